@@ -1,0 +1,284 @@
+"""The JSON messages of the bus: frozen, versioned, validated on both sides.
+
+Boxes are `(x, y, width, height)` in fractions of the picture, origin at the top left, so that they
+hold for every resolution. Scores are calibrated to 0..1 with 0.5 as each model's working point.
+Times inside a clip (`at`) are seconds of media time from the clip's first frame.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import BadMessage
+from .ids import Id, Name, UtcTime
+from .metadata import SCHEMA_VERSION
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Box = tuple[Fraction, Fraction, Fraction, Fraction]
+Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_]*$")]
+
+
+class Message(BaseModel):
+    """Base of all JSON messages. Fields of a newer minor revision are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64")
+
+    schema_version: Literal[1] = Field(SCHEMA_VERSION, alias="schema")
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+M = TypeVar("M", bound=Message)
+
+
+def read(kind: type[M], payload: bytes | bytearray | memoryview, *, topic: str = "") -> M:
+    """Validate a JSON payload; raises BadMessage that names the topic and the first wrong field."""
+    try:
+        return kind.model_validate_json(bytes(payload))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "payload"
+        raise BadMessage(
+            f"{kind.__name__} field {field!r}: {first['msg']}",
+            where=topic,
+            remedy="docs/reference/topics.md shows this message",
+        ) from None
+
+
+# --- what a device says -------------------------------------------------------------------------
+
+
+class CameraInfo(Message):
+    name: Name
+    label: str = Field("", description="what people call it, such as Front door")
+    width: int = Field(0, ge=0)
+    height: int = Field(0, ge=0)
+    fps: float = Field(0, ge=0)
+    source: str = Field("", description="kind of source, never a URL with a password in it")
+
+
+class MeterInfo(Message):
+    name: Name
+    label: str = ""
+    kind: Literal["water", "gas", "electricity", "heat"] = "water"
+    schedule: str = Field("", description="cron expression of its pictures")
+
+
+class DeviceInfo(Message):
+    """meerkat/device/<d>/info, retained."""
+
+    device: Name
+    label: str = ""
+    model: str = Field("", description="hardware, such as Raspberry Pi 4 Model B Rev 1.5")
+    software: str = ""
+    host: str = ""
+    cameras: tuple[CameraInfo, ...] = ()
+    meters: tuple[MeterInfo, ...] = ()
+    clock: Literal["synced", "unsynced"] = "synced"
+    next_wake: UtcTime | None = None
+
+
+class ErrorReport(Message):
+    """meerkat/device/<d>/error, and the errors of a worker."""
+
+    what: str
+    where: str = ""
+    remedy: str = ""
+    at: UtcTime
+
+
+class Receipt(Message):
+    """meerkat/device/<d>/receipt: the hub's word on one whole clip or picture.
+
+    `stored` and `duplicate` let the device forget it; `refused` means never send it again.
+    """
+
+    id: Id
+    outcome: Literal["stored", "duplicate", "refused"]
+    reason: str = ""
+
+
+# --- what a worker says -------------------------------------------------------------------------
+
+
+class ModelInfo(Message):
+    """Which model looked, on what. `fallback` marks the built-in detector of last resort."""
+
+    name: str
+    sha256: str = Field("", description="of the model's file; empty for the built-in fallback")
+    engine: str = Field("", description="litert | tflite_runtime | onnxruntime | opencv | hog")
+    fallback: bool = False
+
+
+class TaskInfo(Message):
+    """A task that a worker offers, and how fast it measured itself at it."""
+
+    task: str = Field(description="detect_objects | detect_faces | recognise_faces | read_meter")
+    model: ModelInfo
+    frames_per_second: float = Field(gt=0)
+
+
+class WorkerState(Message):
+    """meerkat/worker/<id>/state, retained; the will is the same with online = false."""
+
+    worker: Name
+    incarnation: Id = Field(description="new at each start: jobs of an earlier one are lost")
+    online: bool
+    tasks: tuple[TaskInfo, ...] = ()
+    window: int = Field(2, ge=1, le=64, description="jobs it takes at a time, the running one included")
+    host: str = ""
+    hardware: str = ""
+    software: str = ""
+    load: float | None = None
+
+
+class Job(Message):
+    """The `job` user property of meerkat/worker/<id>/jobs; the payload is the clip or picture itself."""
+
+    job: Id
+    token: int = Field(ge=0, description="fencing token: a result with an older one is void")
+    task: str = "detect_objects"
+    device: Name
+    camera: Name
+    media: Id
+    content_type: str = "video/mp4"
+    captured_at: UtcTime
+    lease: float = Field(gt=0, description="seconds from receipt after which the hub asks another worker")
+    sample_fps: float = Field(5.0, gt=0, le=60)
+    labels: tuple[Label, ...] = Field((), description="labels of interest; empty means the usual ones")
+
+
+class Cancel(Message):
+    """meerkat/worker/<id>/cancel"""
+
+    job: Id
+    token: int
+
+
+class Sighting(Message):
+    """One box in one sampled frame."""
+
+    at: float = Field(ge=0)
+    score: Fraction
+    box: Box
+
+
+class Track(Message):
+    """One object followed through one clip."""
+
+    track: int = Field(ge=0, description="number within the clip")
+    label: Label
+    score: Fraction = Field(description="of the best sighting")
+    hits: int = Field(ge=1, description="sampled frames in which it scored at least 0.5")
+    sightings: tuple[Sighting, ...] = Field(min_length=1, description="in order of time")
+    best: Sighting
+    picture: Base64Bytes | None = Field(
+        None, description="JPEG of the best frame with its boxes drawn, at most 200 kB"
+    )
+
+
+class Result(Message):
+    """meerkat/worker/<id>/results: the answer to one job."""
+
+    job: Id
+    token: int
+    incarnation: Id
+    state: Literal["done", "failed"]
+    reason: str = Field("", description="why it failed: what, and the remedy")
+    retry: bool = Field(False, description="failed, but another worker or a later try may succeed")
+    model: ModelInfo | None = None
+    duration: float = Field(0, ge=0, description="media seconds in the clip")
+    frames: int = Field(0, ge=0, description="frames looked at")
+    seconds: float = Field(0, ge=0, description="the worker's own time on the job")
+    width: int = Field(0, ge=0)
+    height: int = Field(0, ge=0)
+    tracks: tuple[Track, ...] = ()
+
+
+# --- what the hub says --------------------------------------------------------------------------
+
+
+class Detection(Message):
+    label: Label
+    score: Fraction
+    box: Box
+    track: int
+    at: float = Field(ge=0)
+
+
+class Detections(Message):
+    """meerkat/camera/<d>/<camera>/detections: all that was seen in one clip or frame."""
+
+    id: Id
+    device: Name
+    camera: Name
+    captured_at: UtcTime
+    model: ModelInfo | None = None
+    detections: tuple[Detection, ...] = ()
+
+
+class EventState(Message):
+    """One event as it stands. Its picture was published before it, on …/event/picture."""
+
+    id: Id
+    device: Name
+    camera: Name
+    label: Label
+    category: str
+    score: Fraction
+    box: Box
+    start_time: UtcTime
+    end_time: UtcTime
+    picture_time: UtcTime = Field(description="when the best frame was taken")
+    revision: int = Field(ge=1)
+    clips: tuple[Id, ...] = ()
+    recording: Id | None = None
+    has_picture: bool = False
+    model: ModelInfo | None = None
+    zones: tuple[str, ...] = ()
+    identity: str | None = None
+
+
+class Event(Message):
+    """meerkat/camera/<d>/<camera>/event"""
+
+    type: Literal["new", "update", "end"]
+    before: EventState | None = None
+    after: EventState
+
+
+class Outcome(Message):
+    """meerkat/camera/<d>/<camera>/outcome: how a clip ended. Every clip ends exactly once."""
+
+    id: Id
+    device: Name
+    camera: Name
+    captured_at: UtcTime
+    state: Literal["done", "failed", "expired"]
+    reason: str = ""
+    model: ModelInfo | None = None
+    frames: int = 0
+    detections: tuple[Detection, ...] = Field((), description="the best sighting of each track")
+    events: tuple[Id, ...] = ()
+
+
+class HubState(Message):
+    """meerkat/hub/state, retained."""
+
+    backlog: int = Field(0, ge=0, description="clips that wait")
+    running: int = Field(0, ge=0)
+    oldest_wait: float = Field(0, ge=0, description="seconds")
+    done: int = 0
+    failed: int = 0
+    expired: int = 0
+    workers: int = 0
+    software: str = ""
+    page: str = Field("", description="address of the hub's page, when it is known")
+
+
+RECORDING_GAP = timedelta(seconds=30)
+"""A recording with no clip for this long after the end of its latest is taken as closed."""

@@ -1,0 +1,150 @@
+"""Every topic of the bus, built and parsed in one place.
+
+A topic is a value: `DeviceTopic("porch-pi", "front", "clip")`; `str()` builds it and `parse()`
+reads it back. `ANY` stands for the single-level wildcard in a subscription.
+
+    meerkat/device/<device>/<kind>                    availability info error receipt
+    meerkat/device/<device>/<thing>/<kind>            motion picture clip frame
+    meerkat/device/<device>/<thing>/<setting>/set     and …/state
+    meerkat/hub/<kind>                                availability state
+    meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
+    meerkat/camera/<device>/<camera>/event/picture
+    meerkat/meter/<device>/<meter>/<kind>             reading verdict
+    meerkat/worker/<worker>/<kind>                    state jobs cancel results
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .errors import BadMessage
+from .ids import is_name
+
+ROOT = "meerkat"
+ANY = "+"
+
+
+class DeviceTopic(NamedTuple):
+    """About the device itself. kind: availability | info | error | receipt."""
+
+    device: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/device/{self.device}/{self.kind}"
+
+
+class ThingTopic(NamedTuple):
+    """From one camera or meter of a device. kind: motion | picture | clip | frame."""
+
+    device: str
+    thing: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/device/{self.device}/{self.thing}/{self.kind}"
+
+
+class SettingTopic(NamedTuple):
+    """A setting of a camera or meter. kind: set (a command) | state (retained)."""
+
+    device: str
+    thing: str
+    setting: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/device/{self.device}/{self.thing}/{self.setting}/{self.kind}"
+
+
+class HubTopic(NamedTuple):
+    """About the hub. kind: availability | state."""
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/hub/{self.kind}"
+
+
+class CameraTopic(NamedTuple):
+    """What the hub says about a camera. kind: detections | event | outcome | a label (its count in view)."""
+
+    device: str
+    camera: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/camera/{self.device}/{self.camera}/{self.kind}"
+
+
+class EventPictureTopic(NamedTuple):
+    """The JPEG of a camera's last event, retained."""
+
+    device: str
+    camera: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/camera/{self.device}/{self.camera}/event/picture"
+
+
+class MeterTopic(NamedTuple):
+    """What the hub says about a meter. kind: reading | verdict."""
+
+    device: str
+    meter: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/meter/{self.device}/{self.meter}/{self.kind}"
+
+
+class WorkerTopic(NamedTuple):
+    """Between the hub and a worker. kind: state | jobs | cancel | results."""
+
+    worker: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/worker/{self.worker}/{self.kind}"
+
+
+Topic = (
+    DeviceTopic
+    | ThingTopic
+    | SettingTopic
+    | HubTopic
+    | CameraTopic
+    | EventPictureTopic
+    | MeterTopic
+    | WorkerTopic
+)
+
+
+def parse(topic: str) -> Topic:
+    """The value of a topic's name; raises BadMessage for one that is not of this contract."""
+    match topic.split("/"):
+        case [str(root), "device", device, kind] if root == ROOT and is_name(device):
+            return DeviceTopic(device, kind)
+        case [str(root), "device", device, thing, kind] if (
+            root == ROOT and is_name(device) and is_name(thing)
+        ):
+            return ThingTopic(device, thing, kind)
+        case [str(root), "device", device, thing, setting, ("set" | "state") as kind] if (
+            root == ROOT and is_name(device) and is_name(thing) and is_name(setting)
+        ):
+            return SettingTopic(device, thing, setting, kind)
+        case [str(root), "hub", kind] if root == ROOT:
+            return HubTopic(kind)
+        case [str(root), "camera", device, camera, "event", "picture"] if root == ROOT:
+            return EventPictureTopic(device, camera)
+        case [str(root), "camera", device, camera, kind] if root == ROOT:
+            return CameraTopic(device, camera, kind)
+        case [str(root), "meter", device, meter, kind] if root == ROOT:
+            return MeterTopic(device, meter, kind)
+        case [str(root), "worker", worker, kind] if root == ROOT and is_name(worker):
+            return WorkerTopic(worker, kind)
+    raise BadMessage(
+        "not a topic of this system",
+        where=topic,
+        remedy="Names are a-z, 0-9, '-' and '_', at most 63 characters; docs/reference/topics.md lists the topics",
+    )
