@@ -14,7 +14,6 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import BadMessage
 from .ids import Id, Name, UtcTime
-from .metadata import SCHEMA_VERSION
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[Fraction, Fraction, Fraction, Fraction]
@@ -26,7 +25,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64")
 
-    schema_version: Literal[1] = Field(SCHEMA_VERSION, alias="schema")
+    schema_version: Literal[1] = Field(1, alias="schema")
 
     def to_json(self) -> bytes:
         return self.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -146,5 +146,5 @@ def parse(topic: str) -> Topic:
     raise BadMessage(
         "not a topic of this system",
         where=topic,
-        remedy="Names are a-z, 0-9, '-' and '_', at most 63 characters; docs/reference/topics.md lists the topics",
+        remedy="Names are a-z, 0-9, '-' and '_', at most 63 characters; see docs/reference/topics.md",
     )
