@@ -1,0 +1,1 @@
+"""One module per inference runtime; each is imported only when it is used."""
