@@ -1,0 +1,133 @@
+"""What leaves the core: changes, committed together, and effects, carried out after the commit.
+
+Announcements are changes: they are written with what they announce and published from the
+database, so that the bus hears of everything at least once, in order, with the same id and revision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
+
+from .records import Clip, EventRecord, MeterPicture, Refusal
+
+# --- changes ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClipStored:
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTried:
+    """A try ended without a result; the clip waits again."""
+
+    id: str
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSettled:
+    """The clip has ended, for ever. state: done | failed | expired."""
+
+    id: str
+    state: str
+    reason: str = ""
+    model: ModelInfo | None = None
+    frames: int = 0
+    seconds: float = 0.0
+    tracks: tuple[Track, ...] = ()
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipJoined:
+    """The clip's tracks are part of its recording's objects, and its outcome is announced."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventSaved:
+    """An event is new or has changed. `picture` is the JPEG of its best frame when that changed."""
+
+    record: EventRecord
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingClosed:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A message to publish after the commit, at least once. `event_picture` sends that event's JPEG."""
+
+    topic: str
+    payload: bytes = b""
+    retain: bool = False
+    content_type: str = "application/json"
+    event_picture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureStored:
+    picture: MeterPicture
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalNoted:
+    refusal: Refusal
+
+
+Change = (
+    PictureStored
+    | RefusalNoted
+    | ClipStored
+    | ClipTried
+    | ClipSettled
+    | ClipJoined
+    | EventSaved
+    | RecordingClosed
+    | Announce
+)
+
+# --- effects ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendReceipt:
+    device: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class SendJob:
+    """Publish the clip's media with this job to the worker."""
+
+    worker: str
+    job: Job
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    worker: str
+    job: str
+    token: int
+
+
+Effect = SendReceipt | SendJob | CancelJob
+
+
+@dataclass(slots=True)
+class Decision:
+    """The answer of one step. `notes` are lines for the log, in words."""
+
+    changes: list[Change] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
