@@ -1,0 +1,192 @@
+"""From what is on the bus to what Home Assistant is told: a pure function.
+
+One message per Meerkat device, its cameras and meters as child devices; the hub is a device of its
+own, and the others point to it. Conventions: Home Assistant 2026.11, MQTT device discovery.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from meerkat_contract.ids import is_name
+from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo
+from meerkat_contract.topics import DeviceTopic, HubTopic, Topic
+
+from . import catalogue
+
+Payload = dict[str, Any]
+
+ORIGIN = "Meerkat"
+HUB_OBJECT = "meerkat_hub"
+_DEVICE_OBJECT = "meerkat_device_"
+
+
+@dataclass(frozen=True)
+class Bus:
+    """What is known of the bus, as far as discovery depends on it."""
+
+    devices: Mapping[str, DeviceInfo] = field(default_factory=dict)
+    page: str = ""
+    """Address of the hub's page, or empty while it is not known."""
+    hub_software: str = ""
+
+
+def device_object(device: str) -> str:
+    """The object id of a Meerkat device: the part of its discovery topic that is its own."""
+    return f"{_DEVICE_OBJECT}{device}"
+
+
+def object_of(topic: str, prefix: str) -> str | None:
+    """The object id in a discovery topic that is ours to write, or None."""
+    match topic.removeprefix(f"{prefix}/").split("/"):
+        case ["device", name, "config"] if topic.startswith(f"{prefix}/") and _is_ours(name):
+            return name
+    return None
+
+
+def _is_ours(name: str) -> bool:
+    return name == HUB_OBJECT or (
+        name.startswith(_DEVICE_OBJECT) and is_name(name.removeprefix(_DEVICE_OBJECT))
+    )
+
+
+def config_topic(object_id: str, prefix: str) -> str:
+    return f"{prefix}/device/{object_id}/config"
+
+
+def discovery(
+    bus: Bus, *, prefix: str = "homeassistant", software: str = "", dismissed: frozenset[str] = frozenset()
+) -> dict[str, Payload]:
+    """Every discovery topic with its payload: the hub's first, then the devices' in order of name.
+
+    `software` is the version that signs as the origin. The objects in `dismissed` were deleted by
+    Home Assistant's user and are left out.
+    """
+    origin = {"name": ORIGIN, **({"sw": software} if software else {}), **_link("url", bus.page)}
+    told: dict[str, Payload] = {}
+    if HUB_OBJECT not in dismissed:
+        told[HUB_OBJECT] = _hub(bus)
+    for name in sorted(bus.devices):
+        if device_object(name) not in dismissed:
+            # A reference to a hub that Home Assistant does not know would make a nameless stub of it.
+            told[device_object(name)] = _device(bus, bus.devices[name], via=HUB_OBJECT not in dismissed)
+    return {config_topic(name, prefix): {**payload, "o": origin} for name, payload in told.items()}
+
+
+def to_json(payload: Payload) -> bytes:
+    """One text per value, whatever the order of its keys: equal payloads are equal bytes."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _hub(bus: Bus) -> Payload:
+    return {
+        "dev": {
+            "ids": ["meerkat/hub"],
+            "name": "Meerkat hub",
+            "mf": "Meerkat",
+            "mdl": "Hub",
+            **({"sw": bus.hub_software} if bus.hub_software else {}),
+            **_link("cu", bus.page),
+        },
+        "avty": [_available(HubTopic("availability"))],
+        "qos": 1,
+        "cmps": {
+            row.key: _component(row, "meerkat/hub", "meerkat_hub", "", "", shared="hub")
+            for row in catalogue.HUB
+        },
+    }
+
+
+def _device(bus: Bus, info: DeviceInfo, *, via: bool) -> Payload:
+    identity = f"meerkat/device/{info.device}"
+    kinds = [kind for kind, things in (("camera", info.cameras), ("meter", info.meters)) if things]
+    about = {
+        "ids": [identity],
+        "name": info.label or _spoken(info.device),
+        "mf": "Meerkat",
+        "mdl": (" and ".join(kinds) or "device").capitalize(),
+        "hw": info.model,
+        "sw": info.software,
+        "via_device": "meerkat/hub" if via else "",
+        **_link("cu", bus.page),
+    }
+    payload: Payload = {
+        "dev": {key: value for key, value in about.items() if value},
+        "avty": [_available(DeviceTopic(info.device, "availability"))],
+        "qos": 1,
+        "cmps": {
+            row.key: _component(row, identity, _entity_id(info.device), info.device, "", shared="device")
+            for row in catalogue.DEVICE
+        },
+    }
+    # Cameras and meters share their names' space. Of two with one name only the first is told, because
+    # Home Assistant rejects a whole device when two of its children have one identifier.
+    children: dict[str, Payload] = {}
+    for thing in (*info.cameras, *info.meters):
+        rows = catalogue.CAMERA if isinstance(thing, CameraInfo) else catalogue.METER
+        children.setdefault(thing.name, _child(info.device, thing, rows))
+    return {**payload, "cdevs": list(children.values())} if children else payload
+
+
+def _child(device: str, thing: CameraInfo | MeterInfo, rows: tuple[catalogue.Entity, ...]) -> Payload:
+    identity = f"meerkat/device/{device}/{thing.name}"
+    # A camera that is named like its device needs no second name in the entity id.
+    parts = (device,) if thing.name == device else (device, thing.name)
+    return {
+        "ids": [identity],
+        "name": thing.label or _spoken(thing.name),
+        # A key has no hyphen, so the first one ends it: no two ids of one device can be equal.
+        "cmps": {
+            f"{row.key}-{thing.name}": _component(
+                row, identity, _entity_id(*parts), device, thing.name, shared="device"
+            )
+            for row in rows
+        },
+    }
+
+
+def _component(
+    row: catalogue.Entity, identity: str, entity: str, device: str, thing: str, *, shared: catalogue.Source
+) -> Payload:
+    name = f"{entity}_{row.ending}" if row.ending else entity
+    return {
+        "p": row.platform,
+        "uniq_id": f"{identity}/{row.key}",
+        "def_ent_id": f"{row.platform}.{name}",
+        **{option: str(topic(device, thing)) for option, topic in row.topics.items()},
+        **row.options,
+        **({} if row.source == shared else {"avty": _AVAILABILITY[row.source]}),
+    }
+
+
+def _available(topic: Topic) -> Payload:
+    if isinstance(topic, HubTopic):
+        return {"t": str(topic)}
+    return {"t": str(topic), "val_tpl": catalogue.AVAILABILITY_TEMPLATE}
+
+
+# An empty list overrides what the device says and means: always available.
+_AVAILABILITY: dict[str, list[Payload]] = {"hub": [_available(HubTopic("availability"))], "always": []}
+
+
+def _entity_id(*names: str) -> str:
+    return "_".join(names).replace("-", "_")
+
+
+def _spoken(name: str) -> str:
+    words = name.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _link(option: str, address: str) -> Payload:
+    """`{option: address}` if Home Assistant takes the address; one bad link would cost the whole device."""
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    return {option: address} if good and not any(c.isspace() for c in address) else {}

@@ -1,0 +1,293 @@
+"""Keeps Home Assistant's discovery topics as they should be: a state machine without I/O or clock.
+
+    Connected ──> collecting ── SYNC echoed ──> in step
+        ^            (what is retained)            │ a device appears, changes or goes
+        └──────────────── Connected again ─────────┘ Home Assistant starts (Birth)
+
+While collecting, nothing is written: what earlier runs left is read from the broker, together with
+what is on the bus. The bridge sends itself a message on the SYNC topic after it has subscribed;
+when that comes back, all that is retained has come before it. From then on `step` returns the
+messages that bring the discovery topics in line, and `wake_at` says when to call it next.
+
+Timing, and why:
+- Changes gather for SETTLE seconds, so that a device's start is one message.
+- Two messages on one topic are SPACING seconds apart. Home Assistant 2026.11 handles the parts of
+  a message one by one; when the first part is still busy it puts that part of the next message in
+  a queue and drops the rest of it (`async_discovery_message_received` in its mqtt/discovery.py).
+- Devices follow a new hub after HUB_LEAD seconds, because they refer to it.
+- A device that is on the discovery topics but not on the bus was removed while we were away, or has
+  not come back yet after the broker lost its memory. Only after GRACE seconds is it taken as removed.
+
+A user who deletes a device in Home Assistant makes it empty our topic. Such a device is dismissed: a
+retained marker beside the discovery topic says so, and it stays away until the marker is cleared
+(`meerkat ha restore`). The marker lives on the broker, not in a file, because the discovery it
+speaks of lives there: both are lost together or kept together, wherever the bridge runs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from meerkat_contract.errors import BadMessage
+from meerkat_contract.messages import DeviceInfo, HubState, read
+from meerkat_contract.topics import DeviceTopic, HubTopic, parse
+
+from . import diff
+from .discovery import Bus, Payload, config_topic, device_object, discovery, object_of, to_json
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.5
+SPACING = 2.0
+HUB_LEAD = 1.0
+GRACE = 30.0
+SYNC_AGAIN = 2.0
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The session has subscribed, for the first time or again."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message of one of the topics that the bridge subscribes to."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Home Assistant has started; all is to be published again after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    """`wake_at` has come."""
+
+
+Event = Connected | Received | Birth | Tick
+
+
+@dataclass(frozen=True)
+class Publish:
+    """One message for the broker, QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+def marker_topic(object_id: str, prefix: str) -> str:
+    """Says, retained, that Home Assistant's user deleted this device. Home Assistant does not read it."""
+    return f"{prefix}/meerkat/{object_id}/dismissed"
+
+
+def sync_topic(prefix: str) -> str:
+    return f"{prefix}/meerkat/bridge/sync"
+
+
+class Keeper:
+    """`step` is the only entry; times are seconds of any clock that does not run backwards."""
+
+    def __init__(self, *, prefix: str = "homeassistant", software: str = "", nonce: str = "sync") -> None:
+        self.prefix = prefix
+        self.software = software
+        self.wake_at: float | None = None
+        self._nonce = nonce.encode()
+        self._runs = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._synced = False
+        self._sync_at: float | None = None
+        self._devices: dict[str, DeviceInfo] = {}
+        self._hub = HubState()
+        self._removed: set[str] = set()
+        self._dismissed: set[str] = set()
+        self._published: dict[str, Payload] = {}
+        self._unread: dict[str, deque[bytes]] = {}
+        self._not_before: dict[str, float] = {}
+        self._settle_at: float | None = None
+        self._again_at: float | None = None
+        self._grace_until: float | None = None
+
+    @property
+    def wanted(self) -> dict[str, Payload]:
+        """What the discovery topics should hold, by what is known now."""
+        bus = Bus(self._devices, self._hub.page, self._hub.software)
+        return discovery(
+            bus, prefix=self.prefix, software=self.software, dismissed=frozenset(self._dismissed)
+        )
+
+    def step(self, event: Event, now: float) -> list[Publish]:
+        """Take in one event; returns what is to be published now, in order."""
+        messages: list[Publish] = []
+        match event:
+            case Connected():
+                self._reset()
+                self._runs += 1
+                self._sync_at = now
+            case Received():
+                messages += self._received(event.topic, event.payload, now)
+            case Birth():
+                again_at = now + event.delay
+                self._again_at = again_at if self._again_at is None else min(self._again_at, again_at)
+            case Tick():
+                pass
+        messages += self._due(now)
+        self.wake_at = self._next_wake()
+        return messages
+
+    # --- what comes in --------------------------------------------------------------------------
+
+    def _received(self, topic: str, payload: bytes, now: float) -> list[Publish]:
+        if topic == sync_topic(self.prefix):
+            if payload == self._sync_payload() and not self._synced:
+                self._synced = True
+                self._sync_at = None
+                self._settle_at = now
+                self._grace_until = now + GRACE
+        elif topic.startswith(f"{self.prefix}/meerkat/"):
+            self._marker(topic, payload, now)
+        elif object_id := object_of(topic, self.prefix):
+            return self._discovery_read(object_id, topic, payload, now)
+        elif topic.startswith("meerkat/"):
+            self._bus(topic, payload, now)
+        return []
+
+    def _bus(self, topic: str, payload: bytes, now: float) -> None:
+        before = (dict(self._devices), self._hub.page, self._hub.software)
+        match parse(topic):
+            case DeviceTopic(device, "info") if not payload:
+                self._devices.pop(device, None)
+                self._removed.add(device_object(device))
+            case DeviceTopic(device, "info"):
+                info = read(DeviceInfo, payload, topic=topic)
+                if info.device != device:
+                    raise BadMessage(
+                        f"the message names device {info.device!r}",
+                        where=topic,
+                        remedy="A device publishes its info on its own topic",
+                    )
+                self._devices[device] = info
+                self._removed.discard(device_object(device))
+            case HubTopic("state") if payload:
+                self._hub = read(HubState, payload, topic=topic)
+        if before != (self._devices, self._hub.page, self._hub.software):
+            self._changed(now)
+
+    def _marker(self, topic: str, payload: bytes, now: float) -> None:
+        object_id = topic.removeprefix(f"{self.prefix}/meerkat/").removesuffix("/dismissed")
+        if payload:
+            self._dismissed.add(object_id)
+        elif object_id in self._dismissed:
+            self._dismissed.discard(object_id)
+            log.info("%s returns to Home Assistant, as asked", object_id)
+        self._changed(now)
+
+    def _discovery_read(self, object_id: str, topic: str, payload: bytes, now: float) -> list[Publish]:
+        """A discovery topic of ours as the broker has it: left by an earlier run, our own echo, or foreign."""
+        unread = self._unread.get(topic)
+        if unread and unread[0] == payload:
+            unread.popleft()
+            return []
+        if not self._synced:
+            self._published[topic] = _payload_or_nothing(payload)
+            return []
+        if payload:
+            log.warning("another program writes to %s; it is put right when Home Assistant starts", topic)
+            return []
+        if self._published.pop(topic, None) is None or topic not in self.wanted:
+            return []
+        log.info(
+            "%s was deleted in Home Assistant and stays away. To have it back: meerkat ha restore %s",
+            object_id,
+            object_id.removeprefix("meerkat_").removeprefix("device_"),
+        )
+        self._dismissed.add(object_id)
+        self._changed(now)
+        return [Publish(marker_topic(object_id, self.prefix), b'{"deleted_in":"Home Assistant"}')]
+
+    def _changed(self, now: float) -> None:
+        if self._synced and self._settle_at is None:
+            self._settle_at = now + SETTLE
+
+    # --- what is due ----------------------------------------------------------------------------
+
+    def _due(self, now: float) -> list[Publish]:
+        if self._sync_at is not None and now >= self._sync_at:
+            self._sync_at = now + SYNC_AGAIN
+            return [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
+        if not self._synced:
+            return []
+        messages: list[Publish] = []
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            order = [topic for topic in self.wanted if topic in self._published]
+            messages = [self._publish(topic, self._published[topic], now) for topic in order]
+        if self._grace_until is not None and now >= self._grace_until:
+            self._grace_until = None
+            self._settle_at = now
+        if self._settle_at is not None and now >= self._settle_at:
+            messages += self._bring_in_line(now)
+        return messages
+
+    def _bring_in_line(self, now: float) -> list[Publish]:
+        wanted = self.wanted
+        hub = next(iter(wanted), "")
+        keep = set()
+        if self._grace_until is not None:
+            removed = {config_topic(name, self.prefix) for name in self._removed | self._dismissed}
+            keep = self._published.keys() - removed
+        messages: list[Publish] = []
+        later: list[float] = []
+        hub_is_new = hub not in self._published
+        for change in diff.next_messages(self._published, wanted, keep=keep):
+            wait = self._not_before.get(change.topic, now)
+            if wait > now:
+                later.append(wait)
+            elif hub_is_new and messages:
+                later.append(now + HUB_LEAD)
+                break
+            else:
+                messages.append(self._publish(change.topic, change.payload, now))
+                # There may be a second step to this change, or none: the next look will tell.
+                later.append(now + SPACING)
+        self._settle_at = min(later, default=None)
+        return messages
+
+    def _publish(self, topic: str, payload: Payload | None, now: float) -> Publish:
+        text = b"" if payload is None else to_json(payload)
+        if payload is None:
+            self._published.pop(topic, None)
+        else:
+            self._published[topic] = payload
+        self._unread.setdefault(topic, deque()).append(text)
+        self._not_before[topic] = now + SPACING
+        return Publish(topic, text)
+
+    def _next_wake(self) -> float | None:
+        if not self._synced:
+            return self._sync_at
+        times = (self._settle_at, self._again_at, self._grace_until)
+        return min((at for at in times if at is not None), default=None)
+
+    def _sync_payload(self) -> bytes:
+        return self._nonce + b"-%d" % self._runs
+
+
+def _payload_or_nothing(text: bytes) -> Payload:
+    """What an earlier run left; what is not a device's discovery is an empty one, to be replaced."""
+    try:
+        payload = json.loads(text)
+        diff.components(payload)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
