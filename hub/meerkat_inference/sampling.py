@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -95,7 +95,10 @@ class Clip:
             raise MediaError("the clip is empty (0 bytes)", remedy=_REMEDY)
         try:
             self._container = av.open(
-                io.BytesIO(payload), options={"format_whitelist": FORMATS}, metadata_errors="replace"
+                io.BytesIO(payload),
+                mode="r",
+                options={"format_whitelist": FORMATS},
+                metadata_errors="replace",
             )
         except (FFmpegError, ValueError, OSError) as error:
             raise MediaError(
@@ -175,9 +178,9 @@ class Clip:
         if not self.damage and self._timed and declared > self.duration + 0.5:
             self.damage = f"it ends {declared - self.duration:.1f} s early"
 
-    def _read(self, stream: av.VideoStream) -> list[av.Packet]:
+    def _read(self, stream: av.VideoStream) -> list[av.Packet[av.VideoStream]]:
         """All packets of the video, in order of decoding; up to the damage where the file is cut off."""
-        packets: list[av.Packet] = []
+        packets: list[av.Packet[av.VideoStream]] = []
         try:
             for packet in self._container.demux(stream):
                 if not packet.size:
@@ -250,7 +253,7 @@ class Clip:
         return last + self._interval if last >= 0 else 0.0
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        picture = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
+        picture = cast(Picture, self._reformatter.reformat(frame, format="bgr24").to_ndarray())
         turns = (round(frame.rotation / 90) % 4) if frame.rotation else 0
         return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
@@ -262,7 +265,7 @@ class Clip:
 _DROP, _REFERENCE, _SAMPLE = range(3)
 
 
-def _seconds(packet: av.Packet) -> float:
+def _seconds(packet: av.Packet[av.VideoStream]) -> float:
     return float((packet.pts or 0) * (packet.time_base or 0))
 
 
