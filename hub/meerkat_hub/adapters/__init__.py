@@ -1,0 +1,1 @@
+"""Where the hub meets the world: database, media files, MQTT."""

@@ -1,0 +1,167 @@
+"""The tables. SQL stays portable: no type or function that only SQLite has.
+
+Times are RFC 3339 text in UTC with milliseconds, which sorts as it reads. JSON columns hold contract
+messages. `totals` is changed in the same transaction as what it counts, so the counts always add up:
+received = done + failed + expired + waiting.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from meerkat_contract.ids import format_time
+
+metadata = MetaData()
+
+
+class UtcText(TypeDecorator[datetime]):
+    """datetime with a zone ↔ `2026-11-20T08:15:00.250Z`"""
+
+    impl = String(24)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
+        del dialect
+        return None if value is None else format_time(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
+        del dialect
+        return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(36), primary_key=True)
+
+
+facts = Table("facts", metadata, Column("name", String(64), primary_key=True), Column("value", Integer))
+"""`epoch`: how often this database was opened by a hub; it makes fencing tokens unique."""
+
+totals = Table("totals", metadata, Column("name", String(64), primary_key=True), Column("value", Integer))
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("info", Text, nullable=False),
+    Column("seen_at", UtcText, nullable=False),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    _id(),
+    Column("device", String(63), nullable=False),
+    Column("camera", String(63), nullable=False),
+    Column("started_at", UtcText, nullable=False),
+    Column("closed", Boolean, nullable=False, default=False),
+)
+Index(
+    "recordings_open", recordings.c.id, sqlite_where=text("closed = 0"), postgresql_where=text("not closed")
+)
+
+clips = Table(
+    "clips",
+    metadata,
+    _id(),
+    Column("device", String(63), nullable=False),
+    Column("camera", String(63), nullable=False),
+    Column("recording", ForeignKey("recordings.id"), nullable=False, index=True),
+    Column("sequence", Integer, nullable=False),
+    Column("last", Boolean, nullable=False),
+    Column("captured_at", UtcText, nullable=False),
+    Column("received_at", UtcText, nullable=False, index=True),
+    Column("duration", Float, nullable=False),
+    Column("content_type", String(100), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("trigger", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("state", String(8), nullable=False, default="waiting"),
+    Column("reason", Text, nullable=False, default=""),
+    Column("settled_at", UtcText),
+    Column("joined", Boolean, nullable=False, default=False),
+    Column("model", Text),
+    Column("frames", Integer, nullable=False, default=0),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("worker", String(63), nullable=False, default=""),
+    Column("tracks", Text),
+    Column("file", Boolean, nullable=False, default=True),
+)
+Index("clips_of_camera", clips.c.device, clips.c.camera, clips.c.captured_at)
+Index(
+    "clips_waiting",
+    clips.c.received_at,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    Column("device", String(63), nullable=False),
+    Column("camera", String(63), nullable=False),
+    Column("recording", ForeignKey("recordings.id"), nullable=False, index=True),
+    Column("label", String(64), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("start_time", UtcText, nullable=False, index=True),
+    Column("end_time", UtcText, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("kept", Boolean, nullable=False, default=False),
+    Column("picture", String(64)),
+    Column("state", Text, nullable=False),
+    Column("members", Text, nullable=False),
+)
+Index("events_of_camera", events.c.device, events.c.camera, events.c.start_time)
+
+meter_pictures = Table(
+    "meter_pictures",
+    metadata,
+    _id(),
+    Column("device", String(63), nullable=False),
+    Column("meter", String(63), nullable=False),
+    Column("captured_at", UtcText, nullable=False),
+    Column("received_at", UtcText, nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("trigger", String(16), nullable=False),
+)
+Index("pictures_of_meter", meter_pictures.c.device, meter_pictures.c.meter, meter_pictures.c.captured_at)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("topic", String(255), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("retain", Boolean, nullable=False),
+    Column("content_type", String(100), nullable=False),
+    Column("event", String(36)),
+    sqlite_autoincrement=True,
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcText, nullable=False),
+    Column("device", String(63), nullable=False),
+    Column("media", String(36), nullable=False),
+    Column("topic", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+)
