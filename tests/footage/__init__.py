@@ -1,0 +1,1 @@
+"""Truth for the development footage."""
