@@ -53,12 +53,17 @@ class Engine(Protocol):
     @property
     def inputs(self) -> tuple[TensorInfo, ...]: ...
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs' names, in the order in which `run` returns them (OpenCV's is its own)."""
+        ...
+
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """One forward pass: an array per input, in the type and shape that `inputs` states.
 
         Quantised inputs are given as stored (a uint8 picture goes in as it is). Quantised outputs come
-        back as real float32 values, all others as they are; the arrays belong to the caller. Outputs
-        are in the file's order. Raises ModelError when an input does not fit or the runtime fails.
+        back as real float32 values, all others as they are; the arrays belong to the caller. Raises
+        ModelError when an input does not fit or the runtime fails.
         """
         ...
 

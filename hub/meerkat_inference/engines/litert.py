@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
+from meerkat_inference.engine import TensorInfo
 
-from ..engine import TensorInfo
 from .tensors import check_inputs, dequantise
 
 _MODULES = {"litert": "ai_edge_litert.interpreter", "tflite_runtime": "tflite_runtime.interpreter"}
@@ -41,10 +41,12 @@ class LiteRtEngine:
         details = self._interpreter.get_input_details()
         self.inputs: tuple[TensorInfo, ...] = tuple(_describe(detail) for detail in details)
         self._input_indices = [detail["index"] for detail in details]
-        self._outputs = [
+        details = self._interpreter.get_output_details()
+        described = [_describe(detail) for detail in details]
+        self.outputs: tuple[str, ...] = tuple(info.name for info in described)
+        self._reads = [
             (detail["index"], info.scale, info.zero_point)
-            for detail in self._interpreter.get_output_details()
-            for info in [_describe(detail)]
+            for detail, info in zip(details, described, strict=True)
         ]
 
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
@@ -58,7 +60,7 @@ class LiteRtEngine:
             interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self.name} failed: {_first_line(error)}", where=self._where) from error
-        return [dequantise(interpreter.get_tensor(i), scale, zero) for i, scale, zero in self._outputs]
+        return [dequantise(interpreter.get_tensor(i), scale, zero) for i, scale, zero in self._reads]
 
     def close(self) -> None:
         self._interpreter = None

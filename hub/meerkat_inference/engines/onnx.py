@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
+from meerkat_inference.engine import TensorInfo
 
-from ..engine import TensorInfo
 from .tensors import check_inputs
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class OnnxEngine:
         providers = [provider for provider in _PROVIDERS[device] if provider in available]
         try:
             self._session: Any = ort.InferenceSession(str(path), sess_options=options, providers=providers)
-        except Exception as error:  # noqa: BLE001  its exceptions share no base below Exception
+        except Exception as error:  # its exceptions share no base below Exception
             raise ModelError(
                 f"onnxruntime cannot load it: {_first_line(error)}",
                 where=str(path),
@@ -83,6 +83,7 @@ class OnnxEngine:
         self.inputs: tuple[TensorInfo, ...] = tuple(
             _describe(tensor) for tensor in self._session.get_inputs()
         )
+        self.outputs: tuple[str, ...] = tuple(tensor.name for tensor in self._session.get_outputs())
 
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         if self._session is None:
@@ -91,7 +92,7 @@ class OnnxEngine:
         feed = {info.name: array for info, array in zip(self.inputs, inputs, strict=True)}
         try:
             outputs: list[NDArray[Any]] = self._session.run(None, feed)
-        except Exception as error:  # noqa: BLE001  see above
+        except Exception as error:  # see above
             raise ModelError(f"onnxruntime failed: {_first_line(error)}", where=self._where) from error
         return outputs
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
+from meerkat_inference.engine import TensorInfo
 
-from ..engine import TensorInfo
 from .darknet_files import read_darknet
 from .tensors import check_inputs
 
@@ -26,7 +26,7 @@ class OpenCvEngine:
         self._net = net
         self._where = where
         self.inputs = inputs
-        self._outputs = net.getUnconnectedOutLayersNames()
+        self.outputs: tuple[str, ...] = tuple(net.getUnconnectedOutLayersNames())
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)
         cv2.setNumThreads(1)
@@ -38,7 +38,7 @@ class OpenCvEngine:
         try:
             for info, array in zip(self.inputs, inputs, strict=True):
                 self._net.setInput(array, info.name)
-            return [np.array(output) for output in self._net.forward(self._outputs)]
+            return [np.array(output) for output in self._net.forward(self.outputs)]
         except cv2.error as error:
             raise ModelError(f"opencv failed: {_reason(error)}", where=self._where) from error
 

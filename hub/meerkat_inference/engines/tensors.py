@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
-
-from ..engine import TensorInfo
+from meerkat_inference.engine import TensorInfo
 
 
 def check_inputs(expected: tuple[TensorInfo, ...], given: tuple[NDArray[Any], ...], *, where: str) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from meerkat_contract.errors import ModelError
 
 if TYPE_CHECKING:
-    from ..catalogue import Entry
-    from ..detector import Detector
-    from ..engine import Engine
-    from ..store import Files
+    from meerkat_inference.catalogue import Entry
+    from meerkat_inference.detector import Detector
+    from meerkat_inference.engine import Engine
+    from meerkat_inference.store import Files
 
 Family = Callable[["Entry", "Engine", tuple[str, ...]], "Detector"]
 
@@ -49,13 +49,11 @@ def _load(name: str) -> Family:
 
 def build(entry: Entry, files: Files, *, kind: str | None = None, device: str = "cpu") -> Detector:
     """A detector for a catalogue entry whose files are on disk. Raises ModelError with the remedy."""
-    from ..engine import open_engine
+    from meerkat_inference.engine import open_engine
 
     family = _load(entry.family)
     labels = entry.labels or files.labels()
-    engine = open_engine(
-        files.model, kind=kind or entry.engine_for(device), config=files.config, device=device
-    )
+    engine = open_engine(files.model, kind=kind, config=files.config, device=device)
     try:
         return family(entry, engine, labels)
     except BaseException:

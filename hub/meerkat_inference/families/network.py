@@ -1,0 +1,121 @@
+"""What all detectors that run a network have in common: calibrate, suppress doubles, name, clip."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from meerkat_contract.errors import ModelError
+from meerkat_contract.messages import ModelInfo
+from meerkat_inference.catalogue import Entry
+from meerkat_inference.detector import FLOOR, Found
+from meerkat_inference.engine import Engine
+
+from .canvas import Canvas
+
+_MOST = 100
+"""Boxes reported for one picture at most, the best of them."""
+
+
+class Boxes(NamedTuple):
+    """What a network saw, before doubles are suppressed."""
+
+    corners: NDArray[np.float32]
+    """(n, 4): left, top, right, bottom in pixels of the canvas"""
+    scores: NDArray[np.float32]
+    """(n,): raw"""
+    classes: NDArray[np.int32]
+    """(n,)"""
+
+    @classmethod
+    def none(cls) -> Boxes:
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
+
+
+class Calibration:
+    """Raw scores of one model to scores of the house: rising, straight between its points."""
+
+    def __init__(self, points: tuple[tuple[float, float], ...]) -> None:
+        self._raw, self._house = (np.array(column, np.float32) for column in zip(*points, strict=True))
+
+    def house(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.interp(raw, self._raw, self._house).astype(np.float32)
+
+    def raw(self, house: float) -> float:
+        """The raw score that becomes `house`: where a detector may stop looking."""
+        return float(np.interp(house, self._house, self._raw))
+
+
+class NetworkDetector(ABC):
+    """A network on an engine. Subclasses fill the input and read the outputs of one family."""
+
+    def __init__(self, entry: Entry, engine: Engine, labels: tuple[str, ...]) -> None:
+        self.info = ModelInfo(name=entry.name, sha256=entry.model.sha256, engine=engine.name)
+        self._engine = engine
+        self._labels = labels
+        self._calibration = Calibration(entry.calibration)
+        self._floor = self._calibration.raw(FLOOR)
+        self._overlap = entry.nms
+        self._canvas = Canvas(*entry.input, letterbox=entry.fit == "letterbox")
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Found]:
+        outputs = self._engine.run(self._blob(self._canvas.lay(picture)))
+        return self._report(self._read(outputs))
+
+    def close(self) -> None:
+        self._engine.close()
+
+    @abstractmethod
+    def _blob(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """The network's input from the canvas, (height, width, 3) BGR."""
+
+    @abstractmethod
+    def _read(self, outputs: list[NDArray[Any]]) -> Boxes:
+        """The boxes whose raw score is at least `_floor`."""
+
+    def _report(self, boxes: Boxes) -> list[Found]:
+        if not len(boxes.scores):
+            return []
+        if not np.isfinite(boxes.corners).all():
+            raise ModelError(
+                "the network answered with numbers that are none",
+                where=self.info.name,
+                remedy="Its file may be damaged: `meerkat models pull` fetches it again",
+            )
+        sizes = boxes.corners[:, 2:] - boxes.corners[:, :2]
+        kept = np.asarray(
+            cv2.dnn.NMSBoxesBatched(
+                np.hstack([boxes.corners[:, :2], sizes]).tolist(),
+                boxes.scores.tolist(),
+                boxes.classes.tolist(),
+                self._floor,
+                self._overlap,
+            ),
+            dtype=np.intp,
+        )
+        kept = kept[np.argsort(-boxes.scores[kept], kind="stable")][:_MOST]
+        corners = self._canvas.fractions(boxes.corners[kept])
+        corners[:, 2:] -= corners[:, :2]
+        scores = np.clip(self._calibration.house(boxes.scores[kept]), 0.0, 1.0)
+        return [
+            Found(self._labels[number], score, (x, y, width, height))
+            for number, score, (x, y, width, height) in zip(
+                boxes.classes[kept].tolist(), scores.tolist(), corners.tolist(), strict=True
+            )
+            if width > 0 and height > 0 and number < len(self._labels) and self._labels[number]
+        ]
+
+
+def corners(centres: NDArray[np.float32], sizes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 2) centres and (n, 2) sizes → (n, 4) left, top, right, bottom."""
+    half = sizes / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def planes(pixels: NDArray[np.uint8], *, scale: float = 1.0, rgb: bool = False) -> NDArray[np.float32]:
+    """(height, width, 3) BGR → (1, 3, height, width) float32 times `scale`, BGR or RGB."""
+    return np.asarray(cv2.dnn.blobFromImage(pixels, scale, swapRB=rgb), np.float32)
