@@ -1,0 +1,198 @@
+"""The command's root: lazy, and errors in words."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import RootModel
+
+from meerkat_cli import logs, main
+from meerkat_contract import configfile
+from meerkat_contract.connection import BrokerSettings
+from meerkat_contract.errors import BrokerError, UsageError
+
+
+class Rooms(RootModel[dict[str, int]]):
+    pass
+
+
+def meerkat(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "meerkat_cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
+    found: dict[str, EntryPoint] = {}
+    monkeypatch.setattr(main, "_commands", lambda: found)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield found
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+def entry(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name, value, main.ENTRY_POINTS)
+
+
+@click.command()
+@click.argument("what")
+def stub(what: str) -> None:
+    """Raises what it is told to."""
+    if what == "interrupt":
+        raise KeyboardInterrupt
+    if what == "usage":
+        raise UsageError("no such thing", where="--camera", remedy="Name one")
+    if what == "broker":
+        raise BrokerError("refused")
+    if what == "three":
+        raise click.exceptions.Exit(3)
+
+
+def test_help_lists_every_installed_command_and_imports_none() -> None:
+    done = meerkat("--help")
+    assert done.returncode == 0
+    for name, (summary, _) in main.SUMMARIES.items():
+        assert name in done.stdout
+        assert summary in done.stdout
+    code = (
+        "import sys; from meerkat_cli import main; main.run(['--help']);"
+        "heavy = {m.split('.')[0] for m in sys.modules} & {'fastapi', 'cv2', 'av', 'numpy', 'sqlalchemy',"
+        "'pydantic', 'meerkat_hub', 'meerkat_devices', 'meerkat_inference', 'meerkat_homeassistant'};"
+        "sys.exit(','.join(heavy) or 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_version() -> None:
+    assert meerkat("--version").stdout.startswith("meerkat, version ")
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "text"),
+    [
+        ("nothing", 0, ""),
+        ("usage", 2, "error: --camera: no such thing. Name one\n"),
+        ("broker", 1, "error: refused\n"),
+        ("interrupt", 130, ""),
+        ("three", 3, ""),
+    ],
+)
+def test_exit_statuses(
+    commands, capsys: pytest.CaptureFixture[str], what: str, status: int, text: str
+) -> None:
+    commands["stub"] = entry("stub", f"{__name__}:stub")
+    sys.modules.setdefault(__name__, sys.modules[stub.callback.__module__])  # type: ignore[union-attr]
+    assert main.run(["stub", what]) == status
+    assert capsys.readouterr().err.strip() == text.strip()
+
+
+def test_a_missing_extra_says_what_to_type(commands, capsys: pytest.CaptureFixture[str]) -> None:
+    commands["hub"] = entry("hub", "fastapi_that_is_not_there:hub")
+    assert main.run(["hub"]) == 2
+    assert "Type: pip install 'meerkat-home[hub]'" in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_refused(commands, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["huub"]) == 2
+    assert "No such command 'huub'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_met_with_silence() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "meerkat_cli", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.wait(30) == 1
+        assert process.stderr.read() == b""
+
+
+@pytest.fixture
+def sections(commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands["check"] = entry("check", "meerkat_cli.check:check")
+    monkeypatch.setattr(configfile, "installed_sections", lambda: {"broker": BrokerSettings, "rooms": Rooms})
+
+
+def test_check_says_what_is_wrong_and_where(
+    sections, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "meerkat.yaml"
+    bad.write_text("broker: {ulr: mqtt://house}\n")
+    assert main.run(["check", str(bad)]) == 2
+    expected = f"{bad}:1:10: broker.ulr: there is no such field (did you mean 'url'?)"
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "broker: {url: 'mqtt://house'}\nrooms: {hall: 1, attic: 2}\n",
+            "broker sets url; 2 rooms (hall, attic)",
+        ),
+        ("broker: {}\n", "every setting has its default"),
+    ],
+)
+def test_check_says_what_a_good_file_defines(
+    sections, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, expected: str
+) -> None:
+    good = tmp_path / "meerkat.yaml"
+    good.write_text(text)
+    assert main.run(["check", str(good)]) == 0
+    assert capsys.readouterr().out == f"{good} is good: {expected}\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "expected"),
+    [
+        (io.StringIO(), {}, r"^\d\d:\d\d:\d\d WARNING hub: it rains$"),
+        (Terminal(), {}, r"^\x1b\[33m\d\d:\d\d:\d\d WARNING hub: it rains\x1b\[0m$"),
+        (Terminal(), {"NO_COLOR": "1"}, r"^\d\d:\d\d:\d\d WARNING hub: it rains$"),
+        (io.StringIO(), {"JOURNAL_STREAM": "8:1"}, r"^<4>hub: it rains$"),
+        (io.StringIO(), {logs.FORMAT_VARIABLE: "supervised"}, r"^WARNING it rains$"),
+    ],
+)
+def test_log_lines_suit_their_reader(commands, stream: io.StringIO, environment, expected: str) -> None:
+    logs.set_up("hub", stream=stream, environment=environment)
+    logging.getLogger("meerkat_hub.x").warning("it %s", "rains")
+    assert re.match(expected, stream.getvalue())
+
+
+def test_levels_come_from_options_then_the_environment(commands) -> None:
+    stream = io.StringIO()
+    environment = {logs.FORMAT_VARIABLE: "supervised", "MEERKAT_LOG": "warning"}
+    logs.set_up("hub", stream=stream, environment=environment)
+    logging.getLogger("meerkat_hub").info("hidden")
+    logs.set_up("hub", stream=stream, environment=environment, verbose=True)
+    logging.getLogger("meerkat_hub").debug("shown")
+    logging.getLogger("library").debug("shown too")
+    logs.set_up("hub", stream=stream, environment={logs.FORMAT_VARIABLE: "supervised"})
+    logging.getLogger("library").info("hidden")
+    assert stream.getvalue() == "DEBUG shown\nDEBUG shown too\n"
+    with pytest.raises(UsageError, match="MEERKAT_LOG: 'loud' is not a level"):
+        logs.set_up("hub", environment={"MEERKAT_LOG": "loud"})
