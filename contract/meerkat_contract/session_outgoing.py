@@ -1,0 +1,145 @@
+"""What waits to go out, in order and bounded, and what is under way.
+
+Callers on any thread `offer`; the network thread alone hands over to paho (`pump`). At a lost
+connection everything here fails: nothing is kept for later, since durable things have an outbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from paho.mqtt.client import Client, MQTTMessageInfo
+from paho.mqtt.reasoncodes import ReasonCode
+
+from .errors import BrokerError, MeerkatError
+from .session_reasons import FORBIDDEN
+from .session_values import Delivery
+from .session_wire import PackedProperties
+
+QUEUE_LIMIT = 64 * 1024 * 1024
+"""Bytes that may wait; what comes on top fails at once. One message alone may be larger."""
+
+WRITE_AHEAD = 4 * 1024 * 1024
+"""Bytes of QoS 0 handed to paho and not yet taken by the socket, above which we wait."""
+
+
+@dataclass(slots=True)
+class Packet:
+    """One PUBLISH."""
+
+    topic: str
+    payload: bytes | bytearray | memoryview
+    qos: int
+    retain: bool
+    properties: bytes
+    delivery: Delivery = field(default_factory=Delivery)
+
+
+class Outgoing:
+    """The way out of one session."""
+
+    def __init__(self) -> None:
+        self.window = 20
+        """QoS 1 messages under way at a time: the broker's Receive Maximum."""
+        self._lock = threading.Lock()
+        self._open = False
+        self._queue: deque[Packet] = deque()
+        self._queued = 0
+        self._under_way: dict[int, Packet] = {}
+        self._unwritten: deque[tuple[MQTTMessageInfo, Packet]] = deque()
+        self._unwritten_bytes = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self._queue or self._under_way or self._unwritten)
+
+    def open(self, window: int) -> None:
+        """A connection is there."""
+        with self._lock:
+            self.window = window
+            self._open = True
+
+    def offer(self, packets: Sequence[Packet]) -> MeerkatError | None:
+        """Queue packets, all or none; the error says why not. From any thread."""
+        size = sum(len(packet.payload) for packet in packets)
+        with self._lock:
+            if not self._open:
+                return offline()
+            if self._queued and self._queued + size > QUEUE_LIMIT:
+                return BrokerError(
+                    f"{self._queued:,} bytes wait for the network already",
+                    remedy="Publish less, or look at the network's speed",
+                )
+            self._queue.extend(packets)
+            self._queued += size
+        return None
+
+    def pump(self, client: Client) -> None:
+        """Hand over to paho what there is room for. Network thread only."""
+        while self._queue:
+            packet = self._queue[0]
+            if packet.qos and len(self._under_way) >= self.window:
+                return
+            if not packet.qos and self._unwritten_bytes >= WRITE_AHEAD:
+                return
+            with self._lock:
+                self._queue.popleft()
+                self._queued -= len(packet.payload)
+            self._hand_over(client, packet)
+
+    def written(self) -> None:
+        """Settle the QoS 0 messages that paho has written."""
+        while self._unwritten and self._unwritten[0][0].is_published():
+            _, packet = self._unwritten.popleft()
+            self._unwritten_bytes -= len(packet.payload)
+            packet.delivery.finish()
+
+    def acknowledged(self, mid: int, reason: ReasonCode) -> None:
+        """Settle a QoS 1 message on its PUBACK."""
+        packet = self._under_way.pop(mid, None)
+        if packet is None:
+            return
+        packet.delivery.finish(_refused(packet.topic, reason) if reason.is_failure else None)
+
+    def close(self, error: BrokerError) -> None:
+        """The connection is lost: everything fails with `error`."""
+        with self._lock:
+            self._open = False
+            lost = [*self._under_way.values(), *(packet for _, packet in self._unwritten), *self._queue]
+            self._under_way.clear()
+            self._unwritten.clear()
+            self._queue.clear()
+            self._queued = self._unwritten_bytes = 0
+        for packet in lost:
+            packet.delivery.finish(error)
+
+    def _hand_over(self, client: Client, packet: Packet) -> None:
+        payload = packet.payload if isinstance(packet.payload, bytes) else bytes(packet.payload)
+        properties = PackedProperties(packet.properties) if packet.properties else None
+        info = client.publish(packet.topic, payload, packet.qos, packet.retain, properties)
+        if info.rc != 0:
+            packet.delivery.finish(offline())
+        elif packet.qos:
+            self._under_way[info.mid] = packet
+        elif info.is_published():
+            packet.delivery.finish()
+        else:
+            self._unwritten.append((info, packet))
+            self._unwritten_bytes += len(payload)
+
+
+def offline() -> BrokerError:
+    return BrokerError("not connected to the broker", remedy="It is tried again all the time; see the log")
+
+
+def _refused(topic: str, reason: ReasonCode) -> BrokerError:
+    if reason.value in FORBIDDEN:
+        return BrokerError(
+            "not authorised to publish here", where=topic, remedy="Allow it to this user in the broker's ACL"
+        )
+    return BrokerError(
+        f"the broker refused the message: {reason}", where=topic, remedy="Look into the broker's log"
+    )

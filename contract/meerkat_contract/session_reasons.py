@@ -1,0 +1,97 @@
+"""What brokers, sockets and certificates say, in words for people, each with its remedy."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from .connection import Connection
+from .errors import BrokerError
+
+_LOGIN = (
+    "not authorised: wrong user or password",
+    "Check the user and password in mqtt://user:password@host, or in connections.json of the data folder",
+)
+_OWN_LIMIT = ("the message is above the packet limit of the broker", "Raise the broker's max_packet_size")
+
+# Reason codes of CONNACK and DISCONNECT (MQTT 5.0, sections 3.2.2.2 and 3.14.2.1).
+_REASONS: dict[int, tuple[str, str]] = {
+    0x82: ("the broker says that a message breaks the protocol", "Look into the broker's log"),
+    0x84: (
+        "the broker does not speak MQTT 5",
+        "Use Mosquitto 1.6 or newer, or another broker with MQTT 5",
+    ),
+    0x85: ("the broker does not accept the client id", "Allow this client id in the broker's settings"),
+    0x86: _LOGIN,
+    0x87: _LOGIN,
+    0x88: ("the broker is not available now", ""),
+    0x89: ("the broker is busy", ""),
+    0x8A: ("the broker has banned this client", "Lift the ban in the broker's settings"),
+    0x8B: ("the broker shuts down", ""),
+    0x8D: ("the broker heard nothing from us for too long", "Look at the network, or at this machine's load"),
+    0x8E: (
+        "another client took over the session: two programs use the same client id",
+        "End one of the two, or give one of them another name",
+    ),
+    0x93: ("we had more messages under way than the broker takes", "Look into the broker's log"),
+    0x95: _OWN_LIMIT,
+    0x97: ("a quota of the broker is used up", "Raise the quota in the broker's settings"),
+    0x98: ("the broker's administrator ended the connection", ""),
+    0x9A: ("the broker keeps no retained messages", "Allow retained messages in the broker's settings"),
+    0x9B: ("the broker does not offer QoS 1", "Allow QoS 1 in the broker's settings"),
+    0x9F: ("the broker refuses so many connections in so short a time", ""),
+}
+
+# What waiting does not cure: `wait_connected` tells these at once.
+LASTING = frozenset({0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9A, 0x9B})
+
+FORBIDDEN = frozenset({0x86, 0x87})
+
+
+def refusal(reason: ReasonCode, where: str) -> BrokerError:
+    """Why the broker refused the connection (CONNACK) or ended it (DISCONNECT)."""
+    what, remedy = _REASONS.get(reason.value, (f"the broker says: {reason}", "Look into the broker's log"))
+    return BrokerError(what, where=where, remedy=remedy)
+
+
+def unreachable(error: Exception, connection: Connection) -> BrokerError:
+    """Why no connection came about, from the exception of the socket or of TLS."""
+    where = connection.url
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BrokerError(
+            f"the broker's certificate is not trusted ({error.verify_message})",
+            where=where,
+            remedy="Name the authority that signed it (ca_file, or MEERKAT_BROKER_CA), "
+            "and the host as the certificate does",
+        )
+    if isinstance(error, ssl.SSLError):
+        return BrokerError(
+            f"no TLS connection ({error.reason or error})",
+            where=where,
+            remedy="Is this the broker's TLS port? Without TLS write mqtt:// instead of mqtts://",
+        )
+    if isinstance(error, socket.gaierror):
+        return BrokerError(
+            f"the host {connection.host!r} is not known", where=where, remedy="Check the broker's name"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return BrokerError("no broker listens there", where=where, remedy="Start it, or check host and port")
+    if isinstance(error, TimeoutError):
+        return BrokerError(
+            "the broker does not answer",
+            where=where,
+            remedy="Check the address, the network and the firewall",
+        )
+    return BrokerError(f"cannot connect ({error})", where=where, remedy="Check the address and the network")
+
+
+def hung_up(connection: Connection) -> BrokerError:
+    """The connection was closed before the broker answered."""
+    remedy = (
+        "Is this an MQTT broker?"
+        if connection.tls
+        else "Is this an MQTT broker, and does its port want TLS (mqtts://)?"
+    )
+    return BrokerError("the connection was closed without an answer", where=connection.url, remedy=remedy)
