@@ -1,0 +1,115 @@
+"""What people write to name a source of pictures, and how it is shown again without its secrets.
+
+porch.mp4                       a video file, replayed at its own pace
+rtsp://user:pw@camera/stream    a network camera; http:// and https:// streams too
+0 · /dev/video0                 a USB camera
+scene:porch · scene:meter       the built-in rendered scenes
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from meerkat_contract.errors import UsageError
+
+Kind = Literal["file", "rtsp", "http", "stream", "usb", "scene"]
+
+SCENES = ("porch", "meter")
+_SCHEMES: dict[str, Kind] = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "http": "http",
+    "https": "http",
+    "rtmp": "stream",
+    "srt": "stream",
+    "udp": "stream",
+    "tcp": "stream",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A source, told apart by kind. `target` may hold a password and is kept out of repr()."""
+
+    kind: Kind
+    target: str = field(repr=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether the pictures come at their own time and a break means: connect again."""
+        return self.kind in ("rtsp", "http", "stream", "usb")
+
+    def __str__(self) -> str:
+        """For people and logs: no user, password or query string."""
+        if "://" not in self.target:
+            return self.target
+        parts = urlsplit(self.target)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"
+
+
+def parse_source(text: str, *, where: str = "source") -> Address:
+    """Tell the kind of source from its text; raises UsageError with the remedy.
+
+    A file need not exist yet: see `check_exists`.
+    """
+    text = text.strip()
+    scheme, colon, rest = text.partition(":")
+    scheme = scheme.lower()
+    if scheme == "scene" and colon:
+        if rest not in SCENES:
+            raise UsageError(
+                f"there is no scene {rest!r}",
+                where=where,
+                remedy="Write " + " or ".join(f"scene:{name}" for name in SCENES),
+            )
+        return Address("scene", rest)
+    if "://" in text:
+        if scheme == "file":
+            return Address("file", urlsplit(text).path)
+        if scheme not in _SCHEMES or not urlsplit(text).hostname:
+            raise UsageError(
+                f"{scheme}://… is not an address of a camera",
+                where=where,
+                remedy="Write rtsp://user:password@camera/path or http://camera/stream",
+            )
+        return Address(_SCHEMES[scheme], text)
+    if re.fullmatch(r"\d{1,2}", text):
+        return Address("usb", f"/dev/video{int(text)}")
+    if re.fullmatch(r"/dev/(video\d+|v4l/.+)", text):
+        return Address("usb", text)
+    if not text:
+        raise UsageError(
+            "the source is empty", where=where, remedy="Name a video file, rtsp://… or a USB camera's number"
+        )
+    return Address("file", text)
+
+
+def check_exists(address: Address, *, where: str) -> None:
+    """Raise UsageError when a file or a USB camera is not there or may not be read."""
+    if address.kind not in ("file", "usb"):
+        return
+    path = Path(address.target).expanduser()
+    if not path.exists():
+        if address.kind == "usb":
+            found = ", ".join(sorted(str(device) for device in Path("/dev").glob("video*")))
+            remedy = f"Found: {found}" if found else "No USB camera is plugged in"
+            raise UsageError(f"{path} is not there", where=where, remedy=remedy)
+        raise UsageError(f"file {path} not found", where=where, remedy="Check the path")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", where=where, remedy="Name one video file")
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        group = "Add this user to the group video" if address.kind == "usb" else "Check its permissions"
+        raise UsageError(f"{path} may not be read", where=where, remedy=group) from None
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be opened ({error.strerror})",
+            where=where,
+            remedy="Is another program using the camera?" if address.kind == "usb" else "",
+        ) from None

@@ -1,0 +1,105 @@
+"""Section `devices` of meerkat.yaml: each device by its name, with its cameras and meters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from meerkat_contract.errors import UsageError
+from meerkat_contract.ids import Name
+
+from .address import parse_source
+from .motion import MotionSettings
+
+
+def _source(text: str) -> str:
+    try:
+        parse_source(text)
+    except UsageError as error:
+        raise ValueError(f"{error.what}. {error.remedy}") from None
+    return text
+
+
+def _cron(text: str) -> str:
+    try:
+        CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise ValueError(
+            f"{error} in {text!r}: write minute hour day month weekday, such as '0 * * * *' for every hour"
+        ) from None
+    if len(text.split()) != 5:
+        raise ValueError(f"{text!r} has not five fields: minute hour day month weekday")
+    return text
+
+
+SourceText = Annotated[
+    str,
+    AfterValidator(_source),
+    Field(repr=False, description="a video file, rtsp://…, http://…, a USB camera's number, or scene:porch"),
+]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CameraSettings(_Settings):
+    """One camera: where its pictures come from, what counts as motion, how much is recorded."""
+
+    source: SourceText
+    label: str = Field("", max_length=80, description="what people call it, such as Front door")
+    motion: MotionSettings = Field(default_factory=MotionSettings)
+    pre_roll: float = Field(3.0, ge=0, le=30, description="seconds kept from before the motion")
+    post_roll: float = Field(3.0, ge=0, le=60, description="seconds recorded after the motion")
+    clip_seconds: float = Field(5.0, ge=1, le=60, description="a recording is cut into clips this long")
+    max_recording: float = Field(
+        600.0, ge=10, le=86_400, description="seconds after which a recording is closed and a new one begins"
+    )
+    picture_seconds: float = Field(30.0, ge=1, le=3600, description="between pictures when nothing moves")
+    picture_seconds_motion: float = Field(1.0, ge=0.2, le=60, description="between pictures during motion")
+
+
+class MeterSettings(_Settings):
+    """One meter, pictured by the clock."""
+
+    source: SourceText
+    label: str = Field("", max_length=80, description="what people call it, such as Water in the basement")
+    kind: Literal["water", "gas", "electricity", "heat"] = "water"
+    schedule: Cron = Field("0 * * * *", description="cron expression in local time; every hour by default")
+
+
+class OutboxSettings(_Settings):
+    """What waits on the device's disk until the hub has it."""
+
+    max_bytes: int = Field(2_000_000_000, ge=1_000_000, description="the oldest clips go when it is full")
+    refused_bytes: int = Field(100_000_000, ge=0, description="room for what the hub refused")
+    spooled_bytes_per_second: float = Field(
+        4_000_000, gt=0, description="how fast a backlog is sent, so that live clips have the line"
+    )
+
+
+class DeviceSettings(_Settings):
+    """One device: a Pi, or any machine with cameras on it."""
+
+    label: str = Field("", max_length=80)
+    cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
+    meters: dict[Name, MeterSettings] = Field(default_factory=dict)
+    outbox: OutboxSettings = Field(default_factory=OutboxSettings)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> DeviceSettings:
+        if both := sorted(self.cameras.keys() & self.meters.keys()):
+            raise ValueError(f"{both[0]!r} names both a camera and a meter; their topics would be the same")
+        return self
+
+
+class DevicesSettings(RootModel[dict[Name, DeviceSettings]]):
+    """Section `devices`: device name → its settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[Name, DeviceSettings] = Field(default_factory=dict)
