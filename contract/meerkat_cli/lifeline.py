@@ -2,13 +2,19 @@
 
 The parent holds the writing end of a pipe and never writes. Whatever way it dies, the kernel closes
 that end, and the child reads end-of-file. This works on Linux and macOS alike.
+
+Foreign programs (Mosquitto) are bound to us by the kernel on Linux; elsewhere
+`python -m meerkat_cli.lifeline PROGRAM ARGS` stands between and holds the line for them.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Sequence
 
 VARIABLE = "MEERKAT_LIFELINE_FD"
 GRACE_SECONDS = 3.0
@@ -36,3 +42,17 @@ def _wait(descriptor: int) -> None:
     done.daemon = True
     done.start()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def guard(argv: Sequence[str]) -> int:
+    """Run a program that knows nothing of the lifeline, and end it when we are to end."""
+    process = subprocess.Popen(argv)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: process.send_signal(received))
+    hold()
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(guard(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""What `meerkat up` runs: a pure function from options to processes and who connects how."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from meerkat_contract.connection import Connection
+
+from .private_broker import DEVICE_PREFIX, ROLES, PrivateBroker, translate
+from .supervisor import ProcessSpec, Ready
+
+MEERKAT = (sys.executable, "-m", "meerkat_cli")
+
+# Lower orders start first and stop last.
+BROKER, HUB, HELPERS, DEVICES = range(4)
+
+DEMO: Mapping[str, tuple[str, ...]] = {
+    "porch": ("--camera", "front=rendered:porch"),
+    "basement": ("--meter", "water=rendered:meter"),
+}
+"""The devices of a first run: a porch with a camera, a basement with a meter, both drawn."""
+
+WATCHED = "camera"
+"""The device, and its camera, that --video and --camera make."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for. config: the configuration file in use, absolute."""
+
+    data: Path
+    http_port: int
+    http_host: str = "127.0.0.1"
+    video: Path | None = None
+    camera: str | None = None
+    demo: bool = True
+    homeassistant: bool = True
+    config: Path | None = None
+    configured: Sequence[str] = ()
+
+    @property
+    def page(self) -> str:
+        """The page's address for a browser on this machine."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """processes: in the order of their start. roles: how each connects, for connections.json."""
+
+    processes: tuple[ProcessSpec, ...]
+    roles: dict[str, Connection] = field(repr=False)
+
+
+def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
+    """Each device's name and the arguments of its `meerkat device`, `--name` left out.
+
+    What is named on the command line comes before the file's devices, and those before the demo.
+    """
+    if options.video is not None:
+        return {WATCHED: ("--camera", f"{WATCHED}={options.video}", "--loop")}
+    if options.camera is not None:
+        return {WATCHED: ("--camera", f"{WATCHED}={options.camera}")}
+    if options.config is not None and options.configured:
+        return {name: ("--config", str(options.config)) for name in options.configured}
+    return dict(DEMO) if options.demo else {}
+
+
+def build_plan(
+    options: Options,
+    broker: PrivateBroker | Connection,
+    *,
+    broker_ready: Ready | None = None,
+    page_ready: Ready | None = None,
+) -> Plan:
+    """The processes for a private broker (started first) or somebody else's (a Connection)."""
+    devices = device_arguments(options)
+    users = [*ROLES, *(DEVICE_PREFIX + name for name in devices)]
+    processes: list[ProcessSpec] = []
+    if isinstance(broker, PrivateBroker):
+        roles = {user: broker.connection(user) for user in users}
+        processes.append(
+            ProcessSpec(
+                "broker",
+                broker.argv,
+                BROKER,
+                ready=broker_ready,
+                gate=True,
+                translate=translate,
+                foreign=True,
+            )
+        )
+    else:
+        roles = dict.fromkeys(users, broker)
+
+    def component(name: str, order: int, role: str, *arguments: str) -> ProcessSpec:
+        argv = (*MEERKAT, *arguments, "--data", str(options.data))
+        return ProcessSpec(name, argv, order, env=_environment(options, roles[role]))
+
+    http = ("--http-host", options.http_host, "--http-port", str(options.http_port))
+    hub = component("hub", HUB, "hub", "hub", *http)
+    processes.append(
+        ProcessSpec(
+            hub.name, hub.argv, hub.order, env=hub.env, ready=page_ready, announce=f"Open {options.page}"
+        )
+    )
+    processes.append(component("worker", HELPERS, "worker", "worker"))
+    if options.homeassistant:
+        processes.append(component("ha", HELPERS, "homeassistant", "ha", "bridge"))
+    processes.extend(
+        component(name, DEVICES, DEVICE_PREFIX + name, "device", "--name", name, *arguments)
+        for name, arguments in devices.items()
+    )
+    return Plan(tuple(processes), roles)
+
+
+def _environment(options: Options, connection: Connection) -> dict[str, str]:
+    """A password travels here and not in argv, which every user of the machine can read."""
+    env = {"MEERKAT_BROKER": connection.secret_url, "MEERKAT_DATA": str(options.data)}
+    if connection.ca_file:
+        env["MEERKAT_BROKER_CA"] = str(connection.ca_file)
+    if options.config:
+        env["MEERKAT_CONFIG"] = str(options.config)
+    return env

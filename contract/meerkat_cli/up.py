@@ -1,0 +1,270 @@
+"""`meerkat up`: everything on this machine, from the broker to the cameras, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from meerkat_contract import configfile
+from meerkat_contract.connection import (
+    CONNECTIONS_FILE,
+    BrokerSettings,
+    Connection,
+    default_data_folder,
+    find_connection,
+    write_connections,
+)
+from meerkat_contract.errors import UsageError
+
+from . import ports, private_broker
+from .plan import Options, build_plan, device_arguments
+from .supervisor import Output, Ready, Supervisor
+
+LOCK_FILE = "up.lock"
+SETTLING_SECONDS = 5.0
+"""How long the children of a run that was killed may still hold their ports."""
+
+
+class _DeviceNames(RootModel[dict[str, Any]]):
+    """Section `devices` as far as `up` cares: the names."""
+
+
+class _HubPort(BaseModel):
+    """Section `hub` as far as `up` cares."""
+
+    model_config = ConfigDict(extra="allow")
+    http_port: int | None = None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What the configuration file says to `up`."""
+
+    file: Path | None
+    broker: BrokerSettings
+    devices: tuple[str, ...]
+    http_port: int | None
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder for everything that is kept.")
+@click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the page (8480 if free).")
+@click.option("--mqtt-port", type=click.IntRange(1, 65535), help="Port of the broker (1883 if free).")
+@click.option("--broker", help="Use this broker: mqtt[s]://user:password@host:port.")
+@click.option("--no-demo", is_flag=True, help="Do not draw the porch and the basement.")
+@click.option("--video", type=click.Path(path_type=Path), help="Watch this recording, again and again.")
+@click.option("--camera", help="Watch this camera: rtsp://…, http://…, or a number for USB.")
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file (meerkat.yaml).")
+@click.option("--open-lan", is_flag=True, help="Let the house's other machines in: broker and page.")
+@click.option("--no-homeassistant", is_flag=True, help="Do not announce anything to Home Assistant.")
+def up(
+    *,
+    data: Path | None,
+    http_port: int | None,
+    mqtt_port: int | None,
+    broker: str | None,
+    no_demo: bool,
+    video: Path | None,
+    camera: str | None,
+    config: Path | None,
+    open_lan: bool,
+    no_homeassistant: bool,
+) -> None:
+    """Run everything on this machine until Ctrl-C.
+
+    With nothing given it draws a porch and a meter in a basement, so that there is something to see.
+    """
+    if video is not None and camera is not None:
+        raise UsageError("both --video and --camera are given", remedy="Choose one of them")
+    if video is not None and not video.is_file():
+        raise UsageError("there is no such file", where=str(video), remedy="Name a recording, e.g. an MP4")
+    settings = _settings(config)
+    folder = (data or default_data_folder()).absolute()
+    output = Output(sys.stderr, level=logging.getLogger().level)
+    with _lock(folder) as was_killed:
+        options = Options(
+            data=folder,
+            http_port=0,
+            http_host="0.0.0.0" if open_lan else "127.0.0.1",
+            video=video.absolute() if video else None,
+            camera=camera,
+            demo=not no_demo,
+            homeassistant=not no_homeassistant,
+            config=settings.file,
+            configured=settings.devices,
+        )
+        port = ports.choose(
+            folder,
+            "http",
+            preferred=8480,
+            requested=http_port or settings.http_port,
+            host=options.http_host,
+            patience=SETTLING_SECONDS if was_killed else 0,
+        )
+        options = replace(options, http_port=port)
+        server = _broker(
+            options, broker, mqtt_port, settings.broker, open_lan=open_lan, was_killed=was_killed
+        )
+        address = server if isinstance(server, Connection) else server.connection("hub")
+        plan = build_plan(
+            options,
+            server,
+            broker_ready=_accepts(address.host, address.port),
+            page_ready=_answers(port),
+        )
+        write_connections(folder, plan.roles, http=options.page)
+        _greet(output, options, server)
+        asyncio.run(_supervise(Supervisor(plan.processes, output), output))
+
+
+def _settings(config: Path | None) -> _Settings:
+    file = configfile.find_file(config)
+    if file is not None:
+        # All of it is checked here once: better one list of problems now than five children failing.
+        configfile.load(file)
+        file = file.absolute()
+    return _Settings(
+        file=file,
+        broker=configfile.section(file, "broker", BrokerSettings),
+        devices=tuple(configfile.section(file, "devices", _DeviceNames).root),
+        http_port=configfile.section(file, "hub", _HubPort).http_port,
+    )
+
+
+def _broker(
+    options: Options,
+    option: str | None,
+    mqtt_port: int | None,
+    settings: BrokerSettings,
+    *,
+    open_lan: bool,
+    was_killed: bool,
+) -> private_broker.PrivateBroker | Connection:
+    """Somebody else's broker if one is named anywhere, else our own."""
+    if option or settings.url or os.environ.get("MEERKAT_BROKER"):
+        if mqtt_port or open_lan:
+            raise UsageError(
+                "--mqtt-port and --open-lan are for the private broker, and another one is named",
+                remedy="Leave them out, or leave out --broker, MEERKAT_BROKER and broker.url",
+            )
+        return find_connection("hub", broker=option, settings=settings)
+    port = ports.choose(
+        options.data,
+        "mqtt",
+        preferred=1883,
+        requested=mqtt_port,
+        host="0.0.0.0" if open_lan else "127.0.0.1",
+        patience=SETTLING_SECONDS if was_killed else 0,
+    )
+    return private_broker.prepare(
+        options.data, devices=device_arguments(options), port=port, open_lan=open_lan
+    )
+
+
+def _greet(output: Output, options: Options, broker: private_broker.PrivateBroker | Connection) -> None:
+    output.say("up", f"Everything is kept in {options.data}")
+    if isinstance(broker, Connection):
+        output.say("up", f"Using the broker {broker.url}")
+    else:
+        secrets = options.data / CONNECTIONS_FILE
+        output.say(
+            "up",
+            f"For Home Assistant: MQTT broker port {broker.port}, user homeassistant, password in {secrets}",
+        )
+    devices = ", ".join(device_arguments(options)) or "none"
+    output.say("up", f"Devices on this machine: {devices}. Ctrl-C ends everything")
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[bool]:
+    """Hold the data folder for this run; yields whether the run before was killed.
+
+    The kernel lets go of the lock however we end. The file keeps our process id only until an
+    orderly end, which is how the next run knows.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("a+")
+    except OSError as error:
+        raise UsageError(
+            f"the data folder cannot be used ({error.strerror or error})",
+            where=str(folder),
+            remedy="Name another with --data",
+        ) from None
+    with file:
+        file.seek(0)
+        before = file.read().strip()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another `meerkat up` uses this data folder (process {before or 'unknown'})",
+                where=str(folder),
+                remedy="End it first, or give this one its own folder with --data",
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield bool(before)
+        file.truncate(0)
+
+
+async def _supervise(supervisor: Supervisor, output: Output) -> None:
+    stop, at_once = asyncio.Event(), asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            at_once.set()
+        else:
+            output.say("up", "Ending everything")
+            stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ask)
+    await supervisor.run(stop, at_once=at_once)
+    output.say("up", "Everything has ended")
+
+
+def _accepts(host: str, port: int) -> Ready:
+    async def ready() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    return ready
+
+
+def _answers(port: int) -> Ready:
+    """Whether the hub's page serves: one plain HTTP request, so that no HTTP library is needed here."""
+
+    async def ready() -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            line = await asyncio.wait_for(reader.readline(), 5)
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        return b" 200 " in line
+
+    return ready
