@@ -40,6 +40,11 @@ def device_object(device: str) -> str:
     return f"{_DEVICE_OBJECT}{device}"
 
 
+def device_of(object_id: str) -> str:
+    """The Meerkat device of an object id; empty for the hub's."""
+    return object_id.removeprefix(_DEVICE_OBJECT) if object_id.startswith(_DEVICE_OBJECT) else ""
+
+
 def object_of(topic: str, prefix: str) -> str | None:
     """The object id in a discovery topic that is ours to write, or None."""
     match topic.removeprefix(f"{prefix}/").split("/"):
@@ -126,9 +131,10 @@ def _device(bus: Bus, info: DeviceInfo, *, via: bool) -> Payload:
     # Cameras and meters share their names' space. Of two with one name only the first is told, because
     # Home Assistant rejects a whole device when two of its children have one identifier.
     children: dict[str, Payload] = {}
-    for thing in (*info.cameras, *info.meters):
-        rows = catalogue.CAMERA if isinstance(thing, CameraInfo) else catalogue.METER
-        children.setdefault(thing.name, _child(info.device, thing, rows))
+    for camera in info.cameras:
+        children.setdefault(camera.name, _child(info.device, camera, catalogue.CAMERA))
+    for meter in info.meters:
+        children.setdefault(meter.name, _child(info.device, meter, catalogue.METER))
     return {**payload, "cdevs": list(children.values())} if children else payload
 
 

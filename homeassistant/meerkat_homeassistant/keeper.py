@@ -27,18 +27,26 @@ speaks of lives there: both are lost together or kept together, wherever the bri
 from __future__ import annotations
 
 import json
-import logging
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal
 
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import DeviceInfo, HubState, read
 from meerkat_contract.topics import DeviceTopic, HubTopic, parse
 
 from . import diff
-from .discovery import Bus, Payload, config_topic, device_object, discovery, object_of, to_json
-
-log = logging.getLogger(__name__)
+from .discovery import (
+    HUB_OBJECT,
+    Bus,
+    Payload,
+    config_topic,
+    device_object,
+    device_of,
+    discovery,
+    object_of,
+    to_json,
+)
 
 SETTLE = 0.5
 SPACING = 2.0
@@ -50,6 +58,11 @@ SYNC_AGAIN = 2.0
 @dataclass(frozen=True)
 class Connected:
     """The session has subscribed, for the first time or again."""
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """The connection is gone. Nothing is decided until the broker's truth has been read again."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ class Tick:
     """`wake_at` has come."""
 
 
-Event = Connected | Received | Birth | Tick
+Event = Connected | Disconnected | Received | Birth | Tick
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,17 @@ class Publish:
     topic: str
     payload: bytes
     retain: bool = True
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell people in the log."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+Effect = Publish | Note
 
 
 def marker_topic(object_id: str, prefix: str) -> str:
@@ -126,28 +150,33 @@ class Keeper:
             bus, prefix=self.prefix, software=self.software, dismissed=frozenset(self._dismissed)
         )
 
-    def step(self, event: Event, now: float) -> list[Publish]:
-        """Take in one event; returns what is to be published now, in order."""
-        messages: list[Publish] = []
+    def step(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event; returns what is to be done now, in order.
+
+        Raises BadMessage for a message of the bus that cannot be read; the state is as before then.
+        """
+        effects: list[Effect] = []
         match event:
             case Connected():
                 self._reset()
                 self._runs += 1
                 self._sync_at = now
             case Received():
-                messages += self._received(event.topic, event.payload, now)
+                effects += self._received(event.topic, event.payload, now)
+            case Disconnected():
+                self._reset()
             case Birth():
                 again_at = now + event.delay
                 self._again_at = again_at if self._again_at is None else min(self._again_at, again_at)
             case Tick():
                 pass
-        messages += self._due(now)
+        effects += self._due(now)
         self.wake_at = self._next_wake()
-        return messages
+        return effects
 
     # --- what comes in --------------------------------------------------------------------------
 
-    def _received(self, topic: str, payload: bytes, now: float) -> list[Publish]:
+    def _received(self, topic: str, payload: bytes, now: float) -> list[Effect]:
         if topic == sync_topic(self.prefix):
             if payload == self._sync_payload() and not self._synced:
                 self._synced = True
@@ -155,7 +184,7 @@ class Keeper:
                 self._settle_at = now
                 self._grace_until = now + GRACE
         elif topic.startswith(f"{self.prefix}/meerkat/"):
-            self._marker(topic, payload, now)
+            return self._marker(topic, payload, now)
         elif object_id := object_of(topic, self.prefix):
             return self._discovery_read(object_id, topic, payload, now)
         elif topic.startswith("meerkat/"):
@@ -183,37 +212,44 @@ class Keeper:
         if before != (self._devices, self._hub.page, self._hub.software):
             self._changed(now)
 
-    def _marker(self, topic: str, payload: bytes, now: float) -> None:
+    def _marker(self, topic: str, payload: bytes, now: float) -> list[Effect]:
         object_id = topic.removeprefix(f"{self.prefix}/meerkat/").removesuffix("/dismissed")
         if payload:
             self._dismissed.add(object_id)
         elif object_id in self._dismissed:
             self._dismissed.discard(object_id)
-            log.info("%s returns to Home Assistant, as asked", object_id)
+            self._changed(now)
+            return [Note(f"{_called(object_id)} comes back to Home Assistant, as asked")]
         self._changed(now)
+        return []
 
-    def _discovery_read(self, object_id: str, topic: str, payload: bytes, now: float) -> list[Publish]:
-        """A discovery topic of ours as the broker has it: left by an earlier run, our own echo, or foreign."""
+    def _discovery_read(self, object_id: str, topic: str, payload: bytes, now: float) -> list[Effect]:
+        """One of our discovery topics as the broker has it: an earlier run's, our own echo, or foreign."""
         unread = self._unread.get(topic)
         if unread and unread[0] == payload:
             unread.popleft()
             return []
         if not self._synced:
-            self._published[topic] = _payload_or_nothing(payload)
+            if payload:
+                self._published[topic] = _payload_or_nothing(payload)
+            else:
+                self._published.pop(topic, None)
             return []
         if payload:
-            log.warning("another program writes to %s; it is put right when Home Assistant starts", topic)
-            return []
+            text = f"another program writes to {topic}; it is put right when Home Assistant starts again"
+            return [Note(text, "warning")]
         if self._published.pop(topic, None) is None or topic not in self.wanted:
             return []
-        log.info(
-            "%s was deleted in Home Assistant and stays away. To have it back: meerkat ha restore %s",
-            object_id,
-            object_id.removeprefix("meerkat_").removeprefix("device_"),
-        )
         self._dismissed.add(object_id)
         self._changed(now)
-        return [Publish(marker_topic(object_id, self.prefix), b'{"deleted_in":"Home Assistant"}')]
+        name = device_of(object_id) or "--hub"
+        return [
+            Publish(marker_topic(object_id, self.prefix), b'{"deleted_in":"Home Assistant"}'),
+            Note(
+                f"{_called(object_id)} was deleted in Home Assistant and stays away; "
+                f"to have it back, type: meerkat ha restore {name}"
+            ),
+        ]
 
     def _changed(self, now: float) -> None:
         if self._synced and self._settle_at is None:
@@ -221,47 +257,58 @@ class Keeper:
 
     # --- what is due ----------------------------------------------------------------------------
 
-    def _due(self, now: float) -> list[Publish]:
+    def _due(self, now: float) -> list[Effect]:
         if self._sync_at is not None and now >= self._sync_at:
             self._sync_at = now + SYNC_AGAIN
             return [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
         if not self._synced:
             return []
-        messages: list[Publish] = []
+        effects: list[Effect] = []
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
-            order = [topic for topic in self.wanted if topic in self._published]
-            messages = [self._publish(topic, self._published[topic], now) for topic in order]
+            there = [topic for topic in self.wanted if topic in self._published]
+            effects += [self._publish(topic, self._published[topic], now) for topic in there]
+            effects.append(Note("Home Assistant has started; everything was published again"))
         if self._grace_until is not None and now >= self._grace_until:
             self._grace_until = None
             self._settle_at = now
         if self._settle_at is not None and now >= self._settle_at:
-            messages += self._bring_in_line(now)
-        return messages
+            effects += self._bring_in_line(now)
+        return effects
 
-    def _bring_in_line(self, now: float) -> list[Publish]:
+    def _bring_in_line(self, now: float) -> list[Effect]:
         wanted = self.wanted
-        hub = next(iter(wanted), "")
-        keep = set()
+        hub = config_topic(HUB_OBJECT, self.prefix)
+        hub_is_new = hub in wanted and hub not in self._published
+        keep: set[str] = set()
         if self._grace_until is not None:
             removed = {config_topic(name, self.prefix) for name in self._removed | self._dismissed}
             keep = self._published.keys() - removed
-        messages: list[Publish] = []
+        effects: list[Effect] = []
         later: list[float] = []
-        hub_is_new = hub not in self._published
         for change in diff.next_messages(self._published, wanted, keep=keep):
             wait = self._not_before.get(change.topic, now)
             if wait > now:
                 later.append(wait)
-            elif hub_is_new and messages:
+            elif hub_is_new and change.topic != hub:
                 later.append(now + HUB_LEAD)
                 break
             else:
-                messages.append(self._publish(change.topic, change.payload, now))
+                effects += self._note(change)
+                effects.append(self._publish(change.topic, change.payload, now))
                 # There may be a second step to this change, or none: the next look will tell.
                 later.append(now + SPACING)
         self._settle_at = min(later, default=None)
-        return messages
+        return effects
+
+    def _note(self, change: diff.Change) -> list[Note]:
+        name = _called(object_of(change.topic, self.prefix) or change.topic)
+        if change.payload is None:
+            return [Note(f"{name} is taken out of Home Assistant")]
+        if change.topic in self._published:
+            return []
+        count = len(diff.components(change.payload))
+        return [Note(f"{name} is shown in Home Assistant with {count} entities")]
 
     def _publish(self, topic: str, payload: Payload | None, now: float) -> Publish:
         text = b"" if payload is None else to_json(payload)
@@ -283,11 +330,15 @@ class Keeper:
         return self._nonce + b"-%d" % self._runs
 
 
+def _called(object_id: str) -> str:
+    return device_of(object_id) or "the hub"
+
+
 def _payload_or_nothing(text: bytes) -> Payload:
     """What an earlier run left; what is not a device's discovery is an empty one, to be replaced."""
     try:
-        payload = json.loads(text)
-        diff.components(payload)
+        payload: Payload = json.loads(text)
+        good = all(component["p"] for component in diff.components(payload).values())
     except (ValueError, TypeError, AttributeError, KeyError):
         return {}
-    return payload if isinstance(payload, dict) else {}
+    return payload if good else {}

@@ -1,0 +1,95 @@
+"""`meerkat ha …`"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from meerkat_contract import configfile
+from meerkat_contract.connection import BrokerSettings, Connection, find_connection
+from meerkat_contract.errors import UsageError
+from meerkat_contract.ids import is_name
+
+from .discovery import HUB_OBJECT, device_object
+from .settings import HomeAssistantSettings
+
+log = logging.getLogger(__name__)
+
+ROLE = "homeassistant"
+"""The broker's user for Home Assistant and for this bridge: reads meerkat/#, writes the prefix."""
+
+
+@click.group()
+def ha() -> None:
+    """Show it all in Home Assistant, over MQTT discovery."""
+
+
+def _connects(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that find the broker; the function gets `connection` and `settings`."""
+
+    @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
+    @click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False), help="the data folder of `meerkat up`"
+    )
+    @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
+    @click.option("--prefix", help="Home Assistant's discovery prefix  [default: homeassistant]")
+    @wraps(function)
+    def with_connection(
+        broker: str | None, data: Path | None, config: Path | None, prefix: str | None, **others: Any
+    ) -> None:
+        settings = configfile.section(config, "homeassistant", HomeAssistantSettings)
+        if prefix is not None:
+            settings = _with_prefix(settings, prefix)
+        where = configfile.section(config, "broker", BrokerSettings)
+        connection = find_connection(ROLE, broker=broker, data=data, settings=where)
+        function(connection=connection, settings=settings, **others)
+
+    return with_connection
+
+
+def _with_prefix(settings: HomeAssistantSettings, prefix: str) -> HomeAssistantSettings:
+    try:
+        return HomeAssistantSettings.model_validate({**settings.model_dump(), "prefix": prefix})
+    except ValidationError:
+        raise UsageError(
+            f"{prefix!r} cannot begin a topic",
+            where="--prefix",
+            remedy="Write what stands in the options of Home Assistant's MQTT integration",
+        ) from None
+
+
+@ha.command()
+@_connects
+def bridge(connection: Connection, settings: HomeAssistantSettings) -> None:
+    """Tell Home Assistant of every camera, meter and the hub, until Ctrl-C."""
+    from .bridge import Bridge
+
+    running = Bridge(connection, settings, software=version("meerkat-home"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    log.info("tells Home Assistant over %s, on %s/…", connection.url, settings.prefix)
+    running.run()
+
+
+@ha.command()
+@click.argument("device", required=False)
+@click.option("--hub", is_flag=True, help="the hub itself")
+@_connects
+def restore(connection: Connection, settings: HomeAssistantSettings, device: str | None, hub: bool) -> None:
+    """Show a DEVICE again that was deleted in Home Assistant."""
+    from .bridge import restore as ask
+
+    if hub == bool(device):
+        raise UsageError("name the device, or say --hub", where="meerkat ha restore")
+    if device and not is_name(device):
+        raise UsageError(f"{device!r} is not a device's name", where="meerkat ha restore")
+    ask(connection, device_object(device) if device else HUB_OBJECT, settings.prefix)
+    click.echo(f"{device or 'The hub'} will be shown in Home Assistant again.")
