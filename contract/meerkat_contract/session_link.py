@@ -18,14 +18,8 @@ import time
 from collections import deque
 from typing import Any, Protocol
 
-from paho.mqtt.client import (
-    CallbackAPIVersion,
-    Client,
-    ConnectFlags,
-    DisconnectFlags,
-    MQTTMessage,
-    MQTTProtocolVersion,
-)
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -34,6 +28,7 @@ from .connection import Connection
 from .errors import BrokerError, UsageError
 from .session_reasons import LASTING, hung_up, refusal, unreachable
 from .session_values import Will
+from .session_wire import empty_properties
 
 KEEP_ALIVE = 20
 """Seconds; the broker calls us dead after one and a half of it."""
@@ -59,12 +54,11 @@ class Owner(Protocol):
     """What the link tells the session, always on the network thread."""
 
     def link_up(self, client: Client, properties: Properties) -> None: ...
-    def link_down(self, error: BrokerError, *, was_up: bool, lasting: bool) -> None: ...
+    def link_down(self, error: BrokerError, *, was_up: bool, lasting: bool, stopped: bool) -> None: ...
     def link_work(self, client: Client) -> None:
         """Hand over what waits: acknowledgements, subscriptions, messages."""
 
     def link_tick(self, now: float) -> None: ...
-    def link_written(self) -> None: ...
     def link_idle(self) -> bool: ...
     def link_message(self, message: MQTTMessage) -> None: ...
     def link_puback(self, mid: int, reason: ReasonCode) -> None: ...
@@ -82,7 +76,7 @@ class Link:
         client_id: str,
         will: Will | None,
         persistent: bool,
-        log: logging.Logger,
+        logger: logging.Logger,
     ) -> None:
         self.generation = 0
         """Counts connections: what belongs to an earlier one is void."""
@@ -91,7 +85,7 @@ class Link:
         self._client_id = client_id
         self._will = will
         self._persistent = persistent
-        self._log = log
+        self._logger = logger
         self._thread: threading.Thread | None = None
         self._ident = 0
         self._stop = threading.Event()
@@ -127,7 +121,7 @@ class Link:
         if not self.here:
             self._thread.join(timeout + 2 * CONNECT_TIMEOUT)
             if self._thread.is_alive():
-                self._log.warning("%s: the network thread is busy and ends later", self._connection.url)
+                self._logger.warning("%s: the network thread is busy and ends later", self._connection.url)
 
     @property
     def here(self) -> bool:
@@ -166,7 +160,7 @@ class Link:
             client.will_set(will.topic, will.payload, will.qos, will.retain)
         if self._connection.tls:
             client.tls_set_context(_tls(self._connection))
-        properties = Properties(PacketTypes.CONNECT)
+        properties = empty_properties(PacketTypes.CONNECT)
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         if self._persistent:
             properties.SessionExpiryInterval = SESSION_EXPIRY
@@ -182,40 +176,30 @@ class Link:
     # --- paho's callbacks: they hold paho's locks, so they only take notes -----------------------
 
     def _note_connack(
-        self,
-        client: Client,
-        userdata: Any,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
+        self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, said: Properties | None
     ) -> None:
-        self._notes.append(("connack", reason, properties))
+        self._notes.append(("connack", reason, said))
 
     def _note_disconnect(
         self,
-        client: Client,
-        userdata: Any,
+        _client: Client,
+        _data: Any,
         flags: DisconnectFlags,
         reason: ReasonCode,
-        properties: Properties | None,
+        _said: Properties | None,
     ) -> None:
         self._notes.append(("disconnect", flags.is_disconnect_packet_from_server, reason))
 
-    def _note_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+    def _note_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self._notes.append(("message", message, None))
 
     def _note_puback(
-        self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties
+        self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _said: Properties
     ) -> None:
         self._notes.append(("puback", mid, reason))
 
     def _note_suback(
-        self,
-        client: Client,
-        userdata: Any,
-        mid: int,
-        reasons: list[ReasonCode],
-        properties: Properties | None,
+        self, _client: Client, _data: Any, mid: int, reasons: list[ReasonCode], _said: Properties | None
     ) -> None:
         self._notes.append(("suback", mid, reasons))
 
@@ -232,7 +216,7 @@ class Link:
                     if self._connect(client):
                         self._serve(client)
                 except Exception as error:
-                    self._log.exception("%s: the connection is given up", self._connection.url)
+                    self._logger.exception("%s: the connection is given up", self._connection.url)
                     self._ended = BrokerError(f"internal error ({error})", where=self._connection.url)
                 self._end(client)
                 if time.monotonic() - began >= GOOD_CONNECTION:
@@ -273,7 +257,8 @@ class Link:
                 if was_up
                 else hung_up(self._connection)
             )
-        self._owner.link_down(self._ended, was_up=was_up, lasting=self._lasting)
+        stopped = self._stop.is_set()
+        self._owner.link_down(self._ended, was_up=was_up, lasting=self._lasting, stopped=stopped)
 
     def _serve(self, client: Client) -> None:
         """Until the connection is lost or stopped: paho drops its socket then."""
@@ -307,7 +292,6 @@ class Link:
                 self._read(client)
             if state & select.POLLOUT and client.socket() is sock:
                 client.loop_write()
-                self._owner.link_written()
             now = time.monotonic()
             if now >= next_tick and client.socket() is sock:
                 next_tick = now + TICK
@@ -346,12 +330,12 @@ class Link:
                     self._lasting = first.value in LASTING
                 case "connack":
                     self._up = True
-                    owner.link_up(client, second or Properties(PacketTypes.CONNACK))
+                    owner.link_up(client, second or empty_properties(PacketTypes.CONNACK))
                 case "disconnect" if first and self._ended is None:
                     self._ended = refusal(second, self._connection.url)
 
 
-def _no_delay(client: Client, userdata: Any, sock: Any) -> None:
+def _no_delay(_client: Client, _data: Any, sock: Any) -> None:
     """Small messages must not wait for the acknowledgement of earlier ones (Nagle)."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -10,14 +10,17 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.reasoncodes import ReasonCode
 
-from .errors import BrokerError, MeerkatError
-from .session_reasons import FORBIDDEN
+from .errors import BrokerError, MeerkatError, MessageTooLarge
+from .metadata import Metadata
+from .parts import MAXIMUM_PARTS, split
+from .session_reasons import publish_refused
 from .session_values import Delivery
-from .session_wire import PackedProperties
+from .session_wire import PackedProperties, check_topic, pack_properties, packet_size
 
 QUEUE_LIMIT = 64 * 1024 * 1024
 """Bytes that may wait; what comes on top fails at once. One message alone may be larger."""
@@ -102,7 +105,7 @@ class Outgoing:
         packet = self._under_way.pop(mid, None)
         if packet is None:
             return
-        packet.delivery.finish(_refused(packet.topic, reason) if reason.is_failure else None)
+        packet.delivery.finish(publish_refused(packet.topic, reason) if reason.is_failure else None)
 
     def close(self, error: BrokerError) -> None:
         """The connection is lost: everything fails with `error`."""
@@ -135,11 +138,63 @@ def offline() -> BrokerError:
     return BrokerError("not connected to the broker", remedy="It is tried again all the time; see the log")
 
 
-def _refused(topic: str, reason: ReasonCode) -> BrokerError:
-    if reason.value in FORBIDDEN:
-        return BrokerError(
-            "not authorised to publish here", where=topic, remedy="Allow it to this user in the broker's ACL"
+def make_packets(
+    topic: str,
+    payload: bytes | bytearray | memoryview,
+    maximum: int,
+    *,
+    qos: int,
+    retain: bool,
+    metadata: Metadata | None,
+    content_type: str,
+    extra: Sequence[tuple[str, str]],
+    expiry: int | None,
+) -> list[Packet]:
+    """A message as one packet, or in parts where the broker's `maximum` bytes of a packet ask for it.
+
+    Raises MessageTooLarge (retained state and what has no metadata cannot go in parts) or BadMessage.
+    """
+    _checked(topic)
+
+    def pack(of: Metadata | None) -> bytes:
+        if of is None:
+            return _packed(content_type, tuple(extra), expiry)
+        pairs = [*of.to_properties(), *extra]
+        return pack_properties(
+            pairs, content_type=content_type or of.content_type, expiry=expiry, topic=topic
         )
-    return BrokerError(
-        f"the broker refused the message: {reason}", where=topic, remedy="Look into the broker's log"
+
+    block = pack(metadata)
+    size = packet_size(topic, block, len(payload), qos)
+    if size <= maximum:
+        return [Packet(topic, payload, qos, retain, block)]
+    if metadata is None or retain:
+        raise _too_large(topic, size, maximum)
+    widest = {"part": MAXIMUM_PARTS, "parts": MAXIMUM_PARTS, "size": len(payload), "sha256": "0" * 64}
+    head = pack(metadata.model_copy(update=widest))
+    room = maximum - packet_size(topic, head, 0, qos) - _LENGTH_GROWTH
+    if room < 1:
+        raise _too_large(topic, size, maximum)
+    return [Packet(topic, data, qos, retain, pack(part)) for part, data in split(payload, metadata, room)]
+
+
+_LENGTH_GROWTH = 3
+"""Bytes by which a packet's length field may grow once it has a payload."""
+
+
+def _too_large(topic: str, size: int, maximum: int) -> MessageTooLarge:
+    return MessageTooLarge(
+        f"{size:,} bytes, and the broker takes {maximum:,} at most",
+        where=topic,
+        remedy="Raise max_packet_size in the broker's configuration",
     )
+
+
+@lru_cache(maxsize=1024)
+def _checked(topic: str) -> None:
+    check_topic(topic)
+
+
+@lru_cache(maxsize=256)
+def _packed(content_type: str, extra: tuple[tuple[str, str], ...], expiry: int | None) -> bytes:
+    return pack_properties(extra, content_type=content_type, expiry=expiry)

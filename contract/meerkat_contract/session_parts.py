@@ -21,10 +21,10 @@ _PART_PROPERTIES = frozenset({"part", "parts", "size", "sha256"})
 class Parts:
     """Network thread only."""
 
-    def __init__(self, log: logging.Logger, count: Callable[[str], None]) -> None:
+    def __init__(self, logger: logging.Logger, count: Callable[[str], None]) -> None:
         self._joiner = Joiner()
         self._held: deque[tuple[Key, Incoming]] = deque()
-        self._log = log
+        self._logger = logger
         self._count = count
 
     def take(self, incoming: Incoming, now: float) -> Incoming | None:
@@ -61,7 +61,7 @@ class Parts:
         """Give up what has waited for its missing parts for too long."""
         for lost in self._joiner.expire(now):
             self._count("parts_lost")
-            self._log.warning(
+            self._logger.warning(
                 "%s: message %s was given up: %d of %d parts came. It has to be sent again",
                 lost.key.topic,
                 lost.key.id,

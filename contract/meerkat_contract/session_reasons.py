@@ -14,6 +14,7 @@ _LOGIN = (
     "not authorised: wrong user or password",
     "Check the user and password in mqtt://user:password@host, or in connections.json of the data folder",
 )
+_ACL = "Allow it to this user in the broker's access control list"
 _OWN_LIMIT = ("the message is above the packet limit of the broker", "Raise the broker's max_packet_size")
 
 # Reason codes of CONNACK and DISCONNECT (MQTT 5.0, sections 3.2.2.2 and 3.14.2.1).
@@ -47,7 +48,7 @@ _REASONS: dict[int, tuple[str, str]] = {
 # What waiting does not cure: `wait_connected` tells these at once.
 LASTING = frozenset({0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9A, 0x9B})
 
-FORBIDDEN = frozenset({0x86, 0x87})
+_FORBIDDEN = frozenset({0x86, 0x87})
 
 
 def refusal(reason: ReasonCode, where: str) -> BrokerError:
@@ -95,3 +96,21 @@ def hung_up(connection: Connection) -> BrokerError:
         else "Is this an MQTT broker, and does its port want TLS (mqtts://)?"
     )
     return BrokerError("the connection was closed without an answer", where=connection.url, remedy=remedy)
+
+
+def publish_refused(topic: str, reason: ReasonCode) -> BrokerError:
+    """A PUBACK that says no."""
+    if reason.value in _FORBIDDEN:
+        return BrokerError("not authorised to publish here", where=topic, remedy=_ACL)
+    return BrokerError(
+        f"the broker refused the message: {reason}", where=topic, remedy="Look into the broker's log"
+    )
+
+
+def subscription_refused(topic: str, reason: ReasonCode) -> BrokerError:
+    """A SUBACK that says no."""
+    if reason.value in _FORBIDDEN:
+        return BrokerError("not authorised to subscribe here", where=topic, remedy=_ACL)
+    return BrokerError(
+        f"the broker refused the subscription: {reason}", where=topic, remedy="Look into the broker's log"
+    )

@@ -10,11 +10,17 @@ from dataclasses import dataclass, field
 from .errors import BrokerError, MeerkatError
 from .metadata import Metadata
 
-_log = logging.getLogger("meerkat.mqtt")
+_logger = logging.getLogger("meerkat.mqtt")
 
 
-def _nothing() -> None:
-    """What needs no acknowledgement."""
+def nothing() -> None:
+    """The acknowledgement of what needs none."""
+
+
+def once(action: Callable[[], None]) -> Callable[[], None]:
+    """Idempotent on all threads: the lock is taken once and never given back."""
+    lock = threading.Lock()
+    return lambda: action() if lock.acquire(blocking=False) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,7 @@ class Incoming:
     content_type: str = ""
     retain: bool = False
     qos: int = 0
-    acknowledge: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
+    acknowledge: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
     def metadata(self) -> Metadata:
         """Its user properties, validated. Raises BadMessage that names the topic and the property."""
@@ -111,7 +117,7 @@ class Delivery:
             try:
                 callback(self)
             except Exception:
-                _log.exception("a callback of a delivery failed")
+                _logger.exception("a callback of a delivery failed")
 
     @classmethod
     def failed(cls, error: MeerkatError) -> Delivery:

@@ -36,6 +36,11 @@ class PackedProperties(Properties):
         return object.__getattribute__(self, "packed")  # type: ignore[no-any-return]
 
 
+def empty_properties(packet_type: int) -> Properties:
+    """paho's object for the properties of `packet_type`, where speed does not matter."""
+    return Properties(packet_type)  # type: ignore[no-untyped-call]
+
+
 def pack_properties(
     user: Iterable[tuple[str, str]], *, content_type: str = "", expiry: int | None = None, topic: str = ""
 ) -> bytes:
