@@ -163,9 +163,11 @@ class Store:
                 found.update(connection.execute(select(table.c.id).where(table.c.id.in_(wanted))).scalars())
             return found
 
-    def device_ids(self) -> set[str]:
+    def devices(self) -> list[DeviceInfo]:
+        """Every device that ever introduced itself, as it last did."""
         with self._engine.connect() as connection:
-            return set(connection.execute(select(db.devices.c.id)).scalars())
+            rows = connection.execute(select(db.devices.c.info).order_by(db.devices.c.id)).scalars()
+            return [DeviceInfo.model_validate_json(info) for info in rows]
 
     def recording(self, recording_id: str) -> RecordingSnapshot | None:
         """A recording with its settled clips and events, or None when it never was."""
@@ -194,6 +196,13 @@ class Store:
                 Waiting(row.seq, Announce(row.topic, row.payload, row.retain, row.content_type, row.event))
                 for row in connection.execute(select(table).order_by(table.c.seq))
             ]
+
+    def event_picture(self, event_id: str) -> str | None:
+        """The file name of an event's picture, without suffix."""
+        with self._engine.connect() as connection:
+            query = select(db.events.c.picture).where(db.events.c.id == event_id)
+            name: str | None = connection.execute(query).scalar_one_or_none()
+            return name
 
     def totals(self) -> dict[str, int]:
         """received, done, failed, expired, pictures, refused since the database was made; and waiting."""

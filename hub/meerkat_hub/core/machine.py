@@ -89,6 +89,10 @@ class HubCore:
             key = (recording.device, recording.camera)
             self._counts[key] = self._count(key)
 
+    def knows(self, clip_id: str) -> bool:
+        """Whether a clip of this id waits, is being looked at, or ended lately."""
+        return clip_id in self.waiting or clip_id in self.leases or clip_id in self._ended
+
     # --- the entry point ------------------------------------------------------------------------
 
     def step(self, happened: Input, now: Now) -> Decision:
@@ -138,7 +142,7 @@ class HubCore:
 
     def _clip_arrived(self, arrived: ClipArrived, now: Now, out: Decision) -> None:
         clip = arrived.clip
-        if clip.id in self.waiting or clip.id in self.leases or clip.id in self._ended:
+        if self.knows(clip.id):
             out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="duplicate")))
             return
         if arrived.earlier is not None and arrived.earlier.id not in self.recordings:

@@ -1,0 +1,275 @@
+"""The hub on the bus: what it listens to, and how its effects are carried out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from meerkat_contract.connection import Connection
+from meerkat_contract.errors import BadMessage
+from meerkat_contract.messages import (
+    Cancel,
+    DeviceInfo,
+    ErrorReport,
+    HubState,
+    Result,
+    WorkerState,
+    read,
+)
+from meerkat_contract.metadata import Metadata
+from meerkat_contract.session import Delivery, Incoming, Session, Will
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, WorkerTopic, parse
+from meerkat_hub.core.inputs import BusChanged, MediaLost, ResultArrived, SendFailed, WorkerSeen
+from meerkat_hub.core.outputs import CancelJob, Effect, SendJob, SendReceipt
+from meerkat_hub.service import Actions, HubService
+
+from .announcer import Announcer
+from .ingest import Ingest
+from .live import MAX_PICTURE, Change, Live, LivePicture
+from .media import MediaFolder, suffix_of
+from .store import Store, Waiting
+
+log = logging.getLogger("meerkat.hub")
+
+DURABLE = ("schedule", "start", "command")
+"""Triggers of pictures that are kept, rather than shown until the next one comes."""
+
+
+class HubBus:
+    """Connects a HubService to the broker."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        service: HubService,
+        ingest: Ingest,
+        store: Store,
+        media: MediaFolder,
+        live: Live,
+        software: str,
+        page: str,
+    ) -> None:
+        self._service = service
+        self._ingest = ingest
+        self._store = store
+        self._media = media
+        self._live = live
+        self._about = {"software": software, "page": page}
+        self._state: HubState | None = None
+        self.session = Session(
+            connection,
+            client_id="meerkat-hub",
+            will=Will(str(HubTopic("availability")), b"offline"),
+            persistent=True,
+            on_connected=self._connected,
+            on_disconnected=self._disconnected,
+        )
+        self._announcer = Announcer(self.session, self._event_picture, service.confirm)
+
+    def actions(self) -> Actions:
+        return Actions(
+            carry_out=self._carry_out,
+            announce=self._announce,
+            confirmed=self._announcer.confirmed,
+            pump=self._announcer.pump,
+            publish_state=self._publish_state,
+        )
+
+    def start(self) -> None:
+        subscribe = self.session.subscribe
+        subscribe(DeviceTopic(ANY, "info"), self._info)
+        subscribe(DeviceTopic(ANY, "availability"), self._availability)
+        subscribe(DeviceTopic(ANY, "error"), self._error)
+        subscribe(WorkerTopic(ANY, "state"), self._worker)
+        subscribe(WorkerTopic(ANY, "results"), self._result, join_parts=True)
+        subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
+        subscribe(ThingTopic(ANY, ANY, "picture"), self._picture, auto_ack=False, join_parts=True)
+        subscribe(ThingTopic(ANY, ANY, "clip"), self._ingest.take, auto_ack=False, join_parts=True)
+        self.session.keep(HubTopic("availability"), b"online")
+        self.session.start()
+
+    def stop(self) -> None:
+        self.session.keep(HubTopic("availability"), b"offline")
+        self.session.stop()
+
+    # --- connection -----------------------------------------------------------------------------
+
+    def _connected(self) -> None:
+        self._live.connected = True
+        self._live.tell(Change("hub"))
+        self._service.happened(BusChanged(up=True))
+
+    def _disconnected(self, reason: str) -> None:
+        del reason  # the session has said it in the log
+        self._live.connected = False
+        self._live.tell(Change("hub"))
+        self._service.happened(BusChanged(up=False))
+
+    # --- what others say ------------------------------------------------------------------------
+
+    def _info(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, DeviceTopic)
+        if not message.payload:
+            self._live.devices.pop(topic.device, None)
+            self._live.tell(Change("device", topic.device))
+            return
+        info = read(DeviceInfo, message.payload, topic=message.topic)
+        if info.device != topic.device:
+            raise BadMessage(
+                f"it says that it is {info.device}",
+                where=message.topic,
+                remedy="A device publishes on its own topics",
+            )
+        if self._live.devices.get(topic.device) != info:
+            self._live.devices[topic.device] = info
+            self._store.save_device(info, datetime.now(UTC))
+            self._live.tell(Change("device", topic.device, payload=message.payload))
+
+    def _availability(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, DeviceTopic)
+        word = message.payload.decode(errors="replace")
+        if word not in ("online", "offline", "asleep", ""):
+            raise BadMessage(
+                f"{word[:40]!r} is no availability", where=message.topic, remedy="online, offline or asleep"
+            )
+        if self._live.availability.get(topic.device) != word:
+            self._live.availability[topic.device] = word
+            log.info("device %s is %s", topic.device, word or "forgotten")
+            self._live.tell(Change("device", topic.device))
+
+    def _error(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, DeviceTopic)
+        report = read(ErrorReport, message.payload, topic=message.topic)
+        self._live.errors[topic.device] = report
+        where = f"{report.where}: " if report.where else ""
+        log.warning("device %s reports: %s%s. %s", topic.device, where, report.what, report.remedy)
+        self._live.tell(Change("device", topic.device))
+
+    def _worker(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, WorkerTopic)
+        if not message.payload:
+            return
+        state = read(WorkerState, message.payload, topic=message.topic)
+        if state.worker != topic.worker:
+            raise BadMessage(
+                f"it says that it is {state.worker}",
+                where=message.topic,
+                remedy="A worker publishes on its own topics",
+            )
+        known = self._live.workers.get(state.worker)
+        if known is None or state.online or known.incarnation == state.incarnation:
+            self._live.workers[state.worker] = state
+        self._service.happened(WorkerSeen(state))
+        self._live.tell(Change("worker", payload=message.payload))
+
+    def _result(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, WorkerTopic)
+        result = read(Result, message.payload, topic=message.topic)
+        self._service.happened(ResultArrived(topic.worker, result))
+
+    def _motion(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, ThingTopic)
+        self._live.motion[topic.device, topic.thing] = message.payload == b"ON"
+        self._live.tell(Change("motion", topic.device, topic.thing, message.payload))
+
+    def _picture(self, message: Incoming) -> None:
+        """A camera's latest picture stays in memory; a meter's is kept for good."""
+        topic = parse(message.topic)
+        assert isinstance(topic, ThingTopic)
+        if not message.payload:
+            message.ack()
+            return
+        properties = dict(message.properties)
+        durable = self._live.is_meter(topic.device, topic.thing) or properties.get("trigger") in DURABLE
+        if len(message.payload) <= MAX_PICTURE:
+            captured = datetime.now(UTC)
+            claimed = properties.get("captured-at", "")
+            try:
+                captured = datetime.fromisoformat(claimed).astimezone(UTC) if claimed else captured
+            except ValueError:
+                log.debug("%s: captured-at %r is no time", message.topic, claimed)
+            known = self._live.pictures.get((topic.device, topic.thing))
+            if known is None or known.captured_at <= captured:
+                self._live.pictures[topic.device, topic.thing] = LivePicture(message.payload, captured)
+                self._live.tell(Change("picture", topic.device, topic.thing))
+        if durable:
+            self._ingest.take(message)
+        else:
+            message.ack()
+
+    # --- what the hub does ----------------------------------------------------------------------
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SendReceipt(device=device, receipt=receipt):
+                self.session.publish(DeviceTopic(device, "receipt"), receipt.to_json(), qos=1)
+            case CancelJob(worker=worker, job=job, token=token):
+                body = Cancel.model_validate({"job": job, "token": token}).to_json()
+                self.session.publish(WorkerTopic(worker, "cancel"), body, qos=1)
+            case SendJob():
+                self._send_job(effect)
+
+    def _send_job(self, effect: SendJob) -> None:
+        clip, job = effect.clip, effect.job
+        path = self._media.path("clips", clip.id, suffix_of(clip.content_type))
+        try:
+            payload = path.read_bytes()
+        except OSError as error:
+            reason = f"{path}: the clip's file cannot be read ({error.strerror}). Check the disk"
+            self._service.happened(MediaLost(clip.id, reason))
+            return
+        metadata = Metadata.model_validate(
+            {
+                "id": clip.id,
+                "captured_at": clip.captured_at,
+                "content_type": clip.content_type,
+                "duration": clip.duration or None,
+                "trigger": clip.trigger,
+            }
+        )
+        delivery = self.session.publish(
+            WorkerTopic(effect.worker, "jobs"),
+            payload,
+            qos=1,
+            metadata=metadata,
+            content_type=clip.content_type,
+            properties=[("job", job.to_json().decode())],
+        )
+
+        def done(delivery: Delivery) -> None:
+            if delivery.error is not None:
+                self._service.happened(SendFailed(clip.id, job.token, str(delivery.error)))
+
+        delivery.add_done_callback(done)
+
+    def _announce(self, announcements: Iterable[Waiting]) -> None:
+        self._announcer.add(announcements)
+
+    def _event_picture(self, event_id: str) -> bytes | None:
+        name = self._store.event_picture(event_id)
+        if name is None:
+            return None
+        try:
+            return self._media.path("events", name, ".jpg").read_bytes()
+        except OSError as error:
+            log.error("%s: an event's picture cannot be read (%s)", name, error.strerror)
+            return None
+
+    def _publish_state(self, state: HubState) -> None:
+        """Retained; only when something but the waiting time has changed."""
+        state = state.model_copy(update=self._about)
+        if self._state is None or self._state != state.model_copy(
+            update={"oldest_wait": self._state.oldest_wait}
+        ):
+            self._state = state
+            self._live.hub = state
+            self.session.keep(HubTopic("state"), state.to_json(), content_type="application/json")
+            self._live.tell(Change("hub"))

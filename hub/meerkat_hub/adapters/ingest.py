@@ -1,0 +1,181 @@
+"""From messages of devices to inputs of the core: validate, write to disk, hand over.
+
+One thread, so that what a device sends keeps its order. A message is acknowledged to the broker
+when the hub has committed or refused it. A clip of a device that has not introduced itself yet
+(its `info` may be on the way) waits INTRODUCTION seconds, then it is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from meerkat_contract.errors import BadMessage, MediaError, MeerkatError, StorageError
+from meerkat_contract.ids import is_id
+from meerkat_contract.metadata import Metadata
+from meerkat_contract.session import Incoming
+from meerkat_contract.topics import ThingTopic, parse
+from meerkat_hub.container import check_video
+from meerkat_hub.core.inputs import ClipArrived, Input, PictureArrived, Refused
+from meerkat_hub.core.records import Clip, MeterPicture, Refusal
+from meerkat_hub.settings import HubSettings
+
+from .media import MediaFolder, suffix_of
+
+log = logging.getLogger("meerkat.hub")
+
+INTRODUCTION = 5.0
+MEGABYTE = 1_000_000
+MAX_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An input with its file, and how to acknowledge the message it came in."""
+
+    input: Input
+    incoming: Path | None = None
+    final: Path | None = None
+    ack: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    message: Incoming
+    until: float
+
+
+class Ingest:
+    def __init__(
+        self,
+        media: MediaFolder,
+        settings: HubSettings,
+        introduced: Callable[[str], bool],
+        hand_over: Callable[[Arrived], None],
+    ) -> None:
+        self._media = media
+        self._settings = settings
+        self._introduced = introduced
+        self._hand_over = hand_over
+        self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        self._held: list[_Held] = []
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._thread.join(10)
+
+    def take(self, message: Incoming) -> None:
+        """A clip or a meter's picture came; called on the network thread."""
+        self._queue.put(message)
+
+    def _run(self) -> None:
+        while True:
+            timeout = 0.2 if self._held else None
+            try:
+                message = self._queue.get(timeout=timeout)
+                if message is None:
+                    return
+                self._one(message, time.monotonic() + INTRODUCTION)
+            except queue.Empty:
+                pass
+            if self._held:
+                self._retry_held()
+
+    def _retry_held(self) -> None:
+        held, self._held = self._held, []
+        for item in held:
+            self._one(item.message, item.until)
+
+    def _one(self, message: Incoming, until: float) -> None:
+        media_id, device = _claimed_id(message), ""
+        try:
+            topic = parse(message.topic)
+            if not isinstance(topic, ThingTopic):
+                raise BadMessage("media on a topic that carries none", where=message.topic)
+            device = topic.device
+            metadata = message.metadata()
+            if metadata.trigger != "submit" and not self._introduced(device):
+                if time.monotonic() < until:
+                    self._held.append(_Held(message, until))
+                    return
+                raise BadMessage(
+                    f"device {device} has not introduced itself",
+                    where=message.topic,
+                    remedy=f"Publish meerkat/device/{device}/info, retained, before the first clip",
+                )
+            self._hand_over(self._accept(topic, metadata, message))
+        except StorageError as error:
+            # No receipt: the device keeps what it sent and sends it again.
+            log.error("%s", error)
+            message.ack()
+        except MeerkatError as error:
+            refusal = Refusal(message.topic, str(error), datetime.now(UTC), media_id, device)
+            self._hand_over(Arrived(Refused(refusal), ack=message.ack))
+
+    def _accept(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:
+        size = len(message.payload)
+        is_clip = topic.kind == "clip"
+        limit = (
+            self._settings.max_clip_megabytes if is_clip else self._settings.max_picture_megabytes
+        ) * MEGABYTE
+        if size > limit:
+            raise MediaError(
+                f"{size / MEGABYTE:.1f} MB is more than the limit of {limit / MEGABYTE:g} MB",
+                where=message.topic,
+                remedy="Make shorter clips, or raise hub.max_clip_megabytes or hub.max_picture_megabytes",
+            )
+        now = datetime.now(UTC)
+        captured = metadata.captured_at.replace(microsecond=metadata.captured_at.microsecond // 1000 * 1000)
+        if is_clip:
+            content_type = check_video(message.payload, where=message.topic)
+            clip = Clip(
+                id=metadata.id,
+                device=topic.device,
+                camera=topic.thing,
+                captured_at=captured,
+                received_at=now,
+                recording=metadata.recording or metadata.id,
+                sequence=metadata.sequence,
+                last=metadata.last or metadata.recording is None,
+                duration=metadata.duration or 0.0,
+                content_type=content_type,
+                size=size,
+                trigger=metadata.trigger,
+            )
+            final = self._media.path("clips", clip.id, suffix_of(content_type))
+            return Arrived(ClipArrived(clip), self._media.receive(message.payload), final, message.ack)
+        check_jpeg(message.payload, where=message.topic)
+        picture = MeterPicture(metadata.id, topic.device, topic.thing, captured, now, size, metadata.trigger)
+        final = self._media.path("pictures", picture.id, ".jpg")
+        return Arrived(PictureArrived(picture), self._media.receive(message.payload), final, message.ack)
+
+
+def check_jpeg(data: bytes, *, where: str) -> None:
+    """Refuse what is no JPEG or claims to be enormous; reads the header only."""
+    from meerkat_inference.picture import jpeg_size
+
+    try:
+        width, height = jpeg_size(data)
+    except MediaError as error:
+        raise MediaError(error.what, where=where, remedy=error.remedy) from error
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            f"the picture says that it has {width} × {height} pixels, more than {MAX_PIXELS:,}",
+            where=where,
+            remedy="Send a smaller picture",
+        )
+
+
+def _claimed_id(message: Incoming) -> str:
+    claimed = dict(message.properties).get("id", "")
+    return claimed if is_id(claimed) else ""

@@ -1,0 +1,75 @@
+"""What the bus says right now: latest pictures, motion, availability, workers. In memory only.
+
+The page and the API read it; listeners (server-sent events) hear of every change. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from meerkat_contract.messages import DeviceInfo, ErrorReport, HubState, WorkerState
+
+MAX_PICTURE = 5_000_000
+"""Bytes; a larger live picture is ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePicture:
+    jpeg: bytes
+    captured_at: datetime
+    """When the device took it, or when it came if the device did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a listener hears: `kind` event | outcome | picture | motion | device | worker | hub."""
+
+    kind: str
+    device: str = ""
+    thing: str = ""
+    payload: bytes = b""
+    """JSON where the kind has any."""
+
+
+Listener = Callable[[Change], None]
+
+
+class Live:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: list[Listener] = []
+        self.devices: dict[str, DeviceInfo] = {}
+        self.availability: dict[str, str] = {}
+        self.pictures: dict[tuple[str, str], LivePicture] = {}
+        self.motion: dict[tuple[str, str], bool] = {}
+        self.workers: dict[str, WorkerState] = {}
+        self.errors: dict[str, ErrorReport] = {}
+        """The last error that each device reported."""
+        self.hub = HubState()
+        self.connected = False
+        """Whether the hub is connected to the broker."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Hear of every change, on the thread that makes it; returns what ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return end
+
+    def tell(self, change: Change) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(change)
+
+    def is_meter(self, device: str, thing: str) -> bool:
+        info = self.devices.get(device)
+        return info is not None and any(meter.name == thing for meter in info.meters)

@@ -1,0 +1,107 @@
+"""The hub's parts, put together and run until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from meerkat_contract.connection import Connection
+from meerkat_contract.errors import StorageError
+
+from .adapters.bus import HubBus
+from .adapters.database import open_database
+from .adapters.ingest import Ingest
+from .adapters.live import Live
+from .adapters.media import MediaFolder
+from .adapters.retention import Retention
+from .adapters.store import Store
+from .service import HubService
+from .settings import HubSettings
+
+log = logging.getLogger("meerkat.hub")
+
+SWEEP_EVERY = 600.0
+"""Seconds between sweeps of what is past its time."""
+
+
+@dataclass(slots=True)
+class Hub:
+    """A hub that has been built and not started: `start()`, later `stop()`."""
+
+    engine: Engine
+    store: Store
+    media: MediaFolder
+    live: Live
+    service: HubService
+    ingest: Ingest
+    bus: HubBus
+    retention: Retention
+    _stopping: threading.Event
+    _sweeper: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; connects to the broker in the background. Raises StorageError."""
+        left = self.media.clear_incoming()
+        orphans = self.retention.remove_orphans()
+        if left or orphans:
+            log.info("removed %d files that an earlier run left unfinished", left + orphans)
+        for device in self.store.devices():
+            self.live.devices.setdefault(device.device, device)
+        self.ingest.start()
+        self.service.start(self.bus.actions())
+        self.bus.start()
+        self._sweeper = threading.Thread(target=self._sweep, name="retention", daemon=True)
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.bus.stop()
+        self.ingest.stop()
+        self.service.stop()
+        if self._sweeper is not None:
+            self._sweeper.join(10)
+        self.engine.dispose()
+
+    def _sweep(self) -> None:
+        while True:
+            try:
+                self.retention.sweep(datetime.now(UTC))
+            except (StorageError, OSError) as error:
+                log.error("old media could not be removed: %s", error)
+            if self._stopping.wait(SWEEP_EVERY):
+                return
+
+
+def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page: str = "") -> Hub:
+    """Open the data folder `<data>/hub` and put the parts together. Raises StorageError."""
+    root = data / "hub"
+    try:
+        media = MediaFolder(root / "media")
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be made ({error.strerror})",
+            where=str(root),
+            remedy="Name another data folder with --data, or check its permissions",
+        ) from error
+    engine = open_database(root / "hub.db")
+    store, live = Store(engine), Live()
+    service = HubService(store, media, live, settings)
+    ingest = Ingest(media, settings, lambda device: device in live.devices, service.give)
+    bus = HubBus(
+        connection,
+        service=service,
+        ingest=ingest,
+        store=store,
+        media=media,
+        live=live,
+        software=version("meerkat-home"),
+        page=page,
+    )
+    retention = Retention(engine, media, settings.retention)
+    return Hub(engine, store, media, live, service, ingest, bus, retention, threading.Event())

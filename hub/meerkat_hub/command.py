@@ -1,0 +1,44 @@
+"""`meerkat hub`: keeps every clip, shares the work out, and serves the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder.  [default: as `meerkat up`]")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file, meerkat.yaml.")
+@click.option("--broker", metavar="URL", help="MQTT broker, mqtt[s]://user:password@host:port.")
+@click.option("--http-host", metavar="ADDRESS", help="Address of the page.  [default: 127.0.0.1]")
+@click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the page.  [default: 8480]")
+def hub(
+    data: Path | None, config: Path | None, broker: str | None, http_host: str | None, http_port: int | None
+) -> None:
+    """Run the hub: it keeps every clip, gives it to a worker, and says on the bus what was seen."""
+    from meerkat_contract.configfile import section
+    from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
+
+    from .application import build_hub
+    from .settings import HubSettings
+    from .web.server import serve
+
+    settings = section(config, "hub", HubSettings)
+    changes = {
+        name: value
+        for name, value in (("http_host", http_host), ("http_port", http_port))
+        if value is not None
+    }
+    settings = settings.model_copy(update=changes)
+    folder = data or default_data_folder()
+    connection = find_connection(
+        "hub", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
+    )
+    page = f"http://{settings.http_host}:{settings.http_port}"
+    built = build_hub(folder, connection, settings, page=page)
+    built.start()
+    try:
+        serve(built, settings)
+    finally:
+        built.stop()
