@@ -4,8 +4,12 @@ In the manner of ByteTrack (Zhang et al., ECCV 2022), on media time instead of f
 
 1. every track that is alive says where its object should be now (constant velocity);
 2. boxes that score at least START are given to tracks, best fitting pair first;
-3. weaker boxes are given to the tracks that are left: they keep a track alive, they start none;
-4. a strong box that no track wants starts a new one.
+3. a strong box that is left continues a track that is left though their labels differ, when they are
+   in the same place: small models call the head of a person who comes near a cat for a moment;
+4. weaker boxes are given to the tracks that are left: they keep a track alive, they start none;
+5. a strong box that no track wants starts a new one;
+6. at the clip's end a brief track of another kind that lies within a lasting one goes into it: the
+   same head, when the whole person came into view only after it.
 
 A track without a box stays alive for GAP seconds of media, less when its object was on its way out
 of the picture: the next who walks in there is somebody else. Pure: no clock, no pictures.
@@ -35,10 +39,22 @@ SAME = 0.6
 """Two boxes of one picture that overlap this much are one object found twice."""
 INSIDE = 0.85
 """…and so are two when this share of the smaller lies within the larger."""
+RENAMED = 0.5
+"""Intersection over union from which a box of another label continues a track…"""
+ALIKE = 0.7
+"""…and from which two boxes of one picture with different labels are one object."""
+BRIEF = 3
+"""A track with no more hits than this may have been a lasting one under a wrong name."""
+LASTING = 3
+"""How many times the hits the lasting one must have."""
+ADJOINING = 0.6
+"""Seconds of media between sightings of the two that are compared."""
 GONE = 0.35
 """A track whose predicted box has no more than this share within the picture has left it."""
 BORDER = 0.01
 """An object that comes closer than this to the picture's edge may be cut off by it."""
+
+_MOMENT = 0.001
 
 Box = tuple[float, float, float, float]
 
@@ -53,6 +69,11 @@ def kind(label: str) -> str:
     """What may be one object: vehicles and animals are often called by each other's names."""
     group = category(label)
     return group if group in ("vehicle", "animal") else label
+
+
+def renamed(a: str, b: str) -> bool:
+    """Whether two different kinds may be one object by mistake. A face is on somebody, not instead."""
+    return "face" not in (a, b)
 
 
 def whole(box: Box) -> bool:
@@ -71,10 +92,10 @@ def merit(found: Found) -> float:
 
 
 def distinct(founds: Iterable[Found]) -> list[Found]:
-    """Best first, without those that show what a better one of the same kind shows already."""
+    """Best first, without those that show what a better one shows already."""
     kept: list[Found] = []
     for found in sorted(founds, key=lambda each: each.score, reverse=True):
-        if not any(kind(found.label) == kind(other.label) and _same(found.box, other.box) for other in kept):
+        if not any(_duplicate(found, other) for other in kept):
             kept.append(found)
     return kept
 
@@ -119,6 +140,16 @@ class Followed:
         if better:
             self.best = len(self.founds) - 1
         return better
+
+    def absorb(self, other: Followed) -> None:
+        """Take over what another track saw at times when this one saw nothing; the best stays."""
+        best = self.times[self.best]
+        seen = dict(zip(other.times, other.founds, strict=True)) | dict(
+            zip(self.times, self.founds, strict=True)
+        )
+        self.times = sorted(seen)
+        self.founds = [seen[at] for at in self.times]
+        self.best = self.times.index(best)
 
     def predict(self, at: float) -> Box:
         """Where its box should be at this time; it may lie outside of the picture."""
@@ -171,11 +202,10 @@ class Tracker:
         boxes = distinct(founds)
         strong = [found for found in boxes if found.score >= START]
         weak = [found for found in boxes if found.score < START]
-        pairs, left, free = _pair(
-            self._alive, strong, lambda track, found: _fit(track.predict(at), found.box)
-        )
-        more, _, _ = _pair(free, weak, lambda track, found: _floor(overlap(track.predict(at), found.box)))
-        improved = [track for track, found in pairs + more if track.add(at, found)]
+        pairs, left, free = _pair(self._alive, strong, lambda t, f: _near(t, f, at))
+        more, left, free = _pair(free, left, lambda t, f: _instead(t, f, at))
+        weaker, _, _ = _pair(free, weak, lambda t, f: _faint(t, f, at))
+        improved = [track for track, found in pairs + more + weaker if track.add(at, found)]
         for found in left:
             track = Followed(self._count)
             self._count += 1
@@ -190,6 +220,42 @@ class Tracker:
         return alive
 
 
+def settle(tracks: Sequence[Followed]) -> list[Followed]:
+    """All tracks of a clip, by number, without those that were a lasting one under a wrong name."""
+    lasting = sorted(tracks, key=lambda track: track.hits, reverse=True)
+    kept: list[Followed] = []
+    for track in lasting:
+        into = next((other for other in kept if _misnamed(track, other)), None)
+        if into is None:
+            kept.append(track)
+        else:
+            into.absorb(track)
+    return sorted(kept, key=lambda track: track.number)
+
+
+def _misnamed(brief: Followed, lasting: Followed) -> bool:
+    """Whether a brief track is a lasting one of another kind.
+
+    It is when they are in one place where they come nearest in time, and whenever both are seen.
+    """
+    if brief.hits > BRIEF or lasting.hits < LASTING * brief.hits:
+        return False
+    if kind(brief.label) == kind(lasting.label) or not renamed(brief.label, lasting.label):
+        return False
+    gaps = [
+        (abs(then - at), found.box, other.box)
+        for at, found in zip(brief.times, brief.founds, strict=True)
+        for then, other in zip(lasting.times, lasting.founds, strict=True)
+        if abs(then - at) <= ADJOINING
+    ]
+    nearest = min((gap for gap, _, _ in gaps), default=ADJOINING)
+    together = [(box, other) for gap, box, other in gaps if gap <= max(nearest, _MOMENT)]
+    return bool(together) and all(
+        _shared(box, other) >= INSIDE * box[2] * box[3] or overlap(box, other) >= OVERLAP
+        for box, other in together
+    )
+
+
 def _pair(
     tracks: list[Followed], founds: list[Found], fit: Callable[[Followed, Found], float]
 ) -> tuple[list[tuple[Followed, Found]], list[Found], list[Followed]]:
@@ -199,7 +265,7 @@ def _pair(
             (value, t, f)
             for t, track in enumerate(tracks)
             for f, found in enumerate(founds)
-            if kind(track.label) == kind(found.label) and (value := fit(track, found)) > 0
+            if (value := fit(track, found)) > 0
         ),
         key=lambda entry: entry[0],
         reverse=True,
@@ -217,8 +283,11 @@ def _pair(
     )
 
 
-def _fit(predicted: Box, box: Box) -> float:
-    """1 + overlap where they do; below 1 by distance where they only lie near; else 0."""
+def _near(track: Followed, found: Found, at: float) -> float:
+    """1 + overlap with the prediction; below 1 by distance where they only lie near; else 0."""
+    if kind(track.label) != kind(found.label):
+        return 0.0
+    predicted, box = track.predict(at), found.box
     if shared := overlap(predicted, box):
         return 1 + shared
     step = _between(predicted, box)
@@ -229,14 +298,27 @@ def _fit(predicted: Box, box: Box) -> float:
     return max(0.0, 1 - distance / REACH)
 
 
-def _floor(shared: float) -> float:
+def _instead(track: Followed, found: Found, at: float) -> float:
+    """Overlap of two different kinds that are in one place."""
+    shared = overlap(track.predict(at), found.box)
+    return shared if shared >= RENAMED and renamed(track.label, found.label) else 0.0
+
+
+def _faint(track: Followed, found: Found, at: float) -> float:
+    """Overlap of a weak box with the prediction."""
+    if kind(track.label) != kind(found.label):
+        return 0.0
+    shared = overlap(track.predict(at), found.box)
     return shared if shared >= OVERLAP else 0.0
 
 
-def _same(a: Box, b: Box) -> bool:
+def _duplicate(found: Found, better: Found) -> bool:
+    a, b = found.box, better.box
     shared = _shared(a, b)
     if not shared:
         return False
+    if kind(found.label) != kind(better.label):
+        return renamed(found.label, better.label) and overlap(a, b) >= ALIKE
     return shared >= INSIDE * min(a[2] * a[3], b[2] * b[3]) or overlap(a, b) >= SAME
 
 

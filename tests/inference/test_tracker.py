@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meerkat_inference.detector import Found
-from meerkat_inference.tracker import GAP, Followed, Tracker, distinct, merit, overlap, whole
+from meerkat_inference.tracker import GAP, Followed, Tracker, distinct, merit, overlap, settle, whole
 
 Box = tuple[float, float, float, float]
 
@@ -97,6 +97,34 @@ def test_a_van_that_is_now_car_now_truck_is_one_vehicle_by_majority() -> None:
     assert track.label == "car"
 
 
+def test_a_head_that_is_called_a_cat_at_first_is_the_person_who_then_comes_into_view() -> None:
+    def scene(at: float) -> list[Found]:
+        if at < 0.5:
+            return [person((0.34, 0.9 - 0.8 * at, 0.16, 0.1 + 0.8 * at), 0.6, "cat")]
+        return [person((0.33, 0.35, 0.28, 0.65), 0.9)]
+
+    (track,) = settle(follow(scene))
+    assert track.label == "person"
+    assert len(track.founds) == 25
+    assert track.message().best.score == 0.9
+
+
+def test_a_person_who_is_called_a_dog_in_between_stays_one() -> None:
+    (track,) = follow(
+        lambda at: [person((0.18 * at, 0.3, 0.1, 0.4), 0.7, "dog" if 2 < at < 2.5 else "person")]
+    )
+    assert track.label == "person"
+    assert track.hits == 25
+
+
+def test_a_cat_that_crosses_behind_nobody_is_a_cat() -> None:
+    def scene(at: float) -> list[Found]:
+        cat = [person((0.1 + 0.3 * at, 0.8, 0.1, 0.1), 0.8, "cat")] if at < 0.5 else []
+        return [person((0.7, 0.3, 0.1, 0.4)), *cat]
+
+    assert [track.label for track in settle(follow(scene))] == ["person", "cat"]
+
+
 def test_a_person_and_a_dog_together_are_two() -> None:
     tracks = follow(lambda at: [walker(at), person((0.18 * at, 0.5, 0.08, 0.2), label="dog")])
     assert sorted(track.label for track in tracks) == ["dog", "person"]
@@ -105,7 +133,10 @@ def test_a_person_and_a_dog_together_are_two() -> None:
 def test_one_object_found_twice_counts_once() -> None:
     body, torso = person((0.4, 0.2, 0.2, 0.6), 0.9), person((0.42, 0.22, 0.16, 0.3), 0.6)
     assert distinct([torso, body]) == [body]
-    assert distinct([body, person(body.box, 0.7, "car")]) == [body, person(body.box, 0.7, "car")]
+    face = person((0.45, 0.2, 0.1, 0.1), 0.7, "face")
+    assert distinct([body, face]) == [body, face]
+    bicycle = person((0.38, 0.4, 0.24, 0.5), 0.8, "bicycle")
+    assert distinct([body, bicycle]) == [body, bicycle]
     assert distinct([person(body.box, 0.7, "truck"), person(body.box, 0.8, "car")]) == [
         person(body.box, 0.8, "car")
     ]

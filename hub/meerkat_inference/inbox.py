@@ -1,0 +1,126 @@
+"""The jobs a worker holds: the one that runs and those that wait, together at most its window.
+
+The network thread puts in, the job thread takes out. Every job that was accepted leaves in one way:
+it is taken and answered, or it is handed back (cancelled, superseded, or the worker ends).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from meerkat_contract.messages import Cancel, Job
+
+
+@dataclass(slots=True, eq=False)
+class Assignment:
+    """One job in the worker's hands. `received` is the monotonic second its lease counts from."""
+
+    job: Job
+    payload: bytes
+    received: float
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def call_off(self) -> None:
+        self._stop.set()
+
+    @property
+    def called_off(self) -> bool:
+        return self._stop.is_set()
+
+    def late(self, now: float) -> bool:
+        """Whether the hub has given it to somebody else by now."""
+        return now - self.received >= self.job.lease
+
+
+class Inbox:
+    """Bounded, in order of arrival, safe between threads."""
+
+    def __init__(self, window: int, *, now: Callable[[], float]) -> None:
+        self._window = window
+        self._now = now
+        self._changed = threading.Condition()
+        self._waiting: deque[Assignment] = deque()
+        self._running: Assignment | None = None
+        self._closed = False
+        self._seen: deque[tuple[str, int]] = deque(maxlen=4 * window + 64)
+
+    def put(self, job: Job, payload: bytes) -> str:
+        """Accept a job: empty when it waits or is here already, else the reason why not.
+
+        A job that comes again (at least once is the bus's promise) is accepted once. One that comes
+        with a newer token replaces its older self.
+        """
+        key = (job.job, job.token)
+        with self._changed:
+            if self._closed:
+                return "the worker is ending"
+            if key in self._seen:
+                return ""
+            for older in [*self._waiting, *([self._running] if self._running else [])]:
+                if older.job.job == job.job and older.job.token < job.token:
+                    self._remove(older)
+            held = len(self._waiting) + (self._running is not None)
+            if held >= self._window:
+                return f"window full: the worker holds {held} of {self._window} jobs"
+            self._seen.append(key)
+            self._waiting.append(Assignment(job, payload, self._now()))
+            self._changed.notify_all()
+            return ""
+
+    def take(self) -> Assignment | None:
+        """The next job, which then runs until `done()`; waits for one. None when the inbox is closed."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return None
+            self._running = self._waiting.popleft()
+            return self._running
+
+    def done(self) -> None:
+        """The job that was taken has been answered."""
+        with self._changed:
+            self._running = None
+            self._changed.notify_all()
+
+    def cancel(self, cancel: Cancel) -> Assignment | None:
+        """Call a job off. Returns it when it waited and must be answered here; one that runs answers itself."""
+        with self._changed:
+            for held in [*self._waiting, *([self._running] if self._running else [])]:
+                if (held.job.job, held.job.token) == (cancel.job, cancel.token):
+                    return held if self._remove(held) else None
+        return None
+
+    def close(self) -> list[Assignment]:
+        """Take no more; returns the jobs that waited. The running one goes on."""
+        with self._changed:
+            self._closed = True
+            waiting, self._waiting = list(self._waiting), deque()
+            self._changed.notify_all()
+            return waiting
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until nothing runs; false when it still does after so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running is None, timeout=seconds)
+
+    def call_off_running(self) -> None:
+        with self._changed:
+            if self._running is not None:
+                self._running.call_off()
+
+    @property
+    def held(self) -> int:
+        with self._changed:
+            return len(self._waiting) + (self._running is not None)
+
+    def _remove(self, held: Assignment) -> bool:
+        """Call a held job off; true when it was still waiting."""
+        held.call_off()
+        if held is self._running:
+            return False
+        self._waiting.remove(held)
+        return True
