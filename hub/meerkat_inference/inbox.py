@@ -87,7 +87,7 @@ class Inbox:
             self._changed.notify_all()
 
     def cancel(self, cancel: Cancel) -> Assignment | None:
-        """Call a job off. Returns it when it waited and must be answered here; one that runs answers itself."""
+        """Call a job off. Returns one that waited, to be answered here; one that runs answers itself."""
         with self._changed:
             for held in [*self._waiting, *([self._running] if self._running else [])]:
                 if (held.job.job, held.job.token) == (cancel.job, cancel.token):

@@ -25,7 +25,10 @@ class WorkerSettings(BaseModel):
     )
     fetch: bool = Field(True, description="fetch the default model on the first start")
     window: int = Field(
-        2, ge=1, le=64, description="jobs taken at a time, the running one included, so that none waits on the net"
+        2,
+        ge=1,
+        le=64,
+        description="jobs taken at a time: one runs, the others wait here",
     )
     threads: int = Field(
         1, ge=1, le=16, description="for decoding; a second process gains more than a second thread"

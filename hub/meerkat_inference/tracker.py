@@ -17,6 +17,7 @@ of the picture: the next who walks in there is somebody else. Pure: no clock, no
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -165,7 +166,7 @@ class Followed:
         return _shared(box, (0.0, 0.0, 1.0, 1.0)) <= GONE * box[2] * box[3]
 
     def message(self, picture: bytes | None = None) -> Track:
-        """The track as it travels."""
+        """The track as it travels, with the JPEG of its best frame."""
         sightings = tuple(
             Sighting(
                 at=round(at, 3),
@@ -181,7 +182,7 @@ class Followed:
             hits=self.hits,
             sightings=sightings,
             best=sightings[self.best],
-            picture=picture,
+            picture=None if picture is None else b64encode(picture),  # the message takes it encoded
         )
 
 
