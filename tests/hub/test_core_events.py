@@ -1,0 +1,134 @@
+"""From tracks of clips to events: one person is one event, whatever the order of the results."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hub_support.core_driver import CoreDriver, track
+from meerkat_hub.core.outputs import Announce, EventSaved, RecordingClosed
+from meerkat_hub.core.recording import HOLD
+
+
+def walk(sequence: int, **changes: object) -> object:
+    """A person who crosses in three clips, a third of the picture in each."""
+    begin = 0.3 * sequence
+    return track(x=(begin, begin + 0.29), score=0.7 + sequence / 100, **changes)  # type: ignore[arg-type]
+
+
+def test_a_person_in_one_clip_is_new_and_ends_with_the_recording(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, last=True), track())
+    new, end = core.events()
+    assert (new.type, end.type) == ("new", "end")
+    assert new.before is None
+    assert end.before == new.after
+    assert (new.after.revision, end.after.revision) == (1, 2)
+    assert new.after.label == "person"
+    assert new.after.category == "person"
+
+
+def test_the_picture_is_published_before_its_event(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1), track())
+    topics = [
+        c.topic.removeprefix("meerkat/camera/porch/front/") for c in core.changes if isinstance(c, Announce)
+    ]
+    assert topics[:2] == ["event/picture", "event"]
+    saved = [c for c in core.changes if isinstance(c, EventSaved)]
+    assert saved[0].picture == b"jpeg"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_person_who_walks_through_three_clips_is_one_event_in_any_order(
+    core: CoreDriver, order: tuple[int, ...]
+) -> None:
+    core.worker(window=3)
+    clips = [core.clip(n + 1, sequence=n, last=n == 2) for n in range(3)]
+    for n in order:
+        core.answer(clips[n], walk(n))  # type: ignore[arg-type]
+    events = core.events()
+    assert len({event.after.id for event in events}) == 1
+    assert events[0].type == "new"
+    assert events[-1].type == "end"
+    assert events[-1].after.clips == tuple(clip.id for clip in clips)
+    assert events[-1].after.score == pytest.approx(0.72)
+
+
+def test_a_later_result_waits_for_the_clip_before_it_and_no_longer(core: CoreDriver) -> None:
+    core.worker(window=3)
+    first, second = core.clip(1, sequence=0), core.clip(2, sequence=1)
+    core.answer(second, walk(1))  # type: ignore[arg-type]
+    assert core.events() == []
+    core.answer(first, state="failed", reason="damaged")
+    assert [event.type for event in core.events()] == ["new"]
+
+
+def test_a_missing_clip_holds_the_others_back_for_a_bounded_time(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(2, sequence=1), walk(1))  # type: ignore[arg-type]
+    core.turn(HOLD - 0.001)
+    assert core.events() == []
+    core.turn(0.001)
+    assert [event.type for event in core.events()] == ["new"]
+
+
+def test_a_late_clip_joins_its_recording_and_not_a_second_event(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(2, sequence=1), walk(1))  # type: ignore[arg-type]
+    core.turn(HOLD)
+    core.answer(core.clip(1, sequence=0), walk(0))  # type: ignore[arg-type]
+    assert [event.type for event in core.events()] == ["new", "update"]
+    assert len(core.events()[1].after.clips) == 2
+
+
+@pytest.mark.parametrize(
+    ("score", "seconds", "event"),
+    [(0.5, 0.4, True), (0.499, 5.0, False), (0.5, 0.2, False)],
+    ids=["two frames at the working point", "below it", "one frame only"],
+)
+def test_what_makes_an_event(core: CoreDriver, score: float, seconds: float, event: bool) -> None:
+    core.worker()
+    core.answer(core.clip(1), track(score=score, end=seconds))
+    assert bool(core.events()) is event
+
+
+def test_two_people_far_apart_are_two(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1), track(0, x=(0.0, 0.1)), track(1, x=(0.8, 0.9)))
+    assert len({event.after.id for event in core.events()}) == 2
+
+
+def test_someone_who_comes_after_a_pause_is_another(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, sequence=0), track(end=2.0))
+    core.answer(core.clip(2, sequence=1), track(start=1.0))
+    assert len({event.after.id for event in core.events()}) == 2
+
+
+def test_a_car_that_is_taken_for_a_truck_in_one_clip_is_one_vehicle(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, sequence=0), track(label="car", x=(0.0, 0.3)))
+    core.answer(core.clip(2, sequence=1), track(label="truck", x=(0.31, 0.6), score=0.6))
+    assert len({event.after.id for event in core.events()}) == 1
+    assert core.events()[-1].after.label == "car"
+
+
+def test_counts_in_view_go_up_and_down(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, sequence=0), track())
+    core.answer(core.clip(2, sequence=1, last=True))
+    counts = [c.payload for c in core.changes if isinstance(c, Announce) and c.topic.endswith("/person")]
+    assert counts == [b"1", b"0"]
+
+
+def test_a_recording_without_its_last_clip_closes_after_a_while(core: CoreDriver) -> None:
+    core.worker()
+    clip = core.clip(1)
+    core.answer(clip, track())
+    core.turn(HOLD + clip.duration - 0.001)
+    assert [event.type for event in core.events()] == ["new"]
+    core.turn(0.001)
+    assert [event.type for event in core.events()] == ["new", "end"]
+    assert [c.id for c in core.changes if isinstance(c, RecordingClosed)] == [clip.recording]
