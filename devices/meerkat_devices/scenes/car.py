@@ -76,13 +76,13 @@ def paint_car(*, scale: float, paint: Colour = (0.20, 0.22, 0.70)) -> Sprite:
     canvas.poly(smooth(_points((2.52, 1.06), (2.66, 1.10), (2.70, 0.98), (2.54, 0.96))), paint, 0.5, dark)
     for x in _WHEELS:
         arch = _points((x, 0.32))[0]
-        canvas.poly(ellipse(*arch, 0.40, 0.38), (0.06, 0.06, 0.06), 0.05)
+        canvas.poly(
+            [p for p in ellipse(*arch, 0.40, 0.38) if p[1] <= arch[1] + 0.12], (0.06, 0.06, 0.06), 0.05
+        )
         hub = _points((x, _RADIUS))[0]
         canvas.poly(ellipse(*hub, _RADIUS, _RADIUS), (0.10, 0.10, 0.10), 0.14)
         canvas.poly(ellipse(*hub, 0.20, 0.20), (0.74, 0.73, 0.72), 0.75)
         canvas.poly(ellipse(*hub, 0.16, 0.16), (0.50, 0.49, 0.48), 0.5)
         canvas.poly(ellipse(*hub, 0.06, 0.06), (0.80, 0.80, 0.80), 0.8)
-    below = canvas.mask(_points((0, 0.0), (LENGTH, 0.0), (LENGTH, -0.2), (0, -0.2)))
-    canvas.cover[below > 0] = 0
     colour, grey, cover = canvas.finish()
     return Sprite(colour, grey, cover, ((LENGTH / 2 + _MARGIN) * scale, (HEIGHT + _MARGIN) * scale), scale)

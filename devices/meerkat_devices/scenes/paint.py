@@ -1,7 +1,7 @@
-"""Flat painting on a fine canvas: polygons, gradients and soft shadows, by day and under the infrared lamp at once.
+"""Flat painting on a fine canvas: polygons, gradients and soft shadows.
 
-Everything is given in design pixels (a picture of 960 by 540) and drawn at a multiple of them, so that edges are
-soft after shrinking. Each canvas holds the daylight colour and what the infrared lamp shows of the same thing.
+Everything is given in design units and drawn at a multiple of them, so that edges are soft after shrinking.
+Each canvas holds the daylight colour and what an infrared lamp shows of the same thing.
 """
 
 from __future__ import annotations
@@ -31,52 +31,48 @@ class Canvas:
         self.grey = np.zeros(shape, np.float32)
         self.cover = np.zeros(shape, np.float32)
 
-    def mask(self, *polygons: Points) -> Bytes:
-        """Where the polygons are, 0 to 255, with soft edges."""
+    def mask(self, points: Points) -> Bytes:
+        """Where a polygon is, 0 to 255, with soft edges, over the whole canvas."""
         mask = np.zeros(self.cover.shape, np.uint8)
-        for points in polygons:
-            fixed = np.round(np.asarray(points, np.float64) * self.scale * (1 << _SHIFT)).astype(np.int32)
-            cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_AA, _SHIFT)
         return mask
 
     def fill(self, mask: Bytes, colour: Colour, grey: float, bottom: Colour | None = None) -> None:
         """Paint through a mask, with a vertical gradient from ``colour`` to ``bottom`` if that is given."""
         x, y, width, height = cv2.boundingRect(mask)
-        if not width or not height:
-            return
         window = (slice(y, y + height), slice(x, x + width))
-        weight = mask[window].astype(np.float32)[..., None] / 255
-        ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-        top = np.asarray(colour, np.float32)
-        paint = top + ramp * (np.asarray(bottom or colour, np.float32) - top)
-        self.colour[window] += weight * (paint - self.colour[window])
+        self._paint(window, mask[window], (colour, bottom or colour), grey)
+
+    def poly(self, points: Points, colour: Colour, grey: float, bottom: Colour | None = None) -> None:
+        """Paint one polygon, as ``fill`` does; only its own surroundings are touched."""
+        fixed = self._fixed(points)
+        rows, columns = self.cover.shape
+        x0, y0 = np.maximum((fixed.min(axis=0) >> _SHIFT) - 1, 0)
+        x1, y1 = np.minimum((fixed.max(axis=0) >> _SHIFT) + 3, (columns, rows))
+        if x1 <= x0 or y1 <= y0:
+            return
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        corner = np.array([x0, y0], np.int32) << _SHIFT
+        cv2.fillPoly(mask, [(fixed - corner).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
+        self._paint((slice(y0, y1), slice(x0, x1)), mask, (colour, bottom or colour), grey)
+
+    def _fixed(self, points: Points) -> NDArray[np.int32]:
+        """Design units as the fixed-point pixels that OpenCV draws with."""
+        return np.round(np.asarray(points, np.float64) * self.scale * (1 << _SHIFT)).astype(np.int32)
+
+    def _paint(
+        self, window: tuple[slice, slice], mask: Bytes, colours: tuple[Colour, Colour], grey: float
+    ) -> None:
+        weight = mask.astype(np.float32)[..., None] / 255
+        ramp = np.linspace(0, 1, mask.shape[0], dtype=np.float32)[:, None, None]
+        top, bottom = (np.asarray(colour, np.float32) for colour in colours)
+        self.colour[window] += weight * (top + ramp * (bottom - top) - self.colour[window])
         flat = weight[..., 0]
         self.grey[window] += flat * (np.float32(grey) - self.grey[window])
         self.cover[window] = np.maximum(self.cover[window], flat)
 
-    def poly(self, points: Points, colour: Colour, grey: float, bottom: Colour | None = None) -> None:
-        """Paint one polygon."""
-        self.fill(self.mask(points), colour, grey, bottom)
-
-    def box(
-        self,
-        x0: float,
-        y0: float,
-        x1: float,
-        y1: float,
-        colour: Colour,
-        grey: float,
-        bottom: Colour | None = None,
-    ) -> None:
-        """Paint an upright rectangle."""
-        self.poly([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour, grey, bottom)
-
-    def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour, grey: float) -> None:
-        """Paint an ellipse."""
-        self.poly(ellipse(x, y, rx, ry), colour, grey)
-
     def shade(self, points: Points, strength: float, blur: float) -> None:
-        """Darken softly what lies under a polygon, as a shadow by day."""
+        """Darken softly what lies under a polygon, as a shadow by day; ``blur`` in design units."""
         soft = cv2.GaussianBlur(self.mask(points), (0, 0), blur * self.scale).astype(np.float32) / 255
         self.colour *= 1 - strength * soft[..., None]
 
@@ -91,7 +87,8 @@ class Canvas:
 
         def shrink(picture: Floats) -> Bytes:
             smaller = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)
-            return np.clip(smaller * 255 + 0.5, 0, 255).astype(np.uint8)
+            levels: Bytes = np.clip(smaller * 255 + 0.5, 0, 255).astype(np.uint8)
+            return levels
 
         return (
             shrink(self.colour * self.cover[..., None]),
@@ -100,27 +97,31 @@ class Canvas:
         )
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, count: int = 40) -> list[tuple[float, float]]:
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> Points:
+    """An upright rectangle as a polygon."""
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, count: int = 40) -> Points:
     """An ellipse as a polygon."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return [(x + rx * float(np.cos(a)), y + ry * float(np.sin(a))) for a in angles]
 
 
-def smooth(points: Points, count: int = 10) -> list[tuple[float, float]]:
+def smooth(points: Points, count: int = 10) -> Points:
     """A closed curve through the points (Catmull-Rom)."""
     p = np.asarray(points, np.float64)
     before, after, beyond = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-    curve = []
-    for t in np.linspace(0, 1, count, endpoint=False):
-        curve.append(
-            0.5
-            * (
-                2 * p
-                + (after - before) * t
-                + (2 * before - 5 * p + 4 * after - beyond) * t**2
-                + (3 * p - before - 3 * after + beyond) * t**3
-            )
+    curve = [
+        0.5
+        * (
+            2 * p
+            + (after - before) * t
+            + (2 * before - 5 * p + 4 * after - beyond) * t**2
+            + (3 * p - before - 3 * after + beyond) * t**3
         )
+        for t in np.linspace(0, 1, count, endpoint=False)
+    ]
     ordered = np.stack(curve, 1).reshape(-1, 2)
     return [(float(x), float(y)) for x, y in ordered]
 
@@ -134,4 +135,5 @@ def clouds_of_noise(
         rows, cols = max(2, (shape[0] << octave) // coarse), max(2, (shape[1] << octave) // coarse)
         small = rng.standard_normal((min(rows, shape[0]), min(cols, shape[1]))).astype(np.float32)
         total += cv2.resize(small, shape[::-1], interpolation=cv2.INTER_CUBIC) / (1 << octave)
-    return ((total - total.mean()) / total.std()).astype(np.float32)
+    even: Floats = ((total - total.mean()) / total.std()).astype(np.float32)
+    return even

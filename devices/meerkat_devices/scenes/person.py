@@ -1,7 +1,7 @@
 """A person who walks: a skeleton with a gait, dressed, in metres.
 
-The gait follows the usual textbook curves of hip, knee and ankle over one cycle (two steps); the body is lowered
-until its lowest sole stands on the ground, which gives the bob of a walk by itself.
+The gait follows the usual curves of hip, knee and ankle over one cycle (two steps); the body is lowered until
+its lowest sole stands on the ground, which gives the bob of a walk by itself.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _head(neck: float, clothes: Clothes) -> list[Limb]:
 
 
 def walking_person(phase: float, clothes: Clothes) -> list[Limb]:
-    """The person at ``phase`` (0 to 1) of the walking cycle, facing +z, standing on y = 0, about 1.76 m tall."""
+    """The person at ``phase`` (0 to 1) of the walking cycle, facing +z, on y = 0, about 1.76 m tall."""
     chest, neck = 0.50, 0.575
     sway = 0.012 * sin(2 * pi * phase)
     twist = 0.10 * cos(2 * pi * phase)

@@ -12,7 +12,7 @@ _DARK = Material((0.05, 0.05, 0.06), 0.12, gloss=0.6)
 
 @dataclass(frozen=True, slots=True)
 class Pet:
-    """The measures of a four-legged animal (metres) and its fur. ``stride`` is what one cycle of the gait covers."""
+    """A four-legged animal's measures (metres) and fur; ``stride`` is walked in one cycle of the gait."""
 
     height: float
     length: float
@@ -127,8 +127,7 @@ def trotting_pet(pet: Pet, phase: float) -> list[Limb]:
         tip = (wag * 2, root[1] + 0.20, root[2] - 0.20)
         tail = [Limb(root, tip, 0.035, 0.018, pet.fur)]
     lowest = min(min(limb.a[1] - limb.ra, limb.b[1] - limb.rb) for limb in legs)
-    moved = [
+    return [
         Limb((m.a[0], m.a[1] - lowest, m.a[2]), (m.b[0], m.b[1] - lowest, m.b[2]), m.ra, m.rb, m.material)
         for m in body + _head(pet, neck) + tail + legs
     ]
-    return moved

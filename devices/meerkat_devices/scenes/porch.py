@@ -1,8 +1,8 @@
 """The built-in camera: what passes before a porch, by day and in the dark.
 
-Everything costly is painted once and kept; a frame is the still background, the swaying tree, whoever passes (drawn
-only where they are), the light of the hour and the sensor's noise. The picture is a pure function of the seed and
-the time, so a scene can be joined anywhere and repeats itself exactly.
+Everything costly is painted once and kept; a frame is the still background, the swaying tree, whoever passes
+(drawn only where they are), the light of the hour and the sensor's noise. The picture is a pure function of
+the seed and the time, so a scene can be joined anywhere and repeats itself exactly.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from .car import paint_car
 from .person import DAY_WALKER, NIGHT_WALKER, STRIDE, Clothes, walking_person
 from .pets import CAT, DOG, Pet, trotting_pet
-from .scenery import EYE, FOCAL, HORIZON, TREE_AT, build_scenery, project
-from .scenery import WIDTH as DESIGN_WIDTH
+from .scenery import build_scenery
 from .sculpt import Limb, Sprite, sculpt, turned
 from .story import PASSAGES, PERIOD, Passage, cloud, dusk, is_night
+from .tree import REACH, TREE_AT
+from .view import EYE, FOCAL, project
+from .view import WIDTH as DESIGN_WIDTH
 
 Bytes = NDArray[np.uint8]
 
@@ -35,8 +37,8 @@ _NOISES = 8
 class Actor:
     """Truth about somebody in the picture.
 
-    ``box`` is (left, top, right, bottom) in fractions of the picture, cut at its edges; ``visible`` is the share of
-    the whole figure's box that lies within the picture.
+    ``box`` is (left, top, right, bottom) in fractions of the picture, cut at its edges; ``visible`` is the
+    share of the whole figure's box that lies within the picture.
     """
 
     label: str
@@ -46,7 +48,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A sprite made ready for one kind of light: what it adds, and what it leaves of what is behind (0 to 255)."""
+    """A sprite ready for one kind of light: what it adds, and what it leaves of what is behind (0 to 255)."""
 
     adds: Bytes
     keeps: Bytes
@@ -80,8 +82,11 @@ class _Placed:
 
 
 class Porch:
-    """Render the porch. ``width`` by ``height`` pixels; a picture of another shape than 16:9 is cropped or padded
-    by its height. Not thread-safe: pictures of poses are kept when first drawn."""
+    """Render the porch, ``width`` by ``height`` pixels.
+
+    A picture of another shape than 16:9 is cropped or continued at its lower edge. Not thread-safe: the
+    pictures of poses are kept when they are first drawn.
+    """
 
     fps: float = 10.0
     period: float = PERIOD
@@ -176,11 +181,11 @@ class Porch:
     def _cut(self, sprite: Sprite, *, night: bool) -> _Cut:
         key = (id(sprite), night)
         if key not in self._cuts:
-            keeps = 255 - sprite.alpha
+            keeps = np.bitwise_not(sprite.alpha)
             if night:
                 self._cuts[key] = _Cut(sprite.grey, keeps, sprite.anchor, sprite.scale)
             else:
-                self._cuts[key] = _Cut(sprite.colour, cv2.merge([keeps] * 3), sprite.anchor, sprite.scale)
+                self._cuts[key] = _Cut(sprite.colour, np.dstack([keeps] * 3), sprite.anchor, sprite.scale)
         return self._cuts[key]
 
     def _draw_shadow(self, frame: Bytes, actor: _Placed) -> None:
@@ -199,7 +204,8 @@ class Porch:
             _blend(frame, self._cut(leaves, night=night), x + dx, y + dy, 1.0)
 
     def _tree_box(self, x: float, y: float) -> tuple[float, float, float, float]:
-        return x - 180 * self._scale, y - 400 * self._scale, x + 200 * self._scale, y
+        left, up, right = (reach * self._scale for reach in REACH)
+        return x - left, y - up, x + right, y
 
     def _draw_front(self, frame: Bytes, box: tuple[float, float, float, float], *, night: bool) -> None:
         x0, y0 = max(0, int(box[0]) - 2), max(0, int(box[1]) - 2)
@@ -234,14 +240,16 @@ class Porch:
             gains = np.array([1 - 0.66 * dark, 1 - 0.74 * dark, 1 - 0.78 * dark]) * light
             levels = np.arange(256, dtype=np.float32)[:, None] * gains[None, :]
             table = np.clip(levels + 0.5, 0, 255).astype(np.uint8)[None]
-            frame = cv2.LUT(frame, table)
+            cv2.LUT(frame, table, frame)
             if dark > 0:
                 cv2.scaleAdd(self._glow, dark * 0.85, frame, frame)
         tick = round(second * 1000)
         more, less = self._noise[night][(tick * 2654435761 >> 7) % _NOISES]
         cv2.add(frame, more, frame)
         cv2.subtract(frame, less, frame)
-        return cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if night else frame
+        if not night:
+            return frame
+        return cv2.merge([frame] * 3).astype(np.uint8, copy=False)
 
 
 def _person(clothes: Clothes, phase: float) -> Sequence[Limb]:
@@ -263,7 +271,7 @@ _FIGURES = {
 def _fitted(picture: Bytes, height: int) -> Bytes:
     missing = height - picture.shape[0]
     if missing > 0:
-        return cv2.copyMakeBorder(picture, 0, missing, 0, 0, cv2.BORDER_REPLICATE)
+        return np.concatenate([picture, np.repeat(picture[-1:], missing, axis=0)])
     return np.ascontiguousarray(picture[:height])
 
 
@@ -284,7 +292,7 @@ def _shadow(sprite: Sprite) -> _Cut:
 
 
 def _blend(frame: Bytes, cut: _Cut, x: float, y: float, size: float) -> None:
-    """Put a cut-out into the frame with its anchor at (x, y) pixels, ``size`` times enlarged; touches its box only."""
+    """Put a cut-out into the frame, its anchor at (x, y) pixels, ``size`` times enlarged."""
     left, top = x - cut.anchor[0] * size, y - cut.anchor[1] * size
     height, width = cut.keeps.shape[:2]
     x0, y0 = max(0, int(np.floor(left))), max(0, int(np.floor(top)))

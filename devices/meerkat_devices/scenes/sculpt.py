@@ -1,7 +1,7 @@
 """Round shapes turned into small shaded pictures: the clay from which people and pets are made.
 
-A figure is a list of *limbs* (round cones: two balls and the skin stretched between them) in metres, with x to
-the right, y up and z towards the viewer. It is looked at along the z axis without perspective, shaded once by
+A figure is a list of *limbs* (round cones: two balls and the skin stretched between them) in metres, with x
+to the right, y up and z towards the viewer. It is looked at along the z axis without perspective, shaded once by
 daylight and once by a lamp at the camera, and kept as a sprite that costs little to place in a frame.
 """
 
@@ -48,8 +48,8 @@ class Limb:
 class Sprite:
     """A picture with soft edges. Colours are premultiplied by ``alpha``, so that a sum composes them.
 
-    ``colour`` is (h, w, 3) BGR, ``grey`` and ``alpha`` are (h, w). ``anchor`` is the pixel (x, y) of the figure's
-    origin (the ground below it) and ``scale`` the pixels of a metre.
+    ``colour`` is (h, w, 3) BGR, ``grey`` and ``alpha`` are (h, w). ``anchor`` is the pixel (x, y) of the
+    origin (the ground below the figure) and ``scale`` the pixels of a metre.
     """
 
     colour: Bytes
@@ -91,7 +91,8 @@ def sculpt(limbs: Sequence[Limb], *, scale: float) -> Sprite:
 
     def shrink(picture: Floats) -> Bytes:
         smaller = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        return np.clip(smaller * 255 + 0.5, 0, 255).astype(np.uint8)
+        levels: Bytes = np.clip(smaller * 255 + 0.5, 0, 255).astype(np.uint8)
+        return levels
 
     return Sprite(shrink(colour), shrink(grey), shrink(alpha), (-left * scale, high * scale), scale)
 
@@ -109,7 +110,7 @@ class _Canvas:
         self.gloss = np.zeros((height, width), np.float32)
 
     def add(self, limb: Limb) -> None:
-        """Keep what of the limb lies nearer than all before it: a ray against a round cone, in closed form."""
+        """Keep what of the limb lies nearer than all before it."""
         a, b = np.asarray(limb.a, np.float32), np.asarray(limb.b, np.float32)
         if float(np.abs(b - a).max()) < 1e-4:
             b = a + np.float32(1e-3)
@@ -120,7 +121,7 @@ class _Canvas:
             return
         window = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
         x, y = np.meshgrid(self.xs[window[1]], self.ys[window[0]])
-        z, normal, along = _cone(x, y, a, b, ra, rb)
+        z, normal, along = _cone(x, y, a, b, (ra, rb))
         nearer = z > self.depth[window]
         if limb.material.folds:
             wave = np.sin(along * 19 + 3.1 * normal[..., 0]) * np.sin(along * 8 + 2 * normal[..., 1] + 1)
@@ -141,7 +142,7 @@ class _Canvas:
         blur = max(0.6, 0.012 * scale)
         normal = cv2.GaussianBlur(self.normal, (0, 0), blur)
         normal = 0.4 * self.normal + 0.6 * normal
-        normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
+        normal = normal / np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
         depth = np.where(solid, self.depth, 0).astype(np.float32)
         weight = np.maximum(cv2.GaussianBlur(cover, (0, 0), 0.035 * scale), 1e-4)
         around = cv2.GaussianBlur(depth * cover, (0, 0), 0.035 * scale) / weight
@@ -159,11 +160,14 @@ class _Canvas:
         return colour.astype(np.float32), grey.astype(np.float32), cover
 
 
-def _cone(x: Floats, y: Floats, a: Floats, b: Floats, ra: float, rb: float) -> tuple[Floats, Floats, Floats]:
+def _cone(
+    x: Floats, y: Floats, a: Floats, b: Floats, radii: tuple[float, float]
+) -> tuple[Floats, Floats, Floats]:
     """Nearest surface of a round cone along z: depth (-inf beside it), direction and place along the axis.
 
-    The quadratic of a ray against the cone that touches both balls; beyond its tangent circles the balls count.
+    The quadratic of a ray against the cone that touches both balls; beyond its tangents the balls count.
     """
+    ra, rb = radii
     axis, fall = b - a, ra - rb
     m0 = float(axis @ axis)
     ox, oy = x - a[0], y - a[1]  # The ray starts in the plane z = 0 and runs towards -z.
