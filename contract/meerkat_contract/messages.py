@@ -23,7 +23,7 @@ Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-
 class Message(BaseModel):
     """Base of all JSON messages. Fields of a newer minor revision are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: Literal[1] = Field(1, alias="schema")
 
