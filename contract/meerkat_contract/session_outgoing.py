@@ -28,6 +28,9 @@ QUEUE_LIMIT = 64 * 1024 * 1024
 WRITE_AHEAD = 4 * 1024 * 1024
 """Bytes of QoS 0 handed to paho and not yet taken by the socket, above which we wait."""
 
+NO_MATCHING_SUBSCRIBERS = 0x10
+"""Reason code of a PUBACK (MQTT 5.0, 3.4.2.1): the broker took the message and nobody wanted it."""
+
 
 @dataclass(slots=True)
 class Packet:
@@ -105,6 +108,7 @@ class Outgoing:
         packet = self._under_way.pop(mid, None)
         if packet is None:
             return
+        packet.delivery.nobody = reason.value == NO_MATCHING_SUBSCRIBERS
         packet.delivery.finish(publish_refused(packet.topic, reason) if reason.is_failure else None)
 
     def close(self, error: BrokerError) -> None:

@@ -61,12 +61,14 @@ class Will:
 class Delivery:
     """The fate of one publish: done once, with an error or without."""
 
-    __slots__ = ("_callbacks", "_changed", "_done", "error")
+    __slots__ = ("_callbacks", "_changed", "_done", "error", "nobody")
 
     _lock = threading.Lock()
 
     def __init__(self) -> None:
         self.error: MeerkatError | None = None
+        self.nobody = False
+        """QoS 1: the broker has it, but nobody had subscribed to its topic when it came."""
         self._done = False
         self._changed: threading.Event | None = None
         self._callbacks: list[Callable[[Delivery], None]] = []
@@ -137,6 +139,7 @@ class Delivery:
             with counting:
                 left -= 1
                 last = left == 0
+                whole.nobody = whole.nobody or part.nobody
             if part.error is not None or last:
                 whole.finish(part.error)
 
