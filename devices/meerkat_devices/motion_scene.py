@@ -1,0 +1,213 @@
+"""The learnt picture of one camera, and what moves before it. The parts of motion by vision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
+
+from meerkat_contract.messages import Box
+
+WORKING_HEIGHT = 100
+"""Pixels. A person who fills a twentieth of the picture's height still covers ten of them."""
+
+CELL = 4
+"""Side of the squares, in working pixels, in which motion is gathered into objects."""
+
+_FULL = 255.0
+_TOUCHED = 0.125 * _FULL
+"""A cell moves if two of its sixteen pixels do."""
+_SOLID = 0.25 * _FULL
+"""A cell belongs to an object if a quarter of it is foreground."""
+_STILL_THERE = 0.3
+"""Share of its last size at which an object that stopped is still in the picture."""
+_FEWEST_PIXELS = 4.0
+_FIRST_MEMORY = 0.5
+"""Seconds; the background of the first moments is learnt as fast as its age allows."""
+_SHOCK_SHARE = 0.4
+"""No object comes to fill so much of the picture between two frames; a lamp does."""
+_SHOCK_RATE = 0.3
+"""How much of the background a shock becomes at once: enough to count as background from then on."""
+_CLUTTER_SECONDS = 5.0
+_CLUTTER_FREE = 2.0
+_CLUTTER_SIZE = 4.0
+"""Up to two spots of up to four times the least size are normal: hands, feet, shadows."""
+_LIGHT_GRID = (16, 9)
+_LIGHT_SECONDS = 30.0
+_BLACK = 2.0
+"""Added to cells before ratios are taken, so that black cells do not divide by zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one picture shows: boxes in fractions, the share of the picture, and what stands there."""
+
+    boxes: tuple[Box, ...] = ()
+    area: float = 0.0
+    change: float = 0.0
+    """The share of the picture that changed since a moment ago, within the boxes."""
+    present: bool = False
+    """What moved last is still in the picture, moving or not."""
+
+
+def shrink(gray: NDArray[np.uint8]) -> MatLike:
+    """The luma plane (H, W) at working height, proportions kept.
+
+    First by a whole factor, which OpenCV averages three times faster than a fraction, then the rest.
+    """
+    height, width = gray.shape
+    factor = max(1, height // WORKING_HEIGHT)
+    small: MatLike = gray
+    if factor > 1:
+        rows, columns = height // factor, width // factor
+        whole = gray[: rows * factor, : columns * factor]
+        small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    size = (max(CELL, round(width * WORKING_HEIGHT / height)), WORKING_HEIGHT)
+    if (small.shape[1], small.shape[0]) == size:
+        return small
+    return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+
+
+def learnt(elapsed: float, memory: float) -> float:
+    """The weight of a new sample, `elapsed` seconds after the last, in an average over `memory` seconds."""
+    return 1 - math.exp(-elapsed / memory)
+
+
+class Light:
+    """The gain of the light: the median ratio of the picture's cells to a slowly kept reference.
+
+    The reference follows the picture *without* its gain, so that it stays level with the background
+    model, which sees the same. Half of the cells may be covered by objects before the median errs.
+    """
+
+    def __init__(self, small: MatLike) -> None:
+        self._reference = self._cells(small)
+
+    def _cells(self, small: MatLike) -> NDArray[np.float32]:
+        cells = cv2.resize(small, _LIGHT_GRID, interpolation=cv2.INTER_AREA)
+        return np.asarray(cells, np.float32) + np.float32(_BLACK)
+
+    def level(self, small: MatLike, elapsed: float) -> MatLike:
+        """The picture as it would be in the reference's light."""
+        cells = self._cells(small)
+        gain = float(np.median(cells / self._reference))
+        self._reference += np.float32(learnt(elapsed, _LIGHT_SECONDS)) * (cells / gain - self._reference)
+        return cv2.convertScaleAbs(small, alpha=1 / gain)
+
+
+class Scene:
+    """Background, fast average and habits of one camera at working size."""
+
+    def __init__(
+        self,
+        small: MatLike,
+        *,
+        threshold: float,
+        minimum_area: float,
+        change_seconds: float,
+        background_seconds: float,
+        habit_seconds: float,
+        habit_share: float,
+        mask: NDArray[np.uint8] | None,
+    ) -> None:
+        height, width = small.shape
+        self.shape = small.shape
+        self._threshold = threshold
+        self._least = max(_FEWEST_PIXELS, minimum_area * height * width)
+        self._change_seconds = change_seconds
+        self._background_seconds = background_seconds
+        self._habit_seconds = habit_seconds
+        self._habit_share = habit_share
+        self._mask = (
+            None if mask is None else cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+        )
+        self._light = Light(small)
+        self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=False)
+        self._average = small.astype(np.float32)
+        self._age = 0.0
+        self._fresh = True
+        self._grid = (max(1, width // CELL), height // CELL)
+        self._habit = np.zeros(self._grid[::-1], np.float32)
+        self._place = np.zeros(self._grid[::-1], np.bool_)
+        """Cells of what moved last, with a border of one."""
+        self._place_solid = 0.0
+        self._clutter = 0.0
+
+    def resume(self) -> None:
+        """After a gap: what changed meanwhile is no motion."""
+        self._fresh = True
+
+    def look(self, small: MatLike, elapsed: float) -> Look:
+        """Judge the picture that comes `elapsed` seconds after the last one."""
+        picture = cv2.blur(self._light.level(small, elapsed), (3, 3))
+        foreground = self._subtractor.apply(picture, learningRate=self._rate(elapsed))
+        if self._fresh:
+            self._fresh = False
+            self._average[:] = picture
+            return Look(present=self._present(foreground))
+        change = cv2.absdiff(picture, cv2.convertScaleAbs(self._average))
+        cv2.accumulateWeighted(picture, self._average, learnt(elapsed, self._change_seconds))
+        _, changing = cv2.threshold(change, self._threshold, _FULL, cv2.THRESH_BINARY)
+        moving = cv2.bitwise_and(changing, foreground)
+        if self._mask is not None:
+            moving = cv2.bitwise_and(moving, self._mask)
+        pixels = cv2.countNonZero(moving)
+        if pixels > _SHOCK_SHARE * moving.size:
+            self._subtractor.apply(picture, learningRate=_SHOCK_RATE)
+            self._average[:] = picture
+            return Look()
+        habit_rate = learnt(elapsed, self._habit_seconds)
+        if pixels < self._least:
+            self._habit *= np.float32(1 - habit_rate)
+            self._clutter *= 1 - learnt(elapsed, _CLUTTER_SECONDS)
+            return Look(present=self._present(foreground))
+        return self._objects(moving, foreground, elapsed)
+
+    def _rate(self, elapsed: float) -> float:
+        """The background's learning rate: its memory grows with its age until it is full."""
+        first = self._age == 0
+        self._age += elapsed
+        memory = min(self._background_seconds, max(self._age, _FIRST_MEMORY))
+        return 1.0 if first else learnt(elapsed, memory)
+
+    def _present(self, foreground: MatLike) -> bool:
+        if self._place_solid == 0:
+            return False
+        cells = cv2.resize(foreground, self._grid, interpolation=cv2.INTER_AREA)
+        if float(cells[self._place].sum()) >= _STILL_THERE * self._place_solid:
+            return True
+        self._place_solid = 0.0
+        return False
+
+    def _objects(self, moving: MatLike, foreground: MatLike, elapsed: float) -> Look:
+        """Gather foreground cells into objects; those with enough pixels that move count."""
+        weight = cv2.resize(moving, self._grid, interpolation=cv2.INTER_AREA)
+        solid = cv2.resize(foreground, self._grid, interpolation=cv2.INTER_AREA)
+        touched = weight > _TOUCHED
+        self._habit += np.float32(learnt(elapsed, self._habit_seconds)) * (touched - self._habit)
+        count, names, stats, _ = cv2.connectedComponentsWithStats(
+            ((solid > _SOLID) | touched).astype(np.uint8), connectivity=8
+        )
+        strange = np.where(self._habit < self._habit_share, weight, 0)
+        per_cell = moving.size / (_FULL * weight.size)
+        moved = np.bincount(names.ravel(), strange.ravel(), count) * per_cell
+        covered = np.bincount(names.ravel(), np.maximum(solid, weight).ravel(), count)
+        moved[0] = 0
+        spots = float(np.count_nonzero((moved > 0) & (moved < self._least * _CLUTTER_SIZE)))
+        self._clutter += learnt(elapsed, _CLUTTER_SECONDS) * (spots - self._clutter)
+        chosen = np.flatnonzero(moved >= self._least * max(1.0, self._clutter - _CLUTTER_FREE))
+        if chosen.size == 0:
+            return Look(present=self._present(foreground))
+        place = np.isin(names, chosen).astype(np.uint8)
+        self._place = cv2.dilate(place, np.ones((3, 3), np.uint8)) > 0
+        self._place_solid = float(covered[chosen].sum())
+        columns, rows = self._grid
+        boxes = tuple(
+            (x / columns, y / rows, w / columns, h / rows) for x, y, w, h, _ in stats[chosen].tolist()
+        )
+        area = self._place_solid / (_FULL * weight.size)
+        return Look(boxes, area, float(moved[chosen].sum()) / moving.size, present=True)
