@@ -89,6 +89,7 @@ def build_plan(
                 BROKER,
                 ready=broker_ready,
                 gate=True,
+                announce=f"The broker listens on port {broker.port}",
                 translate=translate,
                 foreign=True,
             )

@@ -61,6 +61,9 @@ _ACCESS: dict[str, tuple[str, ...]] = {
 _LARGEST_PACKET = 268_435_455
 # What may wait in memory for one client that is away or slow; devices keep their own copies.
 _LARGEST_QUEUE = 128 * 1024 * 1024
+# How often the broker saves what is retained. Often would wear an SD card out, and nothing that counts
+# rests on it: devices keep their recordings until the hub's receipt.
+_SAVE_SECONDS = 30
 _HASH_ROUNDS = 101
 
 
@@ -102,7 +105,7 @@ def configuration_text(folder: Path, *, port: int, open_lan: bool, as_root: bool
             f"acl_file {folder / 'access'}",
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_interval 10",
+            f"autosave_interval {_SAVE_SECONDS}",
             "persistent_client_expiration 14d",
             f"max_packet_size {_LARGEST_PACKET}",
             f"max_queued_bytes {_LARGEST_QUEUE}",
@@ -178,8 +181,10 @@ def find_mosquitto() -> str:
     return program
 
 
+# What is dropped although it says Warning: in our private configuration it is meant to be so.
+_CHATTER = re.compile(r"Warning: Mosquitto should not be run as root/administrator\.")
+
 _PHRASES: tuple[tuple[re.Pattern[str], int, str], ...] = (
-    (re.compile(r"mosquitto version (\S+) running"), logging.INFO, r"Mosquitto \1 is running"),
     (
         re.compile(r"Client (\S+) disconnected, not authorised\."),
         logging.WARNING,
@@ -202,6 +207,8 @@ _PHRASES: tuple[tuple[re.Pattern[str], int, str], ...] = (
 
 def translate(line: str) -> tuple[int, str] | None:
     """A line of Mosquitto's log as (level, words), or None for what nobody needs to read."""
+    if _CHATTER.fullmatch(line.strip()):
+        return None
     for pattern, level, words in _PHRASES:
         if match := pattern.fullmatch(line.strip()):
             return level, match.expand(words)

@@ -36,7 +36,7 @@ LONGEST_LINE = 8192
 Translate = Callable[[str], tuple[int, str] | None]
 Ready = Callable[[], Awaitable[bool]]
 
-_LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)")
+_LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)|(error): (.*)")
 _COLOURS = (36, 32, 35, 34, 33, 96, 92, 95)
 _PR_SET_PDEATHSIG = 1
 
@@ -94,17 +94,13 @@ class _Child:
         self.announced = False
         self.level = logging.INFO
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """To the process and whatever it started: each child leads its own group."""
         if self.process is None:
             return
-        try:
+        # The group may be gone; macOS says PermissionError of one whose last member is a zombie.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            pass
-        except PermissionError:
-            # macOS says so of a group whose last member is a zombie.
-            pass
 
 
 class Supervisor:
@@ -129,7 +125,7 @@ class Supervisor:
             await self._stop_all(at_once or asyncio.Event())
         finally:
             for child in self._children:
-                child.signal(signal.SIGKILL)
+                child.send(signal.SIGKILL)
             for keeper in keepers:
                 keeper.cancel()
             results = await asyncio.gather(*keepers, return_exceptions=True)
@@ -168,13 +164,13 @@ class Supervisor:
         finally:
             os.close(writing)
         if self._stopping.is_set():
-            child.signal(signal.SIGTERM)
+            child.send(signal.SIGTERM)
         listener = asyncio.create_task(self._listen(child, reading))
         prober = asyncio.create_task(self._probe(child))
         try:
             status = await child.process.wait()
             # What it started may outlive it and hold its port or camera.
-            child.signal(signal.SIGKILL)
+            child.send(signal.SIGKILL)
             await asyncio.wait([listener], timeout=1)
         finally:
             child.is_ready.clear()
@@ -238,8 +234,8 @@ class Supervisor:
                 self._output.say(child.spec.name, found[1], found[0])
             return
         if match := _LEVEL.match(text):
-            child.level = logging.getLevelNamesMapping()[match[1]]
-            text = match[2]
+            child.level = logging.getLevelNamesMapping()[match[1] or match[3].upper()]
+            text = match[2] or match[4] or ""
         # A line without a level goes on with the one before: the rest of a traceback.
         self._output.say(child.spec.name, text, child.level)
 
@@ -266,7 +262,7 @@ class Supervisor:
         try:
             for index, children in enumerate(orders, start=1):
                 for child in children:
-                    child.signal(signal.SIGTERM)
+                    child.send(signal.SIGTERM)
                 until = begin + KILL_AFTER * index / len(orders)
                 await self._gone(children, until, hurry)
             await self._gone(self._children, begin + KILL_AFTER, hurry)
@@ -275,7 +271,7 @@ class Supervisor:
         for child in self._children:
             if child.process is not None and child.process.returncode is None:
                 self._output.say(child.spec.name, "Does not end; killed", logging.WARNING)
-                child.signal(signal.SIGKILL)
+                child.send(signal.SIGKILL)
         await self._gone(self._children, loop.time() + 1, None)
 
     async def _gone(self, children: Sequence[_Child], until: float, hurry: asyncio.Task[bool] | None) -> None:

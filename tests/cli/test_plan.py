@@ -1,0 +1,91 @@
+"""What `meerkat up` runs, decided by a pure function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meerkat_cli.plan import MEERKAT, Options, build_plan, device_arguments
+from meerkat_cli.private_broker import PrivateBroker
+from meerkat_contract.connection import Connection
+
+DATA = Path("/data")
+USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-camera")
+BROKER = PrivateBroker(("mosquitto", "-c", "x"), 1884, {user: f"secret-{user}" for user in USERS})
+
+
+def options(**more: object) -> Options:
+    return Options(data=DATA, http_port=8480, **more)  # type: ignore[arg-type]
+
+
+def arguments(plan_options: Options, broker: PrivateBroker | Connection = BROKER) -> dict[str, str]:
+    plan = build_plan(plan_options, broker)
+    return {spec.name: " ".join(spec.argv).removeprefix(" ".join(MEERKAT) + " ") for spec in plan.processes}
+
+
+def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
+    assert arguments(options()) == {
+        "broker": "mosquitto -c x",
+        "hub": "hub --http-host 127.0.0.1 --http-port 8480 --data /data",
+        "worker": "worker --data /data",
+        "ha": "ha bridge --data /data",
+        "porch": "device --name porch --camera front=rendered:porch --data /data",
+        "basement": "device --name basement --meter water=rendered:meter --data /data",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "devices"),
+    [
+        ({"demo": False}, {}),
+        ({"video": Path("/a.mp4")}, {"camera": ("--camera", "camera=/a.mp4", "--loop")}),
+        ({"camera": "rtsp://cam/1", "demo": False}, {"camera": ("--camera", "camera=rtsp://cam/1")}),
+        (
+            {"config": Path("/m.yaml"), "configured": ("gate", "shed")},
+            {"gate": ("--config", "/m.yaml"), "shed": ("--config", "/m.yaml")},
+        ),
+        (
+            {"config": Path("/m.yaml"), "configured": ("gate",), "camera": "0"},
+            {"camera": ("--camera", "camera=0")},
+        ),
+        ({"config": Path("/m.yaml"), "demo": False}, {}),
+    ],
+)
+def test_which_devices_run(more: dict[str, object], devices: dict[str, tuple[str, ...]]) -> None:
+    assert device_arguments(options(**more)) == devices
+
+
+def test_a_configuration_without_devices_still_shows_the_demo() -> None:
+    assert set(device_arguments(options(config=Path("/m.yaml")))) == {"porch", "basement"}
+
+
+def test_each_process_gets_its_own_password_and_never_in_argv() -> None:
+    plan = build_plan(options(config=Path("/m.yaml")), BROKER)
+    users = {"hub": "hub", "worker": "worker", "ha": "homeassistant", "porch": "device-porch"}
+    for spec in plan.processes:
+        assert "secret" not in " ".join(spec.argv)
+        assert "secret" not in repr(spec)
+        if user := users.get(spec.name):
+            assert spec.env["MEERKAT_BROKER"] == f"mqtt://{user}:secret-{user}@127.0.0.1:1884"
+            assert spec.env["MEERKAT_DATA"] == "/data"
+            assert spec.env["MEERKAT_CONFIG"] == "/m.yaml"
+    assert plan.roles["client"].username == "client"
+
+
+def test_the_broker_is_waited_for_and_devices_end_first() -> None:
+    plan = build_plan(options(), BROKER)
+    orders = {spec.name: spec.order for spec in plan.processes}
+    assert orders["broker"] < orders["hub"] < orders["worker"] == orders["ha"] < orders["porch"]
+    assert [spec.name for spec in plan.processes if spec.gate] == ["broker"]
+    assert [spec.name for spec in plan.processes if spec.foreign] == ["broker"]
+
+
+def test_a_broker_that_is_there_is_used_by_all() -> None:
+    there = Connection("house", 8883, tls=True, username="me", password="secret", ca_file=Path("/ca.pem"))
+    plan = build_plan(options(homeassistant=False), there)
+    assert [spec.name for spec in plan.processes] == ["hub", "worker", "porch", "basement"]
+    for spec in plan.processes:
+        assert spec.env["MEERKAT_BROKER"] == "mqtts://me:secret@house:8883"
+        assert spec.env["MEERKAT_BROKER_CA"] == "/ca.pem"
+    assert set(plan.roles.values()) == {there}
