@@ -46,8 +46,8 @@ class MotionSettings(BaseModel):
     minimum_area: float = Field(0.0006, gt=0, le=0.5, description="smallest moving part, fraction of picture")
     certain_area: float = Field(0.002, gt=0, le=1, description="motion this large needs no confirmation")
     confirm_seconds: float = Field(0.25, ge=0, le=10, description="how long smaller motion must last")
-    clear_seconds: float = Field(0.2, ge=0, le=60, description="end this long after the scene is clear")
-    quiet_seconds: float = Field(5.0, ge=0, le=600, description="end after this long without movement")
+    clear_seconds: float = Field(0.1, ge=0, le=60, description="end this long after the scene is clear")
+    quiet_seconds: float = Field(15.0, ge=0, le=600, description="end after this long without movement")
     change_seconds: float = Field(0.4, gt=0, le=5, description="memory of what changes")
     background_seconds: float = Field(60.0, gt=1, le=3600, description="memory of the background")
     habit_seconds: float = Field(120.0, gt=1, le=3600, description="memory of places that always move")
@@ -118,6 +118,7 @@ class MotionDetector:
             change_seconds=settings.change_seconds,
             background_seconds=settings.background_seconds,
             habit_seconds=settings.habit_seconds,
+            hold_seconds=settings.quiet_seconds,
             habit_share=settings.habit_share,
             mask=self._mask,
         )

@@ -25,6 +25,8 @@ _SOLID = 0.25 * _FULL
 """A cell belongs to an object if a quarter of it is foreground."""
 _STILL_THERE = 0.3
 """Share of its last size at which an object that stopped is still in the picture."""
+_FOREIGN = 25.0
+_BEFORE_SECONDS = 10.0
 _FEWEST_PIXELS = 4.0
 _FIRST_MEMORY = 0.5
 """Seconds; the background of the first moments is learnt as fast as its age allows."""
@@ -111,6 +113,7 @@ class Scene:
         change_seconds: float,
         background_seconds: float,
         habit_seconds: float,
+        hold_seconds: float,
         habit_share: float,
         mask: NDArray[np.uint8] | None,
     ) -> None:
@@ -121,6 +124,7 @@ class Scene:
         self._change_seconds = change_seconds
         self._background_seconds = background_seconds
         self._habit_seconds = habit_seconds
+        self._hold_seconds = hold_seconds
         self._habit_share = habit_share
         self._mask = (
             None if mask is None else cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -128,12 +132,14 @@ class Scene:
         self._light = Light(small)
         self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=False)
         self._average = small.astype(np.float32)
+        self._before = small.astype(np.float32)
         self._age = 0.0
         self._fresh = True
         self._grid = (max(1, width // CELL), height // CELL)
         self._habit = np.zeros(self._grid[::-1], np.float32)
-        self._place = np.zeros(self._grid[::-1], np.bool_)
-        """Cells of what moved last, with a border of one."""
+        self._there = np.zeros(small.shape, np.uint8)
+        self._elsewhere = np.ones(small.shape, np.uint8)
+        self._still_for = 0.0
         self._place_solid = 0.0
         self._clutter = 0.0
 
@@ -148,7 +154,7 @@ class Scene:
         if self._fresh:
             self._fresh = False
             self._average[:] = picture
-            return Look(present=self._present(foreground))
+            return Look(present=self._still_there(picture, elapsed))
         change = cv2.absdiff(picture, cv2.convertScaleAbs(self._average))
         cv2.accumulateWeighted(picture, self._average, learnt(elapsed, self._change_seconds))
         _, changing = cv2.threshold(change, self._threshold, _FULL, cv2.THRESH_BINARY)
@@ -164,8 +170,8 @@ class Scene:
         if pixels < self._least:
             self._habit *= np.float32(1 - habit_rate)
             self._clutter *= 1 - learnt(elapsed, _CLUTTER_SECONDS)
-            return Look(present=self._present(foreground))
-        return self._objects(moving, foreground, elapsed)
+            return Look(present=self._still_there(picture, elapsed))
+        return self._objects(picture, moving, foreground, elapsed)
 
     def _rate(self, elapsed: float) -> float:
         """The background's learning rate: its memory grows with its age until it is full."""
@@ -174,16 +180,28 @@ class Scene:
         memory = min(self._background_seconds, max(self._age, _FIRST_MEMORY))
         return 1.0 if first else learnt(elapsed, memory)
 
-    def _present(self, foreground: MatLike) -> bool:
-        if self._place_solid == 0:
-            return False
-        cells = cv2.resize(foreground, self._grid, interpolation=cv2.INTER_AREA)
-        if float(cells[self._place].sum()) >= _STILL_THERE * self._place_solid:
-            return True
-        self._place_solid = 0.0
-        return False
+    def _still_there(self, picture: MatLike, elapsed: float) -> bool:
+        """Whether the place of the last motion still looks unlike it did before.
 
-    def _objects(self, moving: MatLike, foreground: MatLike, elapsed: float) -> Look:
+        The picture of before is kept everywhere else, so that nobody who stands still fades into it.
+        """
+        rate = learnt(elapsed, _BEFORE_SECONDS)
+        if self._place_solid == 0:
+            cv2.accumulateWeighted(picture, self._before, rate)
+            return False
+        cv2.accumulateWeighted(picture, self._before, rate, mask=self._elsewhere)
+        self._still_for += elapsed
+        if self._still_for > self._hold_seconds or self._foreign(picture) < _STILL_THERE * self._place_solid:
+            self._place_solid = 0.0
+        return self._place_solid > 0
+
+    def _foreign(self, picture: MatLike) -> float:
+        """How many cells of the last motion's place look unlike before."""
+        change = cv2.absdiff(picture, cv2.convertScaleAbs(self._before))
+        _, foreign = cv2.threshold(change, _FOREIGN, 1, cv2.THRESH_BINARY)
+        return float(cv2.countNonZero(cv2.bitwise_and(foreign, self._there)))
+
+    def _objects(self, picture: MatLike, moving: MatLike, foreground: MatLike, elapsed: float) -> Look:
         """Gather foreground cells into objects; those with enough pixels that move count."""
         weight = cv2.resize(moving, self._grid, interpolation=cv2.INTER_AREA)
         solid = cv2.resize(foreground, self._grid, interpolation=cv2.INTER_AREA)
@@ -201,13 +219,16 @@ class Scene:
         self._clutter += learnt(elapsed, _CLUTTER_SECONDS) * (spots - self._clutter)
         chosen = np.flatnonzero(moved >= self._least * max(1.0, self._clutter - _CLUTTER_FREE))
         if chosen.size == 0:
-            return Look(present=self._present(foreground))
-        place = np.isin(names, chosen).astype(np.uint8)
-        self._place = cv2.dilate(place, np.ones((3, 3), np.uint8)) > 0
-        self._place_solid = float(covered[chosen].sum())
+            return Look(present=self._still_there(picture, elapsed))
+        place = cv2.dilate(np.isin(names, chosen).astype(np.uint8), np.ones((3, 3), np.uint8))
+        self._there = cv2.resize(place, moving.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        self._elsewhere = 1 - self._there
+        self._place_solid = self._foreign(picture)
+        self._still_for = 0.0
+        cv2.accumulateWeighted(picture, self._before, learnt(elapsed, _BEFORE_SECONDS), mask=self._elsewhere)
         columns, rows = self._grid
         boxes = tuple(
             (x / columns, y / rows, w / columns, h / rows) for x, y, w, h, _ in stats[chosen].tolist()
         )
-        area = self._place_solid / (_FULL * weight.size)
+        area = float(covered[chosen].sum()) / (_FULL * weight.size)
         return Look(boxes, area, float(moved[chosen].sum()) / moving.size, present=True)
