@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub_support.core_driver import CoreDriver, an_id, track
-from meerkat_hub.core.inputs import BusChanged, MediaLost, SendFailed
+from meerkat_hub.core.inputs import BusChanged, MediaLost, SendFailed, WorkerAbsent
 from meerkat_hub.core.machine import MAX_TRIES, CoreSettings
 
 
@@ -128,6 +128,16 @@ def test_a_job_that_was_not_delivered_waits_without_counting_a_try(core: CoreDri
     core.do(SendFailed(clip.id, token, "offline"))
     assert core.core.leases[clip.id].clip.attempts == 0
     assert core.job_of(clip).job.token > token
+
+
+def test_a_worker_that_is_not_subscribed_yet_gets_its_jobs_when_it_announces_itself(core: CoreDriver) -> None:
+    core.worker()
+    first, second = core.clip(1, recording=1), core.clip(2, recording=2)
+    core.do(WorkerAbsent("cpu", first.id, core.job_of(first).job.token))
+    assert list(core.core.waiting) == [first.id, second.id]
+    core.worker()
+    assert [job.clip.id for job in core.jobs()[2:]] == [first.id, second.id]
+    assert {lease.clip.attempts for lease in core.core.leases.values()} == {0}
 
 
 def test_a_clip_whose_file_is_gone_fails_with_the_reason(core: CoreDriver) -> None:

@@ -20,7 +20,7 @@ from meerkat_contract.messages import (
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session, Will
 from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, WorkerTopic, parse
-from meerkat_hub.core.inputs import BusChanged, MediaLost, ResultArrived, SendFailed, WorkerSeen
+from meerkat_hub.core.inputs import BusChanged, MediaLost, ResultArrived, SendFailed, WorkerAbsent, WorkerSeen
 from meerkat_hub.core.outputs import CancelJob, Effect, SendJob, SendReceipt
 from meerkat_hub.service import Actions, HubService
 
@@ -245,7 +245,9 @@ class HubBus:
         )
 
         def done(delivery: Delivery) -> None:
-            if delivery.error is not None:
+            if delivery.nobody:
+                self._service.happened(WorkerAbsent(effect.worker, clip.id, job.token))
+            elif delivery.error is not None:
                 self._service.happened(SendFailed(clip.id, job.token, str(delivery.error)))
 
         delivery.add_done_callback(done)

@@ -64,6 +64,15 @@ class SendFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerAbsent:
+    """The broker took a job and nobody was there to receive it: the worker has not (re)connected yet."""
+
+    worker: str
+    clip: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class MediaLost:
     """A clip's file is gone or unreadable, so that it cannot be sent to any worker."""
 
@@ -91,6 +100,7 @@ Input = (
     | WorkerSeen
     | ResultArrived
     | SendFailed
+    | WorkerAbsent
     | MediaLost
     | BusChanged
     | TimeReached

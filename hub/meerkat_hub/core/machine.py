@@ -30,6 +30,7 @@ from .inputs import (
     ResultArrived,
     SendFailed,
     TimeReached,
+    WorkerAbsent,
     WorkerSeen,
 )
 from .outputs import (
@@ -115,6 +116,8 @@ class HubCore:
                 self._result(worker, result, now, out)
             case SendFailed(clip=clip_id, token=token):
                 self._take_back(clip_id, token)
+            case WorkerAbsent(worker=worker, clip=clip_id, token=token):
+                self._worker_absent(worker, clip_id, token)
             case MediaLost(clip=clip_id, reason=reason):
                 self._media_lost(clip_id, reason, now, out)
             case BusChanged(up=up):
@@ -310,6 +313,17 @@ class HubCore:
                 self._try_again(lease.clip, f"worker {worker.id} went away in the middle of it", now, out)
             else:
                 self._back_to_queue(lease.clip)
+
+    def _worker_absent(self, worker_id: str, clip_id: str, token: int) -> None:
+        """Forget it until it announces itself again, as it does when it connects; no try is counted."""
+        lease = self.leases.get(clip_id)
+        worker = self.workers.get(worker_id)
+        if lease is None or lease.token != token or worker is None:
+            return
+        del self.workers[worker_id]
+        for held in reversed(worker.leases):
+            self.leases.pop(held.clip.id, None)
+            self._back_to_queue(held.clip)
 
     def _bus_changed(self, up: bool) -> None:
         """Jobs in flight when the broker went may be lost: all of them wait again."""
