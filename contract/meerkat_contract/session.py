@@ -49,7 +49,6 @@ COUNTERS = (
     "bad_messages",
     "unhandled",
     "parts_lost",
-    "connections",
     "reconnects",
 )
 
@@ -98,7 +97,9 @@ class Session:
         self._connected = False
         self._error: BrokerError | None = None
         self._lasting = False
+        self._known = False
         self._lock = threading.Lock()
+        self._keeping = threading.RLock()
         self._kept: dict[str, _Kept] = {}
         self._work: deque[Callable[[Client], None]] = deque()
         self._acks: deque[tuple[int, int]] = deque()
@@ -120,8 +121,8 @@ class Session:
     def wait_connected(self, timeout: float) -> None:
         """Returns once connected. Raises BrokerError that says why not, and the remedy.
 
-        At once when waiting does not help (wrong password, no MQTT 5), else after `timeout` seconds.
-        The session goes on trying all the same.
+        At once when waiting does not help (wrong password, untrusted certificate, no MQTT 5), else
+        after `timeout` seconds. The session goes on trying all the same.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._connected or self._lasting, timeout)
@@ -250,11 +251,12 @@ class Session:
         """
         name = str(topic)
         kept = _Kept(payload.encode() if isinstance(payload, str) else bytes(payload), qos, content_type)
-        with self._lock:
+        with self._keeping:
             if self._kept.get(name) == kept:
                 return
             self._kept[name] = kept
-        self._do(lambda _: self._send_kept(name, kept))
+            if self._connected:
+                self._send_kept(name, kept)
 
     # --- the link's calls, on the network thread --------------------------------------------------
 
@@ -262,16 +264,17 @@ class Session:
         self._client = client
         self.maximum_packet_size = getattr(properties, "MaximumPacketSize", PROTOCOL_LIMIT)
         self._outgoing.open(getattr(properties, "ReceiveMaximum", 65_535))
-        with self._lock:
-            self._work.clear()
-            kept = list(self._kept.items())
-        self._count("reconnects" if self.counters["connections"] else "connections")
+        self._work.clear()
+        if self._known:
+            self._count("reconnects")
+        self._known = True
         self._settle(connected=True)
         self._logger.info("connected to %s as %s", self.connection.url, self.client_id)
         identifiers = bool(getattr(properties, "SubscriptionIdentifierAvailable", 1))
         self._inbox.connected(client, identifiers=identifiers)
-        for name, state in kept:
-            self._send_kept(name, state)
+        with self._keeping:
+            for name, state in list(self._kept.items()):
+                self._send_kept(name, state)
         if self._on_connected:
             self._guard(self._on_connected)
 
@@ -337,9 +340,9 @@ class Session:
         return once(acknowledge)
 
     def _send_kept(self, name: str, kept: _Kept) -> None:
-        with self._lock:
-            if self._kept.get(name) is not kept:
-                return  # a later one is on its way
+        """With the lock held, so that an older state never follows a newer one."""
+        if self._kept.get(name) is not kept:
+            return
         delivery = self.publish(name, kept.payload, qos=kept.qos, retain=True, content_type=kept.content_type)
         delivery.add_done_callback(lambda done: self._kept_sent(name, done.error))
 

@@ -26,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from .connection import Connection
 from .errors import BrokerError, UsageError
-from .session_reasons import LASTING, hung_up, refusal, unreachable
+from .session_reasons import LASTING, hung_up, lost, refusal, unreachable
 from .session_values import Will
 from .session_wire import empty_properties
 
@@ -97,6 +97,9 @@ class Link:
         self._ended: BrokerError | None = None
         self._lasting = False
         self._leaving = False
+        self._up_since = 0.0
+        self._lasted = 0.0
+        self._cut_short = 0
 
     def start(self) -> None:
         """Raises UsageError when the CA file cannot be used, RuntimeError when started before."""
@@ -210,7 +213,6 @@ class Link:
         attempt = 0
         try:
             while not self._stop.is_set():
-                began = time.monotonic()
                 self._begin()
                 try:
                     if self._connect(client):
@@ -219,7 +221,7 @@ class Link:
                     self._logger.exception("%s: the connection is given up", self._connection.url)
                     self._ended = BrokerError(f"internal error ({error})", where=self._connection.url)
                 self._end(client)
-                if time.monotonic() - began >= GOOD_CONNECTION:
+                if self._lasted >= GOOD_CONNECTION:
                     attempt = 0
                 self._stop.wait(backoff(attempt, random.random()))
                 attempt += 1
@@ -237,6 +239,7 @@ class Link:
             client.reconnect()
         except (OSError, ValueError) as error:  # ValueError: a name that is none, in idna's words
             self._ended = unreachable(error, self._connection)
+            self._lasting = isinstance(error, ssl.SSLCertVerificationError)
             return False
         return True
 
@@ -249,11 +252,13 @@ class Link:
         client.on_disconnect = self._note_disconnect
         client.drop_out_messages()
         was_up, self._up = self._up, False
+        self._lasted = time.monotonic() - self._up_since if was_up else 0.0
+        self._cut_short = self._cut_short + 1 if was_up and self._lasted < GOOD_CONNECTION else 0
         if self._stop.is_set():
             self._ended = BrokerError("the session was stopped", where=self._connection.url)
         elif self._ended is None:
             self._ended = (
-                BrokerError("the connection was lost", where=self._connection.url)
+                lost(self._connection, self._client_id, self._cut_short)
                 if was_up
                 else hung_up(self._connection)
             )
@@ -329,7 +334,7 @@ class Link:
                     self._ended = refusal(first, self._connection.url)
                     self._lasting = first.value in LASTING
                 case "connack":
-                    self._up = True
+                    self._up, self._up_since = True, time.monotonic()
                     owner.link_up(client, second or empty_properties(PacketTypes.CONNACK))
                 case "disconnect" if first and self._ended is None:
                     self._ended = refusal(second, self._connection.url)

@@ -98,6 +98,20 @@ def hung_up(connection: Connection) -> BrokerError:
     return BrokerError("the connection was closed without an answer", where=connection.url, remedy=remedy)
 
 
+def lost(connection: Connection, client_id: str, times: int) -> BrokerError:
+    """A connection that stood is gone without a word, `times` times in a row soon after it began.
+
+    Mosquitto 2.0 says nothing when another client takes over the session, so the guess is ours.
+    """
+    if times < 2:
+        return BrokerError("the connection was lost", where=connection.url)
+    return BrokerError(
+        f"the connection was lost soon after it began, {times} times in a row",
+        where=connection.url,
+        remedy=f"If the broker runs well, another program uses the same client id {client_id!r}: end one",
+    )
+
+
 def publish_refused(topic: str, reason: ReasonCode) -> BrokerError:
     """A PUBACK that says no."""
     if reason.value in _FORBIDDEN:
