@@ -49,7 +49,8 @@ def open_scene(name: str) -> Scene:
     if name == "porch":
         from .scenes.porch import Porch
 
-        return Porch()
+        scene: Scene = Porch()
+        return scene
     return MeterScene()
 
 
@@ -75,7 +76,7 @@ class RenderedSource(Source):
             frame = self._encoder.convert(VideoFrame.from_ndarray(picture, format="bgr24"))
             captured = self._pacer.captured(at)
             chunks = self._encoder.encode(frame, at, captured)
-            yield Sample(chunks[0] if chunks else None, (Shot(at, captured, frame),))
+            yield Sample(tuple(chunks), (Shot(at, captured, frame),))
 
     def close(self) -> None:
         self._encoder.close()

@@ -64,9 +64,9 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One step of a source: at most one packet, and the frames that became ready with it."""
+    """One step of a source: packets (mostly one), and the frames that became ready with them."""
 
-    chunk: Chunk | None
+    chunks: tuple[Chunk, ...]
     shots: tuple[Shot, ...]
 
 
@@ -187,7 +187,7 @@ class ContainerSource(Source):
     def _take(self, packet: Any, stop: threading.Event) -> Sample | None:
         """One packet's sample; None when `stop` was set while waiting for its time."""
         if packet.size == 0:  # the end: what the decoder still holds
-            return Sample(None, self._decode(packet))
+            return self._encode(packet) if self._encoder else Sample((), self._decode(packet))
         pts, dts, duration = self._timeline.place(packet.pts, packet.dts, packet.duration)
         if self._pacer:
             if not self._pacer.wait(dts, stop):
@@ -198,7 +198,7 @@ class ContainerSource(Source):
         if self._encoder:
             return self._encode(packet)
         chunk = Chunk(pts, dts, duration, packet.is_keyframe, packet.size, captured, packet)
-        return Sample(chunk, self._decode(packet))
+        return Sample((chunk,), self._decode(packet))
 
     def _decode(self, packet: Any) -> tuple[Shot, ...]:
         try:
@@ -219,7 +219,7 @@ class ContainerSource(Source):
             frame = self._encoder.convert(shot.frame)
             chunks += self._encoder.encode(frame, shot.at, shot.captured)
             shots.append(Shot(shot.at, shot.captured, frame))
-        return Sample(chunks[0] if chunks else None, tuple(shots))
+        return Sample(tuple(chunks), tuple(shots))
 
     def _captured(self, at: int) -> float:
         if self._pacer:

@@ -37,8 +37,8 @@ def record(
                 written.append((clip, path))
 
         for sample in source.samples(stop):
-            if sample.chunk:
-                write(recorder.add(sample.chunk))
+            for chunk in sample.chunks:
+                write(recorder.add(chunk))
             for shot in sample.shots:
                 write(recorder.motion(moving(shot.at / TICKS), shot.at))
                 if loop_seconds and shot.at >= loop_seconds * TICKS:
@@ -189,17 +189,17 @@ def test_real_footage(name: str, tmp_path: Path) -> None:
         probe(path)
 
 
-def chunk(number: int, *, key: bool = False, fps: int = 10, size: int = 1000, reorder: int = 0) -> Chunk:
+def made(number: int, *, key: bool = False, fps: int = 10, size: int = 1000, reorder: int = 0) -> Chunk:
     step = TICKS // fps
     return Chunk((number + reorder) * step, number * step, step, key, size, number / fps, None)
 
 
 def test_motion_before_the_first_key_frame_waits_for_it() -> None:
     recorder = Recorder(Limits())
-    assert recorder.add(chunk(0)) == []
+    assert recorder.add(made(0)) == []
     assert recorder.motion(True, 0) == []
     assert not recorder.recording
-    assert recorder.add(chunk(1, key=True)) == []
+    assert recorder.add(made(1, key=True)) == []
     assert recorder.recording
     (clip,) = recorder.finish()
     assert clip.last
@@ -208,11 +208,11 @@ def test_motion_before_the_first_key_frame_waits_for_it() -> None:
 
 def test_the_end_is_exactly_post_roll_after_the_last_motion() -> None:
     recorder = Recorder(Limits(post_roll=2))
-    recorder.add(chunk(0, key=True))
+    recorder.add(made(0, key=True))
     recorder.motion(True, 0)
     for number in range(1, 20):
-        assert recorder.add(chunk(number, key=True)) == []
-    (clip,) = recorder.add(chunk(20, key=True))
+        assert recorder.add(made(number, key=True)) == []
+    (clip,) = recorder.add(made(20, key=True))
     assert clip.last
     assert clip.end == 2 * TICKS
     assert not recorder.recording
@@ -220,42 +220,42 @@ def test_the_end_is_exactly_post_roll_after_the_last_motion() -> None:
 
 def test_the_cut_is_at_the_first_key_frame_at_clip_seconds() -> None:
     recorder = Recorder(Limits(clip_seconds=2, post_roll=60))
-    recorder.add(chunk(0, key=True))
+    recorder.add(made(0, key=True))
     recorder.motion(True, 0)
-    assert [recorder.add(chunk(n, key=True)) for n in range(1, 20)] == [[]] * 19
-    (clip,) = recorder.add(chunk(20, key=True))
+    assert [recorder.add(made(n, key=True)) for n in range(1, 20)] == [[]] * 19
+    (clip,) = recorder.add(made(20, key=True))
     assert clip.seconds == 2
     assert not clip.last
 
 
 def test_pictures_that_lead_their_key_frame_are_left_out_of_its_clip() -> None:
     recorder = Recorder(Limits(clip_seconds=1, post_roll=60))
-    recorder.add(chunk(0, key=True))
+    recorder.add(made(0, key=True))
     recorder.motion(True, 0)
     for number in range(1, 10):
-        recorder.add(chunk(number))
-    recorder.add(chunk(10, key=True, reorder=2))
-    recorder.add(chunk(11, reorder=-1))  # shown before the key frame at 12
-    recorder.add(chunk(12, reorder=1))
+        recorder.add(made(number))
+    recorder.add(made(10, key=True, reorder=2))
+    recorder.add(made(11, reorder=-1))  # shown before the key frame at 12
+    recorder.add(made(12, reorder=1))
     (clip,) = recorder.finish()
     assert [c.pts * 10 // TICKS for c in clip.chunks] == [12, 13]
 
 
 def test_memory_is_bounded_when_no_key_frame_comes() -> None:
     recorder = Recorder(Limits(max_gop=10, max_bytes=200_000))
-    recorder.add(chunk(0, key=True))
+    recorder.add(made(0, key=True))
     for number in range(1, 500):
-        recorder.add(chunk(number))
+        recorder.add(made(number))
     assert recorder.broken_groups >= 1
-    recorder.add(chunk(500, key=True))
+    recorder.add(made(500, key=True))
     recorder.motion(True, 50 * TICKS)
-    clips = [clip for number in range(501, 900) for clip in recorder.add(chunk(number))]
+    clips = [clip for number in range(501, 900) for clip in recorder.add(made(number))]
     assert clips
     assert all(sum(c.size for c in clip.chunks) <= 200_000 for clip in clips)
 
 
 def test_finish_without_motion_writes_nothing() -> None:
     recorder = Recorder(Limits())
-    recorder.add(chunk(0, key=True))
+    recorder.add(made(0, key=True))
     recorder.motion(False, 0)
     assert recorder.finish() == []

@@ -1,0 +1,237 @@
+"""One camera: look at every frame, say whether something moves, record it, show the latest picture.
+
+One thread does it all, from the source to the outbox. Writing a clip takes a few milliseconds and
+the disk's sync; a network camera's data waits in the socket meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from meerkat_contract.errors import MeerkatError, StorageError
+from meerkat_contract.messages import CameraInfo
+from meerkat_contract.metadata import Metadata
+from meerkat_contract.topics import ThingTopic
+
+from .address import parse_source
+from .backoff import Backoff
+from .clock import Clock, clock_state
+from .motion import MotionDetector
+from .mp4 import write_clip
+from .outbox import Outbox
+from .picture import jpeg, luma
+from .recorder import TICKS, Clip, Limits, Recorder
+from .settings import CameraSettings
+from .source import Pace, Sample, Shot, Source, SourceError, moment, open_source
+
+_log = logging.getLogger("meerkat.device")
+
+MOTION_INTERVAL = round(0.055 * TICKS)
+"""Ticks between frames that are looked at for motion: every one up to 18 a second, every second
+one of 25 or 30. The detector's constants are in seconds, so this changes cost and nothing else."""
+
+
+class Station(Protocol):
+    """What a camera needs of its device. Every method may be called on any thread."""
+
+    name: str
+
+    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
+        """Publish retained state."""
+
+    def report(self, error: MeerkatError) -> None:
+        """Log an error and publish it."""
+
+    def changed(self) -> None:
+        """Something of the device's info is different now."""
+
+
+class Camera:
+    def __init__(
+        self,
+        name: str,
+        settings: CameraSettings,
+        *,
+        station: Station,
+        outbox: Outbox,
+        clock: Clock,
+        pace: Pace = "own",
+        loop: bool = False,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.failed: MeerkatError | None = None
+        """Why it ended, when it did not end well."""
+        self._station = station
+        self._outbox = outbox
+        self._clock = clock
+        self._pace = pace
+        self._loop = loop
+        self._address = parse_source(settings.source, where=f"camera {name}")
+        self._info = CameraInfo(name=name, label=settings.label, source=self._address.kind)
+        self._source: Source | None = None
+        self._recorder = Recorder(
+            Limits(
+                pre_roll=settings.pre_roll,
+                post_roll=settings.post_roll,
+                clip_seconds=settings.clip_seconds,
+                max_recording=settings.max_recording,
+            )
+        )
+        self._detector = MotionDetector(settings.motion)
+        self._lock = threading.Lock()  # held while a sample is worked on, and by whoever closes the recording
+        self._closed = False
+        self._moving: bool | None = None
+        self._next_look = 0
+        self._next_picture = 0.0
+        self._told_broken = 0
+        self.clips = 0
+
+    @property
+    def info(self) -> CameraInfo:
+        return self._info
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set or a replay has ended. A source that breaks off is opened again."""
+        backoff = Backoff(first=1.0, longest=60.0)
+        while not stop.is_set() and not self._closed:
+            try:
+                self._follow(stop, backoff.reset)
+                if not stop.is_set():
+                    _log.info("camera %s: %s has ended", self.name, self._address)
+                return
+            except SourceError as error:
+                if not self._address.live and self._pace == "fast":
+                    self.failed = error
+                    self._station.report(error)
+                    return
+                if backoff.worth_telling:
+                    self._station.report(error)
+            if self._clock.wait(stop, backoff.next()):
+                return
+
+    def close(self) -> None:
+        """Save the open recording, also while the camera's own thread hangs in a dead connection."""
+        with self._lock:
+            self._finish()
+            self._closed = True
+
+    def _follow(self, stop: threading.Event, started: Callable[[], None]) -> None:
+        """Open the source and work on it until it ends. Raises SourceError when it breaks off."""
+        with open_source(self._address, pace=self._pace, loop=self._loop, clock=self._clock) as source:
+            self._opened(source)
+            try:
+                for sample in source.samples(stop):
+                    with self._lock:
+                        if self._closed:
+                            return
+                        self._take(sample)
+                    started()
+            finally:
+                with self._lock:
+                    self._finish()
+
+    def _opened(self, source: Source) -> None:
+        self._source = source
+        found = source.info
+        info = self._info.model_copy(update={"width": found.width, "height": found.height, "fps": found.fps})
+        _log.info(
+            "camera %s: %s, %d×%d at %g frames a second",
+            self.name,
+            self._address,
+            found.width,
+            found.height,
+            found.fps,
+        )
+        if info != self._info:
+            self._info = info
+            self._station.changed()
+        self._detector = MotionDetector(self.settings.motion)
+        self._next_look = 0
+        self._say_motion(False)
+
+    def _finish(self) -> None:
+        """The source ends: what was recorded is written while its packets are valid."""
+        if self._closed or self._source is None:
+            return
+        self._save(self._recorder.finish())
+        self._source = None
+        self._say_motion(False)
+
+    def _take(self, sample: Sample) -> None:
+        for chunk in sample.chunks:
+            self._save(self._recorder.add(chunk))
+        for shot in sample.shots:
+            self._look(shot)
+
+    def _look(self, shot: Shot) -> None:
+        if shot.at >= self._next_look:
+            self._next_look = shot.at + MOTION_INTERVAL
+            active = self._detector.step(luma(shot.frame), shot.at / TICKS).active
+            self._save(self._recorder.motion(active, shot.at))
+            self._say_motion(active)
+        now = self._clock.monotonic()
+        if now >= self._next_picture:
+            wait = self.settings.picture_seconds_motion if self._moving else self.settings.picture_seconds
+            self._next_picture = now + wait
+            topic = ThingTopic(self._station.name, self.name, "picture")
+            self._station.keep(topic, jpeg(shot.frame), content_type="image/jpeg")
+
+    def _say_motion(self, active: bool) -> None:
+        if active == self._moving:
+            return
+        self._moving = active
+        if active:
+            soon = self._clock.monotonic() + self.settings.picture_seconds_motion
+            self._next_picture = min(self._next_picture, soon)
+            _log.info("camera %s: something moves", self.name)
+        self._station.keep(ThingTopic(self._station.name, self.name, "motion"), "ON" if active else "OFF")
+
+    def _save(self, clips: list[Clip]) -> None:
+        for clip in clips:
+            try:
+                self._save_one(clip)
+            except MeerkatError as error:
+                self._station.report(error)
+        if self._recorder.broken_groups > self._told_broken:
+            self._told_broken = self._recorder.broken_groups
+            self._station.report(
+                SourceError(
+                    "no key frame for a minute: without them nothing can be recorded",
+                    where=f"camera {self.name}",
+                    remedy="Set the key frame interval (GOP) in the camera's settings to 1 or 2 seconds",
+                )
+            )
+
+    def _save_one(self, clip: Clip) -> None:
+        assert self._source is not None
+        metadata = Metadata(
+            id=clip.id,
+            captured_at=moment(clip.captured),
+            clock=clock_state(self._clock.now()),
+            trigger=clip.trigger,
+            content_type="video/mp4",
+            sequence=clip.sequence,
+            recording=clip.recording,
+            last=clip.last,
+            duration=round(clip.seconds, 3),
+        )
+        part = self._outbox.temporary(clip.id)
+        try:
+            size = write_clip(part, clip, self._source.template)
+            self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata)
+        except StorageError:
+            part.unlink(missing_ok=True)
+            raise
+        self.clips += 1
+        _log.info(
+            "camera %s: clip %d of a recording, %.1f s, %d kB%s",
+            self.name,
+            clip.sequence + 1,
+            clip.seconds,
+            size // 1000,
+            ", its last" if clip.last else "",
+        )

@@ -1,0 +1,173 @@
+"""`meerkat device`: the cameras and meters of one machine."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from meerkat_contract.errors import UsageError
+from meerkat_contract.ids import is_name, slug
+
+if TYPE_CHECKING:
+    from .settings import DeviceSettings, DevicesSettings
+
+
+@click.command()
+@click.option("--name", metavar="NAME", help="Name of this device; the host's name by default.")
+@click.option(
+    "--camera",
+    "cameras",
+    metavar="NAME=SOURCE",
+    multiple=True,
+    help="A camera: a video file, rtsp://user:password@host/path, a USB camera's number, scene:porch.",
+)
+@click.option("--meter", "meters", metavar="NAME=SOURCE", multiple=True, help="A meter, pictured every hour.")
+@click.option("--loop", is_flag=True, help="Replay files again and again.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Replay as quickly as possible; ends when the hub has everything (no --loop).",
+)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
+@click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
+def device(
+    *,
+    name: str | None,
+    cameras: tuple[str, ...],
+    meters: tuple[str, ...],
+    loop: bool,
+    fast: bool,
+    data: Path | None,
+    config: Path | None,
+    broker: str | None,
+) -> None:
+    """Watch cameras and meters, and hand what they see to the hub.
+
+    Cameras and meters of the section `devices` of meerkat.yaml are taken too; --camera and --meter
+    add to them or replace one of the same name.
+    """
+    from meerkat_contract.configfile import section
+    from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
+
+    from .settings import DevicesSettings
+
+    devices = section(config, "devices", DevicesSettings)
+    name = _device_name(name, devices)
+    settings = _with_options(name, devices, cameras, meters)
+    folder = data or default_data_folder()
+    connection = find_connection(
+        f"device-{name}", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
+    )
+
+    from .service import Device, Replay
+
+    _set_up_logging()
+    own = Device(name, settings, connection, folder, replay=Replay(pace="fast" if fast else "own", loop=loop))
+    _run(own)
+    if own.failed:
+        raise own.failed
+
+
+def _device_name(name: str | None, devices: DevicesSettings) -> str:
+    """The option, else the only device of meerkat.yaml, else the host's name."""
+    if name is None:
+        if len(devices.root) > 1:
+            raise UsageError(
+                f"meerkat.yaml has {len(devices.root)} devices",
+                where="--name",
+                remedy="Say which one this is: " + ", ".join(sorted(devices.root)),
+            )
+        return next(iter(devices.root), None) or slug(platform.node() or "device")
+    return _checked_name(name, "--name")
+
+
+def _checked_name(name: str, where: str) -> str:
+    if is_name(name):
+        return name
+    try:
+        remedy = f"Write {slug(name)!r}"
+    except ValueError:
+        remedy = "Use letters a-z, digits, '-' and '_'"
+    raise UsageError(f"{name!r} cannot be a name", where=where, remedy=remedy)
+
+
+def _with_options(
+    name: str, devices: DevicesSettings, cameras: tuple[str, ...], meters: tuple[str, ...]
+) -> DeviceSettings:
+    """The device's settings of meerkat.yaml with the options' cameras and meters. Raises UsageError."""
+    from .address import check_exists, parse_source
+    from .settings import CameraSettings, DeviceSettings, MeterSettings
+
+    settings = devices.root.get(name) or DeviceSettings()
+    all_cameras = dict(settings.cameras)
+    for option in cameras:
+        camera, source = _name_and_source(option, "--camera")
+        known = all_cameras.get(camera)
+        all_cameras[camera] = (
+            known.model_copy(update={"source": source}) if known else CameraSettings(source=source)
+        )
+    all_meters = dict(settings.meters)
+    for option in meters:
+        meter, source = _name_and_source(option, "--meter")
+        reading = all_meters.get(meter)
+        all_meters[meter] = (
+            reading.model_copy(update={"source": source}) if reading else MeterSettings(source=source)
+        )
+    if both := sorted(all_cameras.keys() & all_meters.keys()):
+        raise UsageError(f"{both[0]!r} names both a camera and a meter", where="--meter", remedy="Rename one")
+    if not all_cameras and not all_meters:
+        raise UsageError(
+            f"device {name!r} has neither camera nor meter",
+            where="meerkat device",
+            remedy="Name one, --camera porch=rtsp://… or --camera porch=video.mp4, or write meerkat.yaml",
+        )
+    for kind, things in (("camera", all_cameras), ("meter", all_meters)):
+        for thing, own in things.items():
+            where = f"{kind} {thing}"
+            check_exists(parse_source(own.source, where=where), where=where)
+    return settings.model_copy(update={"cameras": all_cameras, "meters": all_meters})
+
+
+def _name_and_source(option: str, where: str) -> tuple[str, str]:
+    from .address import parse_source
+
+    name, equals, source = option.partition("=")
+    if not equals or "://" in name:
+        raise UsageError(
+            "has no name", where=where, remedy=f"Write {where} porch=… with a name before the source"
+        )
+    _checked_name(name, where)
+    parse_source(source, where=f"{where} {name}")
+    return name, source
+
+
+def _set_up_logging() -> None:
+    """Lines on standard error, unless the program that called us has set up its own."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+
+def _run(own: object) -> None:
+    """Until a signal comes or the replay is handed over."""
+    from .service import Device
+
+    assert isinstance(own, Device)
+    asked = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        own.start()
+        while not asked.wait(0.1 if own.replay.pace == "fast" else None) and not own.finished:
+            pass
+    finally:
+        own.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,144 @@
+"""What is sent next: live before spooled, each in its own order. Pure; time is passed in.
+
+Live is what was made while connected and has not failed yet. At a start, and when the connection is
+lost, everything that waits becomes spooled: a backlog, which is sent at a bounded rate so that it
+never holds up what happens now. What gets no receipt in time is sent again, later each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .outbox import Entry
+
+WINDOW = 2
+"""How many entries are on their way at a time, their receipts outstanding."""
+
+RECEIPT_SECONDS = 30.0
+LONGEST_WAIT = 600.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    live: bool
+    attempts: int = 0
+    not_before: float = 0.0
+    deadline: float = 0.0
+
+
+class Lanes:
+    """Entries by state: waiting in one of two lanes, or on their way."""
+
+    def __init__(self, *, spooled_bytes_per_second: float, window: int = WINDOW) -> None:
+        self._rate = spooled_bytes_per_second
+        self._window = window
+        self._waiting: dict[str, _Waiting] = {}
+        self._on_way: dict[str, _Waiting] = {}
+        self._connected = False
+        self._hub_away = False
+        self._spool_free_at = 0.0
+        self.resent = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._on_way)
+
+    @property
+    def on_way(self) -> frozenset[str]:
+        return frozenset(self._on_way)
+
+    def add(self, entry: Entry) -> None:
+        """A new entry: live if we are connected now."""
+        self._waiting[entry.id] = _Waiting(entry, live=self._connected)
+
+    def spool(self, entries: list[Entry]) -> None:
+        """What an earlier run left."""
+        for entry in entries:
+            self._waiting[entry.id] = _Waiting(entry, live=False)
+
+    def connected(self) -> None:
+        """All that waits may be sent at once, whatever its back-off was."""
+        self._connected = True
+        self._retry_at_once()
+
+    def disconnected(self) -> list[str]:
+        """Nothing is on its way any more; returns the ids of what was."""
+        self._connected = False
+        self._hub_away = False
+        lost = list(self._on_way)
+        for entry_id in lost:
+            self._waiting[entry_id] = self._on_way.pop(entry_id)
+        for waiting in self._waiting.values():
+            waiting.live = False
+        return lost
+
+    def hub_is(self, *, away: bool) -> list[str]:
+        """What the hub's availability says. While it is away nobody would give receipts.
+
+        When it comes back, what was on its way may have been lost with it and waits again; returns
+        the ids of that.
+        """
+        came_back = self._hub_away and not away
+        self._hub_away = away
+        if not came_back:
+            return []
+        lost = list(self._on_way)
+        for entry_id in lost:
+            self._waiting[entry_id] = self._on_way.pop(entry_id)
+        self._retry_at_once()
+        return lost
+
+    def settled(self, entry_id: str) -> None:
+        """A receipt came, or the entry is gone."""
+        self._waiting.pop(entry_id, None)
+        self._on_way.pop(entry_id, None)
+
+    def failed(self, entry_id: str, now: float) -> None:
+        """It could not be handed to the broker: again, after a while."""
+        if waiting := self._on_way.pop(entry_id, None):
+            self._back_off(waiting, now, first=1.0)
+
+    def overdue(self, now: float) -> list[str]:
+        """Put back what got no receipt in time; returns the ids."""
+        late = [entry_id for entry_id, waiting in self._on_way.items() if now >= waiting.deadline]
+        for entry_id in late:
+            self._back_off(self._on_way.pop(entry_id), now, first=0.0)
+        return late
+
+    def next(self, now: float) -> Entry | None:
+        """What to send at `now`, counted as on its way from here on; None when nothing may go."""
+        if not self._connected or self._hub_away or len(self._on_way) >= self._window:
+            return None
+        ready = [waiting for waiting in self._waiting.values() if waiting.not_before <= now]
+        if now < self._spool_free_at:
+            ready = [waiting for waiting in ready if waiting.live]
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda waiting: (not waiting.live, waiting.entry.seq))
+        del self._waiting[chosen.entry.id]
+        if not chosen.live:
+            self._spool_free_at = now + chosen.entry.size / self._rate
+        self.resent += chosen.attempts > 0
+        chosen.attempts += 1
+        chosen.deadline = now + min(RECEIPT_SECONDS * 2 ** (chosen.attempts - 1), LONGEST_WAIT)
+        self._on_way[chosen.entry.id] = chosen
+        return chosen.entry
+
+    def wake_at(self, now: float) -> float | None:
+        """When `next` or `overdue` may say something else without any event; None for never."""
+        times = [waiting.deadline for waiting in self._on_way.values()]
+        if self._connected and not self._hub_away and len(self._on_way) < self._window:
+            for waiting in self._waiting.values():
+                free = waiting.not_before if waiting.live else max(waiting.not_before, self._spool_free_at)
+                times.append(max(now, free))
+        return min(times, default=None)
+
+    def _back_off(self, waiting: _Waiting, now: float, *, first: float) -> None:
+        waiting.live = False
+        waiting.not_before = now + min(first * 2 ** (waiting.attempts - 1), LONGEST_WAIT)
+        self._waiting[waiting.entry.id] = waiting
+
+    def _retry_at_once(self) -> None:
+        for waiting in self._waiting.values():
+            waiting.attempts = 0
+            waiting.not_before = 0.0

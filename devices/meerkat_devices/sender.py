@@ -1,0 +1,197 @@
+"""The thread that hands the outbox over: it sends, waits for the hub's receipts, and sends again."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
+from meerkat_contract.messages import Receipt, read
+from meerkat_contract.session import Delivery, Incoming, Session
+from meerkat_contract.topics import DeviceTopic, HubTopic
+
+from .clock import Clock
+from .lanes import Lanes
+from .outbox import Entry, Outbox
+
+_log = logging.getLogger("meerkat.device")
+
+Report = Callable[[MeerkatError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    id: str
+    error: MeerkatError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _HubAway:
+    away: bool
+
+
+class _Stop:
+    pass
+
+
+_Event = Entry | Receipt | _Connected | _Delivered | _HubAway | _Stop
+
+
+class Sender:
+    """Everything that happens is an event in one queue; only the sender's own thread touches the lanes."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        session: Session,
+        *,
+        device: str,
+        clock: Clock,
+        spooled_bytes_per_second: float,
+        report: Report,
+    ) -> None:
+        self._outbox = outbox
+        self._session = session
+        self._device = device
+        self._clock = clock
+        self._report = report
+        self._lanes = Lanes(spooled_bytes_per_second=spooled_bytes_per_second)
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._idle = threading.Event()
+
+    def start(self) -> None:
+        """Subscribe to receipts and begin; call before the session starts."""
+        self._session.subscribe(DeviceTopic(self._device, "receipt"), self._receipt)
+        self._session.subscribe(HubTopic("availability"), self._hub_availability)
+        self._lanes.spool(self._outbox.watch(self._events.put))
+        if len(self._lanes):
+            _log.info("%d clips and pictures wait from before", len(self._lanes))
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; what is on its way is sent again at the next start."""
+        self._events.put(_Stop())
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def connected(self) -> None:
+        self._events.put(_Connected(True))
+
+    def disconnected(self) -> None:
+        self._events.put(_Connected(False))
+
+    @property
+    def empty(self) -> bool:
+        """Whether the hub has given its word on everything."""
+        return self._idle.is_set() and self._events.empty()
+
+    def _receipt(self, message: Incoming) -> None:
+        self._events.put(read(Receipt, message.payload, topic=message.topic))
+
+    def _hub_availability(self, message: Incoming) -> None:
+        self._events.put(_HubAway(message.payload == b"offline"))
+
+    def _run(self) -> None:
+        while True:
+            now = self._clock.monotonic()
+            try:
+                for entry_id in self._lanes.overdue(now):
+                    self._outbox.give_back(entry_id)
+                    _log.warning("no receipt for %s: sending it again", entry_id)
+                while entry := self._lanes.next(now):
+                    self._send(entry)
+            except MeerkatError as error:
+                self._report(error)
+            event = self._next_event(now)
+            if isinstance(event, _Stop):
+                return
+            if event is not None:
+                try:
+                    self._take(event)
+                except MeerkatError as error:
+                    self._report(error)
+
+    def _next_event(self, now: float) -> _Event | None:
+        if len(self._lanes) == 0 and self._events.empty():
+            self._idle.set()
+        wake_at = self._lanes.wake_at(now)
+        try:
+            event = self._events.get(timeout=None if wake_at is None else max(0.0, wake_at - now))
+        except queue.Empty:
+            return None
+        self._idle.clear()
+        return event
+
+    def _take(self, event: _Event) -> None:
+        match event:
+            case Entry():
+                self._lanes.add(event)
+            case Receipt():
+                self._lanes.settled(event.id)
+                self._settle(event)
+            case _Connected(up=True):
+                self._lanes.connected()
+            case _Connected(up=False):
+                self._give_back(self._lanes.disconnected())
+            case _HubAway(away=away):
+                self._give_back(self._lanes.hub_is(away=away))
+            case _Delivered(id=entry_id, error=error) if error is not None:
+                self._not_delivered(entry_id, error)
+            case _:
+                pass  # the broker has it: now the hub's receipt is awaited
+
+    def _send(self, entry: Entry) -> None:
+        try:
+            payload = self._outbox.lend(entry)
+        except MeerkatError:
+            self._lanes.failed(entry.id, self._clock.monotonic())
+            raise
+        if payload is None:  # it had to make room
+            self._lanes.settled(entry.id)
+            return
+        delivery = self._session.publish(
+            entry.topic,
+            payload,
+            qos=1,
+            retain=entry.retain and self._outbox.is_newest(entry),
+            metadata=entry.metadata,
+            content_type=entry.metadata.content_type,
+        )
+        delivery.add_done_callback(lambda done: self._delivered(entry.id, done))
+
+    def _delivered(self, entry_id: str, delivery: Delivery) -> None:
+        self._events.put(_Delivered(entry_id, delivery.error))
+
+    def _not_delivered(self, entry_id: str, error: MeerkatError) -> None:
+        self._outbox.give_back(entry_id)
+        if isinstance(error, MessageTooLarge | BadMessage):  # another try would end the same way
+            self._lanes.settled(entry_id)
+            self._outbox.refuse(entry_id, str(error))
+            self._report(error)
+        else:
+            self._lanes.failed(entry_id, self._clock.monotonic())
+
+    def _settle(self, receipt: Receipt) -> None:
+        if receipt.outcome != "refused":
+            self._outbox.forget(receipt.id)
+        elif self._outbox.refuse(receipt.id, receipt.reason):
+            self._report(
+                BadMessage(
+                    f"the hub refused {receipt.id}: {receipt.reason}",
+                    where=str(self._outbox.refused_folder / receipt.id),
+                    remedy="It was kept aside and is not sent again",
+                )
+            )
+
+    def _give_back(self, entry_ids: list[str]) -> None:
+        for entry_id in entry_ids:
+            self._outbox.give_back(entry_id)

@@ -1,0 +1,244 @@
+"""The device: its cameras and meters, its outbox, its connection, each on a thread of its own.
+
+    cameras, meters ──▶ outbox on disk ──▶ sender ──▶ session ──▶ broker ──▶ hub
+                                             ◀──────── receipts ───────────────┘
+
+Nothing here waits for the broker: without one, cameras record into the outbox. A thread that fails
+is reported and started again; the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from meerkat_contract.connection import Connection
+from meerkat_contract.errors import MeerkatError, StorageError
+from meerkat_contract.messages import DeviceInfo
+from meerkat_contract.session import Session, Will
+from meerkat_contract.topics import DeviceTopic
+
+from .backoff import Backoff
+from .camera import Camera
+from .clock import Clock, SystemClock, clock_state, local_zone
+from .meter import Meter
+from .outbox import Outbox
+from .reports import Reports
+from .sender import Sender
+from .settings import DeviceSettings
+from .source import Pace
+
+_log = logging.getLogger("meerkat.device")
+
+STOP_SECONDS = 2.0
+"""A clean stop takes no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How files and scenes are replayed."""
+
+    pace: Pace = "own"
+    loop: bool = False
+
+
+class Device:
+    """Start it, wait for `finished`, stop it. Implements `camera.Station`."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: DeviceSettings,
+        connection: Connection,
+        data: Path,
+        *,
+        replay: Replay | None = None,
+        clock: Clock | None = None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """`data` is the data folder; the outbox lies in <data>/devices/<name>/outbox.
+
+        Raises StorageError when it cannot be opened.
+        """
+        self.name = name
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self.replay = replay or Replay()
+        self._stop = threading.Event()
+        self._info_lock = threading.Lock()
+        self.outbox = Outbox(
+            data / "devices" / name / "outbox",
+            max_bytes=settings.outbox.max_bytes,
+            refused_bytes=settings.outbox.refused_bytes,
+        )
+        self.outbox.on_evicted = self._evicted
+        self._availability = DeviceTopic(name, "availability")
+        self.session = Session(
+            connection,
+            client_id=f"meerkat-device-{name}",
+            will=Will(str(self._availability), b"offline", retain=True),
+            on_connected=self._connected,
+            on_disconnected=lambda _: self._sender.disconnected(),
+        )
+        self._reports = Reports(name, self.session, self._clock)
+        self._sender = Sender(
+            self.outbox,
+            self.session,
+            device=name,
+            clock=self._clock,
+            spooled_bytes_per_second=settings.outbox.spooled_bytes_per_second,
+            report=self.report,
+        )
+        self.cameras = [
+            Camera(
+                camera,
+                own,
+                station=self,
+                outbox=self.outbox,
+                clock=self._clock,
+                pace=self.replay.pace,
+                loop=self.replay.loop,
+            )
+            for camera, own in settings.cameras.items()
+        ]
+        zone = zone or local_zone()
+        self.meters = [
+            Meter(meter, own, station=self, outbox=self.outbox, clock=self._clock, zone=zone)
+            for meter, own in settings.meters.items()
+        ]
+        self._threads: dict[str, threading.Thread] = {}
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect in the background and start every camera and meter."""
+        if self.outbox.repaired:
+            _log.warning("%d half-written files of the last run were cleared away", self.outbox.repaired)
+        self.session.keep(self._availability, "online")
+        self.changed()
+        self._sender.start()
+        self.session.start()
+        for camera in self.cameras:
+            self._supervise(f"camera {camera.name}", camera.run)
+        for meter in self.meters:
+            self._supervise(f"meter {meter.name}", meter.run)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every replay has ended and the hub has everything: only with `fast` and no `loop`."""
+        if self.replay.pace != "fast" or self.replay.loop:
+            return False
+        if any(not meter.started.is_set() for meter in self.meters):
+            return False
+        if any(self._threads[f"camera {camera.name}"].is_alive() for camera in self.cameras):
+            return False
+        return self._sender.empty
+
+    @property
+    def failed(self) -> MeerkatError | None:
+        """Why a camera ended that should not have."""
+        return next((camera.failed for camera in self.cameras if camera.failed), None)
+
+    def stop(self) -> None:
+        """Close recordings into the outbox, say goodbye, end every thread; within STOP_SECONDS."""
+        deadline = time.monotonic() + STOP_SECONDS
+        self._stop.set()
+        for name, thread in self._threads.items():
+            thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
+            if thread.is_alive():
+                _log.warning("%s hangs in its connection; its recording is saved without it", name)
+        for camera in self.cameras:
+            camera.close()
+        self.session.keep(self._availability, "offline")
+        self._sender.stop(timeout=0.3)
+        self.session.stop(timeout=max(0.1, deadline - time.monotonic()))
+        counts = self.outbox.counts()
+        if counts.waiting:
+            _log.info("%d clips and pictures wait in the outbox for the next start", counts.waiting)
+        self.outbox.close()
+
+    def _connected(self) -> None:
+        self._sender.connected()
+        self._reports.flush()
+
+    def _supervise(self, name: str, run: Callable[[threading.Event], None]) -> None:
+        """Run on a thread of its own; what it does not expect is reported, and it runs again."""
+
+        def supervised() -> None:
+            backoff = Backoff(first=1.0, longest=60.0)
+            while not self._stop.is_set():
+                try:
+                    run(self._stop)
+                    return
+                except MeerkatError as error:
+                    self.report(error)
+                except Exception as error:  # noqa: BLE001 - logged, published, and tried again
+                    _log.exception("%s failed", name)
+                    self.report(
+                        MeerkatError(
+                            f"an error in the program: {type(error).__name__}: {error}",
+                            where=name,
+                            remedy="It is started again; please report it with the lines of the log",
+                        )
+                    )
+                if self._clock.wait(self._stop, backoff.next()):
+                    return
+
+        thread = threading.Thread(target=supervised, name=name, daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    # --- Station ---------------------------------------------------------------------------------
+
+    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
+        self.session.keep(topic, payload, content_type=content_type)
+
+    def report(self, error: MeerkatError) -> None:
+        self._reports.report(error)
+
+    def changed(self) -> None:
+        with self._info_lock:
+            info = DeviceInfo(
+                device=self.name,
+                label=self.settings.label,
+                model=hardware_model(),
+                software=software(),
+                host=platform.node(),
+                cameras=tuple(camera.info for camera in self.cameras),
+                meters=tuple(meter.info for meter in self.meters),
+                clock=clock_state(self._clock.now()),
+            )
+            self.keep(DeviceTopic(self.name, "info"), info.to_json(), content_type="application/json")
+
+    def _evicted(self, count: int, size: int) -> None:
+        self.report(
+            StorageError(
+                f"the outbox is full: the {count} oldest entries ({size / 1e6:.1f} MB) were given up "
+                f"({self.outbox.counts().evicted} since the start)",
+                where=str(self.outbox.folder),
+                remedy="Is the hub running? Or allow more: devices.<name>.outbox.max_bytes",
+            )
+        )
+
+
+def software() -> str:
+    """Name and version of this program."""
+    try:
+        return f"meerkat {version('meerkat-home')}"
+    except PackageNotFoundError:
+        return "meerkat"
+
+
+def hardware_model() -> str:
+    """Such as `Raspberry Pi 4 Model B Rev 1.5`; the kind of machine where no board says its name."""
+    try:
+        return Path("/proc/device-tree/model").read_text().strip("\0 \n")
+    except OSError:
+        return f"{platform.system()} {platform.machine()}"

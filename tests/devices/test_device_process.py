@@ -1,0 +1,204 @@
+"""The whole `meerkat device` as a process, against a real broker and a stand-in for the hub."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from meerkat_contract.messages import DeviceInfo, ErrorReport, read
+from support.broker import Mosquitto
+from support.media import make_clip
+from support.stand_in_hub import StandInHub, Taken
+from support.wait import wait_for
+
+MAIN = "from meerkat_devices.command import device; device()"
+
+
+@contextmanager
+def running(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", MAIN, *map(str, arguments)],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "MEERKAT_CONFIG": ""},
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def hub(broker: Mosquitto) -> Iterator[StandInHub]:
+    stand_in = StandInHub(broker.connection)
+    stand_in.start()
+    try:
+        yield stand_in
+    finally:
+        stand_in.stop()
+
+
+def footage(path: Path, *, seconds: float = 40) -> Path:
+    """Two stretches of motion with a still half a minute between."""
+    return make_clip(path, seconds=seconds, moving=lambda at: 6 <= at < 14 or 28 <= at < 33)
+
+
+def assert_whole(taken: Taken) -> None:
+    """The payload is a playable MP4 of the length that its metadata says."""
+    assert taken.content_type == "video/mp4"
+    with av.open(BytesIO(taken.payload)) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+        assert container.duration is not None
+        assert taken.metadata.duration == pytest.approx(container.duration / 1e6, abs=0.1)
+    assert frames == pytest.approx((taken.metadata.duration or 0) * 15, abs=1.01)
+
+
+def assert_complete(clips: list[Taken]) -> None:
+    """Recordings are numbered without a hole, closed, and their clips follow one another in time."""
+    recordings: dict[str | None, list[Taken]] = {}
+    for clip in clips:
+        recordings.setdefault(clip.metadata.recording, []).append(clip)
+    for parts in recordings.values():
+        assert [part.metadata.sequence for part in parts] == list(range(len(parts)))
+        assert [part.metadata.last for part in parts] == [False] * (len(parts) - 1) + [True]
+        for before, after in pairwise(parts):
+            gap = (after.metadata.captured_at - before.metadata.captured_at).total_seconds()
+            assert gap == pytest.approx(before.metadata.duration or 0, abs=0.01)
+
+
+def test_a_replay_is_handed_over_whole(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    video = footage(tmp_path / "in.mp4")
+    log = tmp_path / "log"
+    arguments = ["--name", "pi", "--camera", f"porch={video}", "--fast", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        assert process.wait(60) == 0, log.read_text()
+    clips = hub.clips()
+    assert_complete(clips)
+    assert len({clip.metadata.recording for clip in clips}) == 2
+    for clip in clips:
+        assert_whole(clip)
+        assert clip.metadata.trigger == "motion"
+        assert str(clip.topic) == "meerkat/device/pi/porch/clip"
+    states = hub.states
+    motion = states["meerkat/device/pi/porch/motion"]
+    assert motion[0] == b"OFF"
+    assert motion[-1] == b"OFF"
+    assert b"ON" in motion
+    wait_for(lambda: states["meerkat/device/pi/availability"][-1] == b"offline")
+    assert states["meerkat/device/pi/availability"] == [b"online", b"offline"]
+    assert states["meerkat/device/pi/porch/picture"][0][:2] == b"\xff\xd8"
+    info = read(DeviceInfo, states["meerkat/device/pi/info"][-1])
+    (camera,) = info.cameras
+    assert (camera.name, camera.width, camera.height, camera.fps) == ("porch", 320, 180, 15)
+    assert camera.source == "file"
+    outbox = tmp_path / "data/devices/pi/outbox"
+    assert not list(outbox.glob("*.bin"))
+    assert not list(outbox.glob("*.part"))
+
+
+def test_without_a_broker_it_records_and_hands_over_later(broker: Mosquitto, tmp_path: Path) -> None:
+    broker.stop()
+    video = footage(tmp_path / "in.mp4")
+    log = tmp_path / "log"
+    arguments = ["--name", "pi", "--camera", f"porch={video}", "--fast", "--data", tmp_path / "data"]
+    outbox = tmp_path / "data/devices/pi/outbox"
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        wait_for(lambda: b"has ended" in log.read_bytes(), what="the end of the file")
+        waiting = {path.stem for path in outbox.glob("*.bin")}
+        assert len(waiting) >= 4
+        process.kill()
+        process.wait(10)
+    broker.start()
+    hub = StandInHub(broker.connection)
+    hub.start()
+    try:
+        still = make_clip(tmp_path / "still.mp4", seconds=1, moving=False)
+        arguments[3] = f"porch={still}"
+        with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+            assert process.wait(60) == 0, log.read_text()
+        assert {clip.metadata.id for clip in hub.clips()} == waiting
+        assert_complete(hub.clips())
+    finally:
+        hub.stop()
+
+
+def test_a_restart_of_the_broker_loses_nothing(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    video = footage(tmp_path / "in.mp4")
+    log = tmp_path / "log"
+    kills = []
+
+    def answer(taken: Taken) -> str | None:
+        if not kills:
+            kills.append(taken.metadata.id)
+            broker.kill()
+            broker.start()
+            return None
+        return "duplicate" if taken.metadata.id in hub.taken else "stored"
+
+    hub._answer = answer  # type: ignore[assignment]
+    arguments = ["--name", "pi", "--camera", f"porch={video}", "--fast", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        assert process.wait(90) == 0, log.read_text()
+    assert kills
+    assert_complete(hub.clips())
+    assert len({clip.metadata.recording for clip in hub.clips()}) == 2
+
+
+def test_a_refused_clip_is_kept_aside(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    video = footage(tmp_path / "in.mp4", seconds=20)
+    hub._answer = lambda taken: "refused" if taken.metadata.sequence == 0 else "stored"
+    arguments = ["--name", "pi", "--camera", f"porch={video}", "--fast", "--data", tmp_path / "data"]
+    log = tmp_path / "log"
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        assert process.wait(60) == 0, log.read_text()
+    refused = tmp_path / "data/devices/pi/outbox/refused"
+    (note,) = refused.glob("*.json")
+    assert '"reason": "no reason"' in note.read_text()
+    assert (refused / note.stem).stat().st_size > 1000
+    assert sum(taken.metadata.id == note.stem for taken in hub.arrivals) == 1, "not sent again"
+    errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
+    assert any("refused" in error.what for error in errors)
+
+
+def test_a_stop_saves_the_open_recording(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=60)
+    log = tmp_path / "log"
+    arguments = ["--name", "pi", "--camera", f"porch={video}", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        wait_for(lambda: b"ON" in hub.states.get("meerkat/device/pi/porch/motion", []), what="motion")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0, log.read_text()
+    files = list((tmp_path / "data/devices/pi/outbox").glob("*.bin"))
+    stored = hub.clips()
+    assert len(files) + len(stored) >= 1
+    assert hub.states["meerkat/device/pi/availability"][-1] == b"offline"
+
+
+def test_one_broken_camera_does_not_stop_the_other(
+    broker: Mosquitto, hub: StandInHub, tmp_path: Path
+) -> None:
+    video = footage(tmp_path / "in.mp4", seconds=20)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"this is no video" * 100)
+    log = tmp_path / "log"
+    cameras = ["--camera", f"porch={video}", "--camera", f"yard={broken}"]
+    arguments = ["--name", "pi", *cameras, "--fast", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        assert process.wait(60) == 1, log.read_text()
+    assert_complete(hub.clips())
+    assert hub.clips()
+    errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
+    assert any("not a video" in error.what and "broken.mp4" in error.where for error in errors)
