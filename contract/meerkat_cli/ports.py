@@ -66,13 +66,20 @@ def holder(port: int) -> str:
     inodes = _listening_inodes(port)
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            links = {str(link.readlink()) for link in (folder / "fd").iterdir()}
-            if links & inodes:
+            if any(_target(link) in inodes for link in (folder / "fd").iterdir()):
                 return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
         except OSError:
             # Another user's process, or one that has just ended: neither can be asked.
             continue
     return f"another user's program; `sudo ss -ltnp sport = :{port}` names it"
+
+
+def _target(link: Path) -> str:
+    """What a descriptor's link points at; nothing when it was closed this instant."""
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
 
 
 def _listening_inodes(port: int) -> set[str]:
