@@ -126,6 +126,8 @@ class Keeper:
         self.wake_at: float | None = None
         self._nonce = nonce.encode()
         self._runs = 0
+        self._published: dict[str, Payload] = {}
+        self._told_before: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -135,7 +137,9 @@ class Keeper:
         self._hub = HubState()
         self._removed: set[str] = set()
         self._dismissed: set[str] = set()
-        self._published: dict[str, Payload] = {}
+        # A broker that lost its memory does not make Home Assistant lose its own.
+        self._told_before |= self._published.keys()
+        self._published = {}
         self._unread: dict[str, deque[bytes]] = {}
         self._not_before: dict[str, float] = {}
         self._settle_at: float | None = None
@@ -181,6 +185,9 @@ class Keeper:
             if payload == self._sync_payload() and not self._synced:
                 self._synced = True
                 self._sync_at = None
+                for told in self._told_before - self._published.keys():
+                    self._published[told] = {}
+                self._told_before.clear()
                 self._settle_at = now
                 self._grace_until = now + GRACE
         elif topic.startswith(f"{self.prefix}/meerkat/"):
@@ -279,7 +286,7 @@ class Keeper:
     def _bring_in_line(self, now: float) -> list[Effect]:
         wanted = self.wanted
         hub = config_topic(HUB_OBJECT, self.prefix)
-        hub_is_new = hub in wanted and hub not in self._published
+        hub_is_new = hub in wanted and not self._published.get(hub)
         keep: set[str] = set()
         if self._grace_until is not None:
             removed = {config_topic(name, self.prefix) for name in self._removed | self._dismissed}
@@ -305,7 +312,7 @@ class Keeper:
         name = _called(object_of(change.topic, self.prefix) or change.topic)
         if change.payload is None:
             return [Note(f"{name} is taken out of Home Assistant")]
-        if change.topic in self._published:
+        if self._published.get(change.topic):
             return []
         count = len(diff.components(change.payload))
         return [Note(f"{name} is shown in Home Assistant with {count} entities")]

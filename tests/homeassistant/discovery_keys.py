@@ -1,0 +1,80 @@
+"""Every option of MQTT device discovery that Home Assistant 2026.11.0 knows, by where it may stand.
+
+Read from the validation schemas of its MQTT integration (`schemas.py` for the device, and
+DISCOVERY_SCHEMA of each platform's module) in the abbreviations of `abbreviations.py`. Home
+Assistant drops an option it does not know without a log line: this table is how a typo is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+TOP = set("avty avty_mode avty_t avty_tpl cdevs cmd_t cmps dev e msg_exp_int o".split()) | set(
+    "pl_avail pl_not_avail qos stat_t".split()
+)
+DEVICE = set("cns cu hw ids mdl mdl_id mf name sa sn sw via_device".split())
+CHILD = {"cmps", "ids", "name"}
+ORIGIN = {"name", "sw", "url"}
+AVAILABILITY = {"t", "pl_avail", "pl_not_avail", "val_tpl"}
+_EVERY_ENTITY = set(
+    "p avty avty_mode avty_t avty_tpl def_ent_id e en ent_cat ent_pic grp ic json_attr_t".split()
+) | set("json_attr_tpl msg_exp_int name pl_avail pl_not_avail qos uniq_id vis".split())
+ENTITY = {
+    "binary_sensor": _EVERY_ENTITY
+    | set("dev_cla exp_aft frc_upd off_dly pl_off pl_on stat_t val_tpl".split()),
+    "camera": _EVERY_ENTITY | {"img_e", "t"},
+    "event": _EVERY_ENTITY | {"dev_cla", "evt_typ", "stat_t", "val_tpl"},
+    "image": _EVERY_ENTITY | {"cont_type", "img_e", "img_t", "url_t", "url_tpl"},
+    "sensor": _EVERY_ENTITY
+    | set("dev_cla exp_aft frc_upd lrst_val_tpl ops stat_cla stat_t".split())
+    | set("sug_dsp_prc unit_of_meas val_tpl".split()),
+}
+REQUIRED = {
+    "binary_sensor": {"stat_t"},
+    "camera": {"t"},
+    "event": {"stat_t", "evt_typ"},
+    "image": {"img_t", "cont_type"},
+    "sensor": {"stat_t"},
+}
+REFUSED = {("sensor", "config"), ("binary_sensor", "config")}
+"""(platform, ent_cat) that Home Assistant rejects."""
+
+
+def faults(payload: dict[str, Any]) -> Iterator[str]:
+    """What Home Assistant would drop silently, or reject, in one device's discovery payload."""
+    yield from _unknown("", payload, TOP)
+    yield from _unknown("dev", payload["dev"], DEVICE)
+    yield from _unknown("o", payload["o"], ORIGIN)
+    for item in payload.get("avty", ()):
+        yield from _unknown("avty", item, AVAILABILITY)
+    groups = [payload, *payload.get("cdevs", ())]
+    for child in groups[1:]:
+        yield from _unknown("cdevs", child, CHILD)
+    names = [name for group in groups for name in group.get("cmps", {})]
+    yield from (f"component id {name} twice" for name in {n for n in names if names.count(n) > 1})
+    ids = [identifier for child in groups[1:] for identifier in child["ids"]] + payload["dev"]["ids"]
+    yield from (f"identifier {i} twice" for i in {i for i in ids if ids.count(i) > 1})
+    for group in groups:
+        for name, component in group.get("cmps", {}).items():
+            yield from _component(name, component)
+
+
+def _component(name: str, component: dict[str, Any]) -> Iterator[str]:
+    platform = component["p"]
+    if set(component) == {"p"}:
+        return
+    yield from _unknown(name, component, ENTITY[platform])
+    for key in (REQUIRED[platform] | {"uniq_id", "def_ent_id"}) - component.keys():
+        yield f"{name}: {key} is missing"
+    if (platform, component.get("ent_cat")) in REFUSED:
+        yield f"{name}: a {platform} cannot be of category {component['ent_cat']}"
+    for item in component.get("avty", ()):
+        yield from _unknown(f"{name}.avty", item, AVAILABILITY)
+    for key, value in component.items():
+        if key in ("t", "stat_t", "img_t") and ("+" in value or "#" in value):
+            yield f"{name}: {key} has a wildcard"
+
+
+def _unknown(where: str, value: dict[str, Any], known: set[str]) -> Iterator[str]:
+    yield from (f"{where}: {key} is unknown" for key in sorted(value.keys() - known))
