@@ -31,11 +31,11 @@ def compose() -> dict[str, Any]:
 
 def stages() -> dict[str, str]:
     """Each stage's name and the one it stands on."""
-    return {name: base for base, name in re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.M)}
+    return {name: base for base, name in re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.MULTILINE)}
 
 
 def commands() -> list[list[str]]:
-    return [json.loads(text) for text in re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.M)]
+    return [json.loads(text) for text in re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)]
 
 
 def test_there_is_a_target_for_each_role() -> None:
@@ -46,7 +46,7 @@ def test_there_is_a_target_for_each_role() -> None:
 
 def test_what_is_copied_exists_and_is_let_into_the_build() -> None:
     let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert copied
     for source in " ".join(copied).split():
         assert (ROOT / source).exists(), source
@@ -58,13 +58,13 @@ def test_everything_the_wheel_packs_is_copied() -> None:
         "wheel"
     ]
     for package in packages["packages"]:
-        assert re.search(rf"^COPY {package.split('/')[0]} ", DOCKERFILE, re.M), package
+        assert re.search(rf"^COPY {package.split('/')[0]} ", DOCKERFILE, re.MULTILINE), package
 
 
 def test_no_role_runs_as_root() -> None:
     for name in ("base", "device"):
-        body = re.split(rf"^FROM \S+ AS {name}$", DOCKERFILE, flags=re.M)[1].split("\nFROM ")[0]
-        assert re.findall(r"^USER (\S+)$", body, re.M)[-1] == "meerkat"
+        body = re.split(rf"^FROM \S+ AS {name}$", DOCKERFILE, flags=re.MULTILINE)[1].split("\nFROM ")[0]
+        assert re.findall(r"^USER (\S+)$", body, re.MULTILINE)[-1] == "meerkat"
     assert stages()["hub"] == stages()["worker"] == stages()["device"] == "base"
 
 
@@ -100,7 +100,7 @@ def test_ports_are_on_loopback_unless_opened(compose: dict[str, Any]) -> None:
 
 
 def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
-    example = re.findall(r"^(\w+)=", (DOCKER / "example.env").read_text(), re.M)
+    example = re.findall(r"^(\w+)=", (DOCKER / "example.env").read_text(), re.MULTILINE)
     assert set(re.findall(r"\$\{(\w+)", (DOCKER / "compose.yaml").read_text())) == set(example)
     used = set(re.findall(r"\$(\w+_PASSWORD)", (DOCKER / "start-broker.sh").read_text()))
     assert used == set(compose["services"]["broker"]["environment"])
