@@ -37,7 +37,7 @@ def start_hub(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[[], Hub]]:
         hub = build_hub(tmp_path / "data", broker.connection, HubSettings())
         hub.start()
         running.append(hub)
-        wait_for(lambda: hub.live.connected, what="the hub's connection")
+        hub.bus.session.wait_subscribed(10)
         return hub
 
     yield start
@@ -210,6 +210,7 @@ def test_too_large_a_clip_is_refused_with_the_setting_to_change(
     hub = build_hub(tmp_path / "data", broker.connection, HubSettings(max_clip_megabytes=0.001))
     hub.start()
     try:
+        hub.bus.session.wait_subscribed(10)
         receipt = device.receipt(device.send(clip_bytes))
         assert receipt.outcome == "refused"
         assert "hub.max_clip_megabytes" in receipt.reason

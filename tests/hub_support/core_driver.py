@@ -123,7 +123,7 @@ class CoreDriver:
             job=clip.id,
             token=job.job.token if token is None else token,
             incarnation=an_id(0xB000 + start),
-            state=state,  # type: ignore[arg-type]
+            state=state,
             retry=retry,
             reason=reason,
             frames=25,

@@ -65,7 +65,7 @@ class FakeDevice:
 
     def receipt(self, media_id: str, *, seconds: float = 20) -> Receipt:
         """The first receipt for it."""
-        return wait_for(lambda: self.receipts.get(media_id), seconds=seconds, what="the receipt")[0]
+        return wait_for(lambda: self.receipts.get(media_id, []), seconds=seconds, what="the receipt")[0]
 
     def stop(self) -> None:
         self.session.stop()
@@ -106,7 +106,7 @@ class FakeWorker:
             job=job.job,
             token=job.token,
             incarnation=self.incarnation,
-            state=state,  # type: ignore[arg-type]
+            state=state,
             reason=reason,
             frames=25,
             seconds=0.5,
