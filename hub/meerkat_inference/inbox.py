@@ -21,6 +21,10 @@ class Assignment:
     job: Job
     payload: bytes
     received: float
+    stale: bool = False
+    """The connection was lost since it came: the hub has very likely taken it back."""
+    settled: bool = False
+    """Its answer is being given: it can no longer be renewed."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def call_off(self) -> None:
@@ -51,7 +55,8 @@ class Inbox:
         """Accept a job: empty when it waits or is here already, else the reason why not.
 
         A job that comes again (at least once is the bus's promise) is accepted once. One that comes
-        with a newer token replaces its older self.
+        with a newer token renews its older self: the work goes on and is answered with the new token.
+        Jobs from before a lost connection make room when the window is full.
         """
         key = (job.job, job.token)
         with self._changed:
@@ -59,16 +64,19 @@ class Inbox:
                 return "the worker is ending"
             if key in self._seen:
                 return ""
-            for older in [*self._waiting, *([self._running] if self._running else [])]:
-                if older.job.job == job.job and older.job.token < job.token:
-                    self._remove(older)
-            held = len(self._waiting) + (self._running is not None)
-            if held >= self._window:
-                return f"window full: the worker holds {held} of {self._window} jobs"
+            if not self._renewed(job):
+                if self._held >= self._window and not self._make_room():
+                    return f"window full: the worker holds {self._held} of {self._window} jobs"
+                self._waiting.append(Assignment(job, payload, self._now()))
             self._seen.append(key)
-            self._waiting.append(Assignment(job, payload, self._now()))
             self._changed.notify_all()
             return ""
+
+    def disconnected(self) -> None:
+        """The connection is lost: what is held goes on, but gives way to what comes next."""
+        with self._changed:
+            for held in self._all():
+                held.stale = True
 
     def take(self) -> Assignment | None:
         """The next job, which then runs until `done()`; waits for one. None when the inbox is closed."""
@@ -80,6 +88,13 @@ class Inbox:
             self._running = self._waiting.popleft()
             return self._running
 
+    def settle(self) -> Job:
+        """The taken job is done; from now on it cannot be renewed. Returns it as it is to be answered."""
+        with self._changed:
+            assert self._running is not None, "settle() follows take()"
+            self._running.settled = True
+            return self._running.job
+
     def done(self) -> None:
         """The job that was taken has been answered."""
         with self._changed:
@@ -89,9 +104,13 @@ class Inbox:
     def cancel(self, cancel: Cancel) -> Assignment | None:
         """Call a job off. Returns one that waited, to be answered here; one that runs answers itself."""
         with self._changed:
-            for held in [*self._waiting, *([self._running] if self._running else [])]:
+            for held in self._all():
                 if (held.job.job, held.job.token) == (cancel.job, cancel.token):
-                    return held if self._remove(held) else None
+                    held.call_off()
+                    if held is self._running:
+                        return None
+                    self._waiting.remove(held)
+                    return held
         return None
 
     def close(self) -> list[Assignment]:
@@ -113,14 +132,31 @@ class Inbox:
                 self._running.call_off()
 
     @property
-    def held(self) -> int:
-        with self._changed:
-            return len(self._waiting) + (self._running is not None)
+    def _held(self) -> int:
+        return len(self._waiting) + (self._running is not None)
 
-    def _remove(self, held: Assignment) -> bool:
-        """Call a held job off; true when it was still waiting."""
-        held.call_off()
-        if held is self._running:
-            return False
-        self._waiting.remove(held)
-        return True
+    def _all(self) -> list[Assignment]:
+        return [*([self._running] if self._running else []), *self._waiting]
+
+    def _renewed(self, job: Job) -> bool:
+        """Whether an older self of the job was here and carries the new token now."""
+        for held in self._all():
+            older = held.job
+            if held.settled or held.called_off or older.token >= job.token:
+                continue
+            if older.model_copy(update={"token": job.token, "lease": job.lease}) == job:
+                held.job, held.received, held.stale = job, self._now(), False
+                return True
+        return False
+
+    def _make_room(self) -> bool:
+        """Drop one job from before a lost connection; the running one only when none of those waits."""
+        for held in self._waiting:
+            if held.stale:
+                self._waiting.remove(held)
+                return True
+        running = self._running
+        if running is not None and running.stale and not running.called_off:
+            running.call_off()
+            return True
+        return False

@@ -1,0 +1,278 @@
+"""Offers this machine's detector to a hub: takes jobs from the bus and answers each of them.
+
+Three threads: the session's network thread takes messages and only sorts them; one job thread looks
+at media, one job at a time; the thread that calls `run()` waits for the end and says how busy the
+worker is. docs/reference/worker-protocol.md is what travels.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from meerkat_contract.connection import Connection
+from meerkat_contract.errors import BadMessage, MeerkatError
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, TaskInfo, WorkerState, read
+from meerkat_contract.session import Incoming, Session, Will
+from meerkat_contract.topics import WorkerTopic
+
+from .answers import Answers
+from .detector import Detector
+from .inbox import Assignment, Inbox
+from .process import process
+
+TASK = "detect_objects"
+ANNOUNCE_SECONDS = 30.0
+"""The load is announced at most this often."""
+LOAD_STEP = 0.1
+"""…and only when it has changed by this much."""
+END_SECONDS = 2.0
+"""How long the end waits for the broker to take the last words."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of the jobs so far; `malformed` ones could not be read."""
+
+    done: int = 0
+    failed: int = 0
+    refused: int = 0
+    malformed: int = 0
+
+
+class Worker:
+    """`run()` until `end()` is called from any thread or signal handler. Construction does nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        detector: Detector,
+        frames_per_second: float,
+        *,
+        window: int = 2,
+        threads: int = 1,
+        drain_seconds: float = 3.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counts = Counts()
+        self._name = name
+        self._detector = detector
+        self._threads = threads
+        self._drain_seconds = drain_seconds
+        self._now = now
+        self._incarnation = new_id()
+        self._state = WorkerState(
+            worker=name,
+            incarnation=self._incarnation,
+            online=True,
+            tasks=(TaskInfo(task=TASK, model=detector.info, frames_per_second=round(frames_per_second, 2)),),
+            window=window,
+            host=socket.gethostname(),
+            hardware=hardware(),
+            software=f"meerkat {version('meerkat-home')}",
+            load=0.0,
+        )
+        self._inbox = Inbox(window, now=now)
+        self._requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._busy = 0.0
+        self._session = Session(
+            connection,
+            client_id=f"meerkat-worker-{name}",
+            will=Will(self._topic("state"), self._offline(), retain=True),
+            on_connected=self._connected,
+            on_disconnected=lambda _: self._inbox.disconnected(),
+        )
+        self._answers = Answers(
+            lambda payload, metadata: self._session.publish(
+                self._topic("results"), payload, qos=1, metadata=metadata
+            )
+        )
+
+    def run(self) -> int:
+        """Serve until the end is asked for; returns the exit status."""
+        self._session.subscribe(self._topic("jobs"), self._on_job, join_parts=True)
+        self._session.subscribe(self._topic("cancel"), self._on_cancel)
+        self._session.keep(self._topic("state"), self._state.to_json())
+        jobs = threading.Thread(target=self._work, name="jobs", daemon=True)
+        jobs.start()
+        self._session.start()
+        status = 0
+        try:
+            while True:
+                try:
+                    request = self._requests.get(timeout=ANNOUNCE_SECONDS)
+                except queue.Empty:
+                    self._announce_load()
+                    continue
+                status = 1 if request == "broken" else 0
+                break
+        finally:
+            self._finish()
+        return status
+
+    def end(self) -> None:
+        """Ask for the end. Safe in a signal handler; asked twice, the running job is given back at once."""
+        self._requests.put("end")
+
+    # --- the network thread -----------------------------------------------------------------------
+
+    def _connected(self) -> None:
+        _logger.info("Worker %s is on the bus and takes jobs", self._name)
+        self._answers.resend()
+
+    def _on_job(self, message: Incoming) -> None:
+        try:
+            text = dict(message.properties).get("job")
+            if text is None:
+                raise BadMessage(
+                    "a job without its user property 'job'",
+                    where=message.topic,
+                    remedy="docs/reference/worker-protocol.md shows the message",
+                )
+            job = read(Job, text.encode(), topic=message.topic)
+        except BadMessage as error:
+            self.counts.malformed += 1
+            self._report(error)
+            return
+        if job.task != TASK:
+            reason = f"this worker does not offer {job.task!r}, only {TASK!r}"
+        else:
+            reason = self._inbox.put(job, message.payload)
+        if reason:
+            self.counts.refused += 1
+            self._hand_back(job, reason)
+
+    def _on_cancel(self, message: Incoming) -> None:
+        try:
+            cancel = read(Cancel, message.payload, topic=message.topic)
+        except BadMessage as error:
+            self._report(error)
+            return
+        waiting = self._inbox.cancel(cancel)
+        if waiting is not None:
+            self._hand_back(waiting.job, "cancelled before it began")
+
+    # --- the job thread ---------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while (held := self._inbox.take()) is not None:
+                try:
+                    self._do(held)
+                finally:
+                    self._inbox.done()
+        except BaseException:
+            _logger.exception("The job thread ended; the worker ends with it")
+            self._requests.put("broken")
+            raise
+
+    def _do(self, held: Assignment) -> None:
+        if held.late(self._now()):
+            job = self._inbox.settle()
+            self._hand_back(job, f"it waited here longer than its lease of {job.lease:g} s")
+            return
+        result = process(
+            held.job,
+            held.payload,
+            self._detector,
+            incarnation=self._incarnation,
+            cancelled=lambda: held.called_off or held.late(self._now()),
+            now=self._now,
+            threads=self._threads,
+        )
+        self._busy += result.seconds
+        job = self._inbox.settle()
+        self._answers.send(result.model_copy(update={"token": job.token}), job.captured_at)
+        if result.state == "done":
+            self.counts.done += 1
+            _logger.info(
+                "Looked at %.1f s from %s/%s in %.2f s: %s",
+                result.duration,
+                job.device,
+                job.camera,
+                result.seconds,
+                ", ".join(sorted(track.label for track in result.tracks)) or "nothing",
+            )
+        else:
+            self.counts.failed += 1
+            _logger.warning("A clip from %s/%s failed: %s", job.device, job.camera, result.reason)
+
+    # --- answers and announcements ----------------------------------------------------------------
+
+    def _hand_back(self, job: Job, reason: str) -> None:
+        """Answer a job that was not looked at."""
+        _logger.info("Job %s is handed back: %s", job.job, reason)
+        result = Result(
+            job=job.job,
+            token=job.token,
+            incarnation=self._incarnation,
+            state="failed",
+            reason=reason,
+            retry=True,
+            model=self._detector.info,
+        )
+        self._answers.send(result, job.captured_at)
+
+    def _report(self, error: MeerkatError) -> None:
+        """Tell the bus of a message that cannot be read."""
+        _logger.warning("A message is not understood: %s", error)
+        report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=datetime.now(UTC))
+        self._session.publish(self._topic("error"), report.to_json(), qos=1)
+
+    def _announce_load(self) -> None:
+        load = round(min(1.0, self._busy / ANNOUNCE_SECONDS), 2)
+        self._busy = 0.0
+        if abs(load - (self._state.load or 0.0)) >= LOAD_STEP:
+            self._state = self._state.model_copy(update={"load": load})
+            self._session.keep(self._topic("state"), self._state.to_json())
+
+    def _offline(self) -> bytes:
+        return self._state.model_copy(update={"online": False, "load": None}).to_json()
+
+    def _topic(self, kind: str) -> str:
+        return str(WorkerTopic(self._name, kind))
+
+    def _finish(self) -> None:
+        """Hand back what waits, let the running job finish within its limit, say goodbye."""
+        _logger.info("Worker %s ends", self._name)
+        for held in self._inbox.close():
+            self._hand_back(held.job, "the worker is ending")
+        if not self._idle_within(self._drain_seconds):
+            _logger.warning("The running job is given back: it took longer than %g s", self._drain_seconds)
+            self._inbox.call_off_running()
+            self._inbox.wait_idle(END_SECONDS)
+        self._answers.wait_empty(END_SECONDS)
+        self._session.keep(self._topic("state"), self._offline())
+        self._session.stop()
+
+    def _idle_within(self, seconds: float) -> bool:
+        """Wait for the running job; a second request to end cuts the wait short."""
+        deadline = self._now() + seconds
+        while not self._inbox.wait_idle(min(0.1, max(0.0, deadline - self._now()))):
+            if self._now() >= deadline or not self._requests.empty():
+                return False
+        return True
+
+
+def hardware() -> str:
+    """What this machine is, in words."""
+    for path in ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model"):
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a kernel file, read once
+                return file.read().rstrip("\0\n ")
+        except OSError:
+            continue
+    return f"{platform.machine()}, {os.cpu_count() or 1} cores"

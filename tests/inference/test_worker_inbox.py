@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import Cancel, Job
+from meerkat_inference.inbox import Inbox
+
+
+def job(**changes: object) -> Job:
+    values: dict[str, object] = {
+        "job": new_id(),
+        "token": 1,
+        "device": "porch-pi",
+        "camera": "front",
+        "media": new_id(),
+        "captured_at": datetime(2026, 11, 20, tzinfo=UTC),
+        "lease": 10,
+    }
+    return Job.model_validate(values | changes)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def inbox(clock: Clock) -> Inbox:
+    return Inbox(2, now=clock)
+
+
+def take(inbox: Inbox) -> Job:
+    held = inbox.take()
+    assert held is not None
+    return held.job
+
+
+def finish(inbox: Inbox) -> Job:
+    final = inbox.settle()
+    inbox.done()
+    return final
+
+
+def test_jobs_are_taken_in_order_and_the_window_counts_the_running_one(inbox: Inbox) -> None:
+    first, second, third = job(), job(), job()
+    assert inbox.put(first, b"1") == inbox.put(second, b"2") == ""
+    assert "window full" in inbox.put(third, b"3")
+    assert take(inbox) == first
+    assert "window full" in inbox.put(third, b"3")
+    finish(inbox)
+    assert inbox.put(third, b"3") == ""
+    assert take(inbox) == second
+
+
+def test_the_same_job_twice_is_held_once_even_after_it_was_answered(inbox: Inbox) -> None:
+    only = job()
+    assert inbox.put(only, b"") == inbox.put(only, b"") == ""
+    take(inbox)
+    finish(inbox)
+    assert inbox.put(only, b"") == ""
+    inbox.put(other := job(), b"")
+    assert take(inbox) == other
+
+
+def test_a_newer_token_renews_the_job_whether_it_waits_or_runs(inbox: Inbox, clock: Clock) -> None:
+    old = job()
+    new = old.model_copy(update={"token": 2, "lease": 20.0})
+    newest = old.model_copy(update={"token": 3})
+    inbox.put(old, b"")
+    inbox.put(new, b"")
+    running = inbox.take()
+    assert running is not None
+    assert running.job == new
+    clock.at += 15
+    inbox.put(newest, b"")
+    assert not running.late(clock.at + 9.9)
+    assert finish(inbox) == newest
+
+
+def test_a_job_that_is_being_answered_is_not_renewed_but_done_again(inbox: Inbox) -> None:
+    old = job()
+    inbox.put(old, b"")
+    take(inbox)
+    inbox.settle()
+    new = old.model_copy(update={"token": 2})
+    inbox.put(new, b"")
+    inbox.done()
+    assert take(inbox) == new
+
+
+def test_a_newer_token_with_other_wishes_is_another_job(inbox: Inbox) -> None:
+    old = job()
+    inbox.put(old, b"")
+    inbox.put(other := old.model_copy(update={"token": 2, "sample_fps": 1.0}), b"")
+    assert [take(inbox), take(inbox)] == [old, other]
+
+
+def test_an_older_token_never_replaces_a_newer_one(inbox: Inbox) -> None:
+    new = job(token=5)
+    inbox.put(new, b"")
+    inbox.put(new.model_copy(update={"token": 4}), b"")
+    assert take(inbox).token == 5
+
+
+def test_what_waited_when_the_connection_broke_makes_room(inbox: Inbox) -> None:
+    running, waiting, first, second, third = job(), job(), job(), job(), job()
+    inbox.put(running, b"")
+    inbox.put(waiting, b"")
+    held = inbox.take()
+    assert held is not None
+    inbox.disconnected()
+    assert inbox.put(first, b"") == ""
+    assert not held.called_off
+    assert inbox.put(second, b"") == ""
+    assert held.called_off
+    assert "window full" in inbox.put(third, b"")
+    finish(inbox)
+    assert [take(inbox), take(inbox)] == [first, second]
+
+
+def test_what_was_renewed_after_a_broken_connection_stays(inbox: Inbox) -> None:
+    old = job()
+    inbox.put(old, b"")
+    inbox.disconnected()
+    inbox.put(old.model_copy(update={"token": 2}), b"")
+    inbox.put(job(), b"")
+    assert "window full" in inbox.put(job(), b"")
+
+
+def test_cancel_removes_what_waits_and_flags_what_runs(inbox: Inbox) -> None:
+    running, waiting = job(), job()
+    inbox.put(running, b"")
+    inbox.put(waiting, b"")
+    held = inbox.take()
+    assert held is not None
+    cancelled = inbox.cancel(Cancel(job=waiting.job, token=1))
+    assert cancelled is not None
+    assert cancelled.job == waiting
+    assert inbox.cancel(Cancel(job=running.job, token=1)) is None
+    assert held.called_off
+    assert inbox.cancel(Cancel(job=new_id(), token=1)) is None
+    assert inbox.put(job(), b"") == ""
+
+
+def test_a_cancel_with_another_token_is_void(inbox: Inbox) -> None:
+    inbox.put(job_ := job(token=2), b"")
+    assert inbox.cancel(Cancel(job=job_.job, token=1)) is None
+    assert take(inbox) == job_
+
+
+def test_a_lease_is_over_at_its_exact_end(inbox: Inbox, clock: Clock) -> None:
+    inbox.put(job(lease=10), b"")
+    held = inbox.take()
+    assert held is not None
+    assert not held.late(clock.at + 9.999)
+    assert held.late(clock.at + 10)
+
+
+def test_closing_returns_what_waited_and_lets_the_running_one_end(inbox: Inbox) -> None:
+    running, waiting = job(), job()
+    inbox.put(running, b"")
+    inbox.put(waiting, b"")
+    take(inbox)
+    assert [held.job for held in inbox.close()] == [waiting]
+    assert inbox.put(job(), b"") == "the worker is ending"
+    assert not inbox.wait_idle(0)
+    finish(inbox)
+    assert inbox.wait_idle(0)
+    assert inbox.take() is None
+
+
+def test_closing_wakes_the_thread_that_waits_for_a_job(inbox: Inbox) -> None:
+    taken: list[object] = []
+    waiter = threading.Thread(target=lambda: taken.append(inbox.take()))
+    waiter.start()
+    inbox.close()
+    waiter.join(10)
+    assert taken == [None]
