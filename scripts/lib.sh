@@ -59,7 +59,10 @@ how_to_install() {
 apt_install() {
     may_install || return 1
     say "Installing $* with apt ..."
-    as_root apt-get update -qq >&2 || say "The package lists could not be refreshed; trying with those at hand"
+    if [ -z "${apt_is_fresh:-}" ]; then
+        as_root apt-get update -qq >&2 || say "The package lists could not be refreshed; trying with those at hand"
+        apt_is_fresh=yes
+    fi
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return 1
 }
