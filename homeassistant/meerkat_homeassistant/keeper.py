@@ -188,6 +188,8 @@ class Keeper:
                 for told in self._told_before - self._published.keys():
                     self._published[told] = {}
                 self._told_before.clear()
+                # The run before us may have written them just now.
+                self._not_before = dict.fromkeys(self._published, now + SPACING)
                 self._settle_at = now
                 self._grace_until = now + GRACE
         elif topic.startswith(f"{self.prefix}/meerkat/"):
