@@ -1,1 +1,1 @@
-"""Rendered scenes for a house without a camera: a porch by day and in the dark, and a water meter in the basement."""
+"""Rendered scenes for a house without cameras: a porch by day and in the dark, a basement's water meter."""

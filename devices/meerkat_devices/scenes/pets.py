@@ -1,4 +1,7 @@
-"""A dog and a cat that trot, in metres, made of the same clay as the people."""
+"""A dog and a cat that trot, in metres, made of the same clay as the people.
+
+The dog is black and white: small detectors take a brown one of clay for a person on hands and knees.
+"""
 
 from __future__ import annotations
 
@@ -21,30 +24,33 @@ class Pet:
     snout: float
     stride: float
     fur: Material
-    belly: Material
+    saddle: Material  # The back, the head's sides and the ears.
+    belly: Material  # Breast, muzzle, paws and the tail's tip.
     pointed: bool  # Upright ears (a cat's) instead of hanging ones.
 
 
 DOG = Pet(
-    height=0.47,
-    length=0.52,
-    girth=0.115,
-    head=0.088,
-    snout=0.105,
-    stride=0.78,
-    fur=Material((0.16, 0.36, 0.62), 0.72, folds=0.02),
-    belly=Material((0.42, 0.62, 0.82), 0.85),
+    height=0.36,
+    length=0.54,
+    girth=0.135,
+    head=0.098,
+    snout=0.085,
+    stride=0.66,
+    fur=Material((0.07, 0.07, 0.08), 0.50, fur=0.10),
+    saddle=Material((0.05, 0.05, 0.05), 0.42, fur=0.10),
+    belly=Material((0.85, 0.88, 0.90), 0.85, fur=0.05),
     pointed=False,
 )
 CAT = Pet(
-    height=0.25,
-    length=0.31,
-    girth=0.068,
-    head=0.058,
-    snout=0.022,
-    stride=0.46,
-    fur=Material((0.42, 0.44, 0.46), 0.66, folds=0.16),
-    belly=Material((0.80, 0.82, 0.84), 0.88),
+    height=0.20,
+    length=0.33,
+    girth=0.082,
+    head=0.068,
+    snout=0.018,
+    stride=0.42,
+    fur=Material((0.40, 0.42, 0.44), 0.60, folds=0.16, fur=0.08),
+    saddle=Material((0.30, 0.32, 0.34), 0.50, folds=0.2, fur=0.10),
+    belly=Material((0.80, 0.82, 0.84), 0.90, fur=0.05),
     pointed=True,
 )
 
@@ -62,8 +68,8 @@ def _leg(pet: Pet, root: Point, phase: float, *, hind: bool) -> list[Limb]:
     toe = (paw[0], paw[1] - 0.004, paw[2] + 0.055 * reach / 0.47)
     thick = pet.girth
     return [
-        Limb(root, knee, thick * (0.72 if hind else 0.60), thick * 0.34, pet.fur),
-        Limb(knee, paw, thick * 0.34, thick * 0.24, pet.fur),
+        Limb(root, knee, thick * (0.74 if hind else 0.58), thick * 0.32, pet.fur),
+        Limb(knee, paw, thick * 0.32, thick * 0.23, pet.belly),
         Limb(paw, toe, thick * 0.26, thick * 0.24, pet.belly),
     ]
 
@@ -84,11 +90,11 @@ def _head(pet: Pet, neck: Point) -> list[Limb]:
         limbs.append(Limb(eye, (eye[0], eye[1], eye[2] + 0.002), h * 0.16, h * 0.16, _DARK))
         if pet.pointed:
             tip = (x + side * h * 0.75, y + h * 1.45, z - h * 0.05)
-            limbs.append(Limb((x + side * h * 0.5, y + h * 0.6, z), tip, h * 0.36, h * 0.06, pet.fur))
+            limbs.append(Limb((x + side * h * 0.5, y + h * 0.6, z), tip, h * 0.36, h * 0.06, pet.saddle))
         else:
             ear = (x + side * h * 0.85, y + h * 0.55, z - h * 0.1)
             tip = (x + side * h * 1.08, y - h * 0.55, z - h * 0.05)
-            limbs.append(Limb(ear, tip, h * 0.30, h * 0.38, Material((0.10, 0.22, 0.40), 0.5)))
+            limbs.append(Limb(ear, tip, h * 0.30, h * 0.38, pet.saddle))
     return limbs
 
 
@@ -106,16 +112,31 @@ def trotting_pet(pet: Pet, phase: float) -> list[Limb]:
     hips: Point = (0.0, back, -half * 0.80)
     rise = pet.height * (0.40 if not pet.pointed else 0.34)
     neck: Point = (0.0, back + rise, half * 1.32)
+    girth = pet.girth
     body = [
-        Limb(chest, hips, pet.girth * 1.12, pet.girth * 0.94, pet.fur),
+        Limb(chest, hips, girth * 1.12, girth * 0.94, pet.fur),
         Limb(
-            (0.0, chest[1] - pet.girth * 0.35, chest[2]),
-            (0.0, hips[1] - pet.girth * 0.25, hips[2] * 0.3),
-            pet.girth * 0.90,
-            pet.girth * 0.72,
+            (0.0, chest[1] + girth * 0.30, chest[2] * 0.9),
+            (0.0, hips[1] + girth * 0.22, hips[2]),
+            girth * 0.95,
+            girth * 0.82,
+            pet.saddle,
+        ),
+        Limb(
+            (0.0, chest[1] - girth * 0.35, chest[2]),
+            (0.0, hips[1] - girth * 0.25, hips[2] * 0.3),
+            girth * 0.92,
+            girth * 0.72,
             pet.belly,
         ),
-        Limb((0.0, back, half * 0.75), neck, pet.girth * 0.86, pet.head * 0.80, pet.fur),
+        Limb((0.0, back, half * 0.75), neck, girth * 0.86, pet.head * 0.80, pet.fur),
+        Limb(
+            (0.0, back - girth * 0.3, half * 1.02),
+            (0.0, neck[1] - pet.head * 0.5, neck[2] + 0.02),
+            girth * 0.72,
+            pet.head * 0.62,
+            pet.belly,
+        ),
     ]
     wag = 0.05 * sin(2 * pi * phase)
     root: Point = (0.0, back + pet.girth * 0.3, -half * 1.15)
@@ -124,8 +145,9 @@ def trotting_pet(pet: Pet, phase: float) -> list[Limb]:
         tip: Point = (wag * 1.5, root[1] + 0.17, root[2] - 0.19)
         tail = [Limb(root, bend, 0.022, 0.020, pet.fur), Limb(bend, tip, 0.020, 0.014, pet.fur)]
     else:
-        tip = (wag * 2, root[1] + 0.20, root[2] - 0.20)
-        tail = [Limb(root, tip, 0.035, 0.018, pet.fur)]
+        tip = (wag * 2, root[1] + 0.24, root[2] - 0.10)
+        middle: Point = (wag, root[1] + 0.11, root[2] - 0.09)
+        tail = [Limb(root, middle, 0.034, 0.026, pet.saddle), Limb(middle, tip, 0.026, 0.014, pet.belly)]
     lowest = min(min(limb.a[1] - limb.ra, limb.b[1] - limb.rb) for limb in legs)
     return [
         Limb((m.a[0], m.a[1] - lowest, m.a[2]), (m.b[0], m.b[1] - lowest, m.b[2]), m.ra, m.rb, m.material)

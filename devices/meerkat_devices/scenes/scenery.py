@@ -26,7 +26,8 @@ class Scenery:
     """What never moves, at the picture's size.
 
     ``day`` is (h, w, 3), as are ``evening`` (the sky at dusk) and ``glow`` (lamps and windows), which are
-    added to it; ``infrared`` is (h, w). ``front`` hides what passes behind it. ``leaves`` sway about the trunk.
+    added to it; ``infrared`` is (h, w). ``front`` hides what passes behind it, ``leaves`` sway about the
+    trunk.
     """
 
     day: Bytes

@@ -1,8 +1,8 @@
 """Round shapes turned into small shaded pictures: the clay from which people and pets are made.
 
 A figure is a list of *limbs* (round cones: two balls and the skin stretched between them) in metres, with x
-to the right, y up and z towards the viewer. It is looked at along the z axis without perspective, shaded once by
-daylight and once by a lamp at the camera, and kept as a sprite that costs little to place in a frame.
+to the right, y up and z towards the viewer. It is looked at along the z axis without perspective, shaded
+once by daylight and once by a lamp at the camera, and kept as a sprite that costs little to place.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Material:
     colour: Point
     infrared: float
     folds: float = 0.0  # How strongly cloth wrinkles along the limb.
+    fur: float = 0.0  # How much single hairs differ.
     gloss: float = 0.0
 
 
@@ -123,11 +124,17 @@ class _Canvas:
         x, y = np.meshgrid(self.xs[window[1]], self.ys[window[0]])
         z, normal, along = _cone(x, y, a, b, (ra, rb))
         nearer = z > self.depth[window]
+        tint = np.ones_like(along)
         if limb.material.folds:
             wave = np.sin(along * 19 + 3.1 * normal[..., 0]) * np.sin(along * 8 + 2 * normal[..., 1] + 1)
-            tint = 1 + limb.material.folds * wave
-        else:
-            tint = np.ones_like(along)
+            tint += limb.material.folds * wave
+        if limb.material.fur:
+            strand = (normal[..., 0] + normal[..., 1]) * 90
+            tint += (
+                limb.material.fur
+                * np.sin(strand + 9 * np.sin(along * 47))
+                * np.sin(along * 83 + strand * 0.3)
+            )
         self.depth[window][nearer] = z[nearer]
         self.normal[window][nearer] = normal[nearer]
         self.colour[window][nearer] = (np.asarray(limb.material.colour, np.float32) * tint[..., None])[nearer]

@@ -62,7 +62,7 @@ PASSAGES = (
     Passage("person", "day walker", 1.5, (-4.9, 6.4), (3.4, 3.95), 1.22),
     Passage("dog", "dog", 19.0, (3.5, 4.2), (-3.4, 3.95), 1.5),
     Passage("car", "car", 34.0, (-9.2, 9.3), (9.2, 9.3), 5.5),
-    Passage("person", "night walker", 69.0, (5.6, 7.2), (-3.3, 3.95), 1.22),
+    Passage("person", "night walker", 69.0, (5.0, 6.1), (-3.3, 3.95), 1.22),
     Passage("cat", "cat", 88.0, (-3.0, 3.8), (3.0, 3.6), 0.95),
 )
 

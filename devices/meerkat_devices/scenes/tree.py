@@ -50,6 +50,6 @@ def _clump(rng: np.random.Generator, scale: float, cx: float, cy: float, *, radi
         lit = 0.60 - 0.28 * (x * 0.55 + y) / radius + 0.10 * float(rng.standard_normal())
         lit = min(max(lit, 0.25), 1.1)
         leaf = ellipse(middle + x, middle + y, 6.2, 4.0, 9)
-        canvas.poly(leaf, (0.20 * lit, 0.62 * lit, 0.46 * lit), lamp(TREE_AT[1], 0.35 + 0.55 * lit))
+        canvas.poly(leaf, (0.20 * lit, 0.62 * lit, 0.46 * lit), lamp(TREE_AT[1], 0.22 + 0.36 * lit))
     colour, grey, alpha = canvas.finish()
     return Sprite(colour, grey, alpha, ((middle - cx) * scale, (middle - cy) * scale), scale)
