@@ -18,8 +18,8 @@ MEERKAT = (sys.executable, "-m", "meerkat_cli")
 BROKER, HUB, HELPERS, DEVICES = range(4)
 
 DEMO: Mapping[str, tuple[str, ...]] = {
-    "porch": ("--camera", "front=rendered:porch"),
-    "basement": ("--meter", "water=rendered:meter"),
+    "porch": ("--camera", "front=scene:porch"),
+    "basement": ("--meter", "water=scene:meter"),
 }
 """The devices of a first run: a porch with a camera, a basement with a meter, both drawn."""
 

@@ -26,7 +26,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import MeerkatError, UsageError
+from .errors import UsageError
 from .yamltree import Problem, Tree, read_tree, read_value
 
 ENTRY_POINTS = "meerkat.config"
@@ -49,11 +49,14 @@ class ConfigurationError(UsageError):
 def load(path: Path, *, sections: Mapping[str, type[BaseModel]] | None = None) -> Mapping[str, BaseModel]:
     """All sections of the file, with defaults for those that it leaves out.
 
-    `sections` maps a section's name to its model; without it the installed components are asked.
+    `sections` maps a section's name to its model; without it the installed components are asked. A
+    section whose component cannot be loaded here is a problem only if the file has it.
     Raises ConfigurationError (a UsageError) that lists every problem.
     """
-    models = installed_sections() if sections is None else sections
-    return _read(path, models, known=models.keys())
+    if sections is not None:
+        return _read(path, sections, known=sections)
+    models, absent = installed_sections()
+    return _read(path, models, known={*models, *absent}, absent=absent)
 
 
 def section(path: Path | None, name: str, model: type[Model]) -> Model:
@@ -79,19 +82,16 @@ def find_file(path: Path | None = None) -> Path | None:
     return here if here.exists() else None
 
 
-def installed_sections() -> dict[str, type[BaseModel]]:
-    """The model of each section, of all installed components."""
+def installed_sections() -> tuple[dict[str, type[BaseModel]], dict[str, str]]:
+    """The model of each section that can be loaded here; and of the others, what they lack."""
     models: dict[str, type[BaseModel]] = {}
+    absent: dict[str, str] = {}
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             models[entry.name] = entry.load()
-        except (ImportError, AttributeError) as error:
-            raise MeerkatError(
-                f"the settings of section {entry.name!r} cannot be loaded ({error})",
-                where=entry.value,
-                remedy="Install Meerkat again: pip install --force-reinstall meerkat-home",
-            ) from error
-    return models
+        except ModuleNotFoundError as error:
+            absent[entry.name] = error.name or str(error)
+    return models, absent
 
 
 @dataclass
@@ -111,7 +111,11 @@ class _Source:
 
 
 def _read(
-    file: Path | None, models: Mapping[str, type[BaseModel]], *, known: Iterable[str]
+    file: Path | None,
+    models: Mapping[str, type[BaseModel]],
+    *,
+    known: Iterable[str],
+    absent: Mapping[str, str] | None = None,
 ) -> dict[str, BaseModel]:
     names = sorted(known)
     source = _Source(str(file or "the environment"), Tree({}), {})
@@ -125,6 +129,9 @@ def _read(
             problems.append(
                 source.problem((key,), f"there is no such section{did_you_mean(key, names)}", at_key=True)
             )
+        elif absent and key in absent:
+            lack = f"cannot be checked here: {absent[key]} is not installed; pip install 'meerkat-home[home]'"
+            problems.append(source.problem((key,), lack, at_key=True))
     problems.extend(_override(source, models, names))
     found: dict[str, BaseModel] = {}
     for name, model in models.items():

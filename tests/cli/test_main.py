@@ -130,7 +130,11 @@ def test_a_reader_that_has_gone_is_met_with_silence() -> None:
 @pytest.fixture
 def sections(commands, monkeypatch: pytest.MonkeyPatch) -> None:
     commands["check"] = entry("check", "meerkat_cli.check:check")
-    monkeypatch.setattr(configfile, "installed_sections", lambda: {"broker": BrokerSettings, "rooms": Rooms})
+    monkeypatch.setattr(
+        configfile,
+        "installed_sections",
+        lambda: ({"broker": BrokerSettings, "rooms": Rooms}, {"lamps": "lampd"}),
+    )
 
 
 def test_check_says_what_is_wrong_and_where(
@@ -141,6 +145,15 @@ def test_check_says_what_is_wrong_and_where(
     assert main.run(["check", str(bad)]) == 2
     expected = f"{bad}:1:10: broker.ulr: there is no such field (did you mean 'url'?)"
     assert expected in capsys.readouterr().err
+
+
+def test_check_says_what_it_cannot_check(
+    sections, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "meerkat.yaml"
+    file.write_text("lamps: {}\n")
+    assert main.run(["check", str(file)]) == 2
+    assert f"{file}:1:1: lamps: cannot be checked here: lampd is not installed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_cli.plan import MEERKAT, Options, build_plan, device_arguments
+from meerkat_cli.plan import DEMO, MEERKAT, Options, build_plan, device_arguments
 from meerkat_cli.private_broker import PrivateBroker
 from meerkat_contract.connection import Connection
+from meerkat_contract.ids import is_name
+from meerkat_devices.address import parse_source
 
 DATA = Path("/data")
 USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-camera")
@@ -30,8 +32,8 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
         "hub": "hub --http-host 127.0.0.1 --http-port 8480 --data /data",
         "worker": "worker --data /data",
         "ha": "ha bridge --data /data",
-        "porch": "device --name porch --camera front=rendered:porch --data /data",
-        "basement": "device --name basement --meter water=rendered:meter --data /data",
+        "porch": "device --name porch --camera front=scene:porch --data /data",
+        "basement": "device --name basement --meter water=scene:meter --data /data",
     }
 
 
@@ -54,6 +56,13 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
 )
 def test_which_devices_run(more: dict[str, object], devices: dict[str, tuple[str, ...]]) -> None:
     assert device_arguments(options(**more)) == devices
+
+
+def test_the_demo_draws_scenes_that_the_devices_know() -> None:
+    for arguments in DEMO.values():
+        name, _, source = arguments[1].partition("=")
+        assert is_name(name)
+        assert parse_source(source).kind == "scene"
 
 
 def test_a_configuration_without_devices_still_shows_the_demo() -> None:
