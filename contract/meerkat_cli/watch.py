@@ -1,0 +1,186 @@
+"""`meerkat watch`: what happens on the bus, in words for people or as JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meerkat_contract import messages, topics
+from meerkat_contract.connection import find_connection
+from meerkat_contract.errors import BadMessage
+from meerkat_contract.ids import format_time, new_id
+from meerkat_contract.session import Incoming, Session
+from meerkat_contract.topics import (
+    ANY,
+    CameraTopic,
+    DeviceTopic,
+    HubTopic,
+    MeterTopic,
+    ThingTopic,
+    WorkerTopic,
+)
+
+CONNECT_SECONDS = 10
+
+# What people want to read about. Pictures and clips are not fetched for it.
+FILTERS = (
+    HubTopic("availability"),
+    DeviceTopic(ANY, "availability"),
+    DeviceTopic(ANY, "error"),
+    ThingTopic(ANY, ANY, "motion"),
+    CameraTopic(ANY, ANY, "event"),
+    CameraTopic(ANY, ANY, "outcome"),
+    MeterTopic(ANY, ANY, "reading"),
+    WorkerTopic(ANY, "state"),
+)
+
+_BACKLOG = 10_000
+"""Messages that may wait for a slow terminal before the newest are left out."""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--topic", metavar="FILTER", help="Only these topics, such as 'meerkat/camera/#'.")
+@click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="The folder of `meerkat up`.")
+def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | None) -> None:
+    """Follow events as they happen, until Ctrl-C."""
+    session = Session(find_connection("client", broker=broker, data=data), client_id=f"watch-{new_id()}")
+    waiting: queue.Queue[Incoming] = queue.Queue(_BACKLOG)
+    missed = 0
+
+    def note(message: Incoming) -> None:
+        nonlocal missed
+        try:
+            waiting.put_nowait(message)
+        except queue.Full:
+            missed += 1
+
+    everything = [f"{topics.ROOT}/#"] if as_json else FILTERS
+    for one in [topic] if topic else everything:
+        session.subscribe(one, note)
+    session.start()
+    try:
+        session.wait_connected(CONNECT_SECONDS)
+        session.wait_subscribed(CONNECT_SECONDS)
+        while True:
+            message = waiting.get()
+            line = json_line(message) if as_json else in_words(message)
+            click.echo(line)
+            if missed:
+                click.echo(f"{missed} messages came faster than they could be shown", err=True)
+                missed = 0
+    finally:
+        session.stop(timeout=1)
+
+
+def json_line(message: Incoming) -> str:
+    """{topic, payload, properties, …}; of media the size and the content type instead of the payload."""
+    line: dict[str, Any] = {
+        "topic": message.topic,
+        "received": format_time(datetime.now(UTC)),
+        "retain": message.retain,
+        "properties": dict(message.properties),
+    }
+    text = _text(message)
+    if text is None:
+        line |= {"size": len(message.payload), "content_type": message.content_type}
+    else:
+        try:
+            line["payload"] = json.loads(text)
+        except ValueError:
+            line["payload"] = text
+    return json.dumps(line, ensure_ascii=False)
+
+
+def in_words(message: Incoming) -> str:
+    """One line for people, with the time of day."""
+    try:
+        words = _words(message)
+    except BadMessage as error:
+        words = f"cannot be understood: {error}"
+    return f"{datetime.now().astimezone():%H:%M:%S} {words}"
+
+
+def _words(message: Incoming) -> str:
+    text = _text(message)
+    if text is None:
+        kind = message.content_type or "bytes"
+        return f"{message.topic}: {len(message.payload):,} bytes of {kind}"
+    match topics.parse(message.topic) if message.topic.startswith(f"{topics.ROOT}/") else None:
+        case HubTopic("availability"):
+            return f"the hub is {text}"
+        case DeviceTopic(device, "availability"):
+            return f"{device} is {text}"
+        case DeviceTopic(device, "error"):
+            report = messages.read(messages.ErrorReport, message.payload, topic=message.topic)
+            return f"{device}: {_sentence(report)}"
+        case ThingTopic(device, thing, "motion"):
+            return f"{device}/{thing}: motion {'begins' if text == 'ON' else 'ends'}"
+        case CameraTopic(device, camera, "event"):
+            event = messages.read(messages.Event, message.payload, topic=message.topic)
+            return f"{device}/{camera}: {_event(event)}"
+        case CameraTopic(device, camera, "outcome"):
+            outcome = messages.read(messages.Outcome, message.payload, topic=message.topic)
+            return f"{device}/{camera}: {outcome_in_words(outcome)}"
+        case MeterTopic(device, meter, "reading"):
+            return f"{device}/{meter}: {_reading(text)}"
+        case WorkerTopic(worker, "state"):
+            state = messages.read(messages.WorkerState, message.payload, topic=message.topic)
+            return f"worker {worker} {_worker(state)}"
+    return f"{message.topic}: {text}"
+
+
+def outcome_in_words(outcome: messages.Outcome) -> str:
+    """`clip 0197… is done: 2 person, 1 car`, or why it is not."""
+    if outcome.state != "done":
+        return f"clip {outcome.id} {outcome.state}: {outcome.reason or 'no reason given'}"
+    seen = Counter(detection.label for detection in outcome.detections)
+    listed = ", ".join(f"{count} {label}" for label, count in seen.most_common()) or "nothing seen"
+    fallback = " (by the built-in fallback)" if outcome.model and outcome.model.fallback else ""
+    return f"clip {outcome.id} is done: {listed}{fallback}"
+
+
+def _event(event: messages.Event) -> str:
+    now = event.after
+    who = f"{now.identity} ({now.label})" if now.identity else now.label
+    if event.type == "end":
+        seconds = (now.end_time - now.start_time).total_seconds()
+        return f"{who} is gone after {seconds:.0f} s"
+    return f"{who} {'seen' if event.type == 'new' else 'still there'}, score {now.score:.0%}"
+
+
+def _worker(state: messages.WorkerState) -> str:
+    if not state.online:
+        return "is offline"
+    tasks = ", ".join(f"{t.task} with {t.model.name} at {t.frames_per_second:.1f}/s" for t in state.tasks)
+    return f"is online: {tasks or 'no task yet'}"
+
+
+def _reading(text: str) -> str:
+    try:
+        reading = json.loads(text)
+        return f"reads {reading['value']} {reading.get('unit', '')}".rstrip()
+    except (ValueError, TypeError, KeyError):
+        return f"reads {text}"
+
+
+def _sentence(report: messages.ErrorReport) -> str:
+    text = f"{report.where}: {report.what}" if report.where else report.what
+    return f"{text}. {report.remedy}" if report.remedy else text
+
+
+def _text(message: Incoming) -> str | None:
+    """The payload if it is text, None for media."""
+    if message.content_type.startswith(("image/", "video/", "audio/")):
+        return None
+    try:
+        return message.payload.decode()
+    except UnicodeDecodeError:
+        return None
