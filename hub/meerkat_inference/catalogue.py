@@ -55,6 +55,9 @@ class Entry(BaseModel):
         description="coco: its 80; own: `words`; file: role labels"
     )
     words: tuple[Label, ...] = ()
+    factors: dict[Label, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=dict, description="what the raw score of an often mistaken label is multiplied by"
+    )
     calibration: tuple[Point, ...] = Field(min_length=3, description="raw score → house score, rising")
     calibrated_on: str = Field(description="where the calibration was measured")
     note: str = ""

@@ -17,8 +17,11 @@ from meerkat_inference.engine import Engine
 
 from .canvas import Canvas
 
+_CANDIDATES = 400
+"""Boxes that go into the suppression of doubles at most, the best of them: its cost is their square."""
+
 _MOST = 100
-"""Boxes reported for one picture at most, the best of them."""
+"""Boxes reported for one picture at most."""
 
 
 class Boxes(NamedTuple):
@@ -31,9 +34,12 @@ class Boxes(NamedTuple):
     classes: NDArray[np.int32]
     """(n,)"""
 
-    @classmethod
-    def none(cls) -> Boxes:
-        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
+    def best(self, count: int) -> Boxes:
+        """The `count` of the highest scores, in no order."""
+        if len(self.scores) <= count:
+            return self
+        index = np.argpartition(-self.scores, count)[:count]
+        return Boxes(self.corners[index], self.scores[index], self.classes[index])
 
 
 class Calibration:
@@ -60,6 +66,7 @@ class NetworkDetector(ABC):
         self._calibration = Calibration(entry.calibration)
         self._floor = self._calibration.raw(FLOOR)
         self._overlap = entry.nms
+        self._factors = np.array([entry.factors.get(label, 1.0) for label in labels], np.float32)
         self._canvas = Canvas(*entry.input, letterbox=entry.fit == "letterbox")
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Found]:
@@ -86,17 +93,22 @@ class NetworkDetector(ABC):
                 where=self.info.name,
                 remedy="Its file may be damaged: `meerkat models pull` fetches it again",
             )
+        if boxes.classes.max() >= len(self._labels):
+            raise ModelError(
+                f"class {boxes.classes.max()} has no label, there are {len(self._labels)}",
+                where=self.info.name,
+                remedy="The file of labels is not this model's",
+            )
+        boxes = boxes._replace(scores=boxes.scores * self._factors[boxes.classes]).best(_CANDIDATES)
         sizes = boxes.corners[:, 2:] - boxes.corners[:, :2]
-        kept = np.asarray(
-            cv2.dnn.NMSBoxesBatched(
-                np.hstack([boxes.corners[:, :2], sizes]).tolist(),
-                boxes.scores.tolist(),
-                boxes.classes.tolist(),
-                self._floor,
-                self._overlap,
-            ),
-            dtype=np.intp,
+        doubles = cv2.dnn.NMSBoxesBatched(
+            np.hstack([boxes.corners[:, :2], sizes]).tolist(),
+            boxes.scores.tolist(),
+            boxes.classes.tolist(),
+            self._floor,
+            self._overlap,
         )
+        kept = np.asarray(doubles, np.intp).ravel()
         kept = kept[np.argsort(-boxes.scores[kept], kind="stable")][:_MOST]
         corners = self._canvas.fractions(boxes.corners[kept])
         corners[:, 2:] -= corners[:, :2]
@@ -106,7 +118,7 @@ class NetworkDetector(ABC):
             for number, score, (x, y, width, height) in zip(
                 boxes.classes[kept].tolist(), scores.tolist(), corners.tolist(), strict=True
             )
-            if width > 0 and height > 0 and number < len(self._labels) and self._labels[number]
+            if width > 0 and height > 0 and self._labels[number]
         ]
 
 

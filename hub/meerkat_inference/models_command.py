@@ -1,0 +1,142 @@
+"""`meerkat models`: which models there are, and fetch them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from meerkat_contract.errors import MeerkatError, UsageError
+
+if TYPE_CHECKING:
+    from .catalogue import Entry
+
+
+@click.group()
+def models() -> None:
+    """Which models there are, and fetch them."""
+
+
+@models.command("list")
+@click.option(
+    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="Look there too. Repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model.")
+def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
+    """List the models of the catalogue and where they lie on this machine."""
+    from . import catalogue, store
+
+    rows = [(entry, store.locate(entry, folders=folders)) for entry in catalogue.entries()]
+    if as_json:
+        for entry, files in rows:
+            click.echo(json.dumps(_describe(entry, files.model if files else None)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model", no_wrap=True)
+    table.add_column("finds", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    table.add_column("on this machine", overflow="fold")
+    for entry, files in rows:
+        table.add_row(
+            entry.name + (" *" if entry.default else ""),
+            {("person",): "people", ("face",): "faces"}.get(entry.words, "80 kinds"),
+            f"{entry.size / 1e6:.1f}",
+            entry.licence,
+            str(files.model) if files else "no",
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"\n* default of its task. Looked in: {', '.join(map(str, store.search_path(folders)))}", soft_wrap=True)
+    if not any(files for _, files in rows):
+        console.print(
+            "None is here: the built-in people detector is used. `meerkat models pull` fetches the default."
+        )
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="Every model of the catalogue.")
+@click.option("--default", "defaults", is_flag=True, help="The default model of each task.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Put them there instead of the user's cache.")
+def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path | None) -> None:
+    """Fetch models by name; without a name, the default one for objects.
+
+    An interrupted fetch goes on where it stopped. $MEERKAT_MODELS_MIRROR names another server.
+    """
+    from . import download, store
+
+    if sum((bool(names), everything, defaults)) > 1:
+        raise UsageError(
+            "names, --all and --default exclude each other",
+            where="meerkat models pull",
+            remedy="Give one of them",
+        )
+    wanted = _wanted(names, everything=everything, defaults=defaults)
+    target = folder or store.cache_folder()
+    failed: list[MeerkatError] = []
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for entry in wanted:
+            bars = {file.name: progress.add_task(file.name, total=file.bytes) for file in entry.files}
+            try:
+                path = download.pull(
+                    entry,
+                    target,
+                    progress=lambda file, have, bars=bars: progress.update(bars[file.name], completed=have),  # type: ignore[misc]
+                )
+            except MeerkatError as error:
+                failed.append(error)
+                progress.console.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+            else:
+                click.echo(path)
+    if failed:
+        raise SystemExit(1)
+
+
+def _wanted(names: tuple[str, ...], *, everything: bool, defaults: bool) -> list[Entry]:
+    from . import catalogue
+
+    if everything:
+        return list(catalogue.entries())
+    if defaults:
+        return [entry for entry in catalogue.entries() if entry.default]
+    if not names:
+        return [catalogue.default()]
+    known = {entry.name for entry in catalogue.entries()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        from difflib import get_close_matches
+
+        close = get_close_matches(unknown[0], known, n=1)
+        raise UsageError(
+            f"no model is named {unknown[0]!r}",
+            where="meerkat models pull",
+            remedy=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known))}",
+        )
+    return [catalogue.get(name) for name in dict.fromkeys(names)]
+
+
+def _describe(entry: Entry, path: Path | None) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "task": entry.task,
+        "default": entry.default,
+        "path": str(path) if path else None,
+        "bytes": entry.size,
+        "sha256": entry.model.sha256,
+        "licence": entry.licence,
+        "engines": list(entry.engines),
+        "input": list(entry.input),
+        "urls": [entry.urls(file)[0] for file in entry.files],
+    }
