@@ -45,7 +45,7 @@ class MotionSettings(BaseModel):
     sensitivity: float = Field(0.5, ge=0, le=1, description="0 sees large contrasts only, 1 the faintest")
     minimum_area: float = Field(0.0006, gt=0, le=0.5, description="smallest moving part, fraction of picture")
     certain_area: float = Field(0.002, gt=0, le=1, description="motion this large needs no confirmation")
-    confirm_seconds: float = Field(0.25, ge=0, le=10, description="how long smaller motion must last")
+    confirm_seconds: float = Field(0.5, ge=0, le=10, description="how long smaller motion must last")
     clear_seconds: float = Field(0.1, ge=0, le=60, description="end this long after the scene is clear")
     quiet_seconds: float = Field(15.0, ge=0, le=600, description="end after this long without movement")
     change_seconds: float = Field(0.4, gt=0, le=5, description="memory of what changes")
@@ -84,7 +84,7 @@ class MotionDetector:
         self.settings = settings = settings or MotionSettings()
         self._mask = mask
         self._scene: Scene | None = None
-        self._state = _State(settings)
+        self._state = MotionState(settings)
         self._last_at: float | None = None
         self._since = 0.0
 
@@ -124,7 +124,7 @@ class MotionDetector:
         )
 
 
-class _State:
+class MotionState:
     """The debounced state: started by large or lasting motion, held through short pauses."""
 
     def __init__(self, settings: MotionSettings) -> None:

@@ -19,6 +19,7 @@ CELL = 4
 """Side of the squares, in working pixels, in which motion is gathered into objects."""
 
 _FULL = 255.0
+_SQUARE = np.ones((3, 3), np.uint8)
 _TOUCHED = 0.125 * _FULL
 """A cell moves if two of its sixteen pixels do."""
 _SOLID = 0.25 * _FULL
@@ -38,7 +39,7 @@ _CLUTTER_SECONDS = 5.0
 _CLUTTER_FREE = 2.0
 _CLUTTER_SIZE = 4.0
 """Up to two spots of up to four times the least size are normal: hands, feet, shadows."""
-_LIGHT_GRID = (16, 9)
+_LIGHT_CELL = 8
 _LIGHT_SECONDS = 30.0
 _BLACK = 2.0
 """Added to cells before ratios are taken, so that black cells do not divide by zero."""
@@ -57,9 +58,10 @@ class Look:
 
 
 def shrink(gray: NDArray[np.uint8]) -> MatLike:
-    """The luma plane (H, W) at working height, proportions kept.
+    """The luma plane (H, W) at working height, proportions kept to a cell's width.
 
-    First by a whole factor, which OpenCV averages three times faster than a fraction, then the rest.
+    Cells come out whole, which OpenCV averages three times faster than fractions. For the same
+    reason the picture shrinks by a whole factor first, then by the rest.
     """
     height, width = gray.shape
     factor = max(1, height // WORKING_HEIGHT)
@@ -68,7 +70,7 @@ def shrink(gray: NDArray[np.uint8]) -> MatLike:
         rows, columns = height // factor, width // factor
         whole = gray[: rows * factor, : columns * factor]
         small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    size = (max(CELL, round(width * WORKING_HEIGHT / height)), WORKING_HEIGHT)
+    size = (CELL * max(1, round(width * WORKING_HEIGHT / (height * CELL))), WORKING_HEIGHT)
     if (small.shape[1], small.shape[0]) == size:
         return small
     return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
@@ -90,15 +92,19 @@ class Light:
         self._reference = self._cells(small)
 
     def _cells(self, small: MatLike) -> NDArray[np.float32]:
-        cells = cv2.resize(small, _LIGHT_GRID, interpolation=cv2.INTER_AREA)
+        rows, columns = small.shape[0] // _LIGHT_CELL, max(1, small.shape[1] // _LIGHT_CELL)
+        whole = small[: rows * _LIGHT_CELL, : columns * _LIGHT_CELL]
+        cells = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
         return np.asarray(cells, np.float32) + np.float32(_BLACK)
 
     def level(self, small: MatLike, elapsed: float) -> MatLike:
         """The picture as it would be in the reference's light."""
         cells = self._cells(small)
-        gain = float(np.median(cells / self._reference))
+        ratios = (cells / self._reference).ravel()
+        middle = ratios.size // 2
+        gain = np.partition(ratios, middle)[middle]
         self._reference += np.float32(learnt(elapsed, _LIGHT_SECONDS)) * (cells / gain - self._reference)
-        return cv2.convertScaleAbs(small, alpha=1 / gain)
+        return cv2.convertScaleAbs(small, alpha=1 / float(gain))
 
 
 class Scene:
@@ -133,9 +139,9 @@ class Scene:
         self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=False)
         self._average = small.astype(np.float32)
         self._before = small.astype(np.float32)
-        self._age = 0.0
+        self._age: float | None = None
         self._fresh = True
-        self._grid = (max(1, width // CELL), height // CELL)
+        self._grid = (width // CELL, height // CELL)
         self._habit = np.zeros(self._grid[::-1], np.float32)
         self._there = np.zeros(small.shape, np.uint8)
         self._elsewhere = np.ones(small.shape, np.uint8)
@@ -175,10 +181,12 @@ class Scene:
 
     def _rate(self, elapsed: float) -> float:
         """The background's learning rate: its memory grows with its age until it is full."""
-        first = self._age == 0
+        if self._age is None:
+            self._age = 0.0
+            return 1.0
         self._age += elapsed
         memory = min(self._background_seconds, max(self._age, _FIRST_MEMORY))
-        return 1.0 if first else learnt(elapsed, memory)
+        return learnt(elapsed, memory)
 
     def _still_there(self, picture: MatLike, elapsed: float) -> bool:
         """Whether the place of the last motion still looks unlike it did before.
@@ -210,17 +218,18 @@ class Scene:
         count, names, stats, _ = cv2.connectedComponentsWithStats(
             ((solid > _SOLID) | touched).astype(np.uint8), connectivity=8
         )
-        strange = np.where(self._habit < self._habit_share, weight, 0)
-        per_cell = moving.size / (_FULL * weight.size)
-        moved = np.bincount(names.ravel(), strange.ravel(), count) * per_cell
-        covered = np.bincount(names.ravel(), np.maximum(solid, weight).ravel(), count)
+        weight[self._habit >= self._habit_share] = 0
+        flat = names.ravel()
+        moved = np.bincount(flat, weight.ravel(), count) * (moving.size / (_FULL * weight.size))
         moved[0] = 0
         spots = float(np.count_nonzero((moved > 0) & (moved < self._least * _CLUTTER_SIZE)))
         self._clutter += learnt(elapsed, _CLUTTER_SECONDS) * (spots - self._clutter)
         chosen = np.flatnonzero(moved >= self._least * max(1.0, self._clutter - _CLUTTER_FREE))
         if chosen.size == 0:
             return Look(present=self._still_there(picture, elapsed))
-        place = cv2.dilate(np.isin(names, chosen).astype(np.uint8), np.ones((3, 3), np.uint8))
+        is_chosen = np.zeros(count, np.uint8)
+        is_chosen[chosen] = 1
+        place = cv2.dilate(is_chosen[names], _SQUARE)
         self._there = cv2.resize(place, moving.shape[::-1], interpolation=cv2.INTER_NEAREST)
         self._elsewhere = 1 - self._there
         self._place_solid = self._foreign(picture)
@@ -230,5 +239,5 @@ class Scene:
         boxes = tuple(
             (x / columns, y / rows, w / columns, h / rows) for x, y, w, h, _ in stats[chosen].tolist()
         )
-        area = float(covered[chosen].sum()) / (_FULL * weight.size)
+        area = stats[chosen, cv2.CC_STAT_AREA].sum() / names.size
         return Look(boxes, area, float(moved[chosen].sum()) / moving.size, present=True)

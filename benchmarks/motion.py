@@ -1,0 +1,208 @@
+"""Motion by vision beside four plain methods, on labelled footage, in one run.
+
+    python benchmarks/motion.py [--json] [--media FOLDER]
+
+Every method gets the same luma planes at the video's own rate and shrinks them with the same function,
+which is inside its time; decoding is outside. Times are CPU of one thread. For the plain methods the
+time covers shrink and mask only and their decision comes free; for Meerkat it covers everything.
+
+The *picture* decision is made per frame: for Meerkat `area > 0`, for the others one connected spot of
+at least the same least number of pixels. The *state* is what Meerkat publishes (`active`), held as its
+settings say, and is counted against the same labels without any allowance. A ghost is motion in a frame
+without anybody; a hit is motion in a frame in which somebody walks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from footage.labels import FootageLabels, labels
+from footage.video import luma_planes
+from meerkat_devices.motion import MotionDetector, MotionSettings
+from meerkat_devices.motion_scene import shrink
+
+VIDEOS = ("one-by-one-person-detection.mp4", "car-detection.mp4")
+CHUNK = 100
+Masker = Callable[[NDArray[np.uint8]], MatLike]
+Decision = Callable[[NDArray[np.uint8], float], "tuple[bool, bool | None, float]"]
+"""Luma plane and media time → moves, state (None if it has none), CPU seconds."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One method on one video."""
+
+    video: str
+    method: str
+    cpu_ms: float = 0.0
+    ratio_to_mog2: float = 0.0
+    ghosts: int = 0
+    empty: int = 0
+    hits: int = 0
+    moving: int = 0
+    state_ghosts: int | None = None
+    state_hits: int | None = None
+
+
+def spotted(mask: MatLike, least: float) -> bool:
+    """Whether one connected spot of the mask has at least so many pixels."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return count > 1 and bool((stats[1:, cv2.CC_STAT_AREA] >= least).any())
+
+
+def plain(mask_of: Masker) -> Decision:
+    """A method that makes a mask; only the mask is timed."""
+    share = MotionSettings().minimum_area
+
+    def decide(gray: NDArray[np.uint8], _at: float) -> tuple[bool, bool | None, float]:
+        started = time.thread_time()
+        mask = mask_of(gray)
+        spent = time.thread_time() - started
+        return spotted(mask, share * mask.size), None, spent
+
+    return decide
+
+
+def meerkat() -> Decision:
+    detector = MotionDetector()
+
+    def decide(gray: NDArray[np.uint8], at: float) -> tuple[bool, bool | None, float]:
+        started = time.thread_time()
+        reading = detector.step(gray, at)
+        return reading.area > 0, reading.active, time.thread_time() - started
+
+    return decide
+
+
+def mog2() -> Decision:
+    subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
+    return plain(lambda gray: subtractor.apply(shrink(gray)))
+
+
+def knn() -> Decision:
+    subtractor = cv2.createBackgroundSubtractorKNN(detectShadows=False)
+    return plain(lambda gray: subtractor.apply(shrink(gray)))
+
+
+def running_average(*, weight: float = 0.01, threshold: float = 30) -> Decision:
+    """The classic of camera systems: what differs from a slow average moves."""
+    average: NDArray[np.float32] | None = None
+
+    def mask_of(gray: NDArray[np.uint8]) -> MatLike:
+        nonlocal average
+        small = shrink(gray)
+        if average is None:
+            average = np.asarray(small, np.float32)
+        difference = cv2.absdiff(small, cv2.convertScaleAbs(average))
+        cv2.accumulateWeighted(small, average, weight)
+        return cv2.threshold(difference, threshold, 255, cv2.THRESH_BINARY)[1]
+
+    return plain(mask_of)
+
+
+def frame_difference(*, threshold: float = 15) -> Decision:
+    """What differs from the frame before moves. 15 is the threshold with the most hits on this footage."""
+    before: MatLike | None = None
+
+    def mask_of(gray: NDArray[np.uint8]) -> MatLike:
+        nonlocal before
+        small = shrink(gray)
+        difference = cv2.absdiff(small, small if before is None else before)
+        before = small
+        return cv2.threshold(difference, threshold, 255, cv2.THRESH_BINARY)[1]
+
+    return plain(mask_of)
+
+
+METHODS: dict[str, Callable[[], Decision]] = {
+    "meerkat": meerkat,
+    "MOG2": mog2,
+    "KNN": knn,
+    "running average": running_average,
+    "frame difference": frame_difference,
+}
+
+
+def chunks(video: Path) -> Iterator[list[tuple[NDArray[np.uint8], float]]]:
+    """Decoded frames, some at a time, so that decoding stays outside of what is timed."""
+    held: list[tuple[NDArray[np.uint8], float]] = []
+    for plane, at in luma_planes(video):
+        held.append((plane.copy(), at))
+        if len(held) == CHUNK:
+            yield held
+            held = []
+    yield held
+
+
+def measure(video: Path) -> list[Row]:
+    truth: FootageLabels = labels(video)
+    methods = {name: make() for name, make in METHODS.items()}
+    rows = {name: Row(video.name, name) for name in METHODS}
+    frames = 0
+    for chunk in chunks(video):
+        frames += len(chunk)
+        for name, decide in methods.items():
+            row = rows[name]
+            for gray, at in chunk:
+                moves, state, spent = decide(gray, at)
+                row.cpu_ms += spent * 1000
+                count(row, truth, at, moves, state)
+    for row in rows.values():
+        row.cpu_ms /= frames
+    for row in rows.values():
+        row.ratio_to_mog2 = row.cpu_ms / rows["MOG2"].cpu_ms
+    return list(rows.values())
+
+
+def count(row: Row, truth: FootageLabels, at: float, moves: bool, state: bool | None) -> None:
+    empty, moving = truth.is_empty(at), truth.is_moving(at)
+    row.empty += empty
+    row.moving += moving
+    row.ghosts += empty and moves
+    row.hits += moving and moves
+    if state is not None:
+        row.state_ghosts = (row.state_ghosts or 0) + (empty and state)
+        row.state_hits = (row.state_hits or 0) + (moving and state)
+
+
+def table(rows: list[Row]) -> str:
+    head = f"{'video':32} {'method':17} {'CPU ms':>7} {'×MOG2':>6} {'ghosts':>9} {'hits':>9}"
+    lines = [f"{head} {'state: ghosts, hits':>20}"]
+    for row in rows:
+        state = "" if row.state_ghosts is None else f"{row.state_ghosts}, {row.state_hits}"
+        lines.append(
+            f"{row.video:32} {row.method:17} {row.cpu_ms:7.3f} {row.ratio_to_mog2:6.2f} "
+            f"{f'{row.ghosts}/{row.empty}':>9} {f'{row.hits}/{row.moving}':>9} {state:>20}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    shared = os.environ.get("MEERKAT_SHARED") or Path(__file__).resolve().parents[2] / "shared"
+    parser = argparse.ArgumentParser(description="Motion by vision beside four plain methods.")
+    parser.add_argument("--media", type=Path, default=Path(shared) / "media", help="folder with the footage")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    missing = [name for name in VIDEOS if not (options.media / name).is_file()]
+    if missing:
+        parser.error(f"{options.media} lacks {', '.join(missing)}; name its folder with --media")
+    rows = [row for name in VIDEOS for row in measure(options.media / name)]
+    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()
