@@ -1,0 +1,195 @@
+"""Against a real Home Assistant, when there is one.
+
+MEERKAT_TEST_HOMEASSISTANT names a command. It is run with the broker's `host:port` as its argument,
+starts a Home Assistant with the MQTT integration on that broker, prints one line of JSON,
+`{"url": "http://…", "token": "a long-lived access token", "log": "/its/log/file"}`, and ends it when
+its own standard input is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import CameraInfo, DeviceInfo, Event, EventState, HubState, MeterInfo
+from meerkat_contract.session import Session
+from meerkat_homeassistant.bridge import Bridge
+from meerkat_homeassistant.settings import HomeAssistantSettings
+from support.broker import Mosquitto
+from support.wait import wait_for
+
+COMMAND = os.environ.get("MEERKAT_TEST_HOMEASSISTANT", "")
+pytestmark = [
+    pytest.mark.skipif(not COMMAND, reason="MEERKAT_TEST_HOMEASSISTANT names no Home Assistant to test with"),
+    pytest.mark.timeout(300),
+]
+
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+PORCH = DeviceInfo(
+    device="porch-pi",
+    label="Porch",
+    cameras=(CameraInfo(name="front", label="Front door"), CameraInfo(name="yard")),
+    meters=(MeterInfo(name="water", label="Water meter"),),
+)
+
+
+@dataclass
+class HomeAssistant:
+    url: str
+    token: str
+    log: Path
+
+    def get(self, path: str) -> bytes:
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
+
+    def state(self, entity: str) -> dict[str, Any]:
+        """The entity's state with its attributes; empty while Home Assistant does not know it."""
+        try:
+            found: dict[str, Any] = json.loads(self.get(f"/api/states/{entity}"))
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return {}
+        return found
+
+    def until(self, entity: str, state: str) -> dict[str, Any]:
+        """Waits until the whole state matches the regular expression."""
+        return wait_for(
+            lambda: (now := self.state(entity)) and re.fullmatch(state, now["state"]) and now,
+            seconds=30,
+            what=f"{entity} {state}",
+        )
+
+    def complaints(self) -> list[str]:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if re.search(r" (WARNING|ERROR|CRITICAL) .*mqtt", line)]
+
+
+@pytest.fixture
+def home(broker: Mosquitto) -> Iterator[HomeAssistant]:
+    command = [*shlex.split(COMMAND), f"127.0.0.1:{broker.port}"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        where = json.loads(process.stdout.readline())
+        yield HomeAssistant(where["url"], where["token"], Path(where["log"]))
+    finally:
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()
+
+
+def a_new_event() -> EventState:
+    now = "2026-11-20T08:15:00.250Z"
+    times = {"start_time": now, "end_time": now, "picture_time": now}
+    seen = {"label": "person", "category": "person", "score": 0.8734, "box": (0.1, 0.1, 0.2, 0.5)}
+    return EventState.model_validate(
+        {"id": new_id(), "device": "porch-pi", "camera": "front", "revision": 1, **times, **seen}
+    )
+
+
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def publish(broker: Mosquitto) -> Iterator[Publish]:
+    """Speaks for the device and the hub, with a bridge beside it."""
+    bus = Session(broker.connection, client_id="test-bus")
+    bus.start()
+    bus.wait_connected(10)
+    bridge = Bridge(broker.connection, HomeAssistantSettings(), software="1.2.3")
+    thread = threading.Thread(target=bridge.run)
+    thread.start()
+    try:
+        yield lambda topic, payload, retain=True: bus.publish(topic, payload, qos=1, retain=retain).wait(10)
+    finally:
+        bridge.stop()
+        thread.join(10)
+        bus.stop()
+
+
+def test_what_an_owner_sees(home: HomeAssistant, publish: Publish) -> None:
+    """One run, as starting a Home Assistant takes ten seconds."""
+    states_and_pictures(home, publish)
+    event(home, publish)
+    availability(home, publish)
+    removal(home, publish)
+    assert home.complaints() == []
+
+
+def states_and_pictures(home: HomeAssistant, publish: Publish) -> None:
+    publish("meerkat/hub/availability", b"online")
+    publish("meerkat/hub/state", HubState(workers=1, backlog=2, page="http://10.0.0.5:8480").to_json())
+    publish("meerkat/device/porch-pi/availability", b"online")
+    publish("meerkat/device/porch-pi/front/motion", b"OFF")
+    publish("meerkat/device/porch-pi/front/picture", JPEG)
+    publish("meerkat/device/porch-pi/water/picture", JPEG + b"meter")
+    publish("meerkat/device/porch-pi/info", PORCH.to_json())
+
+    camera = home.until("camera.porch_pi_front", "idle")
+    assert camera["attributes"]["friendly_name"] == "Front door"
+    assert home.get("/api/camera_proxy/camera.porch_pi_front") == JPEG
+    home.until("image.porch_pi_water_picture", "20.*")
+    assert home.get("/api/image_proxy/image.porch_pi_water_picture") == JPEG + b"meter"
+    home.until("sensor.meerkat_hub_backlog", "2")
+    home.until("binary_sensor.meerkat_hub_no_worker", "off")
+    home.until("binary_sensor.porch_pi_front_motion", "off")
+    publish("meerkat/device/porch-pi/front/motion", b"ON")
+    home.until("binary_sensor.porch_pi_front_motion", "on")
+
+
+def event(home: HomeAssistant, publish: Publish) -> None:
+    home.until("event.porch_pi_front_event", "unknown")
+    seen = a_new_event()
+    publish("meerkat/camera/porch-pi/front/event/picture", JPEG + b"event")
+    publish("meerkat/camera/porch-pi/front/event", Event(type="new", after=seen).to_json(), False)
+    shown = home.until("event.porch_pi_front_event", "20.*")
+    told = {name: shown["attributes"][name] for name in ("event_type", "event_id", "label", "score")}
+    assert told == {"event_type": "person", "event_id": seen.id, "label": "person", "score": 0.87}
+    assert home.get("/api/image_proxy/image.porch_pi_front_last_event") == JPEG + b"event"
+
+    # An end is no event; the motion after it proves that it has been read.
+    publish(
+        "meerkat/camera/porch-pi/front/event", Event(type="end", before=seen, after=seen).to_json(), False
+    )
+    publish("meerkat/device/porch-pi/front/motion", b"OFF")
+    home.until("binary_sensor.porch_pi_front_motion", "off")
+    assert home.state("event.porch_pi_front_event")["state"] == shown["state"]
+
+
+def availability(home: HomeAssistant, publish: Publish) -> None:
+    publish("meerkat/device/porch-pi/availability", b"asleep")
+    publish("meerkat/hub/availability", b"offline")
+    home.until("event.porch_pi_front_event", "unavailable")
+    assert home.state("camera.porch_pi_front")["state"] == "idle"
+    publish("meerkat/hub/availability", b"online")
+    publish("meerkat/device/porch-pi/availability", b"offline")
+    home.until("camera.porch_pi_front", "unavailable")
+    home.until("binary_sensor.porch_pi_connectivity", "off")
+    # The last clip of a camera that is gone may still be in the queue.
+    before = home.until("event.porch_pi_front_event", "20.*")["state"]
+    publish("meerkat/camera/porch-pi/front/event", Event(type="new", after=a_new_event()).to_json(), False)
+    wait_for(lambda: home.state("event.porch_pi_front_event")["state"] > before, what="the late event")
+
+
+def removal(home: HomeAssistant, publish: Publish) -> None:
+    publish("meerkat/device/porch-pi/info", PORCH.model_copy(update={"meters": ()}).to_json())
+    wait_for(lambda: not home.state("image.porch_pi_water_picture"), seconds=30, what="no meter")
+    publish("meerkat/device/porch-pi/info", b"")
+    wait_for(lambda: not home.state("camera.porch_pi_front"), seconds=30, what="no device")
