@@ -138,7 +138,7 @@ class MotionState:
         if at < self._last:  # the stream's clock started again
             self._first = self._last = self._present_at = -math.inf
         if seen.area > 0:
-            if at - self._last > settings.change_seconds:
+            if at - self._last > settings.confirm_seconds + _ROUNDING:
                 self._first = at
             self._last = self._present_at = at
             certain = seen.change >= settings.certain_area

@@ -26,7 +26,7 @@ _SOLID = 0.25 * _FULL
 """A cell belongs to an object if a quarter of it is foreground."""
 _STILL_THERE = 0.3
 """Share of its last size at which an object that stopped is still in the picture."""
-_FOREIGN = 25.0
+_FOREIGN = 1.5
 _BEFORE_SECONDS = 10.0
 _FEWEST_PIXELS = 4.0
 _FIRST_MEMORY = 0.5
@@ -170,8 +170,8 @@ class Scene:
         pixels = cv2.countNonZero(moving)
         if pixels > _SHOCK_SHARE * moving.size:
             self._subtractor.apply(picture, learningRate=_SHOCK_RATE)
-            self._average[:] = picture
-            return Look()
+            self._average[:] = self._before[:] = picture
+            return Look(present=self._place_solid > 0)
         habit_rate = learnt(elapsed, self._habit_seconds)
         if pixels < self._least:
             self._habit *= np.float32(1 - habit_rate)
@@ -206,7 +206,7 @@ class Scene:
     def _foreign(self, picture: MatLike) -> float:
         """How many cells of the last motion's place look unlike before."""
         change = cv2.absdiff(picture, cv2.convertScaleAbs(self._before))
-        _, foreign = cv2.threshold(change, _FOREIGN, 1, cv2.THRESH_BINARY)
+        _, foreign = cv2.threshold(change, _FOREIGN * self._threshold, 1, cv2.THRESH_BINARY)
         return float(cv2.countNonZero(cv2.bitwise_and(foreign, self._there)))
 
     def _objects(self, picture: MatLike, moving: MatLike, foreground: MatLike, elapsed: float) -> Look:
