@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TextIO
 
 from meerkat_contract.errors import UsageError
@@ -44,6 +45,7 @@ def set_up(
     root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(True)
+    sys.excepthook = _say_bug
 
 
 def _level(verbose: bool, quiet: bool, named: str) -> int:
@@ -72,6 +74,12 @@ def _formatter(component: str, stream: TextIO, environment: Mapping[str, str]) -
     if "JOURNAL_STREAM" in environment and not stream.isatty():
         return _JournalFormatter(component)
     return _PlainFormatter(component, colour=stream.isatty() and "NO_COLOR" not in environment)
+
+
+def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody foresaw: the log gets the whole story, marked as our fault and not the person's."""
+    message = "This is a fault in Meerkat; please report it with these lines"
+    logging.getLogger("meerkat").critical(message, exc_info=(kind, error, trace))
 
 
 class _PlainFormatter(logging.Formatter):

@@ -36,6 +36,7 @@ _ACCESS: dict[str, tuple[str, ...]] = {
         "read meerkat/worker/+/cancel",
         "write meerkat/worker/+/state",
         "write meerkat/worker/+/results",
+        "write meerkat/worker/+/error",
     ),
     "homeassistant": (
         "read meerkat/#",

@@ -66,12 +66,12 @@ class Output:
 
     def __init__(self, stream: TextIO, *, level: int = logging.INFO, colour: bool | None = None) -> None:
         self._stream = stream
-        self._level = level
+        self.level = level
         self._colour = (stream.isatty() and "NO_COLOR" not in os.environ) if colour is None else colour
         self._colours: dict[str, int] = {}
 
     def say(self, name: str, text: str, level: int = logging.INFO) -> None:
-        if level < self._level:
+        if level < self.level:
             return
         word = logging.getLevelName(level)
         if self._colour:
@@ -187,6 +187,8 @@ class Supervisor:
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             logs.FORMAT_VARIABLE: "supervised",
+            # What nobody is to read need not be written.
+            "MEERKAT_LOG": logging.getLevelName(self._output.level).lower(),
             lifeline.VARIABLE: str(self._lifeline),
             **spec.env,
         }

@@ -43,6 +43,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]
     monkeypatch.setattr(main, "_commands", lambda: found)
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     yield found
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -209,3 +210,11 @@ def test_levels_come_from_options_then_the_environment(commands) -> None:
     assert stream.getvalue() == "DEBUG shown\nDEBUG shown too\n"
     with pytest.raises(UsageError, match="MEERKAT_LOG: 'loud' is not a level"):
         logs.set_up("hub", environment={"MEERKAT_LOG": "loud"})
+
+
+def test_an_unforeseen_error_is_called_our_fault(commands) -> None:
+    code = "from meerkat_cli import logs; logs.set_up('hub'); [][0]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "CRITICAL hub: This is a fault in Meerkat" in done.stderr
+    assert done.stderr.strip().endswith("IndexError: list index out of range")
