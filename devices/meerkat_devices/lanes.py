@@ -38,7 +38,6 @@ class Lanes:
         self._connected = False
         self._hub_away = False
         self._spool_free_at = 0.0
-        self.resent = 0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._on_way)
@@ -118,7 +117,6 @@ class Lanes:
         del self._waiting[chosen.entry.id]
         if not chosen.live:
             self._spool_free_at = now + chosen.entry.size / self._rate
-        self.resent += chosen.attempts > 0
         chosen.attempts += 1
         chosen.deadline = now + min(RECEIPT_SECONDS * 2 ** (chosen.attempts - 1), LONGEST_WAIT)
         self._on_way[chosen.entry.id] = chosen

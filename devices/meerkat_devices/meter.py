@@ -37,9 +37,13 @@ MAX_BYTES = 1_500_000
 
 
 def next_time(schedule: str, after: datetime, zone: tzinfo) -> datetime:
-    """The schedule's first moment after `after`, UTC. In local time; an hour that a change of the
-    clocks repeats counts once, one that it skips comes right after."""
-    return next(CronSim(schedule, after.astimezone(zone))).astimezone(UTC)
+    """The schedule's first moment after `after`, UTC.
+
+    The schedule is in local time; an hour that a change of the clocks repeats counts once, one that
+    it skips comes right after. In the repeated hour cronsim names a moment that has passed already.
+    """
+    moments = (moment.astimezone(UTC) for moment in CronSim(schedule, after.astimezone(zone)))
+    return next(moment for moment in moments if moment > after)
 
 
 class Meter:

@@ -82,6 +82,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._refused = 0
         self._evicted = 0
+        self._bytes = 0
         self._in_flight: set[str] = set()
         self._added: Callable[[Entry], None] | None = None
         self.on_evicted: Callable[[int, int], None] | None = None
@@ -94,14 +95,12 @@ class Outbox:
             self._db = sqlite3.connect(
                 folder / "outbox.sqlite", isolation_level=None, check_same_thread=False, timeout=10
             )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._check_version()
-            self._db.executescript(_TABLES)
-        self.repaired = self._reconcile()
-        """Rows dropped and files deleted at the start because a crash had left them alone."""
-        with self._database_errors():
-            (self._bytes,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM entry").fetchone()
+        try:
+            self.repaired = self._prepare()
+            """Rows dropped and files deleted at the start because a crash had left them alone."""
+        except BaseException:
+            self.close()
+            raise
 
     # --- adding ----------------------------------------------------------------------------------
 
@@ -234,6 +233,17 @@ class Outbox:
             self._lock_file.close()
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _prepare(self) -> int:
+        """Bring tables and files in order; returns what `repaired` says."""
+        with self._database_errors():
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._check_version()
+            self._db.executescript(_TABLES)
+            dropped = self._reconcile()
+            (self._bytes,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM entry").fetchone()
+        return dropped
 
     def _claim(self) -> None:
         """The system gives the lock back when the process ends, however it ends."""

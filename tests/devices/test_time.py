@@ -1,0 +1,209 @@
+"""Media time, the time of day, and the schedule of a meter."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from meerkat_contract.errors import MeerkatError
+from meerkat_contract.messages import MeterInfo
+from meerkat_devices.address import Address
+from meerkat_devices.backoff import Backoff
+from meerkat_devices.clock import Clock, clock_state, local_zone
+from meerkat_devices.meter import RETRIES, Meter, next_time
+from meerkat_devices.outbox import Outbox
+from meerkat_devices.recorder import TICKS
+from meerkat_devices.settings import MeterSettings
+from meerkat_devices.source import SourceError
+from meerkat_devices.timeline import LiveTime, Timeline
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+class TurnedClock:
+    """Waiting turns it; it stops the waiter at `until`."""
+
+    def __init__(self, start: datetime, until: datetime) -> None:
+        self.time = start
+        self.until = until
+        self.seconds = 0.0
+        self.jumps: dict[int, timedelta] = {}
+        self.waits = 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.waits += 1
+        self.seconds += seconds
+        self.time += timedelta(seconds=seconds) + self.jumps.get(self.waits, timedelta())
+        return event.is_set() or self.time >= self.until
+
+
+class Station:
+    name = "pi"
+
+    def __init__(self) -> None:
+        self.errors: list[MeerkatError] = []
+
+    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
+        raise AssertionError("a meter keeps nothing")
+
+    def report(self, error: MeerkatError) -> None:
+        self.errors.append(error)
+
+    def changed(self) -> None:
+        raise AssertionError("a meter's info does not change")
+
+
+def run_meter(
+    tmp_path: Path, clock: TurnedClock, schedule: str = "0 * * * *", failures: int = 0
+) -> tuple[list[tuple[str, datetime]], Station]:
+    """What pictures a meter takes until the clock's end: trigger and time."""
+    outbox = Outbox(tmp_path / "outbox", max_bytes=10_000_000, refused_bytes=0)
+    station = Station()
+    left = [failures]
+
+    def photograph(address: Address, own: Clock, stop: threading.Event) -> tuple[bytes, datetime]:
+        if left[0]:
+            left[0] -= 1
+            raise SourceError("no answer", where=str(address))
+        return b"\xff\xd8", own.now()
+
+    meter = Meter(
+        "water",
+        MeterSettings(source="scene:meter", schedule=schedule, label="Water"),
+        station=station,
+        outbox=outbox,
+        clock=clock,
+        zone=BERLIN,
+        photograph=photograph,
+    )
+    assert meter.info == MeterInfo(name="water", label="Water", kind="water", schedule=schedule)
+    meter.run(threading.Event())
+    assert meter.started.is_set()
+    taken = [(entry.metadata.trigger, entry.metadata.captured_at) for entry in outbox.waiting()]
+    assert all(entry.retain for entry in outbox.waiting())
+    assert {entry.topic for entry in outbox.waiting()} <= {"meerkat/device/pi/water/picture"}
+    outbox.close()
+    return taken, station
+
+
+def test_a_meter_is_pictured_at_the_start_and_every_hour(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 20, 8, 20, tzinfo=UTC)
+    taken, _ = run_meter(tmp_path, TurnedClock(start, start + timedelta(hours=3)))
+    assert taken == [("start", start)] + [
+        ("schedule", datetime(2026, 11, 20, hour, tzinfo=UTC)) for hour in (9, 10, 11)
+    ]
+
+
+def test_no_hour_is_taken_twice_or_left_out_when_summer_time_ends(tmp_path: Path) -> None:
+    start = datetime(2026, 10, 24, 23, 30, tzinfo=UTC)  # 01:30 in Berlin; at 03:00 it is 02:00 again
+    taken, _ = run_meter(tmp_path, TurnedClock(start, start + timedelta(hours=4)), "30 2 * * *")
+    assert [trigger for trigger, _ in taken] == ["start", "schedule"]
+
+
+def test_a_skipped_hour_comes_right_after_when_summer_time_begins(tmp_path: Path) -> None:
+    start = datetime(2026, 3, 29, 0, 10, tzinfo=UTC)  # 01:10 in Berlin; after 02:00 comes 03:00
+    taken, _ = run_meter(tmp_path, TurnedClock(start, start + timedelta(hours=3)), "30 2 * * *")
+    assert taken[1:] == [("schedule", datetime(2026, 3, 29, 1, 0, tzinfo=UTC))]
+
+
+def test_a_machine_that_slept_takes_one_picture_at_once(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 20, 8, 59, tzinfo=UTC)
+    clock = TurnedClock(start, start + timedelta(hours=6))
+    clock.jumps[1] = timedelta(hours=3, minutes=5)
+    taken, _ = run_meter(tmp_path, clock)
+    woken = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
+    assert taken[:3] == [
+        ("start", start),
+        ("schedule", woken),
+        ("schedule", woken.replace(hour=13, minute=0)),
+    ]
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_schedule(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 20, 20, 30, tzinfo=UTC)
+    clock = TurnedClock(start, start + timedelta(hours=1))
+    clock.jumps[1] = timedelta(hours=-10)
+    taken, _ = run_meter(tmp_path, clock)
+    assert taken[1] == ("schedule", datetime(2026, 11, 20, 11, 0, tzinfo=UTC))
+
+
+def test_a_failed_picture_is_tried_again_and_then_left_to_the_schedule(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 20, 8, 20, tzinfo=UTC)
+    end = start + timedelta(hours=1)
+    taken, station = run_meter(tmp_path / "a", TurnedClock(start, end), failures=2)
+    assert taken[0] == ("start", start + timedelta(seconds=sum(RETRIES[:2])))
+    assert len(station.errors) == 2
+    taken, station = run_meter(tmp_path / "b", TurnedClock(start, end), failures=4)
+    assert [trigger for trigger, _ in taken] == ["schedule"]
+
+
+def test_the_schedule_is_in_local_time() -> None:
+    after = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert next_time("0 18 * * *", after, BERLIN) == datetime(2026, 7, 1, 16, tzinfo=UTC)
+
+
+def test_the_local_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    july = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert july.astimezone(local_zone()).hour == 14
+    monkeypatch.setenv("TZ", "Nowhere/At-All")
+    assert local_zone() is UTC
+
+
+def test_an_unset_clock_is_said(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    assert clock_state(now, timesync=tmp_path / "no timesyncd") == "synced"
+    assert clock_state(now.replace(year=1970), timesync=tmp_path / "no timesyncd") == "unsynced"
+    assert clock_state(now, timesync=tmp_path) == "unsynced"
+    (tmp_path / "synchronized").touch()
+    assert clock_state(now, timesync=tmp_path) == "synced"
+
+
+def test_media_time_goes_on_over_loops_and_jumps() -> None:
+    timeline = Timeline(Fraction(1, 1000), 6000)
+    assert timeline.place(500, 500, 100) == (0, 0, 9000)
+    assert timeline.place(600, 600, 100) == (9000, 9000, 9000)
+    assert timeline.shown_at(600) == 9000
+    timeline.restart()
+    assert timeline.place(500, 400, 100) == (18000, 9000, 9000)
+    assert timeline.place(3_600_000, 3_600_000, None) == (27000, 27000, 6000), "the camera's clock was set"
+    assert timeline.place(10, 10, None) == (33000, 33000, 6000), "and back again"
+    assert timeline.place(None, None, None) == (39000, 39000, 6000)
+    assert timeline.end == 45000
+
+
+def test_ticks_are_rounded_to_the_nearest() -> None:
+    timeline = Timeline(Fraction(1001, 30_000), 3003)
+    assert timeline.ticks(1) == 3003
+    assert Timeline(Fraction(1, 12_800), 1).ticks(512) == 3600
+    assert Timeline(Fraction(1, 180_001), 1).ticks(-1) == 0
+
+
+def test_live_frames_are_dated_by_the_least_delayed_one() -> None:
+    live = LiveTime()
+    assert live.captured(0, 1000.4) == 1000.4
+    assert live.captured(1, 1001.1) == pytest.approx(1001.1), "this one came with less delay"
+    assert live.captured(2, 1002.5) == pytest.approx(1002.101), "a late one is not believed"
+    assert live.time_of(2) == pytest.approx(1002.101)
+    assert live.captured(3, 5003.1) == 5003.1, "the clock was set"
+
+
+def test_back_off_grows_and_is_bounded() -> None:
+    backoff = Backoff(first=1, longest=60)
+    waits = [backoff.next() for _ in range(12)]
+    assert all(0.75 * 2**n <= wait <= 2**n for n, wait in enumerate(waits[:6]))
+    assert 45 <= max(waits) <= 60
+    backoff.reset()
+    assert backoff.next() <= 1
+    assert TICKS == 90_000
