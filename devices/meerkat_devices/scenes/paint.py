@@ -41,7 +41,7 @@ class Canvas:
         """Paint through a mask, with a vertical gradient from ``colour`` to ``bottom`` if that is given."""
         x, y, width, height = cv2.boundingRect(mask)
         window = (slice(y, y + height), slice(x, x + width))
-        self._paint(window, mask[window], (colour, bottom or colour), grey)
+        self._paint(window, mask[window], (colour, bottom), grey)
 
     def poly(self, points: Points, colour: Colour, grey: float, bottom: Colour | None = None) -> None:
         """Paint one polygon, as ``fill`` does; only its own surroundings are touched."""
@@ -54,22 +54,27 @@ class Canvas:
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         corner = np.array([x0, y0], np.int32) << _SHIFT
         cv2.fillPoly(mask, [(fixed - corner).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
-        self._paint((slice(y0, y1), slice(x0, x1)), mask, (colour, bottom or colour), grey)
+        self._paint((slice(y0, y1), slice(x0, x1)), mask, (colour, bottom), grey)
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
         """Design units as the fixed-point pixels that OpenCV draws with."""
         return np.round(np.asarray(points, np.float64) * self.scale * (1 << _SHIFT)).astype(np.int32)
 
     def _paint(
-        self, window: tuple[slice, slice], mask: Bytes, colours: tuple[Colour, Colour], grey: float
+        self,
+        window: tuple[slice, slice],
+        mask: Bytes,
+        colours: tuple[Colour, Colour | None],
+        grey: float,
     ) -> None:
-        weight = mask.astype(np.float32)[..., None] / 255
-        ramp = np.linspace(0, 1, mask.shape[0], dtype=np.float32)[:, None, None]
-        top, bottom = (np.asarray(colour, np.float32) for colour in colours)
-        self.colour[window] += weight * (top + ramp * (bottom - top) - self.colour[window])
-        flat = weight[..., 0]
-        self.grey[window] += flat * (np.float32(grey) - self.grey[window])
-        self.cover[window] = np.maximum(self.cover[window], flat)
+        weight = mask.astype(np.float32) * np.float32(1 / 255)
+        top, bottom = np.asarray(colours[0], np.float32), colours[1]
+        if bottom is not None:
+            ramp = np.linspace(0, 1, mask.shape[0], dtype=np.float32)[:, None, None]
+            top = top + ramp * (np.asarray(bottom, np.float32) - top)
+        self.colour[window] += weight[..., None] * (top - self.colour[window])
+        self.grey[window] += weight * (np.float32(grey) - self.grey[window])
+        self.cover[window] = np.maximum(self.cover[window], weight)
 
     def shade(self, points: Points, strength: float, blur: float) -> None:
         """Darken softly what lies under a polygon, as a shadow by day; ``blur`` in design units."""

@@ -30,7 +30,7 @@ Bytes = NDArray[np.uint8]
 
 _POSES = 24  # Pictures of one cycle of a gait.
 _TURN = 0.82  # Walkers look a little more towards the camera than their way goes.
-_NOISES = 8
+_NOISE_SPAN = 64  # The sensor's noise is a larger picture, shifted by up to so many pixels.
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,18 +220,15 @@ class Porch:
         still = (self._infrared if night else self._day)[window]
         cv2.copyTo(still, (self._front.alpha[window] > 127).view(np.uint8), frame[window])
 
-    def _make_noise(
-        self, rng: np.random.Generator, sigma: float, *, night: bool
-    ) -> list[tuple[Bytes, Bytes]]:
-        shape = (self.height, self.width) if night else (self.height, self.width, 3)
-        pairs = []
-        for _ in range(_NOISES):
-            values = rng.standard_normal(shape, np.float32) * sigma
-            if not night:
-                values = 0.5 * values + values[..., 1:2] * 0.8
-            grain = np.round(values)
-            pairs.append((np.clip(grain, 0, 255).astype(np.uint8), np.clip(-grain, 0, 255).astype(np.uint8)))
-        return pairs
+    def _make_noise(self, rng: np.random.Generator, sigma: float, *, night: bool) -> tuple[Bytes, Bytes]:
+        """What noise adds and what it takes."""
+        shape = (self.height + _NOISE_SPAN, self.width + _NOISE_SPAN)
+        values = rng.standard_normal(shape, np.float32) * sigma
+        if not night:
+            tint = rng.standard_normal((*shape, 3), np.float32) * (0.5 * sigma)
+            values = tint + values[..., None]
+        grain = np.round(values)
+        return np.clip(grain, 0, 255).astype(np.uint8), np.clip(-grain, 0, 255).astype(np.uint8)
 
     def _developed(self, frame: Bytes, second: float, dark: float, *, night: bool) -> Bytes:
         """Light of the hour, sensor noise, and the monochrome picture's three channels."""
@@ -243,8 +240,9 @@ class Porch:
             cv2.LUT(frame, table, frame)
             if dark > 0:
                 cv2.scaleAdd(self._glow, dark * 0.85, frame, frame)
-        tick = round(second * 1000)
-        more, less = self._noise[night][(tick * 2654435761 >> 7) % _NOISES]
+        tick = round(second * 1000) * 2654435761 >> 4  # Knuth's multiplicative hash scatters the shifts.
+        x, y = tick % _NOISE_SPAN, (tick >> 8) % _NOISE_SPAN
+        more, less = (part[y : y + self.height, x : x + self.width] for part in self._noise[night])
         cv2.add(frame, more, frame)
         cv2.subtract(frame, less, frame)
         if not night:
