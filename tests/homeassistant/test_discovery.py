@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meerkat_contract.ids import NAME_PATTERN
-from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo
+from meerkat_contract.messages import CameraInfo, DeviceInfo, EventState, HubState, MeterInfo
 from meerkat_homeassistant import catalogue
 from meerkat_homeassistant.diff import components
 from meerkat_homeassistant.discovery import Bus, Payload, device_of, discovery, object_of, to_json
@@ -126,6 +126,28 @@ def test_a_camera_and_a_meter_of_one_name_do_not_cost_the_device() -> None:
     payload = told(Bus({"d": twice}))["homeassistant/device/meerkat_device_d/config"]
     assert [child["ids"] for child in payload["cdevs"]] == [["meerkat/device/d/x"]]
     assert list(faults(payload)) == []
+
+
+def test_the_templates_read_fields_that_are_sent() -> None:
+    event_fields = set(re.findall(r"event\.(?:get\('(\w+)')?(\w*)", catalogue.EVENT_TEMPLATE))
+    used = {name for pair in event_fields for name in pair} - {"", "get"}
+    assert "start_time" in used
+    assert "identity" in used
+    assert used <= set(EventState.model_fields)
+    hub = [row.options["val_tpl"] for row in catalogue.HUB if "value_json" in row.options["val_tpl"]]
+    assert set(re.findall(r"value_json\.(\w+)", " ".join(hub))) == {"backlog", "workers"}
+    assert {"backlog", "workers"} <= set(HubState.model_fields)
+
+
+def test_the_how_to_names_entities_that_appear() -> None:
+    porch = DeviceInfo(device="porch", cameras=(CameraInfo(name="front"),))
+    basement = DeviceInfo(device="basement", meters=(MeterInfo(name="water"),))
+    payloads = told(Bus({"porch": porch, "basement": basement})).values()
+    there = {part["def_ent_id"] for payload in payloads for part in components(payload).values()}
+    text = (Path(__file__).parents[2] / "docs/how-to/home-assistant.md").read_text()
+    named = set(re.findall(r"\b(?:camera|binary_sensor|event|image|sensor)\.[a-z]+_\w+", text))
+    assert len(named) >= 9
+    assert named <= there
 
 
 def test_equal_payloads_are_equal_bytes() -> None:
