@@ -305,6 +305,8 @@ def source_error(error: Exception, address: Address) -> SourceError:
         return SourceError(
             "the camera is busy", where=where, remedy="Another program uses it: close that first"
         )
+    if isinstance(error, OSError) and error.errno == 5:
+        return SourceError("the connection broke off", where=where, remedy="Is the camera on?")
     for kind, what, remedy in _REMEDIES:
         if isinstance(error, kind):
             return SourceError(what, where=where, remedy=remedy)

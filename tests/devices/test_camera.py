@@ -1,0 +1,321 @@
+"""The camera loop, in this process: sources good and bad, motion, pictures, recordings."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from meerkat_contract.errors import MeerkatError, UsageError
+from meerkat_devices.address import check_exists, parse_source
+from meerkat_devices.camera import Camera
+from meerkat_devices.clock import SystemClock
+from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.picture import jpeg, luma
+from meerkat_devices.recorder import TICKS
+from meerkat_devices.settings import CameraSettings
+from meerkat_devices.source import SourceError, open_source
+from support.media import background, make_clip, square_at
+from support.wait import wait_for
+
+
+class Station:
+    name = "pi"
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, bytes | str]] = []
+        self.errors: list[MeerkatError] = []
+
+    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
+        self.kept.append((str(topic), payload))
+
+    def report(self, error: MeerkatError) -> None:
+        self.errors.append(error)
+
+    def changed(self) -> None:
+        self.kept.append(("info", b""))
+
+    def said(self, kind: str) -> list[bytes | str]:
+        return [payload for topic, payload in self.kept if topic == f"meerkat/device/pi/yard/{kind}"]
+
+
+class Watched:
+    """A camera with its outbox and station."""
+
+    def __init__(self, source: object, folder: Path, *, fast: bool = True, **settings: float) -> None:
+        self.station = Station()
+        self.outbox = Outbox(folder / "outbox", max_bytes=1_000_000_000, refused_bytes=0)
+        self.camera = Camera(
+            "yard",
+            CameraSettings.model_validate({"source": str(source), **settings}),
+            station=self.station,
+            outbox=self.outbox,
+            clock=SystemClock(),
+            pace="fast" if fast else "own",
+        )
+
+    def run(self) -> list[Entry]:
+        self.camera.run(threading.Event())
+        return self.outbox.waiting()
+
+    def content(self, entry: Entry) -> bytes:
+        found = self.outbox.lend(entry)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    made: list[Watched] = []
+
+    def make(source: object, **settings: float) -> Watched:
+        made.append(Watched(source, tmp_path, **settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for watched in made:
+        watched.outbox.close()
+
+
+def test_motion_is_told_recorded_and_pictured(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=30, moving=lambda at: 8 <= at < 13)
+    watched = watch(video)
+    clips = watched.run()
+    assert watched.station.said("motion") == ["OFF", "ON", "OFF"]
+    first = clips[0].metadata
+    start = first.captured_at.timestamp()
+    assert sum(clip.metadata.duration or 0 for clip in clips) >= 3 + 5 + 3
+    assert clips[-1].metadata.last
+    assert start < clips[-1].metadata.captured_at.timestamp()
+    picture = watched.station.said("picture")[0]
+    assert isinstance(picture, bytes)
+    assert picture[:2] == b"\xff\xd8"
+    info = watched.camera.info
+    assert (info.width, info.height, info.fps, info.source) == (320, 180, 15, "file")
+    assert not watched.station.errors
+
+
+def test_nothing_moves_nothing_is_recorded(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    watched = watch(make_clip(tmp_path / "in.mp4", seconds=20, moving=False))
+    assert watched.run() == []
+    assert watched.station.said("motion") == ["OFF"]
+
+
+def test_motion_is_the_same_at_thirty_frames_a_second(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=20, fps=30, moving=lambda at: 8 <= at < 12)
+    watched = watch(video)
+    clips = watched.run()
+    assert watched.station.said("motion") == ["OFF", "ON", "OFF"]
+    seconds = sum(clip.metadata.duration or 0 for clip in clips)
+    with av.open(BytesIO(watched.content(clips[0]))) as container:
+        assert float(container.streams.video[0].average_rate or 0) == pytest.approx(30, abs=0.1)
+    assert seconds >= 10
+
+
+def test_a_broken_file_ends_with_its_reason(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    broken = tmp_path / "in.mp4"
+    broken.write_bytes(b"not a video at all")
+    watched = watch(broken)
+    assert watched.run() == []
+    assert isinstance(watched.camera.failed, SourceError)
+    assert "not a video" in str(watched.camera.failed)
+    assert str(broken) in str(watched.camera.failed)
+
+
+def test_a_truncated_file_gives_what_it_has(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    whole = make_clip(tmp_path / "whole.ts", seconds=20)
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    clips = watch(cut).run()
+    assert sum(clip.metadata.duration or 0 for clip in clips) > 9
+
+
+def test_the_scene_is_a_camera_too(watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Scene:
+        fps, width, height, period = 10.0, 320, 181, 20.0
+
+        def render(self, at: float) -> object:
+            picture = background((self.width, self.height))
+            return square_at(picture, at / 4) if 7 <= at < 11 else picture
+
+    monkeypatch.setattr("meerkat_devices.rendered.open_scene", lambda name: Scene())
+    watched = watch("scene:porch")
+    clips = watched.run()
+    assert watched.station.said("motion") == ["OFF", "ON", "OFF"]
+    assert watched.camera.info.height == 180, "4:2:0 holds even sizes only"
+    with av.open(BytesIO(watched.content(clips[0]))) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(video=0)) >= 50
+
+
+# --- streams over the network --------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(respond: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            respond(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://joe:secret@127.0.0.1:{server.server_port}/stream?token=secret"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def stream(handler: http.server.BaseHTTPRequestHandler, content: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "video/mp2t")
+    handler.end_headers()
+    handler.wfile.write(content)
+    handler.wfile.flush()
+
+
+def test_a_stream_that_ends_is_opened_again(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    content = make_clip(tmp_path / "in.ts", seconds=12, gop=1).read_bytes()
+    requests = []
+
+    def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
+        requests.append(handler.path)
+        stream(handler, content)
+
+    with serving(respond) as url:
+        watched = watch(url)
+        stop = threading.Event()
+        thread = threading.Thread(target=watched.camera.run, args=(stop,))
+        thread.start()
+        wait_for(lambda: len(requests) >= 2 and len(watched.outbox.waiting()) >= 4, what="a second recording")
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+    recordings = {entry.metadata.recording for entry in watched.outbox.waiting()}
+    assert len(recordings) >= 2
+    text = " ".join(map(str, watched.station.errors)) + str(watched.camera.info)
+    assert "broke off" in text or "the stream ended" in text
+    assert "secret" not in text
+
+
+def test_a_dead_connection_does_not_hold_up_the_end(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    content = make_clip(tmp_path / "in.ts", seconds=12, gop=1).read_bytes()
+    over = threading.Event()
+
+    def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
+        stream(handler, content)
+        over.wait(60)
+
+    with serving(respond) as url:
+        watched = watch(url)
+        stop = threading.Event()
+        thread = threading.Thread(target=watched.camera.run, args=(stop,), daemon=True)
+        thread.start()
+        wait_for(lambda: watched.outbox.waiting(), what="the first clip")
+        stop.set()
+        watched.camera.close()
+        assert thread.is_alive(), "it hangs in the connection"
+        entries = watched.outbox.waiting()
+        assert entries[-1].metadata.last, "the open recording was saved all the same"
+        over.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert watched.outbox.waiting() == entries
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "refuses the user or password"), (404, "no such stream"), (403, "forbids")]
+)
+def test_a_refusal_is_said_in_words_without_the_password(status: int, words: str) -> None:
+    def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_error(status)
+
+    with (
+        serving(respond) as url,
+        pytest.raises(SourceError, match=words) as caught,
+    ):
+        open_source(parse_source(url))
+    assert "secret" not in str(caught.value)
+    assert "joe" not in str(caught.value)
+
+
+def test_a_camera_that_is_off_is_said() -> None:
+    with pytest.raises(SourceError, match="connection refused") as caught:
+        open_source(parse_source("rtsp://joe:secret@127.0.0.1:9/live"))
+    assert str(caught.value).startswith("rtsp://127.0.0.1:9/live: ")
+    assert "secret" not in repr(caught.value)
+
+
+# --- names of sources ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "shown"),
+    [
+        ("porch.mp4", "file", "porch.mp4"),
+        ("file:///media/a.mp4", "file", "/media/a.mp4"),
+        ("rtsp://u:p@cam:554/s?x=1", "rtsp", "rtsp://cam:554/s"),
+        ("https://cam/s.m3u8", "http", "https://cam/s.m3u8"),
+        ("0", "usb", "/dev/video0"),
+        ("/dev/video2", "usb", "/dev/video2"),
+        ("scene:porch", "scene", "porch"),
+    ],
+)
+def test_the_kind_of_a_source(text: str, kind: str, shown: str) -> None:
+    address = parse_source(text)
+    assert (address.kind, str(address)) == (kind, shown)
+    assert "u:p" not in repr(address)
+
+
+@pytest.mark.parametrize("text", ["", "scene:attic", "ftp://cam/x", "rtsp://"])
+def test_what_is_no_source_is_said_with_the_remedy(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert caught.value.remedy
+
+
+def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not found"):
+        check_exists(parse_source(str(tmp_path / "no.mp4")), where="camera yard")
+    with pytest.raises(UsageError, match="is a folder"):
+        check_exists(parse_source(str(tmp_path)), where="camera yard")
+    with pytest.raises(UsageError, match="/dev/video97 is not there"):
+        check_exists(parse_source("97"), where="camera yard")
+
+
+# --- pictures ------------------------------------------------------------------------------------------
+
+
+def test_the_luma_plane_is_a_view(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=1, size=(322, 182))
+    with av.open(str(video)) as container:
+        frame = next(container.decode(video=0))
+    plane = luma(frame)
+    assert plane.shape == (182, 322)
+    assert not plane.flags.owndata
+    assert np.array_equal(plane, frame.to_ndarray()[:182])
+    ten_bit = luma(frame.reformat(format="yuv420p10le"))
+    assert ten_bit.dtype == np.uint8
+    assert ten_bit.shape == (182, 322)
+
+
+def test_a_picture_stays_within_its_bounds() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
+    data = jpeg(av.VideoFrame.from_ndarray(noise, format="bgr24"))
+    assert len(data) <= 200_000
+    with av.open(BytesIO(data)) as container:
+        assert container.streams.video[0].width <= 1280
+    assert TICKS == 90_000
