@@ -127,6 +127,11 @@ class Worker:
         """Ask for the end. Safe in a signal handler; asked twice, the running job is given back at once."""
         self._requests.put("end")
 
+    @property
+    def idle(self) -> bool:
+        """Whether no job runs."""
+        return self._inbox.wait_idle(0)
+
     # --- the network thread -----------------------------------------------------------------------
 
     def _connected(self) -> None:

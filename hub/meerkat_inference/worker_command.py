@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,12 @@ from meerkat_contract.ids import is_name, slug
 from .settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from .catalogue import ModelFile
     from .detector import Detector
 
 ID_FILE = "worker-id"
+FETCH_SECONDS = 10.0
+"""How long the first start waits for the default model; the rest of it comes at the next start."""
 
 _logger = logging.getLogger(__name__)
 
@@ -80,9 +84,8 @@ def worker(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: serving.end())
-    try:
-        status = serving.run()
-    finally:
+    status = serving.run()
+    if serving.idle:  # else the detector is still in use, and goes with the process
         detector.close()
     sys.exit(status)
 
@@ -96,18 +99,24 @@ def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Det
     if fetch:
         from .download import fetch_default
 
-        fetch_default(folders=folders)
-    detector = load_detector(folders=folders)
-    if detector.info.fallback:
-        from .catalogue import default
-
-        _logger.warning(
-            "No model is there: %s looks instead, which sees only people who stand or walk. "
-            "`meerkat models pull %s` fetches the default model",
-            detector.info.name,
-            default().name,
-        )
+        fetch_default(folders=folders, log=_logger.warning, progress=_tell_once(), seconds=FETCH_SECONDS)
+    told: list[str] = []
+    detector = load_detector(folders=folders, log=told.append)
+    for line in told:
+        _logger.log(logging.WARNING if detector.info.fallback else logging.INFO, "%s", line)
     return detector
+
+
+def _tell_once() -> Callable[[ModelFile, int], None]:
+    """Say of each file that it is being fetched, when it begins to arrive."""
+    told: set[str] = set()
+
+    def tell(file: ModelFile, have: int) -> None:
+        if file.name not in told:
+            told.add(file.name)
+            _logger.info("Fetching the model %s, %.1f MB", file.name, (file.bytes - have) / 1e6)
+
+    return tell
 
 
 def kept_name(folder: Path) -> str:

@@ -32,11 +32,7 @@ HITS = 2
 """Sampled frames of at least 0.5 that make an event."""
 EMPTY_SECONDS = 5.0
 """Nothing may be announced in an empty stretch longer than this."""
-MODELS = [
-    "yolox-nano",
-    "ssd-mobilenet-v1",
-    pytest.param("yolo-fastest", marks=pytest.mark.nightly),
-]
+MODELS = ["yolox-nano", "ssd-mobilenet-v1"]
 
 
 class Remembered:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import logging
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from meerkat_contract.errors import ModelError, StorageError, UsageError
+from meerkat_contract.ids import is_name
+from meerkat_contract.messages import ModelInfo
+from meerkat_inference import download
+from meerkat_inference.detector import FALLBACK, Found
+from meerkat_inference.measure import RUNS, SIZE, frames_per_second
+from meerkat_inference.sampling import Picture
+from meerkat_inference.settings import WorkerSettings
+from meerkat_inference.worker_command import ID_FILE, kept_name, open_detector
+
+
+def test_a_worker_keeps_the_name_it_was_given_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Keller-Pi.fritz.box")
+    name = kept_name(tmp_path / "data")
+    assert name.startswith("keller-pi-")
+    assert is_name(name)
+    monkeypatch.setattr("socket.gethostname", lambda: "other")
+    assert kept_name(tmp_path / "data") == name
+    assert kept_name(tmp_path / "elsewhere").startswith("other-")
+
+
+def test_a_host_without_a_usable_name_is_called_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "телефон")
+    assert kept_name(tmp_path).startswith("worker-")
+
+
+def test_a_spoiled_or_unwritable_name_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / ID_FILE).write_text("Not A Name\n")
+    with pytest.raises(UsageError, match="Delete the file"):
+        kept_name(tmp_path)
+    with pytest.raises(StorageError, match="--id"):
+        kept_name(tmp_path / ID_FILE / "below-a-file")
+
+
+def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("MEERKAT_MODELS", "")
+    monkeypatch.setenv("MEERKAT_MODELS_MIRROR", "http://127.0.0.1:9")
+    detector = open_detector(None, [], fetch=True)
+    assert detector.info.name == FALLBACK
+    assert detector.info.fallback
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert any("could not be fetched" in line for line in warnings)
+    assert any("meerkat models pull" in line for line in warnings)
+
+
+def test_nothing_is_fetched_when_a_model_is_named_or_fetching_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("MEERKAT_MODELS", "")
+
+    def fetch(**_: object) -> None:
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(download, "fetch_default", fetch)
+    assert open_detector(None, [], fetch=False).info.fallback
+    assert open_detector(FALLBACK, [], fetch=True).info.fallback
+    with pytest.raises(ModelError, match="Known"):
+        open_detector("no-such-model", [], fetch=True)
+
+
+def test_settings_refuse_what_they_do_not_know() -> None:
+    assert WorkerSettings().window == 2
+    with pytest.raises(ValueError, match="windows"):
+        WorkerSettings.model_validate({"windows": 3})
+
+
+class Steady:
+    """Takes so many seconds of a simulated clock for each picture."""
+
+    def __init__(self, spans: list[float]) -> None:
+        self.info = ModelInfo(name="steady")
+        self.at = 0.0
+        self.shapes: list[tuple[int, ...]] = []
+        self._spans = (spans[min(n, len(spans) - 1)] for n in count())
+
+    def detect(self, picture: Picture) -> list[Found]:
+        self.shapes.append(picture.shape)
+        self.at += next(self._spans)
+        return []
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_speed_is_the_median_without_the_warm_up_and_bounded_in_time() -> None:
+    quick = Steady([2.0, 0.02, 0.5, 0.02])
+    assert frames_per_second(quick, now=lambda: quick.at) == pytest.approx(50)
+    assert len(quick.shapes) == RUNS + 1
+    assert set(quick.shapes) == {(SIZE[1], SIZE[0], 3)}
+    slow = Steady([9.0, 4.0])
+    assert frames_per_second(slow, now=lambda: slow.at) == pytest.approx(0.25)
+    assert len(slow.shapes) == 2
