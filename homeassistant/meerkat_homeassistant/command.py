@@ -92,4 +92,4 @@ def restore(connection: Connection, settings: HomeAssistantSettings, device: str
     if device and not is_name(device):
         raise UsageError(f"{device!r} is not a device's name", where="meerkat ha restore")
     ask(connection, device_object(device) if device else HUB_OBJECT, settings.prefix)
-    click.echo(f"{device or 'The hub'} will be shown in Home Assistant again.")
+    click.echo(f"{device or 'The hub'} may be shown in Home Assistant again.")

@@ -53,6 +53,9 @@ SPACING = 2.0
 HUB_LEAD = 1.0
 GRACE = 30.0
 SYNC_AGAIN = 2.0
+SYNC_LONGEST = 60.0
+SYNC_TRIES = 3
+"""Unanswered ones after which the log says what is wrong with the broker."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +136,11 @@ class Keeper:
     def _reset(self) -> None:
         self._synced = False
         self._sync_at: float | None = None
+        self._sync_tries = 0
         self._devices: dict[str, DeviceInfo] = {}
         self._hub = HubState()
         self._removed: set[str] = set()
+        self._unreadable: set[str] = set()
         self._dismissed: set[str] = set()
         # A broker that lost its memory does not make Home Assistant lose its own.
         self._told_before |= self._published.keys()
@@ -206,7 +211,11 @@ class Keeper:
             case DeviceTopic(device, "info") if not payload:
                 self._devices.pop(device, None)
                 self._removed.add(device_object(device))
+                self._changed(now)
+                self._unreadable.discard(device_object(device))
             case DeviceTopic(device, "info"):
+                # Until it has been read: what cannot be read must not pass for a device that is gone.
+                self._unreadable.add(device_object(device))
                 info = read(DeviceInfo, payload, topic=topic)
                 if info.device != device:
                     raise BadMessage(
@@ -216,6 +225,7 @@ class Keeper:
                     )
                 self._devices[device] = info
                 self._removed.discard(device_object(device))
+                self._unreadable.discard(device_object(device))
             case HubTopic("state") if payload:
                 self._hub = read(HubState, payload, topic=topic)
         if before != (self._devices, self._hub.page, self._hub.software):
@@ -245,7 +255,7 @@ class Keeper:
                 self._published.pop(topic, None)
             return []
         if payload:
-            text = f"another program writes to {topic}; it is put right when Home Assistant starts again"
+            text = f"another program writes to {topic}; it is put right when Home Assistant starts"
             return [Note(text, "warning")]
         if self._published.pop(topic, None) is None or topic not in self.wanted:
             return []
@@ -268,11 +278,17 @@ class Keeper:
 
     def _due(self, now: float) -> list[Effect]:
         if self._sync_at is not None and now >= self._sync_at:
-            self._sync_at = now + SYNC_AGAIN
-            return [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
+            self._sync_at = now + min(SYNC_LONGEST, SYNC_AGAIN * 2**self._sync_tries)
+            self._sync_tries += 1
+            effects: list[Effect] = [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
+            if self._sync_tries == SYNC_TRIES + 1:
+                text = f"the broker does not deliver {sync_topic(self.prefix)}, so nothing can be shown"
+                remedy = f"allow this user to read and write {self.prefix}/# in the broker's access list"
+                effects.append(Note(f"{text}; {remedy}", "warning"))
+            return effects
         if not self._synced:
             return []
-        effects: list[Effect] = []
+        effects = []
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             there = [topic for topic in self.wanted if topic in self._published]
@@ -289,10 +305,10 @@ class Keeper:
         wanted = self.wanted
         hub = config_topic(HUB_OBJECT, self.prefix)
         hub_is_new = hub in wanted and not self._published.get(hub)
-        keep: set[str] = set()
+        keep = {config_topic(name, self.prefix) for name in self._unreadable}
         if self._grace_until is not None:
             removed = {config_topic(name, self.prefix) for name in self._removed | self._dismissed}
-            keep = self._published.keys() - removed
+            keep |= self._published.keys() - removed
         effects: list[Effect] = []
         later: list[float] = []
         for change in diff.next_messages(self._published, wanted, keep=keep):

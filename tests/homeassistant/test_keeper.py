@@ -11,7 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from meerkat_contract.errors import BadMessage
 from meerkat_homeassistant.discovery import config_topic, device_object
-from meerkat_homeassistant.keeper import GRACE, HUB_LEAD, SETTLE, SPACING, Keeper, Received
+from meerkat_homeassistant.keeper import (
+    GRACE,
+    HUB_LEAD,
+    SETTLE,
+    SPACING,
+    Connected,
+    Keeper,
+    Note,
+    Received,
+    Tick,
+)
 
 from .world import HUB, World, info, topic
 
@@ -212,6 +222,32 @@ def test_an_info_that_cannot_be_read_changes_nothing(world: World, payload: byte
         world.keeper.step(Received("meerkat/device/porch/info", payload), world.now)
     assert "meerkat/device/porch/info" in str(raised.value)
     assert world.keeper.wanted == before
+
+
+def test_a_device_whose_info_cannot_be_read_is_not_taken_for_gone(world: World) -> None:
+    world.disconnect()
+    world.broker.retained["meerkat/device/porch/info"] = b'{"schema":2,"device":"porch"}'
+    world.restart_bridge()
+    world.settle()
+    assert world.shown(topic("porch")) == FRONT
+    world.vanish("porch")
+    world.settle()
+    assert world.shown(topic("porch")) == set()
+
+
+def test_a_broker_that_does_not_answer_is_asked_ever_more_seldom_and_named() -> None:
+    keeper, now, notes, times = Keeper(), 0.0, [], []
+    effects = keeper.step(Connected(), now)
+    while now < 300:
+        times.append(now)
+        notes += [effect.text for effect in effects if isinstance(effect, Note)]
+        assert keeper.wake_at is not None
+        now = keeper.wake_at
+        effects = keeper.step(Tick(), now)
+    assert times == [0, 2, 6, 14, 30, 62, 122, 182, 242]
+    assert len(notes) == 1
+    assert "homeassistant/meerkat/bridge/sync" in notes[0]
+    assert "homeassistant/# in the broker's access list" in notes[0]
 
 
 def test_the_hubs_page_becomes_the_link(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import CameraInfo, DeviceInfo, HubState
 from meerkat_homeassistant.fake import FakeBroker, FakeHomeAssistant
 from meerkat_homeassistant.keeper import (
@@ -124,7 +125,12 @@ class World:
 
     def _work(self) -> None:
         while self._inbox:
-            for effect in self.keeper.step(self._inbox.popleft(), self.now):
+            try:
+                effects = self.keeper.step(self._inbox.popleft(), self.now)
+            except BadMessage as error:
+                self.notes.append(str(error))
+                continue
+            for effect in effects:
                 if isinstance(effect, Note):
                     self.notes.append(effect.text)
                 else:
