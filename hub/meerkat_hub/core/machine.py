@@ -39,6 +39,7 @@ from .outputs import (
     ClipStored,
     ClipTried,
     Decision,
+    EventSaved,
     PictureStored,
     RefusalNoted,
     SendJob,
@@ -153,7 +154,6 @@ class HubCore:
         self._enqueue(clip, now)
         out.changes.append(ClipStored(clip))
         out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="stored")))
-        out.notes.append(f"{clip.device}/{clip.camera}: clip {clip.id} of {clip.duration:.1f} s is kept")
 
     def _enqueue(self, clip: Clip, now: Now) -> None:
         recording = self.recordings.get(clip.recording)
@@ -192,7 +192,11 @@ class HubCore:
         self._advance(recording, now, out)
 
     def _advance(self, recording: Recording, now: Now, out: Decision) -> None:
-        out.changes += recording.advance(now.mono, self._new_id)
+        changes = recording.advance(now.mono, self._new_id)
+        out.changes += changes
+        out.notes += [
+            _in_words(c) for c in changes if isinstance(c, EventSaved) and c.record.state.revision == 1
+        ]
         if recording.is_complete() or recording.is_stale(now.mono):
             out.changes += recording.close()
             del self.recordings[recording.id]
@@ -383,6 +387,11 @@ class HubCore:
                 sample_fps=dispatch.SAMPLE_FPS,
             )
             out.effects.append(SendJob(worker.id, job, clip))
+
+
+def _in_words(saved: EventSaved) -> str:
+    state = saved.record.state
+    return f"{state.device}/{state.camera}: event {state.id}: {state.label} (score {state.score:.2f})"
 
 
 def _due(recording: Recording, now: float) -> bool:
