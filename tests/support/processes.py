@@ -10,12 +10,14 @@ from pathlib import Path
 
 from meerkat_contract.connection import Connection
 
-QUIET_MODELS = {
-    "MEERKAT_MODELS": "",
-    "XDG_CACHE_HOME": "{folder}/cache",
-    "MEERKAT_MODELS_MIRROR": "http://127.0.0.1:9",
-}
-"""No model on the search path and none to be fetched: the built-in fallback looks."""
+
+def quiet_models(folder: Path) -> dict[str, str]:
+    """Environment: no model on the search path and none to be fetched, so that the fallback looks."""
+    return {
+        "MEERKAT_MODELS": "",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "MEERKAT_MODELS_MIRROR": "http://127.0.0.1:9",
+    }
 
 
 class Program:
@@ -37,7 +39,7 @@ class Program:
         self.log = folder / f"{name}.log"
         self._environment = {
             **os.environ,
-            **({} if models else {key: value.format(folder=folder) for key, value in QUIET_MODELS.items()}),
+            **({} if models else quiet_models(folder)),
             "MEERKAT_BROKER": connection.secret_url,
             **(environment or {}),
         }
