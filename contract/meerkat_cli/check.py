@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -27,11 +27,10 @@ def summary(sections: Mapping[str, BaseModel]) -> Iterator[str]:
     said = False
     for name, model in sections.items():
         value = model.root if isinstance(model, RootModel) else model
-        if isinstance(value, Sized):
-            if len(value):
+        if isinstance(value, Mapping):
+            if value:
                 said = True
-                entries = ", ".join(str(entry) for entry in value) if isinstance(value, Mapping) else ""
-                yield f"{len(value)} {name}" + (f" ({entries})" if entries else "")
+                yield f"{name} {', '.join(str(entry) for entry in value)}"
         elif model.model_fields_set:
             said = True
             yield f"{name} sets {', '.join(sorted(model.model_fields_set))}"

@@ -71,9 +71,19 @@ def _of_interest(record: logging.LogRecord) -> bool:
 def _formatter(component: str, stream: TextIO, environment: Mapping[str, str]) -> logging.Formatter:
     if environment.get(FORMAT_VARIABLE) == "supervised":
         return logging.Formatter("%(levelname)s %(message)s")
-    if "JOURNAL_STREAM" in environment and not stream.isatty():
+    if to_journal(stream, environment):
         return _JournalFormatter(component)
     return _PlainFormatter(component, colour=stream.isatty() and "NO_COLOR" not in environment)
+
+
+def to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether systemd's journal reads this stream."""
+    return "JOURNAL_STREAM" in environment and not stream.isatty()
+
+
+def journal_prefix(level: int) -> str:
+    """The priority as journald reads it at the start of a line."""
+    return f"<{_PRIORITIES.get(level, 6)}>"
 
 
 def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -99,5 +109,5 @@ class _JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # Each line of a message needs its own prefix, or the journal files the rest under "info".
-        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        prefix = journal_prefix(record.levelno)
         return "\n".join(prefix + line for line in super().format(record).splitlines())

@@ -20,12 +20,14 @@ def choose(
     *,
     preferred: int,
     requested: int | None,
+    where: str = "",
     host: str = "127.0.0.1",
     patience: float = 0,
 ) -> int:
     """The port for `name`: `requested`, else the one kept in `data`, else `preferred` if free, else another.
 
-    `patience`: seconds to wait for the kept port, which a run that was killed may still be leaving.
+    `where`: the option or field that requested it. `patience`: seconds to wait for the kept port,
+    which a run that was killed may still be leaving.
     Raises UsageError, naming who holds it, when a requested port is taken.
     """
     kept = _kept(data)
@@ -38,8 +40,8 @@ def choose(
     elif requested is not None:
         raise UsageError(
             f"port {requested} is taken by {holder(requested)}",
-            where=f"--{name}-port",
-            remedy=f"End that program, or choose another port; without --{name}-port a free one is found",
+            where=where,
+            remedy="End that program, or choose another port; when none is asked for, a free one is found",
         )
     else:
         port = _any_free(host)

@@ -69,6 +69,7 @@ class Output:
         self.level = level
         self._colour = (stream.isatty() and "NO_COLOR" not in os.environ) if colour is None else colour
         self._colours: dict[str, int] = {}
+        self._journal = logs.to_journal(stream, os.environ)
 
     def say(self, name: str, text: str, level: int = logging.INFO) -> None:
         if level < self.level:
@@ -79,9 +80,10 @@ class Output:
             if level >= logging.WARNING:
                 word = f"\x1b[{31 if level >= logging.ERROR else 33}m{word}\x1b[0m"
             name = f"\x1b[{number}m{name}\x1b[0m"
+        head = logs.journal_prefix(level) if self._journal else f"{time.strftime('%H:%M:%S')} {word} "
         # A reader of our log that went away (`| head`) must not end the house's cameras.
         with contextlib.suppress(BrokenPipeError):
-            self._stream.write(f"{time.strftime('%H:%M:%S')} {word} {name}: {text}\n")
+            self._stream.write(f"{head}{name}: {text}\n")
             self._stream.flush()
 
 

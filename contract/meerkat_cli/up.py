@@ -111,6 +111,7 @@ def up(
             "http",
             preferred=8480,
             requested=http_port or settings.http_port,
+            where="--http-port" if http_port else "hub.http_port",
             host=options.http_host,
             patience=SETTLING_SECONDS if was_killed else 0,
         )
@@ -169,6 +170,7 @@ def _broker(
         "mqtt",
         preferred=1883,
         requested=mqtt_port,
+        where="--mqtt-port",
         host="0.0.0.0" if open_lan else "127.0.0.1",
         patience=SETTLING_SECONDS if was_killed else 0,
     )
@@ -236,8 +238,11 @@ async def _supervise(supervisor: Supervisor, output: Output) -> None:
             stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
+    # A closed terminal ends us, unless `nohup` has asked for the contrary.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, ask)
     await supervisor.run(stop, at_once=at_once)
     output.say("up", "Everything has ended")
 

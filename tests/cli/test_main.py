@@ -162,7 +162,7 @@ def test_check_says_what_it_cannot_check(
     [
         (
             "broker: {url: 'mqtt://house'}\nrooms: {hall: 1, attic: 2}\n",
-            "broker sets url; 2 rooms (hall, attic)",
+            "broker sets url; rooms hall, attic",
         ),
         ("broker: {}\n", "every setting has its default"),
     ],

@@ -45,7 +45,7 @@ def test_a_requested_port_is_taken_or_refused(tmp_path: Path, taken: int) -> Non
     port = free_port()
     assert ports.choose(tmp_path, "http", preferred=1, requested=port) == port
     with pytest.raises(UsageError, match=f"--http-port: port {taken} is taken by ") as caught:
-        ports.choose(tmp_path, "http", preferred=1, requested=taken)
+        ports.choose(tmp_path, "http", preferred=1, requested=taken, where="--http-port")
     if sys.platform == "linux":
         assert "python" in str(caught.value) or "pytest" in str(caught.value)
 
