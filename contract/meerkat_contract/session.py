@@ -40,15 +40,15 @@ from .session_wire import PROTOCOL_LIMIT
 __all__ = ["Delivery", "Incoming", "Session", "Will"]
 
 COUNTERS = (
-    "published",
-    "received",
-    "dropped_offline",
-    "refused_too_large",
-    "failed",
+    "published",  # handed over, whatever became of it then
+    "received",  # from the broker, parts counted one by one
+    "dropped_offline",  # QoS 0 without a connection, or with too much waiting already
+    "refused_too_large",  # above the broker's packet limit
+    "failed",  # QoS 1 that failed at once, and what cannot be sent at all
     "handler_errors",
-    "bad_messages",
-    "unhandled",
-    "parts_lost",
+    "bad_messages",  # refused by a handler, or parts that do not join
+    "unhandled",  # of a filter given up
+    "parts_lost",  # messages whose missing parts never came
     "reconnects",
 )
 
@@ -139,10 +139,12 @@ class Session:
         """Returns once the broker has confirmed every subscription; raises BrokerError if it refused one."""
 
         def settled() -> bool:
-            return self._connected and all(s.granted or s.error for s in self._inbox.subscriptions)
+            if not self._connected:
+                return self._lasting
+            return all(s.granted or s.error for s in self._inbox.subscriptions)
 
         with self._changed:
-            if not self._changed.wait_for(settled, timeout):
+            if not self._changed.wait_for(settled, timeout) or not self._connected:
                 raise self._error or BrokerError(
                     f"subscriptions were not confirmed within {timeout:g} s", where=self.connection.url
                 )
@@ -195,7 +197,7 @@ class Session:
         """The broker sends no more of the filter; what is on its way is acknowledged and dropped."""
         name = str(topic)
         if self._inbox.remove(name):
-            self._do(lambda client: _discard(client.unsubscribe(name)))
+            self._do(lambda client: self._inbox.cancel(client, name))
 
     # --- out -------------------------------------------------------------------------------------
 
@@ -219,30 +221,21 @@ class Session:
         """
         if qos not in (0, 1):
             raise ValueError(f"QoS {qos}: the bus uses 0 and 1 only")
-        if not self._connected:
-            return self._failed(qos, offline())
-        try:
-            packets = make_packets(
-                str(topic),
-                payload.encode() if isinstance(payload, str) else payload,
-                self.maximum_packet_size,
-                qos=qos,
-                retain=retain,
-                metadata=metadata,
-                content_type=content_type,
-                extra=properties,
-                expiry=expiry,
-            )
-        except (MessageTooLarge, BadMessage) as error:
-            return self._failed(qos, error)
-        if refused := self._outgoing.offer(packets):
-            return self._failed(qos, refused)
-        self._count("published")
+        delivery = self._offer(
+            str(topic),
+            payload,
+            qos=qos,
+            retain=retain,
+            metadata=metadata,
+            content_type=content_type,
+            extra=properties,
+            expiry=expiry,
+        )
         if self._link.here and self._client is not None:
             self._outgoing.pump(self._client)
         else:
             self._link.wake()
-        return packets[0].delivery if len(packets) == 1 else Delivery.of_all([p.delivery for p in packets])
+        return delivery
 
     def keep(self, topic: object, payload: bytes | str, *, qos: int = 1, content_type: str = "") -> None:
         """Retained state: published when it changed, and again after every reconnect.
@@ -340,15 +333,53 @@ class Session:
         return once(acknowledge)
 
     def _send_kept(self, name: str, kept: _Kept) -> None:
-        """With the lock held, so that an older state never follows a newer one."""
+        """With the lock held, so that an older state never follows a newer one.
+
+        It only queues: sending would run callbacks of deliveries, and they may take locks of their own.
+        """
         if self._kept.get(name) is not kept:
             return
-        delivery = self.publish(name, kept.payload, qos=kept.qos, retain=True, content_type=kept.content_type)
+        delivery = self._offer(name, kept.payload, qos=kept.qos, retain=True, content_type=kept.content_type)
         delivery.add_done_callback(lambda done: self._kept_sent(name, done.error))
+        self._link.wake()
 
     def _kept_sent(self, name: str, error: MeerkatError | None) -> None:
         if error and self._connected:
             self._logger.warning("the state of %s could not be published: %s", name, error)
+
+    def _offer(
+        self,
+        topic: str,
+        payload: bytes | bytearray | memoryview | str,
+        *,
+        qos: int,
+        retain: bool,
+        content_type: str,
+        metadata: Metadata | None = None,
+        extra: Sequence[tuple[str, str]] = (),
+        expiry: int | None = None,
+    ) -> Delivery:
+        """Queue a message for the network thread, or fail at once."""
+        if not self._connected:
+            return self._failed(qos, offline())
+        try:
+            packets = make_packets(
+                topic,
+                _bytes(payload),
+                self.maximum_packet_size,
+                qos=qos,
+                retain=retain,
+                metadata=metadata,
+                content_type=content_type,
+                extra=extra,
+                expiry=expiry,
+            )
+        except (MessageTooLarge, BadMessage) as error:
+            return self._failed(qos, error)
+        if refused := self._outgoing.offer(packets):
+            return self._failed(qos, refused)
+        self._count("published")
+        return packets[0].delivery if len(packets) == 1 else Delivery.of_all([p.delivery for p in packets])
 
     def _failed(self, qos: int, error: MeerkatError) -> Delivery:
         if isinstance(error, MessageTooLarge):
@@ -382,5 +413,10 @@ class Session:
             self.counters[name] += 1
 
 
-def _discard(_: object) -> None:
-    """An UNSUBACK is not waited for."""
+def _bytes(payload: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
+    """The payload, with len() in bytes; copied only if it has to be."""
+    if isinstance(payload, str):
+        return payload.encode()
+    if isinstance(payload, memoryview) and not (payload.c_contiguous and payload.nbytes == len(payload)):
+        return payload.tobytes()
+    return payload

@@ -50,6 +50,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._subscriptions: dict[str, Subscription] = {}
         self._by_identifier: dict[int, Subscription] = {}
+        self._given_up: set[str] = set()
         self._identifiers = True
         self._awaited: dict[int, Subscription] = {}
 
@@ -64,12 +65,14 @@ class Inbox:
             subscription.identifier = self._identify(subscription.topic)
             self._subscriptions[subscription.topic] = subscription
             self._by_identifier[subscription.identifier] = subscription
+            self._given_up.discard(subscription.topic)
 
     def remove(self, topic: str) -> bool:
         with self._lock:
             subscription = self._subscriptions.pop(topic, None)
             if subscription:
                 del self._by_identifier[subscription.identifier]
+                self._given_up.add(topic)
             return subscription is not None
 
     def _identify(self, topic: str) -> int:
@@ -87,6 +90,10 @@ class Inbox:
         """Subscribe anew. `identifiers`: whether the broker knows subscription identifiers."""
         self._identifiers = identifiers
         self._awaited.clear()
+        with self._lock:
+            given_up = list(self._given_up)
+        for topic in given_up:  # a persistent session may know them still
+            self.cancel(client, topic)
         for subscription in self.subscriptions:
             self.send(client, subscription)
 
@@ -108,6 +115,13 @@ class Inbox:
         _, mid = client.subscribe(subscription.topic, options=options, properties=properties)
         if mid is not None:
             self._awaited[mid] = subscription
+
+    def cancel(self, client: Client, topic: str) -> None:
+        """UNSUBSCRIBE, unless somebody subscribed again meanwhile. The answer does not matter."""
+        with self._lock:
+            if topic in self._given_up:
+                self._given_up.discard(topic)
+                client.unsubscribe(topic)
 
     def confirmed(self, mid: int, reasons: list[ReasonCode]) -> None:
         """SUBACK"""
@@ -167,7 +181,7 @@ class Inbox:
         whole: Incoming | None = incoming
         if subscription.join_parts:
             try:
-                whole = self._parts.take(incoming, time.monotonic())
+                whole = self._parts.take(incoming, time.monotonic(), subscription=subscription.topic)
             except BadMessage as error:
                 self._refuse(subscription, incoming, error)
                 return

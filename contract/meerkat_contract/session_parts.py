@@ -22,13 +22,15 @@ class Parts:
     """Network thread only."""
 
     def __init__(self, logger: logging.Logger, count: Callable[[str], None]) -> None:
-        self._joiner = Joiner()
-        self._held: deque[tuple[Key, Incoming]] = deque()
+        self._joiners: dict[str, Joiner] = {}
+        self._held: deque[tuple[str, Key, Incoming]] = deque()
         self._logger = logger
         self._count = count
 
-    def take(self, incoming: Incoming, now: float) -> Incoming | None:
+    def take(self, incoming: Incoming, now: float, *, subscription: str) -> Incoming | None:
         """The whole message, if this is it or completes it. Its ack() acknowledges the held parts too.
+
+        Each subscription joins for itself: where two overlap, each gets every part.
 
         Raises BadMessage when the part cannot be joined; held parts are acknowledged then, this one
         is the caller's.
@@ -37,18 +39,19 @@ class Parts:
             return incoming
         metadata = incoming.metadata()
         key = Key(incoming.topic, metadata.id)
+        joiner = self._joiners.setdefault(subscription, Joiner())
         try:
-            joined = self._joiner.add(incoming.topic, metadata, incoming.payload, now)
+            joined = joiner.add(incoming.topic, metadata, incoming.payload, now)
         except BadMessage:
-            for part in self._release(key):
+            for part in self._release(subscription, key):
                 part.ack()
             raise
-        self._held.append((key, incoming))
+        self._held.append((subscription, key, incoming))
         if joined is None:
             while len(self._held) > HELD_PARTS:
-                self._held.popleft()[1].ack()
+                self._held.popleft()[2].ack()
             return None
-        parts = self._release(key)
+        parts = self._release(subscription, key)
 
         def acknowledge() -> None:
             for part in parts:
@@ -59,23 +62,25 @@ class Parts:
 
     def expire(self, now: float) -> None:
         """Give up what has waited for its missing parts for too long."""
-        for lost in self._joiner.expire(now):
-            self._count("parts_lost")
-            self._logger.warning(
-                "%s: message %s was given up: %d of %d parts came. It has to be sent again",
-                lost.key.topic,
-                lost.key.id,
-                lost.arrived,
-                lost.parts,
-            )
-            for part in self._release(lost.key):
-                part.ack()
+        for subscription, joiner in self._joiners.items():
+            for lost in joiner.expire(now):
+                self._count("parts_lost")
+                self._logger.warning(
+                    "%s: message %s was given up: %d of %d parts came. It has to be sent again",
+                    lost.key.topic,
+                    lost.key.id,
+                    lost.arrived,
+                    lost.parts,
+                )
+                for part in self._release(subscription, lost.key):
+                    part.ack()
 
     def disconnected(self) -> None:
         """Acknowledgements of a connection that is gone are void; the parts themselves stay."""
         self._held.clear()
 
-    def _release(self, key: Key) -> list[Incoming]:
-        released = [part for of, part in self._held if of == key]
-        self._held = deque(entry for entry in self._held if entry[0] != key)
+    def _release(self, subscription: str, key: Key) -> list[Incoming]:
+        of = (subscription, key)
+        released = [entry[2] for entry in self._held if entry[:2] == of]
+        self._held = deque(entry for entry in self._held if entry[:2] != of)
         return released

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import socket
+from array import array
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, BrokerError, MessageTooLarge
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
-from meerkat_contract.session_parts import HELD_PARTS
+from meerkat_contract.session_outgoing import QUEUE_LIMIT, Outgoing, Packet
+from meerkat_contract.session_parts import HELD_PARTS, Parts
 from support.broker import Mosquitto
 from support.wait import wait_for
 
@@ -111,6 +115,22 @@ def test_unsubscribe(connect: Connect) -> None:
     wait_for(lambda: got == [b"1", b"3"])
 
 
+def test_a_filter_given_up_while_away_is_taken_from_the_persistent_session(connect: Connect) -> None:
+    connect("hub", persistent=True, setup=lambda s: s.subscribe("old", print)).stop()
+
+    def setup(session: Session) -> None:
+        session.subscribe("old", print)
+        session.unsubscribe("old")
+
+    hub = connect("hub", persistent=True, setup=setup)
+    writer = connect("writer")
+    writer.publish("old", b"", qos=1).wait(20)
+    hub.subscribe("new", print)
+    hub.publish("new", b"", qos=1).wait(20)
+    wait_for(lambda: hub.counters["received"])
+    assert hub.counters["unhandled"] == 0
+
+
 def test_overlapping_subscriptions_see_each_message_once(connect: Connect) -> None:
     got: dict[str, list[bytes]] = {"a/#": [], "a/+": [], "a/b": [], "+/b": []}
 
@@ -127,39 +147,37 @@ def test_overlapping_subscriptions_see_each_message_once(connect: Connect) -> No
         assert sorted(seen) == sorted([*(b"%d" % i for i in range(20)), b"end"])
 
 
-def test_one_copy_for_several_handlers_is_acknowledged_after_the_last(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A broker without subscription identifiers, played by not sending any."""
-    monkeypatch.setattr("meerkat_contract.session_incoming.Inbox._identify", lambda self, topic: len(topic))
+def test_a_broker_without_identifiers_sends_one_copy_for_several_handlers(connect: Connect) -> None:
+    """It is acknowledged once the last of them has it."""
     got: list[Incoming] = []
-    connect(
-        "hub",
-        persistent=True,
-        setup=lambda s: (s.subscribe("a/b", got.append, auto_ack=False), s.subscribe("c", print)),
-    ).stop(goodbye=False)
-    connect("writer").publish("a/b", b"one", qos=1).wait(20)
-    monkeypatch.setattr(
-        "meerkat_contract.session_incoming.Inbox._identify", lambda self, topic: 100 + len(topic)
-    )
-    # The message in the broker's store carries an identifier that nobody here knows: topics are compared.
-    session = connect(
-        "hub",
-        persistent=True,
-        setup=lambda s: (
-            s.subscribe("a/#", got.append, auto_ack=False),
-            s.subscribe("+/+/", got.append),
-            s.subscribe("+/b", got.append, auto_ack=False),
-        ),
-    )
-    wait_for(lambda: len(got) == 2)
-    got[0].ack()
-    got[0].ack()
-    session.stop(goodbye=False)
-    got.clear()
-    again = connect("hub", persistent=True, setup=lambda s: s.subscribe("a/#", got.append, auto_ack=False))
-    wait_for(lambda: got)
-    again.stop()
+
+    def setup(session: Session) -> None:
+        session.subscribe("a/#", got.append, auto_ack=False)
+        session.subscribe("+/b", got.append, auto_ack=False)
+        session.subscribe("c", print)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect(connection=Connection("127.0.0.1", server.getsockname()[1]), setup=setup, wait=False)
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(20)
+            peer.recv(1000)
+            peer.sendall(bytes([0x20, 5, 0, 0, 2, 0x29, 0]))  # CONNACK: no subscription identifiers
+            asked = b""
+            while b"\x00\x01c" not in asked:
+                asked += peer.recv(1000)
+            assert b"\x00\x03a/#" in asked
+            assert b"\x0b" not in asked
+            peer.sendall(bytes([0x32, 8, 0, 3]) + b"a/b" + bytes([0, 9, 0]))
+            wait_for(lambda: len(got) == 2)
+            got[0].ack()
+            got[0].ack()
+            peer.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                peer.recv(1000)
+            peer.settimeout(20)
+            got[1].ack()
+            assert peer.recv(1000)[:4] == bytes([0x40, 2, 0, 9])
 
 
 def test_no_local(connect: Connect) -> None:
@@ -249,6 +267,64 @@ def test_the_last_parts_are_acknowledged_with_the_whole(connect: Connect, small:
     )
     assert wait_for(lambda: got)[0].payload == clip
     hub.stop()
+
+
+def test_two_overlapping_subscriptions_join_each_for_itself(connect: Connect, small: Mosquitto) -> None:
+    got: list[Incoming] = []
+
+    def setup(session: Session) -> None:
+        session.subscribe("clip/+", got.append, join_parts=True)
+        session.subscribe("clip/#", got.append, join_parts=True)
+
+    session = connect(connection=small.connection, setup=setup)
+    session.publish("clip/a", bytes(2_500_000), qos=1, metadata=metadata()).wait(20)
+    wait_for(lambda: len(got) == 2)
+    assert {len(m.payload) for m in got} == {2_500_000}
+
+
+def test_missing_parts_are_given_up_and_acknowledged(caplog: pytest.LogCaptureFixture) -> None:
+    counted: list[str] = []
+    acknowledged: list[int] = []
+    parts = Parts(logging.getLogger("test"), counted.append)
+    of = metadata().model_copy(update={"parts": 30, "size": 60, "sha256": "0" * 64})
+    for number in range(1, HELD_PARTS + 4):
+        described = of.model_copy(update={"part": number})
+        part = Incoming(
+            "clip", b"ab", described.to_properties(), acknowledge=lambda n=number: acknowledged.append(n)
+        )
+        assert parts.take(part, 0.0, subscription="clip") is None
+    assert acknowledged == [1, 2, 3]
+    parts.expire(59.9)
+    assert counted == []
+    parts.expire(60.0)
+    assert counted == ["parts_lost"]
+    assert acknowledged == list(range(1, HELD_PARTS + 4))
+    assert f"clip: message {of.id} was given up: {HELD_PARTS + 3} of 30 parts came" in caplog.text
+
+
+def test_what_may_wait_is_bounded() -> None:
+    outgoing = Outgoing()
+    outgoing.open(20)
+
+    def offer(size: int) -> object:
+        return outgoing.offer([Packet("x", memoryview(bytes(size)), 1, False, b"")])
+
+    assert offer(QUEUE_LIMIT + 1) is None
+    assert "wait for the network already" in str(offer(1))
+    outgoing.close(BrokerError("the connection was lost"))
+    assert "not connected" in str(offer(1))
+
+
+def test_a_view_of_wider_items_counts_in_bytes(connect: Connect, small: Mosquitto) -> None:
+    got: list[bytes] = []
+    session = connect(
+        connection=small.connection, setup=lambda s: s.subscribe("x", lambda m: got.append(m.payload))
+    )
+    wide = memoryview(array("I", range(30_000)))
+    with pytest.raises(MessageTooLarge):
+        session.publish("x", wide, qos=1).wait(20)
+    session.publish("x", wide[::2], qos=1).wait(20)
+    wait_for(lambda: got == [array("I", range(0, 30_000, 2)).tobytes()])
 
 
 def test_damaged_parts_are_refused_by_name(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
