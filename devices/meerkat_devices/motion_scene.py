@@ -31,7 +31,7 @@ _BEFORE_SECONDS = 10.0
 _FEWEST_PIXELS = 4.0
 _FIRST_MEMORY = 0.5
 """Seconds; the background of the first moments is learnt as fast as its age allows."""
-_SHOCK_SHARE = 0.4
+_SHOCK_SHARE = 0.5
 """No object comes to fill so much of the picture between two frames; a lamp does."""
 _SHOCK_RATE = 0.3
 """How much of the background a shock becomes at once: enough to count as background from then on."""
@@ -89,6 +89,7 @@ class Light:
     """
 
     def __init__(self, small: MatLike) -> None:
+        self.gain = 1.0
         self._reference = self._cells(small)
 
     def _cells(self, small: MatLike) -> NDArray[np.float32]:
@@ -104,7 +105,8 @@ class Light:
         middle = ratios.size // 2
         gain = np.partition(ratios, middle)[middle]
         self._reference += np.float32(learnt(elapsed, _LIGHT_SECONDS)) * (cells / gain - self._reference)
-        return cv2.convertScaleAbs(small, alpha=1 / float(gain))
+        self.gain = float(gain)
+        return cv2.convertScaleAbs(small, alpha=1 / self.gain)
 
 
 class Scene:
@@ -138,6 +140,7 @@ class Scene:
         self._light = Light(small)
         self._subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=16, detectShadows=False)
         self._average = small.astype(np.float32)
+        self._raw_average = small.astype(np.float32)
         self._before = small.astype(np.float32)
         self._age: float | None = None
         self._fresh = True
@@ -160,6 +163,7 @@ class Scene:
         if self._fresh:
             self._fresh = False
             self._average[:] = picture
+            self._raw_average[:] = small
             return Look(present=self._still_there(picture, elapsed))
         change = cv2.absdiff(picture, cv2.convertScaleAbs(self._average))
         cv2.accumulateWeighted(picture, self._average, learnt(elapsed, self._change_seconds))
@@ -167,17 +171,31 @@ class Scene:
         moving = cv2.bitwise_and(changing, foreground)
         if self._mask is not None:
             moving = cv2.bitwise_and(moving, self._mask)
-        pixels = cv2.countNonZero(moving)
-        if pixels > _SHOCK_SHARE * moving.size:
+        if cv2.countNonZero(changing) > _SHOCK_SHARE * changing.size:
             self._subtractor.apply(picture, learningRate=_SHOCK_RATE)
             self._average[:] = self._before[:] = picture
+            self._raw_average[:] = small
             return Look(present=self._place_solid > 0)
-        habit_rate = learnt(elapsed, self._habit_seconds)
-        if pixels < self._least:
-            self._habit *= np.float32(1 - habit_rate)
+        if cv2.countNonZero(moving) >= self._least:
+            moving = cv2.bitwise_and(moving, self._changing_as_seen(small))
+        cv2.accumulateWeighted(small, self._raw_average, learnt(elapsed, self._change_seconds))
+        if cv2.countNonZero(moving) < self._least:
+            self._habit *= np.float32(1 - learnt(elapsed, self._habit_seconds))
             self._clutter *= 1 - learnt(elapsed, _CLUTTER_SECONDS)
             return Look(present=self._still_there(picture, elapsed))
         return self._objects(picture, moving, foreground, elapsed)
+
+    def _changing_as_seen(self, small: MatLike) -> MatLike:
+        """What changes in the picture as the camera gave it, before its light was levelled.
+
+        A lit window at dusk only seems to brighten, because all around it is levelled up.
+        """
+        change = cv2.absdiff(
+            cv2.blur(small, (3, 3)), cv2.blur(cv2.convertScaleAbs(self._raw_average), (3, 3))
+        )
+        return cv2.threshold(change, self._threshold * min(1.0, self._light.gain), _FULL, cv2.THRESH_BINARY)[
+            1
+        ]
 
     def _rate(self, elapsed: float) -> float:
         """The background's learning rate: its memory grows with its age until it is full."""
