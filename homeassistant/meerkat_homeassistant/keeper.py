@@ -162,7 +162,7 @@ class Keeper:
     def step(self, event: Event, now: float) -> list[Effect]:
         """Take in one event; returns what is to be done now, in order.
 
-        Raises BadMessage for a message of the bus that cannot be read; the state is as before then.
+        Raises BadMessage for a message of the bus that cannot be read; what was known before stays.
         """
         effects: list[Effect] = []
         match event:
