@@ -22,7 +22,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.properties import Properties
@@ -32,6 +31,7 @@ from .connection import Connection
 from .errors import BadMessage, BrokerError, MeerkatError, MessageTooLarge
 from .metadata import Metadata
 from .session_incoming import Handler, Inbox, Refused, Subscription
+from .session_kept import Kept, State
 from .session_link import Link
 from .session_outgoing import Outgoing, make_packets, offline
 from .session_values import Delivery, Incoming, Will, nothing, once
@@ -53,13 +53,6 @@ COUNTERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    payload: bytes
-    qos: int
-    content_type: str
-
-
 class Session:
     """A connection to the broker that comes back by itself. Every method may be called on any thread."""
 
@@ -78,7 +71,7 @@ class Session:
 
         `persistent`: the broker keeps subscriptions and QoS 1 messages for an hour while we are away;
         subscribe before `start()` then, since what it kept comes right after the connection.
-        `on_connected` runs on the network thread after subscriptions and kept state were sent again.
+        `on_connected` runs on the network thread; subscriptions and kept state go out before what it publishes.
         """
         self.connection = connection
         self.client_id = client_id
@@ -99,8 +92,7 @@ class Session:
         self._lasting = False
         self._known = False
         self._lock = threading.Lock()
-        self._keeping = threading.RLock()
-        self._kept: dict[str, _Kept] = {}
+        self._kept = Kept(self._offer_state, self._logger)
         self._work: deque[Callable[[Client], None]] = deque()
         self._acks: deque[tuple[int, int]] = deque()
         self._client: Client | None = None
@@ -242,14 +234,8 @@ class Session:
 
         While offline the latest wins.
         """
-        name = str(topic)
-        kept = _Kept(payload.encode() if isinstance(payload, str) else bytes(payload), qos, content_type)
-        with self._keeping:
-            if self._kept.get(name) == kept:
-                return
-            self._kept[name] = kept
-            if self._connected:
-                self._send_kept(name, kept)
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        self._kept.change(str(topic), State(data, qos, content_type))
 
     # --- the link's calls, on the network thread --------------------------------------------------
 
@@ -265,9 +251,7 @@ class Session:
         self._logger.info("connected to %s as %s", self.connection.url, self.client_id)
         identifiers = bool(getattr(properties, "SubscriptionIdentifierAvailable", 1))
         self._inbox.connected(client, identifiers=identifiers)
-        with self._keeping:
-            for name, state in list(self._kept.items()):
-                self._send_kept(name, state)
+        self._kept.connected()
         if self._on_connected:
             self._guard(self._on_connected)
 
@@ -332,20 +316,14 @@ class Session:
 
         return once(acknowledge)
 
-    def _send_kept(self, name: str, kept: _Kept) -> None:
-        """With the lock held, so that an older state never follows a newer one.
-
-        It only queues: sending would run callbacks of deliveries, and they may take locks of their own.
-        """
-        if self._kept.get(name) is not kept:
-            return
-        delivery = self._offer(name, kept.payload, qos=kept.qos, retain=True, content_type=kept.content_type)
-        delivery.add_done_callback(lambda done: self._kept_sent(name, done.error))
+    def _offer_state(self, topic: str, state: State) -> Delivery | None:
+        if not self._connected:
+            return None
+        delivery = self._offer(
+            topic, state.payload, qos=state.qos, retain=True, content_type=state.content_type
+        )
         self._link.wake()
-
-    def _kept_sent(self, name: str, error: MeerkatError | None) -> None:
-        if error and self._connected:
-            self._logger.warning("the state of %s could not be published: %s", name, error)
+        return delivery
 
     def _offer(
         self,
