@@ -255,7 +255,11 @@ class Supervisor:
             self._output.say("up", child.spec.announce)
 
     async def _stop_all(self, at_once: asyncio.Event) -> None:
-        """SIGTERM by falling order, each order granted its share of the time; then SIGKILL."""
+        """SIGTERM by falling order, then SIGKILL.
+
+        Each order may take half of the time that is left: a worker in the middle of a clip needs a
+        moment, and the broker, last, hardly any.
+        """
         self._stopping.set()
         loop = asyncio.get_running_loop()
         begin = loop.time()
@@ -267,7 +271,7 @@ class Supervisor:
             for index, children in enumerate(orders, start=1):
                 for child in children:
                     child.send(signal.SIGTERM)
-                until = begin + KILL_AFTER * index / len(orders)
+                until = begin + KILL_AFTER * (1 - 0.5**index)
                 await self._gone(children, until, hurry)
             await self._gone(self._children, begin + KILL_AFTER, hurry)
         finally:
