@@ -10,7 +10,7 @@ reads it back. `ANY` stands for the single-level wildcard in a subscription.
     meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
     meerkat/camera/<device>/<camera>/event/picture
     meerkat/meter/<device>/<meter>/<kind>             reading verdict
-    meerkat/worker/<worker>/<kind>                    state jobs cancel results
+    meerkat/worker/<worker>/<kind>                    state jobs cancel results error
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class MeterTopic(NamedTuple):
 
 
 class WorkerTopic(NamedTuple):
-    """Between the hub and a worker. kind: state | jobs | cancel | results."""
+    """Between the hub and a worker. kind: state | jobs | cancel | results | error."""
 
     worker: str
     kind: str
