@@ -96,7 +96,7 @@ def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Det
 
     if model is not None:
         return load_detector(model, folders=folders)
-    if fetch:
+    if fetch and not _any_model(folders):
         from .download import fetch_default
 
         fetch_default(folders=folders, log=_logger.warning, progress=_tell_once(), seconds=FETCH_SECONDS)
@@ -105,6 +105,13 @@ def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Det
     for line in told:
         _logger.log(logging.WARNING if detector.info.fallback else logging.INFO, "%s", line)
     return detector
+
+
+def _any_model(folders: list[Path]) -> bool:
+    """Whether a model that finds objects is here: then nothing is fetched, and no HTTP client loaded."""
+    from . import catalogue, store
+
+    return any(store.locate(entry, folders=folders) for entry in catalogue.ranked("detect_objects"))
 
 
 def _tell_once() -> Callable[[ModelFile, int], None]:
