@@ -71,7 +71,8 @@ class Session:
 
         `persistent`: the broker keeps subscriptions and QoS 1 messages for an hour while we are away;
         subscribe before `start()` then, since what it kept comes right after the connection.
-        `on_connected` runs on the network thread; subscriptions and kept state go out before what it publishes.
+        `on_connected` runs on the network thread; subscriptions and kept state go out before anything
+        it publishes.
         """
         self.connection = connection
         self.client_id = client_id

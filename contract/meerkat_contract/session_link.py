@@ -160,7 +160,7 @@ class Link:
             client.username_pw_set(self._connection.username, self._connection.password)
         if self._will:
             will = self._will
-            client.will_set(will.topic, will.payload, will.qos, will.retain)
+            client.will_set(str(will.topic), will.payload, will.qos, will.retain)
         if self._connection.tls:
             client.tls_set_context(_tls(self._connection))
         properties = empty_properties(PacketTypes.CONNECT)
