@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from .settings import HubSettings
+
+
+def page_address(settings: HubSettings) -> str:
+    """The page's address as other machines reach it; empty when it is open to this machine alone."""
+    host = settings.http_host
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    return f"http://{platform.node() if host in ('0.0.0.0', '::') else host}:{settings.http_port}"
 
 
 @click.command()
@@ -35,8 +48,7 @@ def hub(
     connection = find_connection(
         "hub", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
-    page = f"http://{settings.http_host}:{settings.http_port}"
-    built = build_hub(folder, connection, settings, page=page)
+    built = build_hub(folder, connection, settings, page=page_address(settings))
     built.start()
     try:
         serve(built, settings)
