@@ -28,7 +28,6 @@ from .catalogue import Entry, ModelFile
 
 _log = logging.getLogger(__name__)
 
-_CHUNK = 64 * 1024
 _LASTING = frozenset({400, 401, 403, 404, 405, 410, 451})
 """HTTP statuses that another try does not change."""
 
@@ -141,7 +140,7 @@ class _Download:
         self.note.write_text(json.dumps({"url": self.url, "etag": etag, "sha256": self.file.sha256}))
         with self.part.open("ab" if have else "wb") as stream:
             self.progress(have)
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_bytes():
                 have += len(chunk)
                 if have > self.file.bytes:
                     raise _Wrong(f"more than the {self.file.bytes} bytes of the catalogue arrive")

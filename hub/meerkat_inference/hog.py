@@ -43,6 +43,7 @@ class HogDetector:
                 where="hog-people",
                 remedy="Install opencv-python-headless below 5",
             )
+        cv2.setNumThreads(1)
         self.info = ModelInfo(name=FALLBACK, engine="hog", fallback=True)
         self._hog = cv2.HOGDescriptor()
         self._hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))

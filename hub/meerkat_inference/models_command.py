@@ -13,6 +13,8 @@ from meerkat_contract.errors import MeerkatError, UsageError
 if TYPE_CHECKING:
     from .catalogue import Entry
 
+_KINDS: dict[tuple[str, ...], str] = {("person",): "people", ("face",): "faces"}
+
 
 @click.group()
 def models() -> None:
@@ -45,14 +47,15 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
     for entry, files in rows:
         table.add_row(
             entry.name + (" *" if entry.default else ""),
-            {("person",): "people", ("face",): "faces"}.get(entry.words, "80 kinds"),
+            _KINDS.get(entry.words[:1], "80 kinds"),
             f"{entry.size / 1e6:.1f}",
             entry.licence,
             str(files.model) if files else "no",
         )
     console = Console()
     console.print(table)
-    console.print(f"\n* default of its task. Looked in: {', '.join(map(str, store.search_path(folders)))}", soft_wrap=True)
+    places = ", ".join(str(folder) for folder in store.search_path(folders))
+    console.print(f"\n* default of its task. Looked in: {places}", soft_wrap=True)
     if not any(files for _, files in rows):
         console.print(
             "None is here: the built-in people detector is used. `meerkat models pull` fetches the default."

@@ -52,7 +52,7 @@ def write_darknet(folder: Path, *, cfg: str = CFG, parameters: int = PARAMETERS)
     """A .weights and its .cfg; the numbers are all small and alike."""
     config, weights = folder / "tiny.cfg", folder / "tiny.weights"
     config.write_text(cfg)
-    weights.write_bytes(struct.pack("<3iq", 0, 2, 5, 0) + struct.pack("<f", 0.1) * parameters)
+    weights.write_bytes(struct.pack("<3iq", 0, 2, 5, 0) + struct.pack("<f", 0.01) * parameters)
     return weights, config
 
 

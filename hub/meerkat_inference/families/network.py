@@ -60,6 +60,7 @@ class NetworkDetector(ABC):
     """A network on an engine. Subclasses fill the input and read the outputs of one family."""
 
     def __init__(self, entry: Entry, engine: Engine, labels: tuple[str, ...]) -> None:
+        cv2.setNumThreads(1)
         self.info = ModelInfo(name=entry.name, sha256=entry.model.sha256, engine=engine.name)
         self._engine = engine
         self._labels = labels
