@@ -306,12 +306,13 @@ class Link:
 
     def _leave(self, client: Client) -> bool:
         """Stopping: whether it is time to go. Says goodbye once everything is out, or time is up."""
-        if not (self._goodbye and self._up) or time.monotonic() >= self._deadline:
+        if not (self._goodbye and self._up):
             return True
-        if self._owner.link_idle() and not self._leaving:
+        late = time.monotonic() >= self._deadline
+        if not self._leaving and (late or self._owner.link_idle()):
             self._leaving = True
             client.disconnect()
-        return False
+        return late
 
     def _read(self, client: Client) -> None:
         client.on_publish = self._note_puback  # set for PUBACKs alone: it is costly and useless at QoS 0

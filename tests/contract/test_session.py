@@ -55,6 +55,7 @@ def test_the_will_is_published_when_the_connection_is_cut_and_not_after_a_goodby
     got: list[bytes] = []
     connect("watcher", setup=lambda s: s.subscribe("state", lambda m: got.append(m.payload)))
     connect("first", will=Will("state", b"first is gone")).stop()
+    connect("hasty", will=Will("state", b"hasty is gone")).stop(timeout=0)
     connect("second", will=Will("state", b"second is gone")).stop(goodbye=False)
     wait_for(lambda: got)
     assert got == [b"second is gone"]
