@@ -45,6 +45,8 @@ class Address:
 
     def __str__(self) -> str:
         """For people and logs: no user, password or query string."""
+        if self.kind == "scene":
+            return f"scene:{self.target}"
         if "://" not in self.target:
             return self.target
         parts = urlsplit(self.target)

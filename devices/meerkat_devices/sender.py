@@ -66,7 +66,7 @@ class Sender:
         self._lanes = Lanes(spooled_bytes_per_second=spooled_bytes_per_second)
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
-        self._idle = threading.Event()
+        self._settled = threading.Event()
 
     def start(self) -> None:
         """Subscribe to receipts and begin; call before the session starts."""
@@ -92,7 +92,17 @@ class Sender:
     @property
     def empty(self) -> bool:
         """Whether the hub has given its word on everything."""
-        return self._idle.is_set() and self._events.empty()
+        return self._outbox.counts().waiting == 0
+
+    def wait_empty(self, seconds: float) -> None:
+        """Give the last clips a moment to be handed over, if there is a connection."""
+        deadline = self._clock.monotonic() + seconds
+        while self._session.connected and not self.empty:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return
+            self._settled.clear()
+            self._settled.wait(min(left, 0.1))
 
     def _receipt(self, message: Incoming) -> None:
         self._events.put(read(Receipt, message.payload, topic=message.topic))
@@ -121,15 +131,11 @@ class Sender:
                     self._report(error)
 
     def _next_event(self, now: float) -> _Event | None:
-        if len(self._lanes) == 0 and self._events.empty():
-            self._idle.set()
         wake_at = self._lanes.wake_at(now)
         try:
-            event = self._events.get(timeout=None if wake_at is None else max(0.0, wake_at - now))
+            return self._events.get(timeout=None if wake_at is None else max(0.0, wake_at - now))
         except queue.Empty:
             return None
-        self._idle.clear()
-        return event
 
     def _take(self, event: _Event) -> None:
         match event:
@@ -138,6 +144,7 @@ class Sender:
             case Receipt():
                 self._lanes.settled(event.id)
                 self._settle(event)
+                self._settled.set()
             case _Connected(up=True):
                 self._lanes.connected()
             case _Connected(up=False):

@@ -156,6 +156,7 @@ class Device:
                 _log.warning("%s hangs in its connection; its recording is saved without it", name)
         for camera in self.cameras:
             camera.close()
+        self._sender.wait_empty(deadline - 1.0 - time.monotonic())
         self.session.keep(self._availability, "offline")
         self._sender.stop(timeout=0.3)
         self.session.stop(timeout=max(0.1, deadline - time.monotonic()))

@@ -224,7 +224,7 @@ def test_a_dead_connection_does_not_hold_up_the_end(tmp_path: Path, watch: Calla
         stop = threading.Event()
         thread = threading.Thread(target=watched.camera.run, args=(stop,), daemon=True)
         thread.start()
-        wait_for(lambda: watched.outbox.waiting(), what="the first clip")
+        wait_for(watched.outbox.waiting, what="the first clip")
         stop.set()
         watched.camera.close()
         assert thread.is_alive(), "it hangs in the connection"
@@ -271,7 +271,7 @@ def test_a_camera_that_is_off_is_said() -> None:
         ("https://cam/s.m3u8", "http", "https://cam/s.m3u8"),
         ("0", "usb", "/dev/video0"),
         ("/dev/video2", "usb", "/dev/video2"),
-        ("scene:porch", "scene", "porch"),
+        ("scene:porch", "scene", "scene:porch"),
     ],
 )
 def test_the_kind_of_a_source(text: str, kind: str, shown: str) -> None:
