@@ -25,18 +25,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from footage.baselines import PLAIN, Masker, spotted
 from footage.labels import FootageLabels, labels
 from footage.video import luma_planes
 from meerkat_devices.motion import MotionDetector, MotionSettings
-from meerkat_devices.motion_scene import shrink
 
 VIDEOS = ("one-by-one-person-detection.mp4", "car-detection.mp4")
 CHUNK = 100
-Masker = Callable[[NDArray[np.uint8]], MatLike]
 Decision = Callable[[NDArray[np.uint8], float], "tuple[bool, bool | None, float]"]
 """Luma plane and media time → moves, state (None if it has none), CPU seconds."""
 
@@ -55,12 +53,6 @@ class Row:
     moving: int = 0
     state_ghosts: int | None = None
     state_hits: int | None = None
-
-
-def spotted(mask: MatLike, least: float) -> bool:
-    """Whether one connected spot of the mask has at least so many pixels."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    return count > 1 and bool((stats[1:, cv2.CC_STAT_AREA] >= least).any())
 
 
 def plain(mask_of: Masker) -> Decision:
@@ -87,53 +79,9 @@ def meerkat() -> Decision:
     return decide
 
 
-def mog2() -> Decision:
-    subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
-    return plain(lambda gray: subtractor.apply(shrink(gray)))
-
-
-def knn() -> Decision:
-    subtractor = cv2.createBackgroundSubtractorKNN(detectShadows=False)
-    return plain(lambda gray: subtractor.apply(shrink(gray)))
-
-
-def running_average(*, weight: float = 0.01, threshold: float = 30) -> Decision:
-    """The classic of camera systems: what differs from a slow average moves."""
-    average: NDArray[np.float32] | None = None
-
-    def mask_of(gray: NDArray[np.uint8]) -> MatLike:
-        nonlocal average
-        small = shrink(gray)
-        if average is None:
-            average = np.asarray(small, np.float32)
-        difference = cv2.absdiff(small, cv2.convertScaleAbs(average))
-        cv2.accumulateWeighted(small, average, weight)
-        return cv2.threshold(difference, threshold, 255, cv2.THRESH_BINARY)[1]
-
-    return plain(mask_of)
-
-
-def frame_difference(*, threshold: float = 15) -> Decision:
-    """What differs from the frame before moves. 15 is the threshold with the most hits on this footage."""
-    before: MatLike | None = None
-
-    def mask_of(gray: NDArray[np.uint8]) -> MatLike:
-        nonlocal before
-        small = shrink(gray)
-        difference = cv2.absdiff(small, small if before is None else before)
-        before = small
-        return cv2.threshold(difference, threshold, 255, cv2.THRESH_BINARY)[1]
-
-    return plain(mask_of)
-
-
-METHODS: dict[str, Callable[[], Decision]] = {
-    "meerkat": meerkat,
-    "MOG2": mog2,
-    "KNN": knn,
-    "running average": running_average,
-    "frame difference": frame_difference,
-}
+def methods() -> dict[str, Decision]:
+    """A fresh one of each."""
+    return {"meerkat": meerkat(), **{name: plain(make()) for name, make in PLAIN.items()}}
 
 
 def chunks(video: Path) -> Iterator[list[tuple[NDArray[np.uint8], float]]]:
@@ -149,12 +97,12 @@ def chunks(video: Path) -> Iterator[list[tuple[NDArray[np.uint8], float]]]:
 
 def measure(video: Path) -> list[Row]:
     truth: FootageLabels = labels(video)
-    methods = {name: make() for name, make in METHODS.items()}
-    rows = {name: Row(video.name, name) for name in METHODS}
+    deciders = methods()
+    rows = {name: Row(video.name, name) for name in deciders}
     frames = 0
     for chunk in chunks(video):
         frames += len(chunk)
-        for name, decide in methods.items():
+        for name, decide in deciders.items():
             row = rows[name]
             for gray, at in chunk:
                 moves, state, spent = decide(gray, at)

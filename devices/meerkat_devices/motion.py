@@ -132,6 +132,7 @@ class MotionState:
         self.active = False
         self._first = self._last = -math.inf
         self._present_at = -math.inf
+        self._lasting = False
 
     def step(self, at: float, seen: Look) -> bool:
         settings = self._settings
@@ -141,12 +142,13 @@ class MotionState:
             if at - self._last > settings.confirm_seconds + _ROUNDING:
                 self._first = at
             self._last = self._present_at = at
-            certain = seen.change >= settings.certain_area
-            self.active = self.active or certain or at - self._first >= settings.confirm_seconds - _ROUNDING
+            self._lasting = self._lasting or at - self._first >= settings.confirm_seconds - _ROUNDING
+            self.active = self.active or self._lasting or seen.change >= settings.certain_area
         elif self.active:
-            if seen.present:
+            if seen.present and self._lasting:
                 self._present_at = at
             quiet = at - self._last >= settings.quiet_seconds - _ROUNDING
             clear = at - self._present_at >= settings.clear_seconds - _ROUNDING
             self.active = not (quiet or clear)
+            self._lasting = self._lasting and self.active
         return self.active

@@ -36,6 +36,7 @@ _SHOCK_SHARE = 0.5
 _SHOCK_RATE = 0.3
 """How much of the background a shock becomes at once: enough to count as background from then on."""
 _CLUTTER_SECONDS = 5.0
+_CLUTTER_AT_FIRST = 5.0
 _CLUTTER_FREE = 2.0
 _CLUTTER_SIZE = 4.0
 """Up to two spots of up to four times the least size are normal: hands, feet, shadows."""
@@ -149,8 +150,8 @@ class Scene:
         self._there = np.zeros(small.shape, np.uint8)
         self._elsewhere = np.ones(small.shape, np.uint8)
         self._still_for = 0.0
-        self._place_solid = 0.0
-        self._clutter = 0.0
+        self._place_solid = 0
+        self._clutter = _CLUTTER_AT_FIRST
 
     def resume(self) -> None:
         """After a gap: what changed meanwhile is no motion."""
@@ -209,7 +210,8 @@ class Scene:
     def _still_there(self, picture: MatLike, elapsed: float) -> bool:
         """Whether the place of the last motion still looks unlike it did before.
 
-        The picture of before is kept everywhere else, so that nobody who stands still fades into it.
+        The picture of before is kept up to date everywhere else, so that nobody who stands still fades
+        into it. What looks unlike it for an instant only (a drop of rain) does not stand there.
         """
         rate = learnt(elapsed, _BEFORE_SECONDS)
         if self._place_solid == 0:
@@ -217,15 +219,17 @@ class Scene:
             return False
         cv2.accumulateWeighted(picture, self._before, rate, mask=self._elsewhere)
         self._still_for += elapsed
-        if self._still_for > self._hold_seconds or self._foreign(picture) < _STILL_THERE * self._place_solid:
-            self._place_solid = 0.0
+        standing = cv2.bitwise_and(self._foreign(picture), self._foreign(cv2.convertScaleAbs(self._average)))
+        gone = cv2.countNonZero(standing) < _STILL_THERE * self._place_solid
+        if gone or self._still_for > self._hold_seconds:
+            self._place_solid = 0
         return self._place_solid > 0
 
-    def _foreign(self, picture: MatLike) -> float:
-        """How many cells of the last motion's place look unlike before."""
+    def _foreign(self, picture: MatLike) -> MatLike:
+        """Where the place of the last motion looks unlike before."""
         change = cv2.absdiff(picture, cv2.convertScaleAbs(self._before))
         _, foreign = cv2.threshold(change, _FOREIGN * self._threshold, 1, cv2.THRESH_BINARY)
-        return float(cv2.countNonZero(cv2.bitwise_and(foreign, self._there)))
+        return cv2.bitwise_and(foreign, self._there)
 
     def _objects(self, picture: MatLike, moving: MatLike, foreground: MatLike, elapsed: float) -> Look:
         """Gather foreground cells into objects; those with enough pixels that move count."""
@@ -250,12 +254,12 @@ class Scene:
         place = cv2.dilate(is_chosen[names], _SQUARE)
         self._there = cv2.resize(place, moving.shape[::-1], interpolation=cv2.INTER_NEAREST)
         self._elsewhere = 1 - self._there
-        self._place_solid = self._foreign(picture)
+        self._place_solid = cv2.countNonZero(self._foreign(picture))
         self._still_for = 0.0
         cv2.accumulateWeighted(picture, self._before, learnt(elapsed, _BEFORE_SECONDS), mask=self._elsewhere)
         columns, rows = self._grid
         boxes = tuple(
             (x / columns, y / rows, w / columns, h / rows) for x, y, w, h, _ in stats[chosen].tolist()
         )
-        area = stats[chosen, cv2.CC_STAT_AREA].sum() / names.size
+        area = float(stats[chosen, cv2.CC_STAT_AREA].sum()) / names.size
         return Look(boxes, area, float(moved[chosen].sum()) / moving.size, present=True)
