@@ -77,7 +77,7 @@ class TimedDetector:
     founds: list[list[Found]] = field(default_factory=list)
 
     @property
-    def info(self):
+    def info(self) -> ModelInfo:
         return self.detector.info
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Found]:
