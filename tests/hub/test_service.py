@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hub_support.core_driver import track
 from hub_support.peers import FakeDevice, FakeWorker
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Event, Outcome
+from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.application import Hub, build_hub
@@ -202,6 +204,34 @@ def test_wrong_metadata_and_an_unknown_schema_are_refused(
     )
     assert "captured-at" in device.receipt(wrong).reason
     assert "schema version 9" in device.receipt(newer).reason
+
+
+def test_parts_that_do_not_make_the_whole_are_refused(
+    start_hub: Callable[[], Hub], device: FakeDevice, clip_bytes: bytes
+) -> None:
+    start_hub()
+    media_id = new_id()
+    for part in (1, 2):
+        metadata = Metadata.model_validate(
+            {
+                "id": media_id,
+                "captured_at": datetime.now(UTC),
+                "part": part,
+                "parts": 2,
+                "size": 2000,
+                "sha256": "0" * 64,
+            }
+        )
+        device.session.publish(
+            "meerkat/device/porch/front/clip",
+            clip_bytes[:1000],
+            qos=1,
+            content_type="video/mp4",
+            properties=metadata.to_properties(),
+        )
+    receipt = device.receipt(media_id)
+    assert receipt.outcome == "refused"
+    assert "SHA-256" in receipt.reason
 
 
 def test_too_large_a_clip_is_refused_with_the_setting_to_change(

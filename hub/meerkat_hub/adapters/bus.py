@@ -85,8 +85,14 @@ class HubBus:
         subscribe(WorkerTopic(ANY, "state"), self._worker)
         subscribe(WorkerTopic(ANY, "results"), self._result, join_parts=True)
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
-        subscribe(ThingTopic(ANY, ANY, "picture"), self._picture, auto_ack=False, join_parts=True)
-        subscribe(ThingTopic(ANY, ANY, "clip"), self._ingest.take, auto_ack=False, join_parts=True)
+        for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
+            subscribe(
+                ThingTopic(ANY, ANY, kind),
+                handler,
+                auto_ack=False,
+                join_parts=True,
+                on_refused=self._ingest.refuse,
+            )
         self.session.keep(HubTopic("availability"), b"online")
         self.session.start()
 

@@ -78,6 +78,12 @@ class Ingest:
         """A clip or a meter's picture came; called on the network thread."""
         self._queue.put(message)
 
+    def refuse(self, part: Incoming, error: BadMessage) -> None:
+        """Parts came that do not make a whole; called on the network thread."""
+        device = topic.device if isinstance(topic := parse(part.topic), ThingTopic) else ""
+        refusal = Refusal(part.topic, str(error), datetime.now(UTC), _claimed_id(part), device)
+        self._hand_over(Arrived(Refused(refusal), ack=part.ack))
+
     def _run(self) -> None:
         while True:
             timeout = 0.2 if self._held else None
