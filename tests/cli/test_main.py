@@ -113,8 +113,11 @@ def test_a_missing_extra_says_what_to_type(commands, capsys: pytest.CaptureFixtu
 
 
 def test_an_unknown_command_is_refused(commands, capsys: pytest.CaptureFixture[str]) -> None:
+    commands["hub"] = entry("hub", "nowhere:hub")
     assert main.run(["huub"]) == 2
-    assert "No such command 'huub'" in capsys.readouterr().err
+    assert "There is no command 'huub'; did you mean 'hub'?" in capsys.readouterr().err
+    assert main.run(["cook"]) == 2
+    assert "No such command 'cook'" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_gone_is_met_with_silence() -> None:

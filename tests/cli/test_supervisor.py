@@ -288,6 +288,21 @@ def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
     go(scenario)
 
 
+def test_the_journal_gets_levels_and_no_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    stream = io.StringIO()
+    Output(stream).say("hub", "it rains", 30)
+    assert stream.getvalue() == "<4>hub: it rains\n"
+
+
+def test_a_quiet_output_says_only_what_is_wrong() -> None:
+    stream = io.StringIO()
+    output = Output(stream, level=30, colour=False)
+    output.say("hub", "all is well")
+    output.say("hub", "it rains", 30)
+    assert stream.getvalue()[9:] == "WARNING hub: it rains\n"
+
+
 KILLED_PARENT = """
 import asyncio, sys
 from meerkat_cli.supervisor import Output, ProcessSpec, Supervisor
