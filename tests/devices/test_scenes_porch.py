@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from meerkat_devices.motion import MotionDetector
 from meerkat_devices.scenes.porch import Actor, Porch
 from meerkat_devices.scenes.story import PASSAGES, PERIOD, is_night
 
@@ -199,3 +200,20 @@ def test_night_is_monochrome_and_the_walker_bright(porch: Porch) -> None:
 
 def test_dusk_is_darker_than_day(porch: Porch) -> None:
     assert porch.render(58.0).mean() < 0.5 * porch.render(14.0).mean()
+
+
+def test_motion_is_seen_when_somebody_passes_and_only_then(porch: Porch) -> None:
+    """The device's own motion over a story and a half: wind, clouds, nightfall and dawn do not count."""
+    motion = MotionDetector()
+    missed, wrong = [], []
+    for at in moments(5, end=1.5 * PERIOD):
+        active = motion.step(cv2.cvtColor(porch.render(at), cv2.COLOR_BGR2GRAY), at).active
+        second = at % PERIOD
+        inside = any(actor.visible > 0.95 for actor in porch.truth(at))
+        near = any(passage.begin - 0.5 <= second <= passage.finish + 2.0 for passage in PASSAGES)
+        if inside and not active:
+            missed.append(at)
+        if active and not near:
+            wrong.append(at)
+    assert missed == []
+    assert wrong == []

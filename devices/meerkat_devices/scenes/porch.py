@@ -234,7 +234,7 @@ class Porch:
         """Light of the hour, sensor noise, and the monochrome picture's three channels."""
         if not night:
             light = cloud(second)
-            gains = np.array([1 - 0.66 * dark, 1 - 0.74 * dark, 1 - 0.78 * dark]) * light
+            gains = np.array([1 - 0.60 * dark, 1 - 0.68 * dark, 1 - 0.72 * dark]) * light
             levels = np.arange(256, dtype=np.float32)[:, None] * gains[None, :]
             table = np.clip(levels + 0.5, 0, 255).astype(np.uint8)[None]
             cv2.LUT(frame, table, frame)

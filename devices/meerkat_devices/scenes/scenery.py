@@ -174,11 +174,8 @@ def _front(rng: np.random.Generator, scale: float) -> Sprite:
     canvas.poly(rectangle(3, 25, 50, 44), (0.86, 0.89, 0.90), 0.9, (0.72, 0.75, 0.76))
     x, y = _LANTERN
     canvas.poly(rectangle(x - 1, 25, x + 1, y - 16), (0.14, 0.14, 0.15), 0.3)
-    canvas.poly(ellipse(x, y, 15, 14), (0.80, 0.92, 0.96), 0.9)
-    canvas.poly(ellipse(x - 4, y - 5, 5, 4), (0.92, 0.97, 0.99), 1.0)
-    canvas.poly(
-        [(x - 17, y - 3), (x - 9, y - 16), (x + 9, y - 16), (x + 17, y - 3)], (0.20, 0.22, 0.23), 0.35
-    )
+    canvas.poly(rectangle(x - 9, y - 4, x + 9, y + 5), (0.80, 0.92, 0.96), 0.8)
+    canvas.poly([(x - 26, y), (x - 7, y - 16), (x + 7, y - 16), (x + 26, y)], (0.20, 0.22, 0.23), 0.35)
     canvas.poly(
         [(868, 498), (946, 498), (936, 542), (878, 542)], (0.28, 0.42, 0.72), 0.75, (0.18, 0.28, 0.50)
     )
@@ -222,7 +219,7 @@ def _glow(scale: float) -> Bytes:
         *((pane, 0.20, 9.0) for pane in panes),
         (rectangle(door[0] - 3, door[1] - 4, door[0] + 3, door[1] + 5), 1.0, 1.0),
         (ellipse(*door, 9, 9), 0.9, 12.0),
-        (ellipse(_LANTERN[0], _LANTERN[1] + 3, 14, 11), 0.9, 1.5),
+        (rectangle(_LANTERN[0] - 9, _LANTERN[1], _LANTERN[0] + 9, _LANTERN[1] + 5), 0.9, 1.5),
         (ellipse(*_LANTERN, 17, 17), 0.9, 22.0),
         (rectangle(60, 470, 330, 540), 0.10, 40.0),
     ]

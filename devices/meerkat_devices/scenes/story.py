@@ -9,10 +9,10 @@ from typing import Literal
 PERIOD = 120.0
 """Seconds after which the story begins again."""
 
-NIGHT_FROM, NIGHT_UNTIL = 60.0, 106.0
+NIGHT_FROM, NIGHT_UNTIL = 60.0, 101.0
 """The camera's infrared lamp is on and its picture is monochrome."""
 
-_DUSK, _DAWN = (50.0, 59.0), (107.0, 116.0)
+_DUSK, _DAWN = (39.0, 59.5), (95.0, 118.0)  # The dawn begins unseen, while the infrared lamp is still on.
 
 Label = Literal["person", "dog", "cat", "car"]
 
@@ -60,7 +60,7 @@ class Passage:
 
 PASSAGES = (
     Passage("person", "day walker", 1.5, (-4.9, 6.4), (3.4, 3.95), 1.22),
-    Passage("dog", "dog", 19.0, (3.5, 4.2), (-3.4, 3.95), 1.5),
+    Passage("dog", "dog", 19.0, (3.2, 3.7), (-3.1, 3.6), 1.5),
     Passage("car", "car", 34.0, (-9.2, 9.3), (9.2, 9.3), 5.5),
     Passage("person", "night walker", 69.0, (5.0, 6.1), (-3.3, 3.95), 1.22),
     Passage("cat", "cat", 88.0, (-3.0, 3.8), (3.0, 3.6), 0.95),
