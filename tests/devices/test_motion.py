@@ -78,8 +78,20 @@ def test_light_and_noise_are_no_motion(scene: Scene, fps: float) -> None:
     assert runs(watch(scene, 16, fps)) == []
 
 
-def test_a_sunset_is_no_motion() -> None:
-    assert runs(watch(scenes.sunset, 70, 5)) == []
+@pytest.mark.parametrize("scene", [scenes.sunset, scenes.nightfall], ids=lambda scene: scene.__name__)
+def test_dusk_is_no_motion(scene: Scene) -> None:
+    assert runs(watch(scene, 70, 5)) == []
+
+
+def test_who_comes_after_nightfall_is_found() -> None:
+    def scene(at: float) -> NDArray[np.uint8]:
+        picture = scenes.YARD.copy()
+        scenes.draw_person(picture, -14 + scenes.PACE * (at - 50), grey=180)
+        return scenes.sensor(picture, at, gain=1 - 0.85 * min(1.0, at / 40), noise=3)
+
+    ((begin, end),) = runs(watch(scene, 50 + CROSSING + 3, 10))
+    assert begin == pytest.approx(50, abs=0.6)
+    assert end == pytest.approx(50 + CROSSING, abs=0.8)
 
 
 @pytest.mark.parametrize("fps", [5.0, 25.0])

@@ -110,6 +110,11 @@ def sunset(at: float) -> Gray:
     return sensor(YARD, at, gain=1 - 0.85 * min(1.0, at / 60))
 
 
+def nightfall(at: float) -> Gray:
+    """From day to a tenth of its light in 40 s, then dark; the sensor's noise stays as it is."""
+    return sensor(YARD, at, gain=1 - 0.9 * min(1.0, at / 40), noise=6)
+
+
 def breathing_light(at: float) -> Gray:
     return sensor(YARD, at, gain=1 + 0.15 * math.sin(2 * at))
 
