@@ -25,6 +25,11 @@ def arguments(data: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "meerkat_cli", "up", "--no-demo", "--data", str(data), *more]
 
 
+def surroundings(**more: str) -> dict[str, str]:
+    """The environment without a developer's own Meerkat."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MEERKAT_")} | more
+
+
 def up_once(data: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """For calls that are to fail at once."""
     return subprocess.run(
@@ -33,7 +38,8 @@ def up_once(data: Path, *more: str, **environment: str) -> subprocess.CompletedP
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, **environment},
+        cwd=data.parent,
+        env=surroundings(**environment),
     )
 
 
@@ -44,7 +50,12 @@ class Up:
         ports = ["--mqtt-port", str(self.mqtt_port), "--http-port", str(free_port())]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                arguments(data, *ports, *more), stderr=out, stdout=out, start_new_session=True
+                arguments(data, *ports, *more),
+                stderr=out,
+                stdout=out,
+                start_new_session=True,
+                cwd=log.parent,
+                env=surroundings(),
             )
         wait_for(
             lambda: accepts(self.mqtt_port) or self.process.poll() is not None, what="the broker accepts"
