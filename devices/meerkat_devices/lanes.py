@@ -71,13 +71,13 @@ class Lanes:
             waiting.live = False
         return lost
 
-    def hub_is(self, *, away: bool) -> list[str]:
+    def hub_is(self, *, away: bool, news: bool = False) -> list[str]:
         """What the hub's availability says. While it is away nobody would give receipts.
 
         When it comes back, what was on its way may have been lost with it and waits again; returns
-        the ids of that.
+        the ids of that. `news`: it was said just now, and not kept by the broker from before.
         """
-        came_back = self._hub_away and not away
+        came_back = not away and (self._hub_away or news)
         self._hub_away = away
         if not came_back:
             return []

@@ -34,15 +34,16 @@ class _Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class _HubAway:
+class _Hub:
     away: bool
+    news: bool
 
 
 class _Stop:
     pass
 
 
-_Event = Entry | Receipt | _Connected | _Delivered | _HubAway | _Stop
+_Event = Entry | Receipt | _Connected | _Delivered | _Hub | _Stop
 
 
 class Sender:
@@ -108,7 +109,7 @@ class Sender:
         self._events.put(read(Receipt, message.payload, topic=message.topic))
 
     def _hub_availability(self, message: Incoming) -> None:
-        self._events.put(_HubAway(message.payload == b"offline"))
+        self._events.put(_Hub(message.payload == b"offline", not message.retain))
 
     def _run(self) -> None:
         while True:
@@ -149,8 +150,8 @@ class Sender:
                 self._lanes.connected()
             case _Connected(up=False):
                 self._give_back(self._lanes.disconnected())
-            case _HubAway(away=away):
-                self._give_back(self._lanes.hub_is(away=away))
+            case _Hub(away=away, news=news):
+                self._give_back(self._lanes.hub_is(away=away, news=news))
             case _Delivered(id=entry_id, error=error) if error is not None:
                 self._not_delivered(entry_id, error)
             case _:

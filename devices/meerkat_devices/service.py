@@ -87,7 +87,7 @@ class Device:
             on_connected=self._connected,
             on_disconnected=lambda _: self._sender.disconnected(),
         )
-        self._reports = Reports(name, self.session, self._clock)
+        self.reports = Reports(name, self.session, self._clock)
         self._sender = Sender(
             self.outbox,
             self.session,
@@ -167,7 +167,7 @@ class Device:
 
     def _connected(self) -> None:
         self._sender.connected()
-        self._reports.flush()
+        self.reports.flush()
 
     def _supervise(self, name: str, run: Callable[[threading.Event], None]) -> None:
         """Run on a thread of its own; what it does not expect is reported, and it runs again."""
@@ -202,7 +202,7 @@ class Device:
         self.session.keep(topic, payload, content_type=content_type)
 
     def report(self, error: MeerkatError) -> None:
-        self._reports.report(error)
+        self.reports.report(error)
 
     def changed(self) -> None:
         with self._info_lock:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,6 +18,7 @@ import av
 import pytest
 
 from meerkat_contract.messages import DeviceInfo, ErrorReport, read
+from meerkat_contract.session import Incoming, Session
 from support.broker import Mosquitto
 from support.media import make_clip
 from support.stand_in_hub import StandInHub, Taken
@@ -202,3 +205,51 @@ def test_one_broken_camera_does_not_stop_the_other(
     assert hub.clips()
     errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
     assert any("not a video" in error.what and "broken.mp4" in error.where for error in errors)
+
+
+def test_kill_9_at_any_instant_loses_no_clip(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    """Every clip that was said to be saved arrives, however often the process dies."""
+    video = make_clip(tmp_path / "in.mp4", seconds=60, moving=lambda at: at % 20 > 8)
+    log = tmp_path / "log"
+    base = ["--name", "pi", "--fast", "--data", tmp_path / "data", "--broker", broker.connection.url]
+    chance = random.Random(4)
+    for _ in range(4):
+        with running(*base, "--camera", f"porch={video}", log=log) as process:
+            end = saved(log) + chance.randint(1, 8)
+            while process.poll() is None and saved(log) < end:
+                time.sleep(0.01)
+    still = make_clip(tmp_path / "still.mp4", seconds=1, moving=False)
+    with running(*base, "--camera", f"porch={still}", log=log) as process:
+        assert process.wait(60) == 0, log.read_text()
+    assert len(hub.clips()) >= saved(log)
+    for clip in hub.clips():
+        assert_whole(clip)
+    outbox = tmp_path / "data/devices/pi/outbox"
+    assert not list(outbox.glob("*.bin"))
+    assert not list(outbox.glob("*.part"))
+
+
+def saved(log: Path) -> int:
+    """How many clips the device's log says were put into the outbox."""
+    return log.read_text().count(" of a recording, ") if log.exists() else 0
+
+
+def test_a_meter_hands_over_its_picture_retained(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    face = make_clip(tmp_path / "meter.mp4", seconds=1, moving=False)
+    log = tmp_path / "log"
+    arguments = ["--name", "pi", "--meter", f"water={face}", "--fast", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        assert process.wait(60) == 0, log.read_text()
+    (taken,) = hub.taken.values()
+    assert str(taken.topic) == "meerkat/device/pi/water/picture"
+    assert taken.metadata.trigger == "start"
+    assert taken.content_type == "image/jpeg"
+    retained: list[Incoming] = []
+    late = Session(broker.connection, client_id="late")
+    late.subscribe("meerkat/device/pi/water/picture", retained.append)
+    late.start()
+    wait_for(lambda: retained, what="the retained picture")
+    late.stop()
+    assert retained[0].retain
+    assert retained[0].payload == taken.payload
+    assert retained[0].metadata().id == taken.metadata.id

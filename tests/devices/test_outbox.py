@@ -298,9 +298,19 @@ def test_while_the_hub_is_away_nothing_is_sent_and_all_at_once_when_it_is_back()
     lanes.add(entry(2))
     assert lanes.next(0) is None
     assert lanes.hub_is(away=False) == ["id-1"]
+    assert lanes.hub_is(away=False) == [], "nothing new"
     assert lanes.next(1)
     assert lanes.next(1)
     assert lanes.on_way == {"id-1", "id-2"}
+
+
+def test_a_hub_that_says_it_is_online_anew_gets_again_what_it_may_have_lost() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    assert lanes.hub_is(away=False, news=True) == ["id-1"]
+    assert lanes.next(0)
 
 
 @given(st.lists(st.sampled_from("a c d n s f o h H".split()), max_size=60), st.randoms())

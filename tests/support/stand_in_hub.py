@@ -10,8 +10,8 @@ from typing import Literal
 from meerkat_contract.connection import Connection
 from meerkat_contract.messages import Receipt
 from meerkat_contract.metadata import Metadata
-from meerkat_contract.session import Incoming, Session
-from meerkat_contract.topics import ANY, DeviceTopic, ThingTopic, parse
+from meerkat_contract.session import Incoming, Session, Will
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, parse
 
 Outcome = Literal["stored", "duplicate", "refused"]
 
@@ -38,7 +38,10 @@ class StandInHub:
         self.states: dict[str, list[bytes]] = {}
         self._answer = answer or self._store
         self._lock = threading.Lock()
-        self.session = Session(connection, client_id="stand-in-hub", persistent=True)
+        availability = HubTopic("availability")
+        will = Will(str(availability), b"offline")
+        self.session = Session(connection, client_id="stand-in-hub", persistent=True, will=will)
+        self.session.keep(availability, "online")
         for kind in ("clip", "picture"):
             self.session.subscribe(ThingTopic(ANY, ANY, kind), self._media, join_parts=True)
         self.session.subscribe(ThingTopic(ANY, ANY, "motion"), self._state)
