@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from meerkat_contract.errors import MediaError, MeerkatError
 from meerkat_contract.messages import Job, Result, Track
@@ -56,9 +57,12 @@ def process(
     """
     begin = now()
     look = _Look(detector, frozenset(job.labels) or WATCHED, cancelled)
-    state, reason, retry = "done", "", False
+    state: Literal["done", "failed"] = "done"
+    reason, retry = "", False
+    tracks: tuple[Track, ...] = ()
     try:
         reason = look.through(payload, job, threads, limits)
+        tracks = look.tracks()
     except MediaError as error:
         state, reason = "failed", str(error)
     except MeerkatError as error:
@@ -70,12 +74,11 @@ def process(
             f"the detector {detector.info.name} broke ({type(error).__name__}: {error}). "
             "Another worker may do better; this one's log has the details"
         )
-    failed = state == "failed"
     return Result(
         job=job.job,
         token=job.token,
         incarnation=incarnation,
-        state="failed" if failed else "done",
+        state=state,
         reason=reason[:500],
         retry=retry,
         model=detector.info,
@@ -84,7 +87,7 @@ def process(
         seconds=round(max(0.0, now() - begin), 4),
         width=look.width,
         height=look.height,
-        tracks=() if failed else look.tracks(),
+        tracks=tracks,
     )
 
 

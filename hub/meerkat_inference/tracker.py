@@ -109,15 +109,13 @@ class Followed:
     founds: list[Found] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     best: int = 0
+    _votes: dict[str, float] = field(default_factory=dict)
     _velocity: tuple[float, float] = (0.0, 0.0)
 
     @property
     def label(self) -> str:
         """The label with the highest sum of scores."""
-        votes: dict[str, float] = {}
-        for found in self.founds:
-            votes[found.label] = votes.get(found.label, 0.0) + found.score
-        return max(votes, key=lambda label: votes[label])
+        return max(self._votes, key=lambda label: self._votes[label])
 
     @property
     def hits(self) -> int:
@@ -135,6 +133,7 @@ class Followed:
             )
         self.founds.append(found)
         self.times.append(at)
+        self._votes[found.label] = self._votes.get(found.label, 0.0) + found.score
         better = len(self.founds) == 1 or (
             found.score >= START and merit(found) > merit(self.founds[self.best])
         )
@@ -151,6 +150,8 @@ class Followed:
         self.times = sorted(seen)
         self.founds = [seen[at] for at in self.times]
         self.best = self.times.index(best)
+        for label, votes in other._votes.items():
+            self._votes[label] = self._votes.get(label, 0.0) + votes
 
     def predict(self, at: float) -> Box:
         """Where its box should be at this time; it may lie outside of the picture."""
@@ -178,7 +179,7 @@ class Followed:
         return Track(
             track=self.number,
             label=self.label,
-            score=max(sighting.score for sighting in sightings),
+            score=sightings[self.best].score,
             hits=self.hits,
             sightings=sightings,
             best=sightings[self.best],

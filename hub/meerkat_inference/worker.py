@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError
@@ -276,8 +277,7 @@ def hardware() -> str:
     """What this machine is, in words."""
     for path in ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model"):
         try:
-            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a kernel file, read once
-                return file.read().rstrip("\0\n ")
+            return Path(path).read_text(encoding="utf-8").rstrip("\0\n ")
         except OSError:
             continue
     return f"{platform.machine()}, {os.cpu_count() or 1} cores"

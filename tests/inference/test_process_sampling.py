@@ -140,3 +140,15 @@ def test_the_grid_takes_one_frame_for_each_step_and_skips_none_that_is_late() ->
         1.33,
         1.4,
     ]
+
+
+def test_a_clip_of_a_camera_mounted_sideways_is_turned_upright(tmp_path: Path) -> None:
+    payload = make_clip(tmp_path / "clip.mp4", seconds=0.5).read_bytes()
+    matrix = payload.index(b"tkhd") + 44
+    one, none, w = b"\0\1\0\0", bytes(4), b"\x40\0\0\0"
+    assert payload[matrix : matrix + 36] == one + 3 * none + one + 3 * none + w
+    quarter = none + one + none + b"\xff\xff\0\0" + 4 * none + w  # a quarter clockwise, ISO 14496-12
+    turned = payload[:matrix] + quarter + payload[matrix + 36 :]
+    with Clip(payload) as plain, Clip(turned) as clip:
+        before, after = next(iter(plain)).picture, next(iter(clip)).picture
+    assert np.array_equal(after, np.rot90(before, -1))
