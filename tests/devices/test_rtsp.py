@@ -1,0 +1,71 @@
+"""A network camera over RTSP: its packets pass through, it may refuse, and it may go silent."""
+
+from __future__ import annotations
+
+import threading
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from meerkat_devices import source
+from meerkat_devices.address import parse_source
+from meerkat_devices.mp4 import write_clip
+from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
+from meerkat_devices.source import SourceError, open_source
+from support.media import make_clip
+from support.rtsp_camera import RtspCamera
+
+
+def test_packets_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "STALL_TIMEOUT", 1.0)
+    video = make_clip(tmp_path / "in.mp4", seconds=8, size=(640, 360))
+    camera = RtspCamera(video)
+    chunks: list[Chunk] = []
+    frames = 0
+    with (
+        camera.serving() as port,
+        open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
+    ):
+        assert (opened.info.kind, opened.info.width, opened.info.height) == ("rtsp", 640, 360)
+        with pytest.raises(SourceError, match=r"no answer|broke off|ended"):
+            for sample in opened.samples(threading.Event()):
+                chunks += sample.chunks
+                frames += len(sample.shots)
+        assert opened.template.codec_context.name == "h264"
+    assert len(chunks) >= 115
+    assert frames >= 110
+    assert [chunk.key for chunk in chunks[:16]] == [True] + [False] * 14 + [True]
+    assert chunks[0].pts == 0
+    assert {b.pts - a.pts for a, b in pairwise(chunks)} == {TICKS // 15}
+
+
+def test_a_wrong_password_is_said(tmp_path: Path) -> None:
+    camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=1))
+    with camera.serving() as port:
+        with pytest.raises(SourceError, match="refuses the user or password") as caught:
+            open_source(parse_source(f"rtsp://joe:hunter2@127.0.0.1:{port}/live"))
+        assert "hunter2" not in str(caught.value)
+
+
+def test_its_recording_is_a_whole_file(tmp_path: Path) -> None:
+    camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=8, gop=1))
+    recorder = Recorder(Limits())
+    path = tmp_path / "out.mp4"
+    with (
+        camera.serving() as port,
+        open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
+    ):
+        for sample in opened.samples(threading.Event()):
+            for chunk in sample.chunks:
+                clips = recorder.add(chunk)
+                recorder.motion(True, chunk.pts)
+                if clips:
+                    write_clip(path, clips[0], opened.template)
+                    break
+            if path.exists():
+                break
+    with av.open(BytesIO(path.read_bytes())) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 75
