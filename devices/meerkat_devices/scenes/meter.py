@@ -49,7 +49,7 @@ _CELL, _DIGIT = (48.0, 74.0), 60.0  # Width of a roller and height of its window
 _ROLLERS_AT = (640.0 - 3.5 * _CELL[0], 262.0)
 _NEEDLES = ((560.0, 486.0, 0.001), (722.0, 486.0, 0.0001))
 _NEEDLE_RADIUS = 62.0
-_PITCH = 1.28  # From one digit to the next on the roller, in windows.
+_PITCH = 1.024  # From one digit to the next on the roller, in windows.
 _TILT = 1.4  # Degrees by which nobody ever mounted a camera straight.
 
 
@@ -206,7 +206,7 @@ def _paint_strip(scale: float, *, red: bool) -> Floats:
 
     Red shows bright under infrared light: the red rollers, with white digits, turn out a middling grey.
     """
-    width, pitch = round(_CELL[0] * scale), round(_CELL[1] * _PITCH * scale * 0.80)
+    width, pitch = round(_CELL[0] * scale), round(_CELL[1] * _PITCH * scale)
     fine = 4
     strip = np.full((12 * pitch * fine, width * fine), 0.42 if red else 0.90, np.float32)
     ink = 0.95 if red else 0.06
