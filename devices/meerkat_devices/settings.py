@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import Name
@@ -35,8 +35,14 @@ def _cron(text: str) -> str:
     return text
 
 
+def _number(source: object) -> object:
+    """`source: 0` is a USB camera; YAML reads it as a number."""
+    return str(source) if type(source) is int else source
+
+
 SourceText = Annotated[
     str,
+    BeforeValidator(_number),
     AfterValidator(_source),
     Field(repr=False, description="a video file, rtsp://…, http://…, a USB camera's number, or scene:porch"),
 ]

@@ -67,7 +67,7 @@ def test_the_file_and_the_options_together(tmp_path: Path) -> None:
 
 def test_settings_are_bounded_and_sources_checked() -> None:
     good = DevicesSettings.model_validate(
-        {"pi": {"cameras": {"a": {"source": "rtsp://u:p@cam/s"}}, "meters": {"w": {"source": "0"}}}}
+        {"pi": {"cameras": {"a": {"source": "rtsp://u:p@cam/s"}}, "meters": {"w": {"source": 0}}}}
     )
     assert good.root["pi"].cameras["a"].clip_seconds == 5
     assert "u:p" not in repr(good)

@@ -30,7 +30,7 @@ def test_packets_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
     ):
         assert (opened.info.kind, opened.info.width, opened.info.height) == ("rtsp", 640, 360)
-        with pytest.raises(SourceError, match=r"no answer|broke off|ended"):
+        with pytest.raises(SourceError, match=r"no answer|broke off|ended"):  # noqa: PT012
             for sample in opened.samples(threading.Event()):
                 chunks += sample.chunks
                 frames += len(sample.shots)
