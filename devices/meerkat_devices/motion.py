@@ -1,22 +1,20 @@
 """Motion by vision: does something move in front of this camera now, and where?
 
-The luma plane is shrunk to 100 pixels of height and each picture goes through five steps:
+The luma plane is shrunk to 100 pixels of height, and each picture is asked five things:
 
-1.  **Light.** The picture's brightness against a slowly kept reference, cell by cell; the median
-    ratio is the gain of the light (clouds, lamps, the camera's own exposure) and is divided out, so a
-    bright car that makes the camera close its iris changes nothing but the car.
-2.  **Background.** OpenCV's MOG2 keeps several values per pixel, which covers leaves that swing, noise
-    and rain, and remembers the floor behind a person who stands on it.
-3.  **Change.** The picture against a fast average of the last tenths of a second. A background
-    model alone reports what is *different*, also when it has stopped or was left behind (a ghost);
-    only what is different *and changes* moves.
-4.  **Habit.** Places that have moved for most of the last minute (a branch, a flag) stop counting
-    unless the motion leaves them.
-5.  **State.** Motion starts when it is large or lasts a moment; it ends at once-ish when the scene is
-    clear again, later when something foreign still stands there.
+1.  **Light.** How much brighter or darker is all of it? The gain is divided out, so clouds, lamps and
+    the camera's own exposure change nothing; a bright car is no reason to look away.
+2.  **Background.** What differs from what was seen here? OpenCV's MOG2 keeps several values per pixel,
+    which covers leaves that swing and noise, and remembers the floor behind a person who stands on it.
+3.  **Change.** What of that has changed within the last tenths of a second? A background model alone
+    reports what is *different*, also when it stands or was left behind (a ghost).
+4.  **Habit and clutter.** Places that move most of the time, and many small spots all over the picture
+    (rain, snow, insects), count for less.
+5.  **State.** Motion starts when it is large or lasts a moment. It ends at once when the place is as it
+    was before, and later while what moved still stands there.
 
-There is no recalibration: no change of light suspends the report. All times are seconds of media
-time; neither the frame rate nor gaps enter the behaviour.
+There is no calibration during which motion is not reported. All times are seconds of media time;
+neither the frame rate nor gaps enter the behaviour. Measurements: docs/explanation/motion.md.
 """
 
 from __future__ import annotations
@@ -66,7 +64,7 @@ class MotionReading:
     """What one picture says. Boxes are (x, y, width, height) in fractions of the picture."""
 
     active: bool
-    """The state to publish: confirmed, and held through short pauses."""
+    """The state to publish: confirmed, and held while what moved is still there."""
     area: float
     """Fraction of the picture covered by what moves in this very picture, 0 to 1."""
     boxes: tuple[Box, ...]
@@ -80,7 +78,7 @@ class MotionDetector:
     def __init__(
         self, settings: MotionSettings | None = None, *, mask: NDArray[np.uint8] | None = None
     ) -> None:
-        """`mask`, of any size: where it is zero, motion does not count (a road, a television)."""
+        """`mask` (H, W) of any size: where it is zero, motion does not count (a road, a television)."""
         self.settings = settings = settings or MotionSettings()
         self._mask = mask
         self._scene: Scene | None = None
@@ -125,7 +123,7 @@ class MotionDetector:
 
 
 class MotionState:
-    """The debounced state: started by large or lasting motion, held through short pauses."""
+    """The debounced state: started by large or lasting motion, held while what moved is still there."""
 
     def __init__(self, settings: MotionSettings) -> None:
         self._settings = settings
@@ -135,6 +133,7 @@ class MotionState:
         self._lasting = False
 
     def step(self, at: float, seen: Look) -> bool:
+        """The state after a look at media time `at`, in seconds. Time that jumps back ends the motion."""
         settings = self._settings
         if at < self._last:  # the stream's clock started again
             self._first = self._last = self._present_at = -math.inf

@@ -139,6 +139,9 @@ class Scene:
         habit_share: float,
         mask: NDArray[np.uint8] | None,
     ) -> None:
+        """Learn from a first shrunk picture. `threshold` is in grey levels, `minimum_area` in fractions
+        of the picture; `hold_seconds` limits how long what stopped counts as still there.
+        """
         height, width = small.shape
         self.shape = small.shape
         self._threshold = threshold
