@@ -163,8 +163,8 @@ class Scene:
         self._fresh = True
         self._grid = (width // CELL, height // CELL)
         self._habit = np.zeros(self._grid[::-1], np.float32)
-        self._there = np.zeros(small.shape, np.uint8)
-        self._elsewhere = np.ones(small.shape, np.uint8)
+        self._there: MatLike = np.zeros(small.shape, np.uint8)
+        self._elsewhere: MatLike = np.ones(small.shape, np.uint8)
         self._still_for = 0.0
         self._place_solid = 0
         self._clutter = _CLUTTER_AT_FIRST
@@ -269,8 +269,7 @@ class Scene:
             ((solid > _SOLID) | touched).astype(np.uint8), connectivity=8
         )
         weight[self._habit >= self._habit_share] = 0
-        flat = names.ravel()
-        moved = np.bincount(flat, weight.ravel(), count) * (moving.size / (_FULL * weight.size))
+        moved = np.bincount(names.ravel(), weight.ravel(), count) * (moving.size / (_FULL * weight.size))
         moved[0] = 0
         spots = float(np.count_nonzero((moved > 0) & (moved < self._least * _CLUTTER_SIZE)))
         self._clutter += learnt(elapsed, _CLUTTER_SECONDS) * (spots - self._clutter)
