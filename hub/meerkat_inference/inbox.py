@@ -22,7 +22,7 @@ class Assignment:
     payload: bytes
     received: float
     stale: bool = False
-    """The connection was lost since it came: the hub has very likely taken it back."""
+    """The hub has taken it back since: the connection was lost, or the hub came again."""
     settled: bool = False
     """Its answer is being given: it can no longer be renewed."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -56,7 +56,7 @@ class Inbox:
 
         A job that comes again (at least once is the bus's promise) is accepted once. One that comes
         with a newer token renews its older self: the work goes on and is answered with the new token.
-        Jobs from before a lost connection make room when the window is full.
+        Jobs that were taken back make room when the window is full.
         """
         key = (job.job, job.token)
         with self._changed:
@@ -72,8 +72,8 @@ class Inbox:
             self._changed.notify_all()
             return ""
 
-    def disconnected(self) -> None:
-        """The connection is lost: what is held goes on, but gives way to what comes next."""
+    def taken_back(self) -> None:
+        """The hub has taken back all its jobs: what is held goes on, but gives way to what comes next."""
         with self._changed:
             for held in self._all():
                 held.stale = True
@@ -150,7 +150,7 @@ class Inbox:
         return False
 
     def _make_room(self) -> bool:
-        """Drop one job from before a lost connection; the running one only when none of those waits."""
+        """Drop one job that was taken back; the running one only when none of those waits."""
         for held in self._waiting:
             if held.stale:
                 self._waiting.remove(held)

@@ -25,7 +25,7 @@ from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, TaskInfo, WorkerState, read
 from meerkat_contract.session import Incoming, Session, Will
-from meerkat_contract.topics import WorkerTopic
+from meerkat_contract.topics import HubTopic, WorkerTopic
 
 from .answers import Answers
 from .detector import Detector
@@ -45,7 +45,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Counts:
-    """What came of the jobs so far; `malformed` ones could not be read."""
+    """What came of the jobs so far: `refused` were not begun, `malformed` could not be read."""
 
     done: int = 0
     failed: int = 0
@@ -94,7 +94,7 @@ class Worker:
             client_id=f"meerkat-worker-{name}",
             will=Will(self._topic("state"), self._offline(), retain=True),
             on_connected=self._connected,
-            on_disconnected=lambda _: self._inbox.disconnected(),
+            on_disconnected=lambda _: self._inbox.taken_back(),
         )
         self._answers = Answers(
             lambda payload, metadata: self._session.publish(
@@ -106,6 +106,7 @@ class Worker:
         """Serve until the end is asked for; returns the exit status."""
         self._session.subscribe(self._topic("jobs"), self._on_job, join_parts=True)
         self._session.subscribe(self._topic("cancel"), self._on_cancel)
+        self._session.subscribe(HubTopic("availability"), lambda _: self._inbox.taken_back())
         self._session.keep(self._topic("state"), self._state.to_json())
         jobs = threading.Thread(target=self._work, name="jobs", daemon=True)
         jobs.start()
@@ -158,7 +159,6 @@ class Worker:
         else:
             reason = self._inbox.put(job, message.payload)
         if reason:
-            self.counts.refused += 1
             self._hand_back(job, reason)
 
     def _on_cancel(self, message: Incoming) -> None:
@@ -220,6 +220,7 @@ class Worker:
 
     def _hand_back(self, job: Job, reason: str) -> None:
         """Answer a job that was not looked at."""
+        self.counts.refused += 1
         _logger.info("Job %s is handed back: %s", job.job, reason)
         result = Result(
             job=job.job,
@@ -253,7 +254,15 @@ class Worker:
 
     def _finish(self) -> None:
         """Hand back what waits, let the running job finish within its limit, say goodbye."""
-        _logger.info("Worker %s ends", self._name)
+        counts = self.counts
+        _logger.info(
+            "Worker %s ends: %d jobs done, %d failed, %d handed back, %d not understood",
+            self._name,
+            counts.done,
+            counts.failed,
+            counts.refused,
+            counts.malformed,
+        )
         for held in self._inbox.close():
             self._hand_back(held.job, "the worker is ending")
         if not self._idle_within(self._drain_seconds):

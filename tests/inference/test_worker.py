@@ -16,7 +16,7 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
-from meerkat_contract.topics import WorkerTopic
+from meerkat_contract.topics import HubTopic, WorkerTopic
 from support.broker import Mosquitto
 from support.media import make_clip
 from support.wait import wait_for
@@ -261,3 +261,28 @@ def test_a_restart_of_the_broker_costs_no_work(
     renewed = hub.send(long_clip, **(job.model_dump() | {"token": 2}))
     assert hub.answer(renewed).state == "done"
     assert hub.answer(hub.send(clip)).state == "done"
+
+
+def test_a_hub_that_starts_anew_finds_room(hub: Hub, launch: Launch, clip: bytes, long_clip: bytes) -> None:
+    launch()
+    hub.online()
+    hub.send(long_clip, sample_fps=60)
+    hub.send(long_clip, sample_fps=60)
+    hub.session.publish(HubTopic("availability"), "online", qos=1, retain=True).wait(10)
+    first, second = hub.send(clip), hub.send(clip)
+    assert hub.answer(first).state == hub.answer(second).state == "done"
+
+
+def test_a_job_above_the_brokers_packet_limit_comes_in_parts(
+    hub: Hub, launch: Launch, broker: Mosquitto, clip: bytes
+) -> None:
+    broker.stop()
+    broker.settings = ("allow_anonymous true", "max_packet_size 3000")
+    broker.start()
+    wait_for(lambda: hub.session.maximum_packet_size == 3000, what="the hub's new connection")
+    hub.session.wait_subscribed(20)
+    assert len(clip) > 2 * 3000
+    launch()
+    hub.online()
+    answer = hub.answer(hub.send(clip))
+    assert (answer.state, answer.frames) == ("done", 10)

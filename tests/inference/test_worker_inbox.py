@@ -120,7 +120,7 @@ def test_what_waited_when_the_connection_broke_makes_room(inbox: Inbox) -> None:
     inbox.put(waiting, b"")
     held = inbox.take()
     assert held is not None
-    inbox.disconnected()
+    inbox.taken_back()
     assert inbox.put(first, b"") == ""
     assert not held.called_off
     assert inbox.put(second, b"") == ""
@@ -133,7 +133,7 @@ def test_what_waited_when_the_connection_broke_makes_room(inbox: Inbox) -> None:
 def test_what_was_renewed_after_a_broken_connection_stays(inbox: Inbox) -> None:
     old = job()
     inbox.put(old, b"")
-    inbox.disconnected()
+    inbox.taken_back()
     inbox.put(old.model_copy(update={"token": 2}), b"")
     inbox.put(job(), b"")
     assert "window full" in inbox.put(job(), b"")
