@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Select, func, select, update
+from sqlalchemy import Connection, Engine, Select, func, literal, select, union_all, update
+from sqlalchemy.exc import DBAPIError
 
+from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import EventState, ModelInfo, Track
-from meerkat_contract.vocabulary import CATEGORIES
+from meerkat_contract.vocabulary import CATEGORIES, WATCHED
 
 from . import schema as db
 
@@ -72,120 +76,197 @@ class StoredRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Clips since the database was made: received = done + failed + expired + waiting, always."""
+
+    received: int = 0
+    done: int = 0
+    failed: int = 0
+    expired: int = 0
+    waiting: int = 0
+    pictures: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a list ended: the next one begins behind this row."""
+
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
-    """What to list: all of it that is given must match; `before` and `after` bound the time."""
+    """What to list: all of it that is given must match; `after` ≤ time < `before`."""
 
     device: str | None = None
     camera: str | None = None
     label: str | None = None
     category: str | None = None
     state: str | None = None
+    kept: bool | None = None
     before: datetime | None = None
     after: datetime | None = None
+    behind: Place | None = None
     limit: int = 50
 
 
 class Queries:
+    """Read-only but for `keep_event`. Every method raises StorageError when the database refuses."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() if write else self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StorageError(
+                f"the database refused {'a write' if write else 'a read'} ({error.orig})",
+                where=str(self._engine.url.database),
+                remedy="Look at the disk's space and health, and at the hub's log",
+            ) from error
 
     def events(self, wanted: Filter) -> list[StoredEvent]:
         """Newest first."""
         table = db.events
-        query = _within(select(table), table.c.start_time, wanted)
-        query = _of_camera(query, table, wanted)
+        query = _listed(select(table), table, table.c.start_time, wanted)
         if wanted.label:
             query = query.where(table.c.label == wanted.label)
-        if wanted.category:
-            query = query.where(table.c.label.in_(sorted(CATEGORIES.get(wanted.category, ()))))
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(table.c.start_time.desc(), table.c.id.desc()))
-            return [_event(row) for row in rows]
+        if wanted.category in CATEGORIES:
+            query = query.where(table.c.label.in_(sorted(CATEGORIES[wanted.category])))
+        elif wanted.category:
+            query = query.where(table.c.label.not_in(sorted(WATCHED)))
+        if wanted.kept is not None:
+            query = query.where(table.c.kept.is_(wanted.kept))
+        with self._connection() as connection:
+            return [_event(row) for row in connection.execute(query)]
 
     def event(self, event_id: str) -> StoredEvent | None:
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             row = connection.execute(select(db.events).where(db.events.c.id == event_id)).one_or_none()
             return _event(row) if row else None
 
     def keep_event(self, event_id: str, kept: bool) -> bool:
         """Keep an event and its clips for good, or no longer; False when there is no such event."""
-        with self._engine.begin() as connection:
-            changed = connection.execute(
-                update(db.events).where(db.events.c.id == event_id).values(kept=kept)
-            )
-            return changed.rowcount == 1
+        statement = update(db.events).where(db.events.c.id == event_id).values(kept=kept)
+        with self._connection(write=True) as connection:
+            return connection.execute(statement).rowcount == 1
 
     def labels(self) -> list[str]:
         """Every label that an event has."""
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             return list(connection.execute(select(db.events.c.label).distinct().order_by("label")).scalars())
 
     def clips(self, wanted: Filter) -> list[StoredClip]:
         """Newest first, without their tracks."""
         table = db.clips
-        query = _of_camera(_within(select(table), table.c.captured_at, wanted), table, wanted)
+        query = _listed(select(*_CLIP), table, table.c.captured_at, wanted)
         if wanted.state:
             query = query.where(table.c.state == wanted.state)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(table.c.captured_at.desc(), table.c.id.desc()))
-            return [_clip(row, tracks=False) for row in rows]
+        with self._connection() as connection:
+            return [_clip(row) for row in connection.execute(query)]
 
-    def clips_by_id(self, ids: list[str]) -> list[StoredClip]:
+    def clips_by_id(self, ids: Sequence[str]) -> list[StoredClip]:
         """These clips in the order of their time, without their tracks."""
-        query = select(db.clips).where(db.clips.c.id.in_(ids)).order_by(db.clips.c.captured_at)
-        with self._engine.connect() as connection:
-            return [_clip(row, tracks=False) for row in connection.execute(query)]
+        query = select(*_CLIP).where(db.clips.c.id.in_(ids)).order_by(db.clips.c.captured_at, db.clips.c.id)
+        with self._connection() as connection:
+            return [_clip(row) for row in connection.execute(query)]
 
     def clip(self, clip_id: str) -> StoredClip | None:
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             row = connection.execute(select(db.clips).where(db.clips.c.id == clip_id)).one_or_none()
-            return _clip(row, tracks=True) if row else None
+            return _clip(row, tracks=row.tracks) if row else None
 
     def meter_pictures(self, wanted: Filter) -> list[StoredPicture]:
         """Newest first; `camera` names the meter."""
         table = db.meter_pictures
-        query = _within(select(table), table.c.captured_at, wanted)
-        if wanted.device:
-            query = query.where(table.c.device == wanted.device)
-        if wanted.camera:
-            query = query.where(table.c.meter == wanted.camera)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(table.c.captured_at.desc()))
-            return [StoredPicture(**row._mapping) for row in rows]
+        query = _listed(select(table), table, table.c.captured_at, wanted, thing=table.c.meter)
+        with self._connection() as connection:
+            return [StoredPicture(**row._mapping) for row in connection.execute(query)]
+
+    def meter_picture(self, picture_id: str) -> StoredPicture | None:
+        query = select(db.meter_pictures).where(db.meter_pictures.c.id == picture_id)
+        with self._connection() as connection:
+            row = connection.execute(query).one_or_none()
+            return StoredPicture(**row._mapping) if row else None
+
+    def latest_meter_pictures(self) -> dict[tuple[str, str], StoredPicture]:
+        """(device, meter) → its newest picture."""
+        table = db.meter_pictures
+        newest = (
+            select(table.c.device, table.c.meter, func.max(table.c.captured_at).label("at"))
+            .group_by(table.c.device, table.c.meter)
+            .subquery()
+        )
+        same = (
+            (table.c.device == newest.c.device)
+            & (table.c.meter == newest.c.meter)
+            & (table.c.captured_at == newest.c.at)
+        )
+        with self._connection() as connection:
+            rows = connection.execute(select(table).join(newest, same).order_by(table.c.id))
+            return {(row.device, row.meter): StoredPicture(**row._mapping) for row in rows}
 
     def refusals(self, limit: int) -> list[StoredRefusal]:
+        """Newest first."""
         table = db.refusals
         columns = (table.c.at, table.c.device, table.c.media, table.c.topic, table.c.reason)
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             rows = connection.execute(select(*columns).order_by(table.c.seq.desc()).limit(limit))
             return [StoredRefusal(**row._mapping) for row in rows]
 
+    def totals(self) -> Totals:
+        """In one statement, which sees one state of the database, so that the counts add up."""
+        waiting = select(literal("waiting"), func.count()).where(db.clips.c.state == "waiting")
+        with self._connection() as connection:
+            rows = connection.execute(union_all(select(db.totals.c.name, db.totals.c.value), waiting))
+            counts = {name: int(value or 0) for name, value in rows}
+        return Totals(**{name: counts.get(name, 0) for name in Totals.__dataclass_fields__})
+
+    def oldest_waiting(self) -> datetime | None:
+        """When the clip that waits longest came."""
+        query = select(func.min(db.clips.c.received_at, type_=db.UtcText)).where(
+            db.clips.c.state == "waiting"
+        )
+        with self._connection() as connection:
+            oldest: datetime | None = connection.execute(query).scalar()
+            return oldest
+
     def announcements_waiting(self) -> int:
-        with self._engine.connect() as connection:
+        """Messages that the broker has not confirmed."""
+        with self._connection() as connection:
             return int(connection.execute(select(func.count()).select_from(db.announcements)).scalar_one())
 
 
-def _within(query: Select[Any], column: Any, wanted: Filter) -> Select[Any]:
-    if wanted.before is not None:
-        query = query.where(column < wanted.before)
-    if wanted.after is not None:
-        query = query.where(column >= wanted.after)
-    return query.limit(wanted.limit)
+_CLIP = [column for column in db.clips.c if column.name != "tracks"]
+"""Tracks are left out of lists: they can weigh hundreds of kilobytes."""
 
 
-def _of_camera(query: Select[Any], table: Any, wanted: Filter) -> Select[Any]:
+def _listed(query: Select[Any], table: Any, time: Any, wanted: Filter, *, thing: Any = None) -> Select[Any]:
+    """Newest first within the filter's device, camera, time and page."""
     if wanted.device:
         query = query.where(table.c.device == wanted.device)
     if wanted.camera:
-        query = query.where(table.c.camera == wanted.camera)
-    return query
+        query = query.where((table.c.camera if thing is None else thing) == wanted.camera)
+    if wanted.before is not None:
+        query = query.where(time < wanted.before)
+    if wanted.after is not None:
+        query = query.where(time >= wanted.after)
+    if wanted.behind is not None:
+        at, row = wanted.behind.at, wanted.behind.id
+        query = query.where((time < at) | ((time == at) & (table.c.id < row)))
+    return query.order_by(time.desc(), table.c.id.desc()).limit(wanted.limit)
 
 
 def _event(row: Any) -> StoredEvent:
     return StoredEvent(EventState.model_validate_json(row.state), row.ended, row.kept, row.picture)
 
 
-def _clip(row: Any, *, tracks: bool) -> StoredClip:
+def _clip(row: Any, *, tracks: str | None = None) -> StoredClip:
     return StoredClip(
         id=row.id,
         device=row.device,
@@ -206,6 +287,6 @@ def _clip(row: Any, *, tracks: bool) -> StoredClip:
         frames=row.frames,
         seconds=row.seconds,
         model=ModelInfo.model_validate_json(row.model) if row.model else None,
-        tracks=_TRACKS.validate_json(row.tracks) if tracks and row.tracks else (),
+        tracks=_TRACKS.validate_json(tracks) if tracks else (),
         has_file=row.file,
     )

@@ -2,43 +2,86 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import signal
+import socket
+import threading
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from uvicorn import Config, Server
-
+from meerkat_contract.errors import UsageError
 from meerkat_hub.settings import HubSettings
 
 if TYPE_CHECKING:
     from meerkat_hub.application import Hub
 
-log = logging.getLogger("meerkat.hub")
+GRACE = 1
+"""Seconds that answers under way have to end; what is still open then is cut."""
 
 
 def serve(hub: Hub, settings: HubSettings) -> None:
-    """Run the HTTP server in this thread until SIGINT or SIGTERM."""
-    app = FastAPI(title="Meerkat")
+    """Run the HTTP server in this thread until SIGINT or SIGTERM.
 
-    @app.get("/healthz")
-    def healthz() -> JSONResponse:
-        failure = hub.service.failure
-        if failure is not None:
-            return JSONResponse({"ok": False, "reason": str(failure)}, status_code=503)
-        if not hub.live.connected:
-            return JSONResponse({"ok": False, "reason": "not connected to the broker"}, status_code=503)
-        return JSONResponse({"ok": True})
+    Raises UsageError when the address cannot be had.
+    """
+    listener = listen(settings.http_host, settings.http_port)
+    from uvicorn import Config, Server
 
-    Server(
+    from .app import create_app
+    from .fanout import Fanout
+
+    fanout = Fanout(hub.live)
+
+    class QuietServer(Server):
+        """Ends without raising the signal again, and without a word about streams that it cuts."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            if threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            before = {n: signal.signal(n, self.handle_exit) for n in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            fanout.close()
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
+
+    server = QuietServer(
         Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
+            create_app(hub, settings, fanout),
             log_level="warning",
             access_log=False,
             loop="asyncio",
             lifespan="off",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=GRACE,
         )
-    ).run()
+    )
+    with listener:
+        server.run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises UsageError that names the port and the option to change it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} is taken by another program",
+                where=f"{host}:{port}",
+                remedy="Choose another one with --http-port, or hub.http_port in meerkat.yaml",
+            ) from error
+        raise UsageError(
+            f"cannot serve the page there ({error.strerror or error})",
+            where=f"{host}:{port}",
+            remedy="Choose another address with --http-host and --http-port",
+        ) from error

@@ -1,0 +1,48 @@
+"""The hub's HTTP API as one FastAPI application."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from meerkat_hub.adapters.queries import Queries
+from meerkat_hub.settings import HubSettings
+
+from . import problems, routes_clips, routes_devices, routes_events, routes_hub, routes_page
+from .fanout import Fanout
+from .guard import Guard, is_loopback
+
+if TYPE_CHECKING:
+    from meerkat_hub.application import Hub
+
+ABOUT = """Events, clips, pictures, devices and workers of one Meerkat hub.
+
+Times are RFC 3339 in UTC. Ids are UUIDs. Boxes are (x, y, width, height) in fractions of the picture,
+the origin at the top left. Every error is a `Problem`: what is wrong, where, and the remedy.
+"""
+
+TAGS = [
+    {"name": "events", "description": "What was seen."},
+    {"name": "clips", "description": "What was recorded, and how looking at it ended."},
+    {"name": "devices", "description": "Cameras and meters."},
+    {"name": "hub", "description": "The hub itself."},
+]
+
+
+def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) -> FastAPI:
+    """The application over a hub that is built; the hub need not have been started."""
+    release = version("meerkat-home")
+    app = FastAPI(
+        title="Meerkat", version=release, description=ABOUT, openapi_tags=TAGS, docs_url=None, redoc_url=None
+    )
+    queries, fanout = Queries(hub.engine), fanout or Fanout(hub.live)
+    problems.install(app)
+    app.add_middleware(Guard, local=is_loopback(settings.http_host))
+    app.include_router(routes_events.routes(queries, hub.media))
+    app.include_router(routes_clips.routes(queries, hub.media))
+    app.include_router(routes_devices.routes(queries, hub.media, hub.live))
+    app.include_router(routes_hub.routes(hub, queries, fanout, release))
+    app.include_router(routes_page.routes())
+    return app

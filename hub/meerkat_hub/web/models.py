@@ -1,0 +1,188 @@
+"""What the API answers: contract messages, and what the hub knows beyond them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from meerkat_contract.messages import (
+    CameraInfo,
+    ErrorReport,
+    EventState,
+    HubState,
+    MeterInfo,
+    ModelInfo,
+    Track,
+    WorkerState,
+)
+
+ClipState = Literal["waiting", "done", "failed", "expired"]
+Category = Literal["person", "vehicle", "animal", "object"]
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(View):
+    """Why a request was not answered."""
+
+    what: str = Field(description="what is wrong", examples=["there is no such event"])
+    where: str = Field("", description="the path, parameter or file", examples=["/api/events/0194…"])
+    remedy: str = Field("", description="what to do", examples=["GET /api/events lists what there is"])
+
+
+class Health(View):
+    ok: bool
+    reason: str = Field("", description="why not", examples=["not connected to the broker"])
+
+
+# --- clips and events ---------------------------------------------------------------------------
+
+
+class ClipView(View):
+    """One clip, and how it ended."""
+
+    id: str
+    device: str
+    camera: str
+    recording: str
+    sequence: int = Field(description="which clip of its recording, from 0")
+    captured_at: datetime
+    received_at: datetime
+    settled_at: datetime | None = None
+    duration: float = Field(description="seconds of media")
+    content_type: str = "video/mp4"
+    size: int = Field(description="bytes")
+    trigger: str
+    state: ClipState
+    reason: str = Field("", description="why it failed or expired, or why the last try gave no result")
+    attempts: int = Field(description="tries that ended without a result")
+    worker: str = Field("", description="who looked at it")
+    frames: int = Field(0, description="frames looked at")
+    seconds: float = Field(0, description="the worker's own time on it")
+    model: ModelInfo | None = None
+    available: bool = Field(description="false when its media file has gone by the retention rule")
+
+
+class ClipDetails(ClipView):
+    """A clip with everything that was seen in it."""
+
+    tracks: tuple[Track, ...] = Field((), description="pictures left out")
+
+
+class ClipPage(View):
+    clips: list[ClipView]
+    next: str | None = Field(None, description="`cursor` of the next page; null on the last one")
+
+
+class EventView(EventState):
+    """An event as it stands."""
+
+    ended: bool
+    kept: bool = Field(description="its clips and picture are never removed")
+    picture_revision: int | None = Field(None, description="of its picture; null when it has none")
+
+
+class EventDetails(EventView):
+    """An event with its clips, in order of time."""
+
+    outcomes: list[ClipView] = Field(description="its clips, and how each of them ended")
+
+
+class EventPage(View):
+    events: list[EventView]
+    next: str | None = Field(None, description="`cursor` of the next page; null on the last one")
+
+
+class Keep(BaseModel):
+    """Whether an event and its clips stay for good."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{"kept": True}]})
+
+    kept: bool
+
+
+# --- devices ------------------------------------------------------------------------------------
+
+
+class CameraView(CameraInfo):
+    motion: bool | None = Field(None, description="null until the device has said")
+    picture_at: datetime | None = Field(None, description="time of the live picture, null when there is none")
+
+
+class MeterPictureView(View):
+    id: str
+    device: str
+    meter: str
+    captured_at: datetime
+    received_at: datetime
+    size: int = Field(description="bytes")
+    trigger: str
+
+
+class MeterPicturePage(View):
+    pictures: list[MeterPictureView]
+    next: str | None = Field(None, description="`cursor` of the next page; null on the last one")
+
+
+class MeterView(MeterInfo):
+    latest: MeterPictureView | None = Field(None, description="its newest stored picture")
+
+
+class DeviceView(View):
+    """A device as it introduced itself, and what it says now."""
+
+    device: str
+    label: str = ""
+    model: str = ""
+    software: str = ""
+    host: str = ""
+    clock: str = "synced"
+    next_wake: datetime | None = None
+    availability: Literal["online", "offline", "asleep", "unknown"]
+    error: ErrorReport | None = Field(None, description="the last error that it reported")
+    cameras: list[CameraView] = []
+    meters: list[MeterView] = []
+
+
+# --- the hub ------------------------------------------------------------------------------------
+
+
+class TotalsView(View):
+    """Since the database was made. received = done + failed + expired + waiting, always."""
+
+    received: int
+    done: int
+    failed: int
+    expired: int
+    waiting: int
+    pictures: int = Field(description="meter pictures stored")
+    refused: int = Field(description="clips and pictures that could not be accepted")
+
+
+class StateView(View):
+    """How the hub is."""
+
+    ok: bool
+    reason: str = Field("", description="what is wrong")
+    connected: bool = Field(description="to the broker")
+    hub: HubState = Field(description="as it is said on the bus")
+    totals: TotalsView
+    oldest_wait: float = Field(description="seconds that the oldest waiting clip has waited")
+    announcements: int = Field(description="messages that the broker has not confirmed yet")
+    fallback: bool = Field(description="only the built-in detector of last resort is looking")
+    workers: list[WorkerState] = Field(description="that are online")
+    labels: list[str] = Field(description="that events have, for filters")
+
+
+class RefusalView(View):
+    """Something that came and was not accepted."""
+
+    at: datetime
+    device: str
+    media: str = Field(description="id of the clip or picture, when it could be read")
+    topic: str
+    reason: str

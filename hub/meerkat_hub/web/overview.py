@@ -1,0 +1,112 @@
+"""How the hub is: one answer for the page, /healthz and /metrics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from meerkat_contract.messages import WorkerState
+from meerkat_hub.adapters.queries import Queries
+
+from .fanout import Fanout
+from .metrics import Labels, Metric
+from .models import Health, StateView, TotalsView
+
+if TYPE_CHECKING:
+    from meerkat_hub.application import Hub
+
+
+def health(hub: Hub) -> Health:
+    failure = hub.service.failure
+    if failure is not None:
+        return Health(ok=False, reason=str(failure))
+    if not hub.live.connected:
+        return Health(ok=False, reason="not connected to the broker")
+    return Health(ok=True)
+
+
+def workers(hub: Hub) -> list[WorkerState]:
+    """Every worker that was heard of since the hub began, by name."""
+    return [worker for _, worker in sorted(hub.live.workers.copy().items())]
+
+
+def state(hub: Hub, queries: Queries) -> StateView:
+    """Raises StorageError."""
+    how, online = health(hub), [worker for worker in workers(hub) if worker.online]
+    models = [task.model for worker in online for task in worker.tasks]
+    oldest = queries.oldest_waiting()
+    return StateView(
+        ok=how.ok,
+        reason=how.reason,
+        connected=hub.live.connected,
+        hub=hub.live.hub,
+        totals=TotalsView(**asdict(queries.totals())),
+        oldest_wait=_age(oldest),
+        announcements=queries.announcements_waiting(),
+        fallback=bool(models) and all(model.fallback for model in models),
+        workers=online,
+        labels=queries.labels(),
+    )
+
+
+def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Metric]:
+    """Raises StorageError."""
+    now, counts = state(hub, queries), queries.totals()
+    devices: dict[str, int] = {"online": 0, "offline": 0, "asleep": 0}
+    for word in hub.live.availability.copy().values():
+        devices[word] = devices.get(word, 0) + 1
+    ended = [({"state": name}, float(getattr(counts, name))) for name in ("done", "failed", "expired")]
+    return [
+        Metric("info", "gauge", "Version of the hub.", [({"version": version}, 1)]),
+        _one("healthy", "gauge", "1 when the database and the broker can be used.", now.ok),
+        _one("broker_connected", "gauge", "1 when connected to the MQTT broker.", now.connected),
+        _one("clips_received_total", "counter", "Clips stored; those ended and waiting.", counts.received),
+        Metric("clips_ended_total", "counter", "Clips that ended, by how.", ended),
+        _one("clips_waiting", "gauge", "Clips not ended: in the queue, or at a worker.", counts.waiting),
+        _one("clips_running", "gauge", "Clips that a worker has.", now.hub.running),
+        _one("backlog", "gauge", "Clips that no worker has yet.", now.hub.backlog),
+        _one("oldest_wait_seconds", "gauge", "How long the oldest waiting clip has waited.", now.oldest_wait),
+        _one("meter_pictures_total", "counter", "Meter pictures stored.", counts.pictures),
+        _one("refused_total", "counter", "Clips and pictures that were not accepted.", counts.refused),
+        _one("announcements_waiting", "gauge", "Messages the broker has not confirmed.", now.announcements),
+        _one("workers", "gauge", "Workers online.", len(now.workers)),
+        Metric("worker_frames_per_second", "gauge", "As the worker measured itself.", _speeds(now.workers)),
+        Metric("devices", "gauge", "Devices, by availability.", _by("availability", devices)),
+        _one("stream_clients", "gauge", "Browsers that listen to /api/stream.", fanout.clients),
+        Metric(
+            "stream_dropped_total",
+            "counter",
+            "Streams that the hub refused or ended, by reason.",
+            _by("reason", {"slow": 0, "full": 0, **fanout.dropped}),
+        ),
+    ]
+
+
+def _one(name: str, kind: str, help: str, value: float) -> Metric:
+    return Metric(name, kind, help, [({}, value)])
+
+
+def _by(label: str, values: dict[str, int]) -> list[tuple[Labels, float]]:
+    return [({label: name or "unknown"}, value) for name, value in sorted(values.items())]
+
+
+def _speeds(online: list[WorkerState]) -> list[tuple[Labels, float]]:
+    return [
+        (
+            {
+                "worker": worker.worker,
+                "task": task.task,
+                "model": task.model.name,
+                "engine": task.model.engine,
+                "fallback": "true" if task.model.fallback else "false",
+            },
+            task.frames_per_second,
+        )
+        for worker in online
+        for task in worker.tasks
+    ]
+
+
+def _age(moment: datetime | None) -> float:
+    return 0.0 if moment is None else round(max(0.0, (datetime.now(UTC) - moment).total_seconds()), 1)

@@ -1,0 +1,112 @@
+"""Clips: how each one ended, what was seen in it, and the video itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from meerkat_hub.adapters.media import MediaFolder, suffix_of
+from meerkat_hub.adapters.queries import Filter, Queries, StoredClip
+
+from .files import file_name, gone, send_file
+from .models import ClipDetails, ClipPage, ClipState, ClipView
+from .parameters import (
+    AfterQuery,
+    BeforeQuery,
+    CursorQuery,
+    IdPath,
+    LimitQuery,
+    NameQuery,
+    from_cursor,
+    to_cursor,
+)
+from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
+
+_SHARED = (
+    "id device camera recording sequence captured_at received_at settled_at duration content_type size "
+    "trigger state reason attempts worker frames seconds model"
+).split()
+
+
+def _fields(stored: StoredClip) -> dict[str, object]:
+    return {**{name: getattr(stored, name) for name in _SHARED}, "available": stored.has_file}
+
+
+def view(stored: StoredClip) -> ClipView:
+    return ClipView.model_validate(_fields(stored))
+
+
+def routes(queries: Queries, media: MediaFolder) -> APIRouter:
+    router = APIRouter(prefix="/api/clips", tags=["clips"], responses=REFUSED)
+
+    def find(request: Request, clip_id: str) -> StoredClip:
+        stored = queries.clip(clip_id)
+        if stored is None:
+            remedy = "GET /api/clips lists what there is"
+            raise ApiError(404, "there is no such clip", where=request.url.path, remedy=remedy)
+        return stored
+
+    @router.get("", summary="List clips", responses=BAD_QUERY)
+    def clips(
+        *,
+        device: NameQuery = None,
+        camera: NameQuery = None,
+        state: ClipState | None = None,
+        before: BeforeQuery = None,
+        after: AfterQuery = None,
+        limit: LimitQuery = 50,
+        cursor: CursorQuery = None,
+    ) -> ClipPage:
+        """Clips, newest first. `next` is the cursor of the following page."""
+        behind = from_cursor(cursor)
+        found = queries.clips(
+            Filter(
+                device=device,
+                camera=camera,
+                state=state,
+                before=before,
+                after=after,
+                behind=behind,
+                limit=limit + 1,
+            )
+        )
+        page = found[:limit]
+        more = len(found) > limit
+        last = to_cursor(page[-1].captured_at, page[-1].id) if more else None
+        return ClipPage(clips=[view(stored) for stored in page], next=last)
+
+    @router.get("/{clip_id}", summary="One clip with its tracks", responses=NOT_FOUND)
+    def clip(request: Request, clip_id: IdPath) -> ClipDetails:
+        """How the clip ended, who looked at it with which model, and every object that was followed in it."""
+        stored = find(request, clip_id)
+        tracks = tuple(track.model_copy(update={"picture": None}) for track in stored.tracks)
+        return ClipDetails.model_validate({**_fields(stored), "tracks": tracks})
+
+    @router.api_route(
+        "/{clip_id}/media",
+        methods=["GET", "HEAD"],
+        summary="A clip's video",
+        response_class=Response,
+        responses={
+            **NOT_FOUND,
+            200: {"content": {"video/mp4": {}}, "description": "The whole file"},
+            206: {"content": {"video/mp4": {}}, "description": "The range that was asked for"},
+            304: {"description": "You have it"},
+            410: {"description": "The file has gone by the retention rule"},
+            416: {"description": "The range lies outside the file"},
+        },
+    )
+    def clip_media(request: Request, clip_id: IdPath) -> Response:
+        """The file as the camera made it, whole or in ranges (`Range`, `If-Range`), for seeking."""
+        stored = find(request, clip_id)
+        if not stored.has_file:
+            raise gone(request)
+        suffix = suffix_of(stored.content_type)
+        return send_file(
+            request,
+            media.path("clips", stored.id, suffix),
+            media_type=stored.content_type,
+            name=file_name(stored.camera, stored.captured_at, suffix),
+            tag=stored.id,
+        )
+
+    return router

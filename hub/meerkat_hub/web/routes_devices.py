@@ -1,0 +1,158 @@
+"""Devices, their cameras' live pictures, and their meters' pictures."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from meerkat_contract.ids import format_time
+from meerkat_contract.messages import DeviceInfo
+from meerkat_hub.adapters.live import Live
+from meerkat_hub.adapters.media import MediaFolder
+from meerkat_hub.adapters.queries import Filter, Queries, StoredPicture
+
+from .files import file_name, send_file
+from .models import CameraView, DeviceView, MeterPicturePage, MeterPictureView, MeterView
+from .parameters import (
+    AfterQuery,
+    BeforeQuery,
+    CursorQuery,
+    IdPath,
+    LimitQuery,
+    NamePath,
+    from_cursor,
+    to_cursor,
+)
+from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
+
+_JPEG = {"content": {"image/jpeg": {}}, "description": "A JPEG"}
+
+
+def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
+    router = APIRouter(prefix="/api", tags=["devices"], responses=REFUSED)
+
+    @router.get("/devices", summary="List devices")
+    def devices() -> list[DeviceView]:
+        """Every device that introduced itself, with its cameras and meters."""
+        latest = queries.latest_meter_pictures()
+        known = live.devices.copy()
+        return [_device(live, info, latest) for _, info in sorted(known.items())]
+
+    @router.get(
+        "/cameras/{device}/{camera}/picture",
+        summary="A camera's latest picture",
+        response_class=Response,
+        responses={**NOT_FOUND, 200: _JPEG},
+    )
+    def camera_picture(request: Request, device: NamePath, camera: NamePath) -> Response:
+        """The latest live JPEG: one a second during motion, else every 30 seconds. Never cached."""
+        picture = live.pictures.get((device, camera))
+        if picture is None:
+            raise _no_picture(request, live, device, camera)
+        headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
+        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+
+    @router.get(
+        "/meters/{device}/{meter}/picture",
+        summary="A meter's latest picture",
+        response_class=Response,
+        responses={**NOT_FOUND, 200: _JPEG},
+    )
+    def meter_picture(request: Request, device: NamePath, meter: NamePath) -> Response:
+        """The newest picture that is stored, else the one that is on the bus."""
+        stored = queries.meter_pictures(Filter(device=device, camera=meter, limit=1))
+        if stored:
+            path = media.path("pictures", stored[0].id, ".jpg")
+            name = file_name(meter, stored[0].captured_at, ".jpg")
+            response = send_file(
+                request, path, media_type="image/jpeg", name=name, tag=stored[0].id, cache="private, no-cache"
+            )
+            response.headers["X-Captured-At"] = format_time(stored[0].captured_at)
+            return response
+        picture = live.pictures.get((device, meter))
+        if picture is None:
+            raise _no_picture(request, live, device, meter)
+        headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
+        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+
+    @router.get("/meters/{device}/{meter}/pictures", summary="List a meter's pictures", responses=BAD_QUERY)
+    def meter_pictures(
+        *,
+        device: NamePath,
+        meter: NamePath,
+        before: BeforeQuery = None,
+        after: AfterQuery = None,
+        limit: LimitQuery = 50,
+        cursor: CursorQuery = None,
+    ) -> MeterPicturePage:
+        """Stored pictures, newest first. `next` is the cursor of the following page."""
+        behind = from_cursor(cursor)
+        found = queries.meter_pictures(
+            Filter(device=device, camera=meter, before=before, after=after, behind=behind, limit=limit + 1)
+        )
+        page = found[:limit]
+        more = len(found) > limit
+        last = to_cursor(page[-1].captured_at, page[-1].id) if more else None
+        return MeterPicturePage(pictures=[_picture(stored) for stored in page], next=last)
+
+    @router.api_route(
+        "/meter-pictures/{picture_id}",
+        methods=["GET", "HEAD"],
+        summary="One picture of a meter",
+        response_class=Response,
+        responses={**NOT_FOUND, 200: _JPEG, 304: {"description": "You have it"}},
+    )
+    def one_meter_picture(request: Request, picture_id: IdPath) -> Response:
+        """The JPEG as the device took it. It never changes."""
+        stored = queries.meter_picture(picture_id)
+        if stored is None:
+            remedy = "GET /api/meters/{device}/{meter}/pictures lists what there is"
+            raise ApiError(404, "there is no such picture", where=request.url.path, remedy=remedy)
+        name = file_name(stored.meter, stored.captured_at, ".jpg")
+        path = media.path("pictures", stored.id, ".jpg")
+        return send_file(request, path, media_type="image/jpeg", name=name, tag=stored.id)
+
+    return router
+
+
+def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPicture]) -> DeviceView:
+    cameras = []
+    for camera in info.cameras:
+        key = (info.device, camera.name)
+        picture = live.pictures.get(key)
+        now = {"motion": live.motion.get(key), "picture_at": picture.captured_at if picture else None}
+        cameras.append(CameraView.model_validate({**dict(camera), **now}))
+    meters = []
+    for meter in info.meters:
+        stored = latest.get((info.device, meter.name))
+        meters.append(
+            MeterView.model_validate({**dict(meter), "latest": _picture(stored) if stored else None})
+        )
+    names = ("device", "label", "model", "software", "host", "clock", "next_wake")
+    return DeviceView.model_validate(
+        {
+            **{name: getattr(info, name) for name in names},
+            "availability": live.availability.get(info.device) or "unknown",
+            "error": live.errors.get(info.device),
+            "cameras": cameras,
+            "meters": meters,
+        }
+    )
+
+
+def _picture(stored: StoredPicture) -> MeterPictureView:
+    fields = {name: getattr(stored, name) for name in MeterPictureView.model_fields}
+    return MeterPictureView.model_validate(fields)
+
+
+def _no_picture(request: Request, live: Live, device: str, thing: str) -> ApiError:
+    info = live.devices.get(device)
+    if info is None:
+        what, remedy = f"no device {device} has introduced itself", "GET /api/devices lists what there is"
+    elif thing not in {camera.name for camera in info.cameras} | {meter.name for meter in info.meters}:
+        what, remedy = f"device {device} has no {thing}", "GET /api/devices lists what it has"
+    elif live.availability.get(device) in ("offline", "asleep"):
+        state = live.availability[device]
+        what, remedy = f"device {device} is {state}, and sent no picture before", "Look at the device's log"
+    else:
+        what, remedy = "the device has sent no picture yet", "The first one comes within 30 seconds"
+    return ApiError(404, what, where=request.url.path, remedy=remedy)
