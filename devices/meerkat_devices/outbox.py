@@ -10,7 +10,7 @@ An entry is added in this order: file synced, row committed, file renamed. So at
 power cut the row tells the truth or can be completed: see `_reconcile`. The database syncs on every
 commit (synchronous=FULL): there are a few commits a minute, and the alternative loses the last ones.
 
-When the outbox is full the oldest clips go first, then the oldest pictures; never what is on its
+When the outbox or the disk is full the oldest clips go first, then the oldest pictures; never what is on its
 way just now. What went is counted and told.
 """
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ from meerkat_contract.ids import is_id
 from meerkat_contract.metadata import Metadata
 
 SCHEMA = 1
+
+RESERVE = 20_000_000
+"""Bytes left free on the disk, so that the next clip can be written at all."""
 
 _TABLES = """
 -- One row for each clip or picture that waits for its receipt. seq is the order in which they were made.
@@ -270,7 +274,7 @@ class Outbox:
         return True
 
     def _make_room(self, size: int) -> None:
-        if self._bytes + size <= self._max_bytes:
+        if not self._lacks_room(size):
             return
         with self._database_errors():
             rows = self._db.execute(
@@ -278,7 +282,7 @@ class Outbox:
             ).fetchall()
         count = freed = 0
         for entry_id, entry_size in rows:
-            if self._bytes + size <= self._max_bytes:
+            if not self._lacks_room(size):
                 break
             if entry_id not in self._in_flight and self._delete(entry_id):
                 count += 1
@@ -286,6 +290,12 @@ class Outbox:
         self._evicted += count
         if count and self.on_evicted:
             self.on_evicted(count, freed)
+
+    def _lacks_room(self, size: int) -> bool:
+        if self._bytes + size > self._max_bytes:
+            return True
+        with _disk(self.folder):
+            return shutil.disk_usage(self.folder).free < RESERVE
 
     def _trim_refused(self) -> None:
         with _disk(self.refused_folder):

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 import av
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -136,8 +137,11 @@ class ContainerSource(Source):
             self._stream = _video_stream(self._container, address)
             context = self._stream.codec_context
             context.thread_count = 1
-            fps = float(self._stream.guessed_rate or self._stream.average_rate or 0)
-            self.info = SourceInfo(address.kind, context.width, context.height, round(min(fps, 120), 3))
+            self._turned = _rotation(self._container, self._stream) if address.kind == "file" else 0
+            width, height = context.width, context.height
+            if self._turned % 180:
+                width, height = height, width
+            self.info = SourceInfo(address.kind, width, height, _frame_rate(self._stream))
             nominal = self.info.fps or 15.0
             base = self._stream.time_base
             assert base is not None
@@ -145,9 +149,8 @@ class ContainerSource(Source):
             replayed = address.kind == "file" or (self._container.duration or 0) > 0
             self._pacer = Pacer(clock, pace) if replayed else None
             self._live = LiveTime()
-            self._encoder = (
-                None if _can_copy(self._stream) else Encoder(self.info.width, self.info.height, nominal)
-            )
+            copied = _can_copy(self._stream) and not self._turned
+            self._encoder = None if copied else Encoder(width, height, nominal)
             self.template: VideoStream = self._encoder.template if self._encoder else self._stream
         except BaseException:
             self._container.close()
@@ -164,6 +167,8 @@ class ContainerSource(Source):
                         return
                     shown += len(sample.shots)
                     yield sample
+                    if stop.is_set():
+                        return
             except av.FFmpegError as error:
                 raise source_error(error, self._address) from None
             if not shown:
@@ -216,7 +221,7 @@ class ContainerSource(Source):
         chunks: list[Chunk] = []
         shots = []
         for shot in self._decode(packet):
-            frame = self._encoder.convert(shot.frame)
+            frame = self._encoder.convert(_upright(shot.frame, self._turned))
             chunks += self._encoder.encode(frame, shot.at, shot.captured)
             shots.append(Shot(shot.at, shot.captured, frame))
         return Sample(tuple(chunks), tuple(shots))
@@ -235,7 +240,13 @@ def _open(address: Address) -> Any:
         options |= {"rtsp_transport": "tcp", "rtsp_flags": "prefer_tcp", "fflags": "+genpts+discardcorrupt"}
     timeout = (OPEN_TIMEOUT, STALL_TIMEOUT) if address.live else None
     try:
-        return av.open(address.target, options=options, timeout=timeout, metadata_errors="replace")
+        container = av.open(address.target, options=options, timeout=timeout, metadata_errors="replace")
+        if container.format.name != "mpjpeg":
+            return container
+        # Motion JPEG over HTTP has no timestamps; libav would count 25 frames a second.
+        container.close()
+        options |= {"use_wallclock_as_timestamps": "1"}
+        return av.open(address.target, options=options, timeout=timeout)
     except (av.FFmpegError, OSError) as error:
         raise source_error(error, address) from None
 
@@ -269,6 +280,29 @@ def _video_stream(container: Any, address: Address) -> VideoStream:
         where=str(address),
         remedy="Meerkat reads what FFmpeg reads, such as MP4, MKV, AVI, RTSP and HTTP streams",
     )
+
+
+def _frame_rate(stream: VideoStream) -> float:
+    """Frames per second; 0 when unknown. Some network cameras name their clock's rate, 90000."""
+    rate = float(stream.guessed_rate or stream.average_rate or 0)
+    return round(rate, 3) if rate <= 120 else 0.0
+
+
+def _rotation(container: Any, stream: VideoStream) -> int:
+    """Degrees by which a file's pictures are to be turned against the clock: phones film like that."""
+    try:
+        frame = next(container.decode(stream), None)
+        container.seek(0)
+    except av.FFmpegError:
+        return 0  # reading it in earnest says what is wrong
+    return 0 if frame is None else round(frame.rotation / 90) * 90 % 360
+
+
+def _upright(frame: VideoFrame, degrees: int) -> VideoFrame:
+    if not degrees:
+        return frame
+    picture: Any = np.rot90(frame.to_ndarray(format="bgr24"), degrees // 90)
+    return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
 
 
 def _can_copy(stream: VideoStream) -> bool:

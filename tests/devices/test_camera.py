@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,6 +235,53 @@ def test_a_dead_connection_does_not_hold_up_the_end(tmp_path: Path, watch: Calla
         thread.join(10)
     assert not thread.is_alive()
     assert watched.outbox.waiting() == entries
+
+
+def test_motion_jpeg_is_timed_by_its_arrival(tmp_path: Path) -> None:
+    """It bears no timestamps: 20 frames, 80 ms apart, last 1.5 s and not 20/25 s."""
+    picture = jpeg(av.VideoFrame.from_ndarray(background((320, 180)), format="bgr24"))
+    tick = threading.Event()
+
+    def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        handler.end_headers()
+        for _ in range(60):
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            try:
+                handler.wfile.write(head.encode() + picture + b"\r\n")
+            except OSError:
+                return
+            tick.wait(0.08)
+
+    stop = threading.Event()
+    shots = []
+    with serving(respond) as url, open_source(parse_source(url)) as source:
+        for sample in source.samples(stop):
+            shots += sample.shots
+            if len(shots) >= 20:
+                stop.set()
+    assert (shots[-1].at - shots[0].at) / TICKS >= 1.4
+
+
+def test_a_video_of_a_phone_is_turned_upright(tmp_path: Path, watch: Callable[..., Watched]) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=20, moving=lambda at: 8 <= at < 12)
+    turned = tmp_path / "turned.mp4"
+    command = ["ffmpeg", "-v", "error", "-i", video, "-c", "copy", "-metadata:s:v", "rotate=90", turned]
+    subprocess.run(command, check=True)
+    with av.open(str(turned)) as container:
+        if not next(container.decode(video=0)).rotation:
+            pytest.skip("this ffmpeg writes no rotation with -metadata rotate")
+    watched = watch(turned)
+    clips = watched.run()
+    assert (watched.camera.info.width, watched.camera.info.height) == (180, 320)
+    with av.open(BytesIO(watched.content(clips[0]))) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.width, frame.height, frame.rotation) == (180, 320, 0)
+    picture = watched.station.said("picture")[0]
+    assert isinstance(picture, bytes)
+    with av.open(BytesIO(picture)) as container:
+        assert container.streams.video[0].width == 180
 
 
 @pytest.mark.parametrize(

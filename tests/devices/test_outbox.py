@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
 from meerkat_devices.lanes import RECEIPT_SECONDS, WINDOW, Lanes
-from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox import RESERVE, Entry, Outbox
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -86,6 +87,19 @@ def test_when_full_the_oldest_clips_go_first_then_pictures(tmp_path: Path) -> No
     assert told == [(1, 300_000), (3, 900_000)]
     assert outbox.counts().evicted == 4
     assert outbox.lend(picture) is None
+    outbox.close()
+
+
+def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = opened(tmp_path)
+    entries = [put(outbox, 1000) for _ in range(4)]
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=RESERVE + 2500 - sum(p.stat().st_size for p in tmp_path.glob("*.bin")))
+
+    monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
+    newest = put(outbox, 1000)
+    assert [e.id for e in outbox.waiting()] == [entries[2].id, entries[3].id, newest.id]
     outbox.close()
 
 
