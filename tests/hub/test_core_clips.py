@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hub_support.core_driver import CoreDriver, an_id, track
 from meerkat_hub.core.inputs import BusChanged, MediaLost, SendFailed, WorkerAbsent
-from meerkat_hub.core.machine import MAX_TRIES, CoreSettings
+from meerkat_hub.core.machine import MAX_TRIES, PAUSE, CoreSettings
 
 
 def test_a_clip_is_stored_receipted_and_given_to_a_worker(core: CoreDriver) -> None:
@@ -66,6 +66,19 @@ def test_a_clip_fails_with_its_reason_after_the_last_try(core: CoreDriver) -> No
     assert core.settled() == [(clip.id, "failed")]
     assert "3 tries" in core.outcomes()[0].reason
     assert "the engine broke" in core.outcomes()[0].reason
+
+
+def test_a_job_handed_back_unbegun_counts_no_try_and_pauses_that_worker(core: CoreDriver) -> None:
+    core.worker()
+    clip = core.clip(1)
+    core.answer(clip, state="failed", retry=True, reason="the window is full", begun=False)
+    assert len(core.jobs()) == 1
+    assert core.core.waiting[clip.id].attempts == 0
+    core.turn(PAUSE - 0.001)
+    assert len(core.jobs()) == 1
+    assert core.core.wake_at() == PAUSE
+    core.turn(0.001)
+    assert len(core.jobs()) == 2
 
 
 def test_a_clip_that_cannot_be_read_fails_at_once(core: CoreDriver) -> None:

@@ -115,6 +115,21 @@ def test_a_car_that_is_taken_for_a_truck_in_one_clip_is_one_vehicle(core: CoreDr
     assert core.events()[-1].after.label == "car"
 
 
+def test_a_first_guess_in_the_same_place_is_the_same_object(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, sequence=0), track(label="cat", start=4.4, end=5.0, x=(0.1, 0.12)))
+    core.answer(core.clip(2, sequence=1), track(label="person", x=(0.12, 0.6)))
+    assert len({event.after.id for event in core.events()}) == 1
+    assert core.events()[-1].after.label == "person"
+
+
+def test_a_dog_beside_its_owner_is_not_the_owner(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, sequence=0), track(label="dog", x=(0.1, 0.4)))
+    core.answer(core.clip(2, sequence=1), track(label="person", x=(0.4, 0.6)))
+    assert {event.after.label for event in core.events()} == {"dog", "person"}
+
+
 def test_counts_in_view_go_up_and_down(core: CoreDriver) -> None:
     core.worker()
     core.answer(core.clip(1, sequence=0), track())

@@ -117,6 +117,7 @@ class CoreDriver:
         reason: str = "",
         token: int | None = None,
         start: int = 1,
+        begun: bool = True,
     ) -> None:
         job = self.job_of(clip)
         result = Result(
@@ -126,8 +127,8 @@ class CoreDriver:
             state=state,
             retry=retry,
             reason=reason,
-            frames=25,
-            seconds=2.5,
+            frames=25 if begun else 0,
+            seconds=2.5 if begun else 0,
             duration=clip.duration,
             model=ModelInfo(name="test"),
             tracks=tracks,

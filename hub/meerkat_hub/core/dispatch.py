@@ -51,7 +51,7 @@ def service_time(worker: Worker, task: str, frames: int) -> float:
 
 def plan(waiting: Iterable[Clip], workers: Iterable[Worker], task: str, now: float) -> list[Assignment]:
     """The clips to send now, in order. Pure; changes neither argument."""
-    able = [w for w in workers if task in w.tasks]
+    able = [w for w in workers if task in w.tasks and w.paused_until <= now]
     if not able:
         return []
     free_at = {w.id: max([now, *(lease.finish for lease in w.leases)]) for w in able}

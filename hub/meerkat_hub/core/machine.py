@@ -50,6 +50,9 @@ from .records import Clip, Lease, Now, RecordingSnapshot, Refusal, Settled, Work
 
 TASK = "detect_objects"
 MAX_TRIES = 3
+PAUSE = 1.0
+"""Seconds without a job for a worker that handed one back unbegun (its window is full, it is ending)."""
+
 REMEMBERED = 4096
 """Ids of clips that ended lately, for duplicates that arrive before the database is asked."""
 
@@ -132,6 +135,7 @@ class HubCore:
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
         times = [lease.expires for lease in self.leases.values()]
+        times += [w.paused_until for w in self.workers.values() if w.paused_until and self.waiting]
         times += [t for r in self.recordings.values() if (t := r.wake_at()) is not None]
         return min(times, default=None)
 
@@ -233,7 +237,11 @@ class HubCore:
             out.notes.append(f"worker {worker_id}: a result for {result.job} came too late and is ignored")
             return
         self._release(lease)
-        if result.state == "failed" and result.retry:
+        if result.state == "failed" and result.retry and not result.frames and not result.seconds:
+            worker.paused_until = now.mono + PAUSE
+            self._back_to_queue(lease.clip)
+            out.notes.append(f"worker {worker_id} handed {lease.clip.id} back: {result.reason}")
+        elif result.state == "failed" and result.retry:
             self._try_again(lease.clip, result.reason or "the worker gave no reason", now, out)
         else:
             if result.state == "done":
@@ -353,6 +361,9 @@ class HubCore:
             hours = self.settings.expire_after / 3600
             why = f"no worker could look at it within {hours:g} h. Start a worker, or a faster one"
             self._settle(Settled(clip, "expired", reason=why), now, out)
+        for worker in self.workers.values():
+            if worker.paused_until and now.mono >= worker.paused_until:
+                worker.paused_until = 0.0
         for recording in [r for r in self.recordings.values() if _due(r, now.mono)]:
             self._advance(recording, now, out)
 

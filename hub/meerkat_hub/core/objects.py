@@ -31,6 +31,11 @@ MAX_OVERLAP = 0.5
 REACH = 1.5
 """Distance between centres, in box sizes, within which a track may continue an object."""
 
+GUESS_HITS = 3
+GUESS_GAP = 0.6
+"""A label seen in at most GUESS_HITS frames is a guess: within GUESS_GAP seconds and in the same place the
+track is the same object by another name, as somebody's head that was taken for a cat when it came in."""
+
 EVENT_SCORE = 0.5
 EVENT_HITS = 2
 """An object is an event when it scores EVENT_SCORE in at least EVENT_HITS sampled frames."""
@@ -136,13 +141,13 @@ def _distance(known: Object, settled: Settled, track: Track) -> float | None:
     """How far a track begins from where the object should be, in box sizes; None when it cannot be it."""
     if known.last is None or known.last.clip == settled.clip.id:
         return None
-    if known.label != track.label and not (
-        category(known.label) == category(track.label) != "object" and category(track.label) != "person"
-    ):
-        return None
     first = track.sightings[0]
     gap = (_moment(settled, first) - known.last.at).total_seconds()
     if not -MAX_OVERLAP <= gap <= MAX_GAP:
+        return None
+    if not _same_kind(known.label, track.label) and not (
+        min(known.hits, track.hits) <= GUESS_HITS and gap <= GUESS_GAP and _overlap(known.last.box, first.box)
+    ):
         return None
     near = max(gap, 0.0)
     here = _centre(first.box)
@@ -153,6 +158,10 @@ def _distance(known: Object, settled: Settled, track: Track) -> float | None:
     if apart <= REACH or _overlap(known.last.box, first.box):
         return apart
     return None
+
+
+def _same_kind(a: str, b: str) -> bool:
+    return a == b or (category(a) == category(b) and category(a) in ("vehicle", "animal"))
 
 
 def _centre(box: Box) -> tuple[float, float]:

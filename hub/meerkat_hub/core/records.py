@@ -122,6 +122,8 @@ class Worker:
     tasks: dict[str, TaskInfo]
     window: int
     seconds_per_frame: dict[str, float] = field(default_factory=dict)
+    paused_until: float = 0.0
+    """It handed a job back unbegun; it gets no other before this monotonic time."""
     leases: list[Lease] = field(default_factory=list)
     """In the order they were sent, which is the order in which the worker takes them."""
 
