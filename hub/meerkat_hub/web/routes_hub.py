@@ -73,7 +73,7 @@ def routes(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> APIRoute
         text = exposition(overview.metrics(hub, queries, fanout, version))
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
-    async def client() -> AsyncIterator[Client]:
+    async def attached() -> AsyncIterator[Client]:
         made = fanout.attach()
         if made is None:
             remedy = "Close other pages; the browser tries again by itself"
@@ -89,7 +89,7 @@ def routes(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> APIRoute
         response_class=EventSourceResponse,
         responses=_FULL,
     )
-    async def stream(client: Annotated[Client, Depends(client)]) -> AsyncIterator[ServerSentEvent]:
+    async def stream(client: Client = Depends(attached)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
         """Server-sent events. `event` is one of hub, event, outcome, picture, motion, device, worker.
 
         `data` is JSON: `device` and `camera` where it is about one, `data` with the message of the bus

@@ -59,6 +59,7 @@ def serve(hub: Hub, settings: HubSettings) -> None:
             create_app(hub, settings, fanout),
             log_level="warning",
             access_log=False,
+            server_header=False,
             loop="asyncio",
             lifespan="off",
             timeout_graceful_shutdown=GRACE,

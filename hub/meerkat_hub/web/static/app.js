@@ -1,0 +1,276 @@
+// The page: how all is, live pictures, meters and events, kept up to date by server-sent events.
+
+import * as detail from "./detail.js";
+import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, query, since, soon, span, tick, title, words } from "./tools.js";
+
+const PAGE = 24;
+let state = null, devices = [], events = [], next = null, connected = null;
+let watched = "";
+const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = new Map();
+const key = (device, thing) => `${device}/${thing}`;
+const named = (thing) => thing.label || title(thing.name);
+
+// --- how it is -------------------------------------------------------------------------------------
+
+function notices() {
+  const list = [];
+  const bad = (text) => list.push(["bad", text]), warn = (text) => list.push(["warn", text]);
+  if (connected === false) bad("The connection to the hub is lost; trying again…");
+  else for (const text of new Set(troubles.values())) bad(text);
+  if (!state) return list;
+  if (!state.ok) bad(`The hub is ${state.reason}`);
+  if (!state.workers.length) warn("No worker is online. Clips are kept and wait until one comes: start one with `meerkat worker`.");
+  if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
+  for (const device of devices) {
+    if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
+    if (device.error && Date.now() - new Date(device.error.at) < 3600e3) {
+      const { what, where, remedy, at } = device.error;
+      warn(`${device.label || device.device}: ${where ? `${where}: ` : ""}${what}. ${remedy} (${ago(at)})`);
+    }
+  }
+  if (state.fallback) list.push(["hint", "Only the built-in fallback detector is looking: it finds people who stand upright, and no vehicles or animals. `meerkat models pull` fetches a better model."]);
+  return list;
+}
+
+function showState() {
+  const list = notices(), serious = list.filter(([kind]) => kind !== "hint");
+  const worst = serious.some(([kind]) => kind === "bad") ? "bad" : serious.length ? "warn" : "good";
+  const pill = $("status"), text = connected === false ? "Reconnecting…" : !state && worst === "good" ? "Loading…" : worst === "good" ? "All is well" : count(serious.length, "thing to look at", "things to look at");
+  if (pill.textContent !== text) pill.textContent = text;
+  pill.className = `pill ${worst}`;
+  arrange($("notices"), list.map(([kind, line]) => cards.get(`notice ${line}`, kind, () => h("li", { class: kind }, ...words(line)))));
+  if (!state) return;
+  const { totals, workers } = state;
+  const looked = totals.done + totals.failed;
+  const facts = [
+    ["Broker", state.connected ? "connected" : "not connected"],
+    [count(workers.length, "worker"), workers.length ? workers.map(speed).join("; ") : "none online"],
+    ["Waiting", count(totals.waiting, "clip")],
+    ["Looked at", `${count(looked, "clip")}${totals.failed ? `, ${totals.failed.toLocaleString()} failed` : ""}`],
+    totals.expired && ["Given up", count(totals.expired, "clip")],
+    totals.refused && ["Refused", count(totals.refused, "file")],
+  ].filter(Boolean);
+  arrange($("facts"), facts.map((fact) => cards.get(`fact ${fact[0]}`, fact, ([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+  $("software").textContent = state.hub.software ? `Meerkat ${state.hub.software}` : "";
+  options("label", state.labels.map((label) => [label, title(label)]));
+}
+
+function speed(worker) {
+  const tasks = worker.tasks.map((task) => `${task.model.fallback ? "built-in person detector" : task.model.name} on ${task.model.engine}, ${task.frames_per_second.toFixed(task.frames_per_second < 10 ? 1 : 0)} frames/s`);
+  return `${worker.host || worker.worker}: ${tasks.join(", ") || "no task"}`;
+}
+
+// --- devices ---------------------------------------------------------------------------------------
+
+function showDevices() {
+  const cameras = devices.flatMap((device) => device.cameras.map((camera) => [device, camera]));
+  const meters = devices.flatMap((device) => device.meters.map((meter) => [device, meter]));
+  $("cameras-empty").hidden = cameras.length > 0;
+  arrange($("cameras"), cameras.map(([device, camera]) => {
+    const id = key(device.device, camera.name);
+    if (camera.picture_at && !(pictures.get(id) > camera.picture_at)) pictures.set(id, camera.picture_at);
+    moving.set(id, camera.motion);
+    const { device: name, label, availability, next_wake } = device;
+    return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id)], () => cameraCard(device, camera, id));
+  }));
+  for (const [device, camera] of cameras) live(key(device.device, camera.name));
+  $("meters-section").hidden = !meters.length;
+  arrange($("meters"), meters.map(([device, meter]) =>
+    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, meter], () => meterCard(device, meter))));
+  options("camera", cameras.map(([device, camera]) => [key(device.device, camera.name), `${named(camera)} (${device.label || device.device})`]));
+}
+
+const words_of = { online: "", offline: "offline", asleep: "asleep", unknown: "not heard of yet" };
+
+function cameraCard(device, camera, id) {
+  const name = named(camera), away = words_of[device.availability];
+  const wake = device.availability === "asleep" && device.next_wake ? ` until ${clock(device.next_wake)}` : "";
+  return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
+    h("span", { class: "picture" },
+      pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, "No picture yet: the first one comes within 30 seconds."),
+      h("span", { class: "badge motion", hidden: true }, "Motion"),
+      away && h("span", { class: "badge right" }, away + wake)),
+    h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
+      h("span", { class: "soft" }))));
+}
+
+/** Bring a camera's picture, time and motion up to date in its card. */
+function live(id) {
+  const card = document.querySelector(`[data-camera="${id}"]`), time = pictures.get(id);
+  if (!card) return;
+  card.querySelector(".motion").hidden = !moving.get(id);
+  const image = card.querySelector("img");
+  if (!time || document.hidden) return;
+  if (!image) { refresh.devices(); return; }
+  const source = `api/cameras/${id}/picture?t=${encodeURIComponent(time)}`;
+  if (image.getAttribute("src") === source) return;
+  image.src = source;
+  card.querySelector(".line > .soft").replaceChildren(since(time));
+  if (watched === id) {
+    $("live-picture").src = source;
+    $("live-time").replaceChildren("Taken ", since(time), moving.get(id) ? ", something moves" : "");
+  }
+}
+
+function watch(id, name) {
+  watched = id;
+  $("live-title").textContent = name;
+  $("live-picture").alt = `Live picture of ${name}`;
+  if (pictures.has(id)) {
+    $("live-picture").src = `api/cameras/${id}/picture?t=${encodeURIComponent(pictures.get(id))}`;
+    $("live-time").replaceChildren("Taken ", since(pictures.get(id)));
+  }
+  $("live").showModal();
+}
+
+function meterCard(device, meter) {
+  const name = named(meter), { latest } = meter;
+  const inside = [
+    h("span", { class: "picture" },
+      latest ? h("img", { src: `api/meter-pictures/${latest.id}`, alt: `Latest picture of meter ${name}`, loading: "lazy" })
+        : h("span", { class: "none" }, "No picture yet: it takes one when it starts, then by its schedule.")),
+    h("span", { class: "text" },
+      h("span", { class: "line" }, h("span", { class: "name" }, name), latest && since(latest.captured_at, { class: "soft" })),
+      h("span", { class: "soft" }, `${device.label || device.device} · ${meter.kind}`)),
+  ];
+  return h("li", {}, latest ? h("a", { class: "card", href: `api/meter-pictures/${latest.id}`, target: "_blank" }, ...inside) : h("div", { class: "card" }, ...inside));
+}
+
+// --- events ----------------------------------------------------------------------------------------
+
+const filters = () => {
+  const { camera, label, kept } = $("filters").elements;
+  const [device, name] = camera.value.split("/");
+  return { device, camera: name, label: label.value, kept: kept.checked };
+};
+
+function showEvents() {
+  const nodes = [];
+  let last = "";
+  for (const event of events) {
+    const heading = day(event.start_time);
+    if (heading !== last) nodes.push(cards.get(`day ${heading}`, heading, () => h("li", { class: "day" }, heading)));
+    last = heading;
+    nodes.push(cards.get(event.id, event, eventCard));
+  }
+  arrange($("events"), nodes);
+  const filtered = Object.values(filters()).some(Boolean);
+  $("events-empty").hidden = events.length > 0;
+  $("events-empty").replaceChildren(...(filtered
+    ? ["No event matches. ", h("button", { class: "button", type: "button", onclick: () => { $("filters").reset(); refresh.events(); } }, "Show all")]
+    : ["No events yet: when something moves it is recorded, and what is recognised in it appears here."]));
+  $("more").hidden = !next;
+}
+
+function eventCard(event) {
+  const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = title(event.label);
+  return h("li", {}, h("a", { class: "card", href: `#event=${event.id}` },
+    h("span", { class: "picture" },
+      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${title(event.camera)}`, loading: "lazy" })
+        : h("span", { class: "none" }, "No picture"),
+      !event.ended && h("span", { class: "badge motion" }, "Now"),
+      event.kept && h("span", { class: "badge right" }, "★ Kept")),
+    h("span", { class: "text" },
+      h("span", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "soft", title: "Certainty" }, percent(event.score))),
+      h("span", { class: "line soft" }, h("span", {}, title(event.camera)), since(event.start_time)),
+      h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, span(seconds))))));
+}
+
+function options(name, pairs) {
+  const select = $("filters").elements[name], wanted = [["", "All"], ...pairs];
+  if (wanted.length === select.options.length && wanted.every(([value, text], i) => select.options[i].value === value && select.options[i].text === text)) return;
+  const chosen = select.value;
+  select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value)));
+  select.value = wanted.some(([value]) => value === chosen) ? chosen : "";
+}
+
+async function reload() {
+  const asked = JSON.stringify(filters());
+  const page = await api(query("events", { ...filters(), limit: Math.min(500, Math.max(PAGE, events.length)) }));
+  if (asked !== JSON.stringify(filters())) return;
+  [events, next] = [page.events, page.next];
+  showEvents();
+}
+
+async function more() {
+  $("more").disabled = true;
+  try {
+    const page = await api(query("events", { ...filters(), limit: PAGE, cursor: next }));
+    const known = new Set(events.map((event) => event.id));
+    events.push(...page.events.filter((event) => !known.has(event.id)));
+    next = page.next;
+    showEvents();
+  } finally {
+    $("more").disabled = false;
+  }
+}
+
+// --- staying up to date ----------------------------------------------------------------------------
+
+/** `work`, with what goes wrong said on the page. */
+const careful = (name, work) => async () => {
+  try {
+    await work();
+    troubles.delete(name);
+  } catch (error) {
+    troubles.set(name, error.message);
+  }
+  showState();
+};
+
+const refresh = {
+  state: soon(careful("state", async () => { state = await api("state"); }), 400),
+  devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); })),
+  events: soon(careful("events", reload)),
+};
+
+function listen() {
+  const source = new EventSource("api/stream");
+  const on = (kind, act) => source.addEventListener(kind, (message) => act(JSON.parse(message.data)));
+  source.onopen = () => {
+    connected = true;
+    refresh.state(); refresh.devices(); refresh.events();
+  };
+  source.onerror = () => {
+    connected = false;
+    showState();
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+  };
+  on("hub", refresh.state);
+  on("worker", refresh.state);
+  on("outcome", refresh.state);
+  on("device", refresh.devices);
+  on("event", ({ data }) => { refresh.events(); detail.refresh(data.after.id); });
+  on("motion", ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); });
+  on("picture", ({ device, camera, captured_at }) => {
+    const id = key(device, camera);
+    pictures.set(id, captured_at);
+    if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) refresh.devices();
+    else live(id);
+  });
+}
+
+function route() {
+  const id = location.hash.match(/^#event=([0-9a-f-]{36})$/)?.[1];
+  if (id) detail.open(id);
+  else if ($("detail").open) $("detail").close();
+}
+
+detail.setUp({
+  order: (id) => {
+    const i = events.findIndex((event) => event.id === id);
+    return i < 0 ? [null, null] : [events[i - 1]?.id, events[i + 1]?.id];
+  },
+  changed: refresh.events,
+});
+$("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("more").addEventListener("click", careful("events", more));
+$("live").addEventListener("close", () => { watched = ""; });
+addEventListener("hashchange", route);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) pictures.forEach((_, id) => live(id)); });
+setInterval(tick, 1000);
+setInterval(() => { if (connected && !document.hidden) refresh.state(); }, 60000);
+refresh.state(); refresh.devices(); refresh.events();
+listen();
+route();
