@@ -153,7 +153,10 @@ def test_a_subscriber_hears_of_an_event_although_the_broker_was_away(  # noqa: P
     broker.kill()
     wait_for(lambda: not hub.live.connected, what="the hub to notice")
     broker.start()
-    worker.answer(worker.job()[0], track())
+    job, _ = worker.job()
+    wait_for(lambda: heard.session.connected, what="the subscriber to be back")
+    heard.session.wait_subscribed(20)
+    worker.answer(job, track())
     wait_for(heard.events, what="the event")
     wait_for(lambda: hub.store.totals().get("done"), what="the result")
 
