@@ -88,7 +88,6 @@ class Camera:
         self._next_look = 0
         self._next_picture = 0.0
         self._told_broken = 0
-        self.clips = 0
 
     @property
     def info(self) -> CameraInfo:
@@ -226,7 +225,6 @@ class Camera:
         except StorageError:
             part.unlink(missing_ok=True)
             raise
-        self.clips += 1
         _log.info(
             "camera %s: clip %d of a recording, %.1f s, %d kB%s",
             self.name,

@@ -22,7 +22,7 @@ from meerkat_devices.outbox import Entry, Outbox
 from meerkat_devices.picture import jpeg, luma
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import CameraSettings
-from meerkat_devices.source import SourceError, open_source
+from meerkat_devices.source import SourceError, open_source, source_error
 from support.media import background, make_clip, square_at
 from support.wait import wait_for
 
@@ -305,6 +305,23 @@ def test_a_camera_that_is_off_is_said() -> None:
         open_source(parse_source("rtsp://joe:secret@127.0.0.1:9/live"))
     assert str(caught.value).startswith("rtsp://127.0.0.1:9/live: ")
     assert "secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(16, "Device or resource busy"), "the camera is busy"),
+        (PermissionError(13, "Permission denied"), "may not be read"),
+        (TimeoutError(110, "Connection timed out"), "no answer"),
+        (av.error.ExitError(1, "Immediate exit requested"), "no answer"),
+        (OSError(113, "No route to host"), "No route to host"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_words(error: Exception, words: str) -> None:
+    found = source_error(error, parse_source("0"))
+    assert found.what.endswith(words)
+    assert found.where == "/dev/video0"
+    assert found.remedy
 
 
 # --- names of sources ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -188,6 +189,23 @@ def test_a_stop_saves_the_open_recording(broker: Mosquitto, hub: StandInHub, tmp
     stored = hub.clips()
     assert len(files) + len(stored) >= 1
     assert hub.states["meerkat/device/pi/availability"][-1] == b"offline"
+
+
+def test_a_camera_that_never_answers_does_not_hold_up_the_end(
+    broker: Mosquitto, hub: StandInHub, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"rtsp://joe:secret@127.0.0.1:{silent.getsockname()[1]}/live"
+        arguments = ["--name", "pi", "--camera", f"porch={url}", "--data", tmp_path / "data"]
+        with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+            silent.settimeout(30)
+            with silent.accept()[0] as call:
+                assert call.recv(10).startswith(b"OPTIONS")
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(8) == 0, log.read_text()
+    wait_for(lambda: hub.states["meerkat/device/pi/availability"][-1] == b"offline")
+    assert "secret" not in log.read_text()
 
 
 def test_one_broken_camera_does_not_stop_the_other(
