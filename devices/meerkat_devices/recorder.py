@@ -27,8 +27,9 @@ from meerkat_contract.metadata import Trigger
 TICKS = 90_000
 """Media time travels in ticks of 1/90000 s, the clock of MPEG: whole numbers add up without drift."""
 
-PATIENCE = 2 * TICKS
-"""How long past its end a recording waits for a key frame to end at."""
+PATIENCE = 10 * TICKS
+"""How long past its end a recording waits for a key frame to end at. Most cameras send one within
+1 to 4 s; an end between two of them makes a recording that follows at once repeat a part."""
 
 
 @dataclass(frozen=True, slots=True)

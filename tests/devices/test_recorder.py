@@ -135,12 +135,12 @@ def test_a_recording_that_follows_at_once_begins_where_the_last_ended(tmp_path: 
     assert_seamless(video, written)
 
 
-def test_a_long_group_of_pictures_does_not_delay_the_end(tmp_path: Path) -> None:
+def test_a_long_group_of_pictures_delays_the_end_within_bounds(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "in.mp4", seconds=40, gop=20, b_frames=2)
     written = record(video, tmp_path, lambda at: 24 <= at < 25, Limits())
     assert_seamless(video, written)
     end = written[-1][0].end
-    assert 28 * TICKS <= end <= 28 * TICKS + PATIENCE + TICKS / 2
+    assert 27.8 * TICKS + PATIENCE <= end <= 28 * TICKS + PATIENCE + TICKS / 2
 
 
 def test_a_recording_is_bounded_and_a_new_one_goes_on(tmp_path: Path) -> None:
