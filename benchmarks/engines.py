@@ -32,7 +32,8 @@ from meerkat_contract.errors import ModelError
 from meerkat_contract.vocabulary import WATCHED
 from meerkat_devices.scenes.porch import Porch
 from meerkat_inference import catalogue
-from meerkat_inference.detector import FALLBACK, Detector, Found, load_detector
+from meerkat_inference.detector import FALLBACK, Detector, Found
+from meerkat_inference.loading import load_detector
 from support.shared import FOLDER
 
 VIDEO = "one-by-one-person-detection.mp4"

@@ -33,7 +33,8 @@ from rich.table import Table
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Job, ModelInfo
 from meerkat_inference import catalogue, store
-from meerkat_inference.detector import FALLBACK, Detector, Found, load_detector
+from meerkat_inference.detector import FALLBACK, Detector, Found
+from meerkat_inference.loading import load_detector
 from meerkat_inference.process import process
 from meerkat_inference.sampling import Clip
 from meerkat_inference.tracker import Tracker

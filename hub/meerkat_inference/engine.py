@@ -1,10 +1,6 @@
 """One face for every inference runtime: a loaded network that takes arrays and returns arrays.
 
-Which runtime opens which file, the first that is installed:
-
-    .tflite              litert (ai-edge-litert), then tflite_runtime (extra coral-legacy)
-    .onnx                onnxruntime, then opencv
-    .weights with .cfg   opencv (Darknet)
+`opening` picks the runtime for a file, `engines` holds one adapter for each.
 
 An engine does one thing at a time on one thread (measured: two threads gained nothing for the small
 networks of a house; a second process does). It belongs to the thread that uses it.
@@ -13,11 +9,7 @@ networks of a house; a second process does). It belongs to the thread that uses 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-from meerkat_contract.errors import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,88 +62,3 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give the memory back. Running a closed engine raises ModelError."""
         ...
-
-
-_KINDS: dict[str, tuple[str, ...]] = {
-    ".tflite": ("litert", "tflite_runtime"),
-    ".onnx": ("onnxruntime", "opencv"),
-    ".weights": ("opencv",),
-}
-_MODULES = {
-    "litert": "ai_edge_litert",
-    "tflite_runtime": "tflite_runtime",
-    "onnxruntime": "onnxruntime",
-    "opencv": "cv2",
-}
-_REMEDIES = {
-    "litert": "Install ai-edge-litert (extra worker)",
-    "tflite_runtime": "Install tflite-runtime with Python 3.11 and NumPy 1 (extra coral-legacy)",
-    "onnxruntime": "Install onnxruntime (extra worker)",
-    "opencv": "Install opencv-python-headless (extra worker)",
-}
-
-
-def installed(kind: str) -> bool:
-    """Whether the runtime's package is there. Does not import it."""
-    return find_spec(_MODULES[kind]) is not None
-
-
-def kinds_for(path: Path) -> tuple[str, ...]:
-    """The runtimes that can read this type of file, best first. Raises ModelError for other types."""
-    try:
-        return _KINDS[path.suffix.lower()]
-    except KeyError:
-        raise ModelError(
-            f"no engine reads {path.suffix or 'a file without a suffix'}",
-            where=str(path),
-            remedy=f"Give a file of type {', '.join(_KINDS)}",
-        ) from None
-
-
-def choose(path: Path, kind: str | None = None) -> str:
-    """The runtime that will open `path`; raises ModelError with the remedy when none is installed."""
-    able = kinds_for(path)
-    if kind is not None and kind not in able:
-        raise ModelError(
-            f"engine {kind!r} does not read {path.suffix} files",
-            where=str(path),
-            remedy=f"Use {' or '.join(able)}",
-        )
-    wanted = able if kind is None else (kind,)
-    for candidate in wanted:
-        if installed(candidate):
-            return candidate
-    raise ModelError(
-        f"no installed engine reads {path.suffix} files", where=str(path), remedy=_REMEDIES[wanted[0]]
-    )
-
-
-def open_engine(
-    path: Path, *, kind: str | None = None, config: Path | None = None, device: str = "cpu"
-) -> Engine:
-    """Load a network file by its type, or with the runtime `kind`.
-
-    `config` is the .cfg of a Darknet file (found beside the weights when not given). `device` is cpu,
-    or for onnxruntime cuda or tensorrt: when the runtime falls back to the CPU a warning says so and
-    the engine's `device` tells the truth. Raises ModelError that names the file and the remedy.
-    """
-    if not path.is_file():
-        raise ModelError(
-            "the model's file is not there", where=str(path), remedy="`meerkat models pull` fetches models"
-        )
-    kind = choose(path, kind)
-    if kind in ("litert", "tflite_runtime"):
-        from .engines.litert import LiteRtEngine
-
-        return LiteRtEngine(path, kind=kind, device=device)
-    if kind == "onnxruntime":
-        from .engines.onnx import OnnxEngine
-
-        return OnnxEngine(path, device=device)
-    if path.suffix.lower() == ".onnx":
-        from .engines.opencv import open_onnx
-
-        return open_onnx(path, device=device)
-    from .engines.opencv import open_darknet
-
-    return open_darknet(path, config or path.with_suffix(".cfg"), device=device)

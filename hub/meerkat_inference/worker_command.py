@@ -92,7 +92,7 @@ def worker(
 
 def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Detector:
     """The model asked for, or the best there is; the default one is fetched first when none is there."""
-    from .detector import load_detector
+    from .loading import load_detector
 
     if model is not None:
         return load_detector(model, folders=folders)

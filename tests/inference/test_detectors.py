@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from meerkat_contract.errors import MediaError, ModelError
 from meerkat_contract.vocabulary import LABELS
 from meerkat_inference import catalogue
-from meerkat_inference.detector import FALLBACK, FLOOR, load_detector
+from meerkat_inference.detector import FALLBACK, FLOOR
 from meerkat_inference.engine import TensorInfo
 from meerkat_inference.families.canvas import GREY, Canvas
 from meerkat_inference.families.network import Boxes, Calibration
 from meerkat_inference.families.yolox import Yolox, grid
+from meerkat_inference.loading import load_detector
 from support.shared import shared
 
 
@@ -227,7 +228,7 @@ def test_a_model_whose_engine_is_missing_makes_room_for_the_next(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = shared("models/yolox_nano_drq.tflite").parent
-    monkeypatch.setattr("meerkat_inference.engine.installed", lambda kind: kind == "opencv")
+    monkeypatch.setattr("meerkat_inference.opening.installed", lambda kind: kind == "opencv")
     lines: list[str] = []
     looking = load_detector(folders=[folder], log=lines.append)
     assert looking.info.name == "yolo-fastest"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from meerkat_contract.errors import ModelError
-from meerkat_inference import engine as engine_module
-from meerkat_inference.engine import Engine, choose, installed, open_engine
+from meerkat_inference import opening
+from meerkat_inference.engine import Engine
+from meerkat_inference.opening import choose, installed, kinds_for, open_engine
 from support.networks import write_darknet, write_relu
 from support.shared import shared
 
@@ -135,7 +136,7 @@ def test_a_closed_engine_says_so(case: Case, engine: Engine) -> None:
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"this is no network" * 10)
-    if not any(installed(kind) for kind in engine_module.kinds_for(path)):
+    if not any(installed(kind) for kind in kinds_for(path)):
         pytest.skip("no engine for it in this environment")
     with pytest.raises(ModelError) as caught:
         open_engine(path)
@@ -175,7 +176,7 @@ def test_the_wrong_engine_for_a_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "installed", lambda kind: False)
+    monkeypatch.setattr(opening, "installed", lambda kind: False)
     with pytest.raises(ModelError, match=r"Install ai-edge-litert \(extra worker\)"):
         choose(tmp_path / "x.tflite")
 
@@ -183,7 +184,7 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
 def test_the_second_engine_serves_where_the_first_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "installed", lambda kind: kind == "opencv")
+    monkeypatch.setattr(opening, "installed", lambda kind: kind == "opencv")
     assert choose(tmp_path / "x.onnx") == "opencv"
 
 

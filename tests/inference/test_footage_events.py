@@ -22,7 +22,8 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Job, Result
 from meerkat_hub.core.objects import Object, join
 from meerkat_hub.core.records import Clip, Settled
-from meerkat_inference.detector import Detector, Found, load_detector
+from meerkat_inference.detector import Detector, Found
+from meerkat_inference.loading import load_detector
 from meerkat_inference.process import process
 from meerkat_inference.tracker import START
 from support.shared import shared

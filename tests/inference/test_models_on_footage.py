@@ -9,7 +9,8 @@ from footage.labels import FootageLabels, labels
 from meerkat_contract.errors import ModelError
 from meerkat_inference import catalogue, families, store
 from meerkat_inference.catalogue import Entry
-from meerkat_inference.detector import FALLBACK, Detector, Found, load_detector
+from meerkat_inference.detector import FALLBACK, Detector, Found
+from meerkat_inference.loading import load_detector
 from support.shared import shared
 
 OBJECT_MODELS = [entry.name for entry in catalogue.entries() if entry.task == "detect_objects"]

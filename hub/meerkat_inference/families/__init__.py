@@ -49,7 +49,7 @@ def _load(name: str) -> Family:
 
 def build(entry: Entry, files: Files, *, kind: str | None = None, device: str = "cpu") -> Detector:
     """A detector for a catalogue entry whose files are on disk. Raises ModelError with the remedy."""
-    from meerkat_inference.engine import open_engine
+    from meerkat_inference.opening import open_engine
 
     family = _load(entry.family)
     labels = entry.labels or files.labels()
