@@ -18,11 +18,13 @@ from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_devices.address import check_exists, parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
+from meerkat_devices.container import source_error
+from meerkat_devices.opening import open_source
 from meerkat_devices.outbox import Entry, Outbox
 from meerkat_devices.picture import jpeg, luma
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import CameraSettings
-from meerkat_devices.source import SourceError, open_source, source_error
+from meerkat_devices.source import SourceError
 from support.media import background, make_clip, square_at
 from support.wait import wait_for
 
@@ -146,7 +148,7 @@ def test_the_scene_is_a_camera_too(watch: Callable[..., Watched], monkeypatch: p
             picture = background((self.width, self.height))
             return square_at(picture, at / 4) if 7 <= at < 11 else picture
 
-    monkeypatch.setattr("meerkat_devices.rendered.open_scene", lambda name: Scene())
+    monkeypatch.setattr("meerkat_devices.opening.open_scene", lambda name: Scene())
     watched = watch("scene:porch")
     clips = watched.run()
     assert watched.station.said("motion") == ["OFF", "ON", "OFF"]
@@ -226,9 +228,7 @@ def test_a_dead_connection_does_not_hold_up_the_end(tmp_path: Path, watch: Calla
         thread = threading.Thread(target=watched.camera.run, args=(stop,), daemon=True)
         thread.start()
         wait_for(watched.outbox.waiting, what="the first clip")
-        stop.set()
         watched.camera.close()
-        assert thread.is_alive(), "it hangs in the connection"
         entries = watched.outbox.waiting()
         assert entries[-1].metadata.last, "the open recording was saved all the same"
         over.set()
