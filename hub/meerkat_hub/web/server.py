@@ -11,8 +11,13 @@ import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from uvicorn import Config, Server
+
 from meerkat_contract.errors import UsageError
 from meerkat_hub.settings import HubSettings
+
+from .app import create_app
+from .fanout import Fanout
 
 if TYPE_CHECKING:
     from meerkat_hub.application import Hub
@@ -26,47 +31,44 @@ def serve(hub: Hub, settings: HubSettings) -> None:
 
     Raises UsageError when the address cannot be had.
     """
-    listener = listen(settings.http_host, settings.http_port)
-    from uvicorn import Config, Server
+    with listen(settings.http_host, settings.http_port) as listener:
+        HubServer(hub, settings).run(sockets=[listener])
 
-    from .app import create_app
-    from .fanout import Fanout
 
-    fanout = Fanout(hub.live)
+class HubServer(Server):
+    """Ends its streams when it ends, and returns to its caller instead of raising the signal again."""
 
-    class QuietServer(Server):
-        """Ends without raising the signal again, and without a word about streams that it cuts."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Generator[None, None, None]:
-            if threading.current_thread() is not threading.main_thread():
-                yield
-                return
-            before = {n: signal.signal(n, self.handle_exit) for n in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            fanout.close()
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-            await super().shutdown(sockets)
-
-    server = QuietServer(
-        Config(
-            create_app(hub, settings, fanout),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            loop="asyncio",
-            lifespan="off",
-            timeout_graceful_shutdown=GRACE,
+    def __init__(self, hub: Hub, settings: HubSettings) -> None:
+        self.fanout = Fanout(hub.live)
+        super().__init__(
+            Config(
+                create_app(hub, settings, self.fanout),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                loop="asyncio",
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE,
+            )
         )
-    )
-    with listener:
-        server.run(sockets=[listener])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.fanout.close()
+        # A download that is cut is meant to be cut; uvicorn would report each as an error.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {n: signal.signal(n, self.handle_exit) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -56,7 +56,7 @@ function showState() {
 }
 
 function speed(worker) {
-  const tasks = worker.tasks.map((task) => `${task.model.fallback ? "built-in person detector" : task.model.name} on ${task.model.engine}, ${task.frames_per_second.toFixed(task.frames_per_second < 10 ? 1 : 0)} frames/s`);
+  const tasks = worker.tasks.map((task) => `${task.model.fallback ? "built-in person detector" : `${task.model.name} on ${task.model.engine}`}, ${task.frames_per_second.toFixed(task.frames_per_second < 10 ? 1 : 0)} frames/s`);
   return `${worker.host || worker.worker}: ${tasks.join(", ") || "no task"}`;
 }
 
@@ -65,18 +65,16 @@ function speed(worker) {
 function showDevices() {
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => [device, camera]));
   const meters = devices.flatMap((device) => device.meters.map((meter) => [device, meter]));
-  $("cameras-empty").hidden = cameras.length > 0;
-  arrange($("cameras"), cameras.map(([device, camera]) => {
+  $("cameras-empty").hidden = cameras.length + meters.length > 0;
+  arrange($("cameras"), [...cameras.map(([device, camera]) => {
     const id = key(device.device, camera.name);
     if (camera.picture_at && !(pictures.get(id) > camera.picture_at)) pictures.set(id, camera.picture_at);
     moving.set(id, camera.motion);
     const { device: name, label, availability, next_wake } = device;
     return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id)], () => cameraCard(device, camera, id));
-  }));
+  }), ...meters.map(([device, meter]) =>
+    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, meter], () => meterCard(device, meter)))]);
   for (const [device, camera] of cameras) live(key(device.device, camera.name));
-  $("meters-section").hidden = !meters.length;
-  arrange($("meters"), meters.map(([device, meter]) =>
-    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, meter], () => meterCard(device, meter))));
   options("camera", cameras.map(([device, camera]) => [key(device.device, camera.name), `${named(camera)} (${device.label || device.device})`]));
 }
 
@@ -124,14 +122,15 @@ function watch(id, name) {
 }
 
 function meterCard(device, meter) {
-  const name = named(meter), { latest } = meter;
+  const name = named(meter), { latest } = meter, away = words_of[device.availability];
   const inside = [
     h("span", { class: "picture" },
       latest ? h("img", { src: `api/meter-pictures/${latest.id}`, alt: `Latest picture of meter ${name}`, loading: "lazy" })
-        : h("span", { class: "none" }, "No picture yet: it takes one when it starts, then by its schedule.")),
-    h("span", { class: "text" },
-      h("span", { class: "line" }, h("span", { class: "name" }, name), latest && since(latest.captured_at, { class: "soft" })),
-      h("span", { class: "soft" }, `${device.label || device.device} · ${meter.kind}`)),
+        : h("span", { class: "none" }, "No picture yet: it takes one when it starts, then by its schedule."),
+      h("span", { class: "badge" }, `${title(meter.kind)} meter`),
+      away && h("span", { class: "badge right" }, away)),
+    h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
+      latest && since(latest.captured_at, { class: "soft" })),
   ];
   return h("li", {}, latest ? h("a", { class: "card", href: `api/meter-pictures/${latest.id}`, target: "_blank" }, ...inside) : h("div", { class: "card" }, ...inside));
 }
@@ -224,22 +223,22 @@ const refresh = {
   events: soon(careful("events", reload)),
 };
 
+const all = () => Object.values(refresh).forEach((one) => one(true));
+
 function listen() {
   const source = new EventSource("api/stream");
   const on = (kind, act) => source.addEventListener(kind, (message) => act(JSON.parse(message.data)));
   source.onopen = () => {
     connected = true;
-    refresh.state(); refresh.devices(); refresh.events();
+    all();
   };
   source.onerror = () => {
     connected = false;
     showState();
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   };
-  on("hub", refresh.state);
-  on("worker", refresh.state);
-  on("outcome", refresh.state);
-  on("device", refresh.devices);
+  for (const kind of ["hub", "worker", "outcome"]) on(kind, () => refresh.state());
+  on("device", () => refresh.devices());
   on("event", ({ data }) => { refresh.events(); detail.refresh(data.after.id); });
   on("motion", ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); });
   on("picture", ({ device, camera, captured_at }) => {
@@ -261,7 +260,7 @@ detail.setUp({
     const i = events.findIndex((event) => event.id === id);
     return i < 0 ? [null, null] : [events[i - 1]?.id, events[i + 1]?.id];
   },
-  changed: refresh.events,
+  changed: () => refresh.events(),
 });
 $("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -271,6 +270,6 @@ addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) pictures.forEach((_, id) => live(id)); });
 setInterval(tick, 1000);
 setInterval(() => { if (connected && !document.hidden) refresh.state(); }, 60000);
-refresh.state(); refresh.devices(); refresh.events();
+all();
 listen();
 route();

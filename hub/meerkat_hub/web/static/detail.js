@@ -58,7 +58,7 @@ export async function open(id) {
   else video.removeAttribute("poster");
   if (!dialog.open) dialog.showModal();
   const first = nextPlayable(-1);
-  if (first >= 0) play(first);
+  if (first >= 0) play(first, (new Date(event.start_time) - new Date(clips[first].captured_at)) / 1000 - 1);
   else say(clips.length ? "The clips of this event have been removed by now." : "This event has no clips.");
 }
 
@@ -88,11 +88,13 @@ function go(direction) {
 
 const nextPlayable = (from) => clips.findIndex((clip, i) => i > from && clip.available);
 
-function play(index) {
+/** Play a clip, from the second `from` on. */
+function play(index, from = 0) {
   if (index < 0) return;
   playing = index;
   const clip = clips[index];
   video.src = media(clip);
+  if (from > 0 && from < clip.duration) video.currentTime = from;
   video.play().catch(() => say("Press play to watch."));
   say(`Clip ${index + 1} of ${clips.length}, ${clock(clip.captured_at)}`);
   $("download").href = media(clip);

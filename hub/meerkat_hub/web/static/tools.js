@@ -41,10 +41,10 @@ export function query(path, parameters) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** Calls `work` once, a little after the last of many calls; never twice at a time. */
+/** Calls `work` once, a little after the last of many calls (`true`: at once); never twice at a time. */
 export function soon(work, delay = 250) {
   let timer = 0, running = false, again = false;
-  return function call() {
+  return function call(now) {
     clearTimeout(timer);
     timer = setTimeout(async () => {
       if (running) { again = true; return; }
@@ -53,7 +53,7 @@ export function soon(work, delay = 250) {
         running = false;
         if (again) { again = false; call(); }
       }
-    }, delay);
+    }, now === true ? 0 : delay);
   };
 }
 

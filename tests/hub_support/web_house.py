@@ -1,0 +1,166 @@
+"""A hub that is built and not started, filled through its store, and served on a free port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from meerkat_contract.connection import Connection
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import EventState, ModelInfo, Track
+from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.core.outputs import (
+    Change,
+    ClipJoined,
+    ClipSettled,
+    ClipStored,
+    EventSaved,
+    PictureStored,
+    RefusalNoted,
+)
+from meerkat_hub.core.records import Clip, EventRecord, MeterPicture, Refusal
+from meerkat_hub.settings import HubSettings
+from meerkat_hub.web.server import HubServer, listen
+from support.wait import wait_for
+
+NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+JPEG = b"\xff\xd8 a picture \xff\xd9"
+MODEL = ModelInfo(name="ssd", engine="litert")
+
+
+class WebHouse:
+    """What a hub would have stored, without a broker."""
+
+    def __init__(self, folder: Path, settings: HubSettings | None = None) -> None:
+        self.settings = settings or HubSettings()
+        # Nothing connects there: the hub is never started.
+        self.hub: Hub = build_hub(folder, Connection("127.0.0.1", 1), self.settings)
+
+    def commit(self, *changes: Change, pictures: dict[str, str] | None = None) -> None:
+        self.hub.store.commit(changes, announced=[], now=NOW, pictures=pictures or {})
+
+    def file(self, kind: str, name: str, suffix: str, payload: bytes) -> None:
+        media = self.hub.media
+        media.place(media.receive(payload), media.path(kind, name, suffix))
+
+    def clip(
+        self,
+        *,
+        at: datetime = NOW,
+        payload: bytes = b"0123456789",
+        state: str = "done",
+        device: str = "porch",
+        camera: str = "front",
+        tracks: tuple[Track, ...] = (),
+        reason: str = "",
+    ) -> str:
+        clip_id = new_id()
+        self.file("clips", clip_id, ".mp4", payload)
+        clip = Clip(clip_id, device, camera, at, at, recording=clip_id, duration=5.0, size=len(payload))
+        self.commit(ClipStored(clip))
+        if state != "waiting":
+            settled = ClipSettled(
+                clip_id,
+                state,
+                reason=reason,
+                model=MODEL,
+                frames=25,
+                seconds=0.5,
+                tracks=tracks,
+                worker="cpu",
+            )
+            self.commit(settled, ClipJoined(clip_id))
+        return clip_id
+
+    def event(
+        self,
+        *clips: str,
+        at: datetime = NOW,
+        label: str = "person",
+        category: str = "person",
+        device: str = "porch",
+        camera: str = "front",
+        revision: int = 1,
+        event_id: str | None = None,
+        picture: bytes | None = JPEG,
+        ended: bool = True,
+    ) -> str:
+        event_id = event_id or new_id()
+        clips = clips or (self.clip(at=at, device=device, camera=camera),)
+        state = EventState(
+            id=event_id,
+            device=device,
+            camera=camera,
+            label=label,
+            category=category,
+            score=0.9,
+            box=(0.1, 0.1, 0.2, 0.4),
+            start_time=at,
+            end_time=at + timedelta(seconds=4),
+            picture_time=at + timedelta(seconds=1),
+            revision=revision,
+            clips=clips,
+            recording=clips[0],
+            has_picture=picture is not None,
+            model=MODEL,
+        )
+        names = {}
+        if picture is not None:
+            names[event_id] = f"{event_id}-{revision}"
+            self.file("events", names[event_id], ".jpg", picture)
+        self.commit(EventSaved(EventRecord(state, ((clips[0], 0),), ended)), pictures=names)
+        return event_id
+
+    def meter_picture(self, *, at: datetime = NOW, meter: str = "water", payload: bytes = JPEG) -> str:
+        picture_id = new_id()
+        self.file("pictures", picture_id, ".jpg", payload)
+        self.commit(PictureStored(MeterPicture(picture_id, "basement", meter, at, at, len(payload))))
+        return picture_id
+
+    def refusal(self, reason: str) -> None:
+        topic = "meerkat/device/porch/front/clip"
+        self.commit(RefusalNoted(Refusal(topic, reason, NOW, device="porch")))
+
+    @contextmanager
+    def served(self) -> Iterator[Served]:
+        """Serve it on a free loopback port, with everything that a browser would meet."""
+        with listen("127.0.0.1", 0) as listener:
+            server = HubServer(self.hub, self.settings)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            try:
+                wait_for(lambda: server.started, what="the server")
+                with httpx.Client(base_url=base, timeout=20) as client:
+                    yield Served(client, server, base)
+            finally:
+                server.should_exit = True
+                thread.join(20)
+        assert not thread.is_alive()
+
+    def close(self) -> None:
+        self.hub.engine.dispose()
+
+
+class Served:
+    """A running server and a client of it."""
+
+    def __init__(self, client: httpx.Client, server: HubServer, base: str) -> None:
+        self.http = client
+        self.server = server
+        self.base = base
+
+    def get(self, path: str, *, status: int = 200, **headers: str) -> httpx.Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.http.get(path, headers=given)
+        assert response.status_code == status, response.text
+        return response
+
+    def json(self, path: str, *, status: int = 200) -> Any:
+        return self.get(path, status=status).json()
