@@ -6,7 +6,7 @@ Three parts, each a table:
   idle     `up --no-demo`: nothing connected. The promise is at most 3 % of one core for all processes.
   camera   one 720p camera at 15 frames a second that shows nothing moving, against a process that only
            decodes the same file at the same pace. At most 15 % of a core beyond it.
-  memory   with --minutes N: the same run for longer, resident memory at the beginning and the end.
+  memory   with --minutes N: the demonstration with its events, memory at the beginning and the end.
 CPU time is from /proc, over --seconds of wall time after the start has settled.
 """
 
@@ -23,12 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import av
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from support.broker import free_port
-from support.media import make_clip
 from support.usage import Usage, tree, usage
 
 console = Console()
@@ -113,17 +115,36 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--settle", type=float, default=15, help="seconds after the start before measuring")
     parser.add_argument("--minutes", type=float, default=0, help="how long to watch the memory")
+    parser.add_argument("--only", choices=("idle", "camera", "memory"), help="one part alone")
     parser.add_argument("--video", type=Path, help="footage for the camera part; made here by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="meerkat-house-") as name:
         folder = Path(name)
-        idle(folder / "idle", options.settle, options.seconds)
-        video = options.video
-        if video is None:
-            video = folder / "still.mp4"
-            console.print("making 30 s of 720p at 15 frames a second …")
-            make_clip(video, seconds=30, fps=15, size=(1280, 720), moving=False, gop=1)
-        camera(folder / "camera", video, options)
+        if options.only in (None, "idle"):
+            idle(folder / "idle", options.settle, options.seconds)
+        if options.only in (None, "camera"):
+            camera(folder / "camera", options.video or noisy(folder), options)
+        if options.only == "memory" or (options.only is None and options.minutes):
+            memory(folder / "memory", options.settle, options.minutes or 10)
+
+
+def noisy(folder: Path) -> Path:
+    """Half a minute of a camera that sees nothing but its own noise, so that every frame costs its decoding."""
+    console.print("making 30 s of 720p at 15 frames a second …")
+    path = folder / "still.mp4"
+    chance = np.random.default_rng(1)
+    base = cv2.GaussianBlur(chance.integers(60, 190, (720, 1280, 3), np.uint8), (0, 0), 12)
+    base = cv2.normalize(base, np.empty_like(base), 40, 200, cv2.NORM_MINMAX)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=15)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        stream.options = {"preset": "veryfast", "g": "15", "crf": "23"}
+        for _ in range(30 * 15):
+            noise = chance.integers(-6, 7, base.shape, np.int16)
+            picture = np.clip(base + noise, 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
 
 
 def idle(folder: Path, settle: float, seconds: float) -> None:
@@ -151,8 +172,18 @@ def camera(folder: Path, video: Path, options: argparse.Namespace) -> None:
             f"camera: {total:.2f} % of a core, decoding alone {decoded:.2f} %, "
             f"beyond it {total - decoded:.2f} %; promised at most 15 %\n"
         )
-        if options.minutes:
-            show("memory", *measure(process.pid, options.minutes * 60, "watching the memory"))
+    finally:
+        stop(process)
+
+
+def memory(folder: Path, settle: float, minutes: float) -> None:
+    """The demonstration makes clips and events all the time; every process must stay as large as it was."""
+    folder.mkdir()
+    process = start_up(folder)
+    try:
+        wait(settle + 60, "starting, and a first round of events")
+        title = f"the demonstration over {minutes:g} minutes"
+        show(title, *measure(process.pid, minutes * 60, "watching the memory"))
     finally:
         stop(process)
 

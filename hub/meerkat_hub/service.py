@@ -251,6 +251,8 @@ class HubService:
         self.failure = error
         log.error("%s", error)
         for arrived in batch.arrived:
+            if arrived.incoming is not None:
+                arrived.incoming.unlink(missing_ok=True)
             if arrived.ack is not None:
                 arrived.ack()
         self._core = None
