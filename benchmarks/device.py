@@ -92,7 +92,7 @@ def child(kind: str, video: Path, broker: str, seconds: float) -> None:
 
 def decode(video: Path) -> Any:
     from meerkat_devices.address import parse_source
-    from meerkat_devices.source import open_source
+    from meerkat_devices.opening import open_source
 
     stop = threading.Event()
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from meerkat_contract.errors import MeerkatError, StorageError
+from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import CameraInfo
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.topics import ThingTopic
@@ -21,11 +21,12 @@ from .backoff import Backoff
 from .clock import Clock, clock_state
 from .motion import MotionDetector
 from .mp4 import write_clip
+from .opening import open_source
 from .outbox import Outbox
 from .picture import jpeg, luma
 from .recorder import TICKS, Clip, Limits, Recorder
 from .settings import CameraSettings
-from .source import Pace, Sample, Shot, Source, SourceError, moment, open_source
+from .source import Pace, Sample, Shot, Source, SourceError, moment
 
 _log = logging.getLogger("meerkat.device")
 
@@ -222,7 +223,7 @@ class Camera:
         try:
             size = write_clip(part, clip, self._source.template)
             self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata)
-        except StorageError:
+        except MeerkatError:
             part.unlink(missing_ok=True)
             raise
         _log.info(

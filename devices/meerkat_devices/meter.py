@@ -132,8 +132,9 @@ def take_photograph(address: Address, clock: Clock, stop: threading.Event) -> tu
         now = clock.now()
         picture = BasementMeter().render(now.astimezone(), light=True)
         return encode(picture, quality=92, max_bytes=MAX_BYTES), now
+    from .opening import open_source
     from .recorder import TICKS
-    from .source import SourceError, moment, open_source
+    from .source import SourceError, moment
 
     with open_source(address, clock=clock) as source:
         shot = None

@@ -1,8 +1,10 @@
-"""Where pictures come from: packets for the recorder and frames to look at, with their media time.
+"""What a source of pictures is: packets for the recorder and frames to look at, with their media time.
 
     with open_source(parse_source("porch.mp4")) as source:
         for sample in source.samples(stop):
             ...
+
+`opening` opens one; `container` reads what libav reads, `rendered` draws the built-in scenes.
 
 A source is used by one thread. The packets of its samples and its `template` are valid until it is
 closed, so what was recorded is written before.
@@ -15,26 +17,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-import av
-import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from meerkat_contract.errors import MediaError
 
-from .address import Address
-from .clock import Clock, SystemClock
-from .encoder import Encoder
+from .clock import Clock
 from .recorder import TICKS, Chunk
-from .timeline import LiveTime, Timeline
 
 Pace = Literal["own", "fast"]
-
-OPEN_TIMEOUT = 10.0
-STALL_TIMEOUT = 10.0
-"""Seconds without a packet after which a network camera is taken as gone."""
 
 BEHIND = 5.0
 """Seconds a replay may fall behind (the machine slept) before it forgives itself the debt."""
@@ -84,21 +77,6 @@ class Source(AbstractContextManager["Source"], Protocol):
         self.close()
 
 
-def open_source(
-    address: Address, *, pace: Pace = "own", loop: bool = False, clock: Clock | None = None
-) -> Source:
-    """Open a source. `pace` and `loop` matter for what is replayed, not for what is live.
-
-    `fast` gives the frames as quickly as they are taken. Raises SourceError.
-    """
-    clock = clock or SystemClock()
-    if address.kind == "scene":
-        from .rendered import RenderedSource, open_scene
-
-        return RenderedSource(open_scene(address.target), pace=pace, loop=loop, clock=clock)
-    return ContainerSource(address, pace=pace, loop=loop, clock=clock)
-
-
 class Pacer:
     """Holds a replay to its own pace, and tells the time of day of its frames."""
 
@@ -120,232 +98,6 @@ class Pacer:
 
     def captured(self, at: int) -> float:
         return self._epoch + at / TICKS
-
-
-class ContainerSource(Source):
-    """Anything that libav opens: files, RTSP and HTTP streams, USB cameras.
-
-    8-bit H.264 and HEVC packets pass through as they are; everything else is encoded again.
-    """
-
-    def __init__(self, address: Address, *, pace: Pace, loop: bool, clock: Clock) -> None:
-        self._address = address
-        self._loop = loop
-        self._clock = clock
-        self._container = _open(address)
-        try:
-            self._stream = _video_stream(self._container, address)
-            context = self._stream.codec_context
-            context.thread_count = 1
-            self._turned = _rotation(self._container, self._stream) if address.kind == "file" else 0
-            width, height = context.width, context.height
-            if self._turned % 180:
-                width, height = height, width
-            self.info = SourceInfo(address.kind, width, height, _frame_rate(self._stream))
-            nominal = self.info.fps or 15.0
-            base = self._stream.time_base
-            assert base is not None
-            self._timeline = Timeline(base, round(TICKS / nominal))
-            replayed = address.kind == "file" or (self._container.duration or 0) > 0
-            self._pacer = Pacer(clock, pace) if replayed else None
-            self._live = LiveTime()
-            copied = _can_copy(self._stream) and not self._turned
-            self._encoder = None if copied else Encoder(width, height, nominal)
-            self.template: VideoStream = self._encoder.template if self._encoder else self._stream
-        except BaseException:
-            self._container.close()
-            raise
-
-    def samples(self, stop: threading.Event) -> Iterator[Sample]:
-        shown = 0
-        while not stop.is_set():
-            before = self._timeline.end
-            try:
-                for packet in self._container.demux(self._stream):
-                    sample = self._take(packet, stop)
-                    if sample is None:
-                        return
-                    shown += len(sample.shots)
-                    yield sample
-                    if stop.is_set():
-                        return
-            except av.FFmpegError as error:
-                raise source_error(error, self._address) from None
-            if not shown:
-                raise SourceError(
-                    "there is no frame in it that can be decoded",
-                    where=str(self._address),
-                    remedy="Is the file whole? `ffprobe` shows what is in it",
-                )
-            if self._pacer is None:
-                raise SourceError("the stream ended", where=str(self._address))
-            if not self._loop or self._timeline.end == before:
-                return
-            self._container.seek(0)
-            self._timeline.restart()
-
-    def close(self) -> None:
-        if self._encoder:
-            self._encoder.close()
-        self._container.close()
-
-    def _take(self, packet: Any, stop: threading.Event) -> Sample | None:
-        """One packet's sample; None when `stop` was set while waiting for its time."""
-        if packet.size == 0:  # the end: what the decoder still holds
-            return self._encode(packet) if self._encoder else Sample((), self._decode(packet))
-        pts, dts, duration = self._timeline.place(packet.pts, packet.dts, packet.duration)
-        if self._pacer:
-            if not self._pacer.wait(dts, stop):
-                return None
-            captured = self._pacer.captured(pts)
-        else:
-            captured = self._live.captured(pts / TICKS, self._clock.now().timestamp())
-        if self._encoder:
-            return self._encode(packet)
-        chunk = Chunk(pts, dts, duration, packet.is_keyframe, packet.size, captured, packet)
-        return Sample((chunk,), self._decode(packet))
-
-    def _decode(self, packet: Any) -> tuple[Shot, ...]:
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            return ()  # a damaged packet; the decoder goes on at the next one it can read
-        shots = []
-        for frame in frames:
-            at = self._timeline.shown_at(frame.pts) if frame.pts is not None else self._timeline.end
-            shots.append(Shot(at, self._captured(at), frame))
-        return tuple(shots)
-
-    def _encode(self, packet: Any) -> Sample:
-        assert self._encoder
-        chunks: list[Chunk] = []
-        shots = []
-        for shot in self._decode(packet):
-            frame = self._encoder.convert(_upright(shot.frame, self._turned))
-            chunks += self._encoder.encode(frame, shot.at, shot.captured)
-            shots.append(Shot(shot.at, shot.captured, frame))
-        return Sample(tuple(chunks), tuple(shots))
-
-    def _captured(self, at: int) -> float:
-        if self._pacer:
-            return self._pacer.captured(at)
-        return self._live.time_of(at / TICKS)
-
-
-def _open(address: Address) -> Any:
-    if address.kind == "usb":
-        return _open_usb(address)
-    options = {"fflags": "+genpts"}
-    if address.kind == "rtsp":
-        options |= {"rtsp_transport": "tcp", "rtsp_flags": "prefer_tcp", "fflags": "+genpts+discardcorrupt"}
-    timeout = (OPEN_TIMEOUT, STALL_TIMEOUT) if address.live else None
-    try:
-        container = av.open(address.target, options=options, timeout=timeout, metadata_errors="replace")
-        if container.format.name != "mpjpeg":
-            return container
-        # Motion JPEG over HTTP has no timestamps; libav would count 25 frames a second.
-        container.close()
-        options |= {"use_wallclock_as_timestamps": "1"}
-        return av.open(address.target, options=options, timeout=timeout)
-    except (av.FFmpegError, OSError) as error:
-        raise source_error(error, address) from None
-
-
-def _open_usb(address: Address) -> Any:
-    """A USB camera at 720p in MJPEG, which USB 2 carries, or at whatever it offers."""
-    wishes: list[dict[str, str]] = [
-        {"input_format": "mjpeg", "video_size": "1280x720", "framerate": "15"},
-        {"input_format": "mjpeg", "video_size": "1280x720"},
-        {"video_size": "640x480"},
-        {},
-    ]
-    error: Exception | None = None
-    for options in wishes:
-        try:
-            return av.open(address.target, format="v4l2", options=options)
-        except (av.FFmpegError, OSError) as problem:
-            error = problem
-            if problem.errno != 22:  # EINVAL: it cannot do this size, rate or format
-                break
-    assert error is not None
-    raise source_error(error, address) from None
-
-
-def _video_stream(container: Any, address: Address) -> VideoStream:
-    for stream in container.streams.video:
-        if stream.codec_context is not None and stream.codec_context.width:
-            return stream  # type: ignore[no-any-return]
-    raise SourceError(
-        "there is no video in it that can be decoded",
-        where=str(address),
-        remedy="Meerkat reads what FFmpeg reads, such as MP4, MKV, AVI, RTSP and HTTP streams",
-    )
-
-
-def _frame_rate(stream: VideoStream) -> float:
-    """Frames per second; 0 when unknown. Some network cameras name their clock's rate, 90000."""
-    rate = float(stream.guessed_rate or stream.average_rate or 0)
-    return round(rate, 3) if rate <= 120 else 0.0
-
-
-def _rotation(container: Any, stream: VideoStream) -> int:
-    """Degrees by which a file's pictures are to be turned against the clock: phones film like that."""
-    try:
-        frame = next(container.decode(stream), None)
-        container.seek(0)
-    except av.FFmpegError:
-        return 0  # reading it in earnest says what is wrong
-    return 0 if frame is None else round(frame.rotation / 90) * 90 % 360
-
-
-def _upright(frame: VideoFrame, degrees: int) -> VideoFrame:
-    if not degrees:
-        return frame
-    picture: Any = np.rot90(frame.to_ndarray(format="bgr24"), degrees // 90)
-    return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-
-
-def _can_copy(stream: VideoStream) -> bool:
-    """Whether browsers and workers can play the stream's own packets in an MP4."""
-    context = stream.codec_context
-    return context.name in ("h264", "hevc") and context.pix_fmt in ("yuv420p", "yuvj420p")
-
-
-_REMEDIES: tuple[tuple[type[BaseException], str, str], ...] = (
-    (
-        av.error.HTTPUnauthorizedError,
-        "the camera refuses the user or password",
-        "Write rtsp://user:password@…",
-    ),
-    (av.error.HTTPForbiddenError, "the camera forbids access", "Check the user's rights in the camera"),
-    (av.error.HTTPNotFoundError, "the camera has no such stream", "Check the path in the address"),
-    (ConnectionRefusedError, "connection refused", "Is the camera on, and the port right?"),
-    (TimeoutError, "no answer", "Is the camera on, and in this network?"),
-    (av.error.ExitError, "no answer", "Is the camera on, and in this network?"),
-    (FileNotFoundError, "not found", "Check the path; is the camera plugged in?"),
-    (PermissionError, "may not be read", "Add this user to the group video, or check the file's permissions"),
-    (
-        av.error.InvalidDataError,
-        "not a video that can be read, or damaged",
-        "Is the file whole? `ffprobe` shows what is in it",
-    ),
-)
-
-
-def source_error(error: Exception, address: Address) -> SourceError:
-    """What went wrong in words, without the address's password, which libav's messages repeat."""
-    where = str(address)
-    if isinstance(error, OSError) and error.errno == 16:
-        return SourceError(
-            "the camera is busy", where=where, remedy="Another program uses it: close that first"
-        )
-    if isinstance(error, OSError) and error.errno == 5:
-        return SourceError("the connection broke off", where=where, remedy="Is the camera on?")
-    for kind, what, remedy in _REMEDIES:
-        if isinstance(error, kind):
-            return SourceError(what, where=where, remedy=remedy)
-    reason = getattr(error, "strerror", None) or type(error).__name__
-    return SourceError(str(reason), where=where, remedy="Is the camera on, and the address right?")
 
 
 def moment(captured: float) -> datetime:

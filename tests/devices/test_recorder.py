@@ -15,8 +15,8 @@ import pytest
 
 from meerkat_devices.address import parse_source
 from meerkat_devices.mp4 import write_clip
+from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import PATIENCE, TICKS, Chunk, Clip, Limits, Recorder
-from meerkat_devices.source import open_source
 from support.media import make_clip
 from support.shared import shared
 

@@ -10,17 +10,18 @@ from pathlib import Path
 import av
 import pytest
 
-from meerkat_devices import source
+from meerkat_devices import container
 from meerkat_devices.address import parse_source
 from meerkat_devices.mp4 import write_clip
+from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
-from meerkat_devices.source import SourceError, open_source
+from meerkat_devices.source import SourceError
 from support.media import make_clip
 from support.rtsp_camera import RtspCamera
 
 
 def test_packets_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "STALL_TIMEOUT", 1.0)
+    monkeypatch.setattr(container, "STALL_TIMEOUT", 1.0)
     video = make_clip(tmp_path / "in.mp4", seconds=8, size=(640, 360))
     camera = RtspCamera(video)
     chunks: list[Chunk] = []

@@ -1,0 +1,22 @@
+"""Open a source of pictures by its address."""
+
+from __future__ import annotations
+
+from .address import Address
+from .clock import Clock, SystemClock
+from .container import ContainerSource
+from .rendered import RenderedSource, open_scene
+from .source import Pace, Source
+
+
+def open_source(
+    address: Address, *, pace: Pace = "own", loop: bool = False, clock: Clock | None = None
+) -> Source:
+    """Open a source. `pace` and `loop` matter for what is replayed, not for what is live.
+
+    `fast` gives the frames as quickly as they are taken. Raises SourceError.
+    """
+    clock = clock or SystemClock()
+    if address.kind == "scene":
+        return RenderedSource(open_scene(address.target), pace=pace, loop=loop, clock=clock)
+    return ContainerSource(address, pace=pace, loop=loop, clock=clock)
