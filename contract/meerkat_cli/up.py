@@ -8,7 +8,6 @@ import fcntl
 import logging
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from meerkat_contract.connection import (
 from meerkat_contract.errors import UsageError
 
 from . import ports, private_broker
-from .plan import MEERKAT, Options, build_plan, device_arguments
+from .plan import Options, build_plan, device_arguments
 from .supervisor import Output, Ready, Supervisor
 
 LOCK_FILE = "up.lock"
@@ -135,11 +134,7 @@ def _settings(config: Path | None) -> _Settings:
     file = configfile.find_file(config)
     if file is not None:
         file = file.absolute()
-        # Better one list of problems now than five children failing. A process of its own checks it,
-        # since the components' settings bring their libraries, and `up` is to stay small.
-        done = subprocess.run([*MEERKAT, "check", str(file)], stdout=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
-            raise click.exceptions.Exit(done.returncode)
+        configfile.load(file)  # better one list of problems now than five children failing
     return _Settings(
         file=file,
         broker=configfile.section(file, "broker", BrokerSettings),

@@ -25,38 +25,14 @@ from dataclasses import dataclass
 import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from meerkat_contract.messages import Box
 
 from .motion_scene import Look, Scene, shrink
+from .motion_settings import MotionSettings
 
 _ROUNDING = 1e-6
 """Seconds; media times are floats."""
-
-
-class MotionSettings(BaseModel):
-    """How motion is judged. All times are seconds of media time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sensitivity: float = Field(0.5, ge=0, le=1, description="0 sees large contrasts only, 1 the faintest")
-    minimum_area: float = Field(0.0006, gt=0, le=0.5, description="smallest moving part, fraction of picture")
-    certain_area: float = Field(0.002, gt=0, le=1, description="motion this large needs no confirmation")
-    confirm_seconds: float = Field(0.5, ge=0, le=10, description="how long smaller motion must last")
-    clear_seconds: float = Field(0.1, ge=0, le=60, description="end this long after the scene is clear")
-    quiet_seconds: float = Field(15.0, ge=0, le=600, description="end after this long without movement")
-    change_seconds: float = Field(0.4, gt=0, le=5, description="memory of what changes")
-    background_seconds: float = Field(60.0, gt=1, le=3600, description="memory of the background")
-    habit_seconds: float = Field(120.0, gt=1, le=3600, description="memory of places that always move")
-    habit_share: float = Field(0.5, gt=0, le=1, description="share of that memory that makes it a habit")
-    gap_seconds: float = Field(2.0, gt=0, le=600, description="a longer pause between pictures is a gap")
-    settle_seconds: float = Field(3.0, ge=0, le=60, description="how long the start is called calibrating")
-
-    @property
-    def threshold(self) -> float:
-        """Grey levels by which a pixel must change, 20 at sensitivity 0 and 6 at 1."""
-        return 20.0 - 14.0 * self.sensitivity
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import Name
 
 from .address import parse_source
-from .motion import MotionSettings
+from .motion_settings import MotionSettings
 
 
 def _source(text: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 from footage.baselines import frame_difference, knn, spotted
 from footage.labels import FootageLabels, labels
 from footage.video import luma_planes
-from meerkat_devices.motion import MotionDetector, MotionReading, MotionSettings
+from meerkat_devices.motion import MotionDetector, MotionReading
+from meerkat_devices.motion_settings import MotionSettings
 from support.shared import shared
 
 

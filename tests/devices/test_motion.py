@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from footage import scenes
 from footage.scenes import CROSSING, START, Scene
-from meerkat_devices.motion import MotionDetector, MotionReading, MotionSettings
+from meerkat_devices.motion import MotionDetector, MotionReading
+from meerkat_devices.motion_settings import MotionSettings
 
 RATES = (5.0, 6.0, 10.0, 15.0, 25.0)
 Reading = tuple[float, MotionReading]

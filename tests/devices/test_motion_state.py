@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from meerkat_devices.motion import MotionSettings, MotionState
+from meerkat_devices.motion import MotionState
 from meerkat_devices.motion_scene import Look
+from meerkat_devices.motion_settings import MotionSettings
 
 SETTINGS = MotionSettings(
     certain_area=0.01, confirm_seconds=0.5, clear_seconds=0.2, quiet_seconds=4.0, change_seconds=0.4
