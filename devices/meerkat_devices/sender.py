@@ -113,23 +113,36 @@ class Sender:
 
     def _run(self) -> None:
         while True:
-            now = self._clock.monotonic()
-            try:
-                for entry_id in self._lanes.overdue(now):
-                    self._outbox.give_back(entry_id)
-                    _log.warning("no receipt for %s: sending it again", entry_id)
-                while entry := self._lanes.next(now):
-                    self._send(entry)
-            except MeerkatError as error:
-                self._report(error)
-            event = self._next_event(now)
+            self._guard(self._send_what_may_go)
+            event = self._next_event(self._clock.monotonic())
             if isinstance(event, _Stop):
                 return
             if event is not None:
-                try:
-                    self._take(event)
-                except MeerkatError as error:
-                    self._report(error)
+                self._guard(self._take, event)
+
+    def _guard(self, step: Callable[..., None], *arguments: _Event) -> None:
+        """This thread must not end: an error is told, and what it hit is sent again in time."""
+        try:
+            step(*arguments)
+        except MeerkatError as error:
+            self._report(error)
+        except Exception as error:  # noqa: BLE001 - logged and published
+            _log.exception("the outbox failed")
+            self._report(
+                MeerkatError(
+                    f"an error in the program: {type(error).__name__}: {error}",
+                    where="outbox",
+                    remedy="Please report it with the lines of the log",
+                )
+            )
+
+    def _send_what_may_go(self) -> None:
+        now = self._clock.monotonic()
+        for entry_id in self._lanes.overdue(now):
+            self._outbox.give_back(entry_id)
+            _log.warning("no receipt for %s: sending it again", entry_id)
+        while entry := self._lanes.next(now):
+            self._send(entry)
 
     def _next_event(self, now: float) -> _Event | None:
         wake_at = self._lanes.wake_at(now)
@@ -160,20 +173,20 @@ class Sender:
     def _send(self, entry: Entry) -> None:
         try:
             payload = self._outbox.lend(entry)
-        except MeerkatError:
+            if payload is None:  # it had to make room
+                self._lanes.settled(entry.id)
+                return
+            delivery = self._session.publish(
+                entry.topic,
+                payload,
+                qos=1,
+                retain=entry.retain and self._outbox.is_newest(entry),
+                metadata=entry.metadata,
+                content_type=entry.metadata.content_type,
+            )
+        except BaseException:
             self._lanes.failed(entry.id, self._clock.monotonic())
             raise
-        if payload is None:  # it had to make room
-            self._lanes.settled(entry.id)
-            return
-        delivery = self._session.publish(
-            entry.topic,
-            payload,
-            qos=1,
-            retain=entry.retain and self._outbox.is_newest(entry),
-            metadata=entry.metadata,
-            content_type=entry.metadata.content_type,
-        )
         delivery.add_done_callback(lambda done: self._delivered(entry.id, done))
 
     def _delivered(self, entry_id: str, delivery: Delivery) -> None:

@@ -97,11 +97,11 @@ def test_a_replay_is_handed_over_whole(broker: Mosquitto, hub: StandInHub, tmp_p
         assert clip.metadata.trigger == "motion"
         assert str(clip.topic) == "meerkat/device/pi/porch/clip"
     states = hub.states
+    wait_for(lambda: states["meerkat/device/pi/availability"][-1] == b"offline")
     motion = states["meerkat/device/pi/porch/motion"]
     assert motion[0] == b"OFF"
     assert motion[-1] == b"OFF"
     assert b"ON" in motion
-    wait_for(lambda: states["meerkat/device/pi/availability"][-1] == b"offline")
     assert states["meerkat/device/pi/availability"] == [b"online", b"offline"]
     assert states["meerkat/device/pi/porch/picture"][0][:2] == b"\xff\xd8"
     info = read(DeviceInfo, states["meerkat/device/pi/info"][-1])
@@ -173,6 +173,7 @@ def test_a_refused_clip_is_kept_aside(broker: Mosquitto, hub: StandInHub, tmp_pa
     assert '"reason": "no reason"' in note.read_text()
     assert (refused / note.stem).stat().st_size > 1000
     assert sum(taken.metadata.id == note.stem for taken in hub.arrivals) == 1, "not sent again"
+    wait_for(lambda: hub.states.get("meerkat/device/pi/error"), what="the report")
     errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
     assert any("refused" in error.what for error in errors)
 
@@ -188,7 +189,7 @@ def test_a_stop_saves_the_open_recording(broker: Mosquitto, hub: StandInHub, tmp
     files = list((tmp_path / "data/devices/pi/outbox").glob("*.bin"))
     stored = hub.clips()
     assert len(files) + len(stored) >= 1
-    assert hub.states["meerkat/device/pi/availability"][-1] == b"offline"
+    wait_for(lambda: hub.states["meerkat/device/pi/availability"][-1] == b"offline")
 
 
 def test_a_camera_that_never_answers_does_not_hold_up_the_end(
@@ -221,6 +222,7 @@ def test_one_broken_camera_does_not_stop_the_other(
         assert process.wait(60) == 1, log.read_text()
     assert_complete(hub.clips())
     assert hub.clips()
+    wait_for(lambda: hub.states.get("meerkat/device/pi/error"), what="the report")
     errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
     assert any("not a video" in error.what and "broken.mp4" in error.where for error in errors)
 

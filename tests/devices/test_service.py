@@ -10,6 +10,7 @@ import pytest
 from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import ErrorReport, read
 from meerkat_devices.clock import SystemClock
+from meerkat_devices.outbox import Entry
 from meerkat_devices.reports import HELD, Reports
 from meerkat_devices.service import Device, Replay
 from meerkat_devices.settings import DeviceSettings
@@ -48,6 +49,35 @@ def test_a_thread_that_fails_is_reported_and_runs_again(
     assert error.what == "an error in the program: ZeroDivisionError: a mistake of ours"
     assert error.where == "camera porch"
     assert hub.clips()
+
+
+def test_the_outbox_goes_on_after_an_error(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = StandInHub(broker.connection)
+    hub.start()
+    video = make_clip(tmp_path / "in.mp4", seconds=30, moving=lambda at: 8 <= at < 20)
+    settings = DeviceSettings.model_validate({"cameras": {"porch": {"source": str(video)}}})
+    own = Device("pi", settings, broker.connection, tmp_path, replay=Replay(pace="fast"))
+    lend, lent = own.outbox.lend, []
+
+    def failing(entry: Entry) -> bytes | None:
+        lent.append(entry.id)
+        if len(lent) == 1:
+            raise ZeroDivisionError("a mistake of ours")
+        if len(lent) == 2:
+            raise StorageError("the disk refuses")
+        return lend(entry)
+
+    monkeypatch.setattr(own.outbox, "lend", failing)
+    own.start()
+    try:
+        wait_for(lambda: own.finished, what="the replay")
+    finally:
+        own.stop()
+    hub.stop()
+    assert set(lent) == set(hub.taken)
+    assert len(lent) == len(hub.arrivals) + 2
 
 
 def test_a_full_outbox_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
