@@ -129,7 +129,7 @@ def main() -> None:
 
 
 def noisy(folder: Path) -> Path:
-    """Half a minute of a camera that sees nothing but its own noise, so that every frame costs its decoding."""
+    """Half a minute of a camera that sees nothing but its own noise: every frame costs its decoding."""
     console.print("making 30 s of 720p at 15 frames a second …")
     path = folder / "still.mp4"
     chance = np.random.default_rng(1)
