@@ -26,8 +26,11 @@ class ApiError(Exception):
         self.problem = Problem(what=what, where=where, remedy=remedy)
 
 
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is none"}}
 BAD_QUERY: dict[int | str, dict[str, Any]] = {422: {"model": Problem, "description": "A parameter is wrong"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "There is none"},
+    **BAD_QUERY,
+}
 REFUSED: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "The database refuses"}}
 
 

@@ -81,9 +81,9 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
         tracks = tuple(track.model_copy(update={"picture": None}) for track in stored.tracks)
         return ClipDetails.model_validate({**_fields(stored), "tracks": tracks})
 
-    @router.api_route(
+    @router.head("/{clip_id}/media", include_in_schema=False)
+    @router.get(
         "/{clip_id}/media",
-        methods=["GET", "HEAD"],
         summary="A clip's video",
         response_class=Response,
         responses={

@@ -94,9 +94,9 @@ def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
         last = to_cursor(page[-1].captured_at, page[-1].id) if more else None
         return MeterPicturePage(pictures=[_picture(stored) for stored in page], next=last)
 
-    @router.api_route(
+    @router.head("/meter-pictures/{picture_id}", include_in_schema=False)
+    @router.get(
         "/meter-pictures/{picture_id}",
-        methods=["GET", "HEAD"],
         summary="One picture of a meter",
         response_class=Response,
         responses={**NOT_FOUND, 200: _JPEG, 304: {"description": "You have it"}},

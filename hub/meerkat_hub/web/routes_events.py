@@ -96,9 +96,9 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
             {**_fields(stored), "outcomes": [clip_view(clip) for clip in clips]}
         )
 
-    @router.api_route(
+    @router.head("/{event_id}/picture", include_in_schema=False)
+    @router.get(
         "/{event_id}/picture",
-        methods=["GET", "HEAD"],
         summary="An event's picture",
         response_class=Response,
         responses={
