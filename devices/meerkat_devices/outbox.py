@@ -11,7 +11,7 @@ power cut the row tells the truth or can be completed: see `_reconcile`. The dat
 commit (synchronous=FULL): there are a few commits a minute, and the alternative loses the last ones.
 
 When the outbox or the disk is full the oldest clips go first, then the oldest pictures; never what is on its
-way just now. What went is counted and told.
+way just now, by which the bound may be passed for a moment. What went is counted and told.
 """
 
 from __future__ import annotations
