@@ -15,6 +15,7 @@ from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import is_name, slug
 
 if TYPE_CHECKING:
+    from .service import Device
     from .settings import DeviceSettings, DevicesSettings
 
 
@@ -68,7 +69,8 @@ def device(
 
     from .service import Device, Replay
 
-    _set_up_logging()
+    # Lines on standard error, unless the program that called us has set up its own.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     own = Device(name, settings, connection, folder, replay=Replay(pace="fast" if fast else "own", loop=loop))
     _run(own)
     if own.failed:
@@ -148,17 +150,8 @@ def _name_and_source(option: str, where: str) -> tuple[str, str]:
     return name, source
 
 
-def _set_up_logging() -> None:
-    """Lines on standard error, unless the program that called us has set up its own."""
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-
-
-def _run(own: object) -> None:
+def _run(own: Device) -> None:
     """Until a signal comes or the replay is handed over."""
-    from .service import Device
-
-    assert isinstance(own, Device)
     asked = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
