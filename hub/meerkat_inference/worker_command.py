@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,13 @@ from meerkat_contract.ids import is_name, slug
 from .settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from .catalogue import ModelFile
+    from meerkat_contract.connection import Connection
+
     from .detector import Detector
+    from .first_model import FirstModel
+    from .worker import Worker
 
 ID_FILE = "worker-id"
-FETCH_SECONDS = 10.0
-"""How long the first start waits for the default model; the rest of it comes at the next start."""
 
 _logger = logging.getLogger(__name__)
 
@@ -65,41 +65,85 @@ def worker(
     )
     identity = name or settings.id or kept_name(folder)
     folders = [path for path in (models_folder, settings.models_folder) if path is not None]
-    detector = open_detector(model or settings.model, folders, fetch=settings.fetch)
-
-    from .measure import frames_per_second
-    from .worker import Worker
-
-    speed = frames_per_second(detector, now=time.monotonic)
-    info = detector.info
-    _logger.info("Worker %s: %s on %s, %.1f frames a second", identity, info.name, info.engine, speed)
-    serving = Worker(
-        identity,
-        connection,
-        detector,
-        speed,
-        window=settings.window,
-        threads=settings.threads,
-        drain_seconds=settings.drain_seconds,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: serving.end())
-    status = serving.run()
-    if serving.idle:  # else the detector is still in use, and goes with the process
-        detector.close()
-    sys.exit(status)
+    model = model or settings.model
+    fetch = fetch_first(folders) if model is None and settings.fetch else None
+    sys.exit(Serving(identity, connection, settings, model, folders).run(fetch))
 
 
-def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Detector:
-    """The model asked for, or the best there is; the default one is fetched first when none is there."""
+class Serving:
+    """One detector after the other, each offered by a worker of its own: a change is a new start."""
+
+    def __init__(
+        self,
+        identity: str,
+        connection: Connection,
+        settings: WorkerSettings,
+        model: str | None,
+        folders: list[Path],
+    ) -> None:
+        self._identity = identity
+        self._connection = connection
+        self._settings = settings
+        self._model = model
+        self._folders = folders
+        self._current: Worker | None = None
+        self._ending = False
+
+    def run(self, fetch: FirstModel | None) -> int:
+        """Serve until a signal asks for the end; the exit status. Changes over when `fetch` is done."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.end())
+        while True:
+            detector = open_detector(self._model, self._folders)
+            if not detector.info.fallback:
+                fetch = None  # it came in time
+            status = self._offer(detector, fetch)
+            if status or self._ending or fetch is None or not fetch.here:
+                return status
+            _logger.info("Changing over to the model that has come")
+            fetch = None  # once: should it not load, the fallback stays
+
+    def end(self) -> None:
+        """Ask for the end. Safe in a signal handler."""
+        self._ending = True
+        if self._current is not None:
+            self._current.end()
+
+    def _offer(self, detector: Detector, fetch: FirstModel | None) -> int:
+        from .measure import frames_per_second
+        from .worker import Worker
+
+        speed = frames_per_second(detector, now=time.monotonic)
+        info, settings = detector.info, self._settings
+        _logger.info(
+            "Worker %s: %s on %s, %.1f frames a second", self._identity, info.name, info.engine, speed
+        )
+        serving = self._current = Worker(
+            self._identity,
+            self._connection,
+            detector,
+            speed,
+            window=settings.window,
+            threads=settings.threads,
+            drain_seconds=settings.drain_seconds,
+        )
+        if self._ending:  # while the detector was opened: there was no worker to tell
+            detector.close()
+            return 0
+        if fetch is not None:
+            fetch.when_here(serving.end)
+        status = serving.run()
+        if serving.idle:  # else the detector is still in use, and goes with the process
+            detector.close()
+        return status
+
+
+def open_detector(model: str | None, folders: list[Path]) -> Detector:
+    """The model asked for, or the best there is; what it falls back to is said as a warning."""
     from .loading import load_detector
 
     if model is not None:
         return load_detector(model, folders=folders)
-    if fetch and not _any_model(folders):
-        from .download import fetch_default
-
-        fetch_default(folders=folders, log=_logger.warning, progress=_tell_once(), seconds=FETCH_SECONDS)
     told: list[str] = []
     detector = load_detector(folders=folders, log=told.append)
     for line in told:
@@ -107,23 +151,23 @@ def open_detector(model: str | None, folders: list[Path], *, fetch: bool) -> Det
     return detector
 
 
+def fetch_first(folders: list[Path]) -> FirstModel | None:
+    """Begin to fetch the default model if none is here, and wait while it comes; None if one is here."""
+    if _any_model(folders):
+        return None
+    from .first_model import FirstModel
+
+    fetch = FirstModel(folders)
+    fetch.start()
+    fetch.wait()
+    return fetch
+
+
 def _any_model(folders: list[Path]) -> bool:
     """Whether a model that finds objects is here: then nothing is fetched, and no HTTP client loaded."""
     from . import catalogue, store
 
     return any(store.locate(entry, folders=folders) for entry in catalogue.ranked("detect_objects"))
-
-
-def _tell_once() -> Callable[[ModelFile, int], None]:
-    """Say of each file that it is being fetched, when it begins to arrive."""
-    told: set[str] = set()
-
-    def tell(file: ModelFile, have: int) -> None:
-        if file.name not in told:
-            told.add(file.name)
-            _logger.info("Fetching the model %s, %.1f MB", file.name, (file.bytes - have) / 1e6)
-
-    return tell
 
 
 def kept_name(folder: Path) -> str:

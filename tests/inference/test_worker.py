@@ -17,8 +17,11 @@ from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, WorkerSt
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import HubTopic, WorkerTopic
+from meerkat_inference import catalogue
 from support.broker import Mosquitto
 from support.media import make_clip
+from support.model_server import ModelServer
+from support.shared import shared
 from support.wait import wait_for
 
 NAME = "bench"
@@ -104,8 +107,8 @@ def launch(broker: Mosquitto, tmp_path: Path) -> Iterator[Launch]:
     """Start the worker with the built-in detector: no model, no network."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(**environment: str) -> subprocess.Popen[bytes]:
-        options = ["--id", NAME, "--model", "hog-people"]
+    def start(*, model: str | None = "hog-people", **environment: str) -> subprocess.Popen[bytes]:
+        options = ["--id", NAME, *(["--model", model] if model else [])]
         options += ["--broker", broker.connection.url, "--data", str(tmp_path / "data")]
         with (tmp_path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
@@ -286,3 +289,25 @@ def test_a_job_above_the_brokers_packet_limit_comes_in_parts(
     hub.online()
     answer = hub.answer(hub.send(clip))
     assert (answer.state, answer.frames) == ("done", 10)
+
+
+def test_without_a_network_it_begins_with_what_it_has_and_changes_over(
+    hub: Hub, launch: Launch, clip: bytes, tmp_path: Path
+) -> None:
+    file = catalogue.default().model
+    content = shared(f"models/{file.name}").read_bytes()
+    with ModelServer({file.name: content}).running() as server:
+        server.tricks.append("late")
+        process = launch(
+            model=None, XDG_CACHE_HOME=str(tmp_path), MEERKAT_MODELS="", MEERKAT_MODELS_MIRROR=server.url
+        )
+        first = hub.online()
+        assert first.tasks[0].model.fallback
+        assert hub.answer(hub.send(clip)).model == first.tasks[0].model
+        server.released.set()
+        second = hub.online(2)
+        assert not second.tasks[0].model.fallback
+        assert second.incarnation != first.incarnation
+        assert hub.answer(hub.send(clip)).model == second.tasks[0].model
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0

@@ -5,16 +5,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from meerkat_contract.errors import ModelError, StorageError, UsageError
 from meerkat_contract.ids import is_name
 from meerkat_contract.messages import ModelInfo
-from meerkat_inference import download
+from meerkat_inference import store
 from meerkat_inference.detector import FALLBACK, Found
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
 from meerkat_inference.settings import WorkerSettings
-from meerkat_inference.worker_command import ID_FILE, kept_name, open_detector
+from meerkat_inference.worker_command import ID_FILE, Serving, fetch_first, kept_name, open_detector, worker
 
 
 def test_a_worker_keeps_the_name_it_was_given_at_first(
@@ -50,7 +51,10 @@ def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("MEERKAT_MODELS", "")
     monkeypatch.setenv("MEERKAT_MODELS_MIRROR", "http://127.0.0.1:9")
-    detector = open_detector(None, [], fetch=True)
+    fetch = fetch_first([])
+    assert fetch is not None
+    assert not fetch.here
+    detector = open_detector(None, [])
     assert detector.info.name == FALLBACK
     assert detector.info.fallback
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -58,20 +62,35 @@ def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
     assert any("meerkat models pull" in line for line in warnings)
 
 
-def test_nothing_is_fetched_when_a_model_is_named_or_fetching_is_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_model_is_the_one_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("MEERKAT_MODELS", "")
+    assert open_detector(FALLBACK, []).info.fallback
+    with pytest.raises(ModelError, match="Known"):
+        open_detector("no-such-model", [])
 
-    def fetch(**_: object) -> None:
+
+def test_nothing_is_fetched_when_a_model_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("MEERKAT_MODELS", "")
+    monkeypatch.setattr(store, "locate", lambda entry, *, folders: folders)
+    assert fetch_first([tmp_path]) is None
+
+
+@pytest.mark.parametrize("options", [["--model", FALLBACK], []])
+def test_the_command_fetches_only_if_no_model_is_named_and_it_may(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(folders: list[Path]) -> None:
         raise AssertionError("fetched")
 
-    monkeypatch.setattr(download, "fetch_default", fetch)
-    assert open_detector(None, [], fetch=False).info.fallback
-    assert open_detector(FALLBACK, [], fetch=True).info.fallback
-    with pytest.raises(ModelError, match="Known"):
-        open_detector("no-such-model", [], fetch=True)
+    monkeypatch.setattr("meerkat_inference.worker_command.fetch_first", fetch)
+    monkeypatch.setattr(Serving, "run", lambda serving, fetch: 7 if fetch is None else 8)
+    if not options:
+        monkeypatch.setenv("MEERKAT__WORKER__FETCH", "false")
+    address = ["--broker", "mqtt://127.0.0.1", "--data", str(tmp_path), "--id", "bench"]
+    done = CliRunner().invoke(worker, [*address, *options])
+    assert done.exit_code == 7, done.output
 
 
 def test_settings_refuse_what_they_do_not_know() -> None:

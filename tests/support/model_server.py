@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-Trick = Literal["cut", "stall", "wrong", "500", "404", "416", "other-part", "too-long"]
+Trick = Literal["late", "cut", "stall", "wrong", "500", "404", "416", "other-part", "too-long"]
 
 
 class ModelServer:
@@ -45,6 +45,8 @@ class ModelServer:
             }
         )
         trick = self.tricks.pop(0) if self.tricks else None
+        if trick == "late":
+            self.released.wait(30)
         data = self.files.get(handler.path.lstrip("/"))
         if trick in ("404", "416", "500") or data is None:
             handler.send_response(int(trick or 404))
