@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Literal
 from .catalogue import ModelFile
 
 SILENT_SECONDS = 1.5
-"""How long a start waits for the server's first word…"""
+"""How long after its beginning a start waits for the server's first word…"""
 ARRIVING_SECONDS = 6.0
 """…and how long for the rest of a model that is on its way."""
 FETCH_SECONDS = 300.0
@@ -51,6 +52,7 @@ class FirstModel:
         self._state: Literal["asked", "arriving", "here", "failed"] = "asked"
         self._then: Callable[[], None] | None = None
         self._tell: Tell = _say_once()
+        self._begun = 0.0
 
     @property
     def here(self) -> bool:
@@ -59,6 +61,7 @@ class FirstModel:
 
     def start(self) -> None:
         """Begin to fetch, once. What goes wrong is logged in one line."""
+        self._begun = time.monotonic()
         threading.Thread(target=self._fetch, name="first-model", daemon=True).start()
 
     def wait(self) -> bool:
@@ -68,7 +71,8 @@ class FirstModel:
         """
         with self._changed, _bar() as show:
             lines, self._tell = self._tell, show or self._tell
-            self._changed.wait_for(lambda: self._state != "asked", self._silent_seconds)
+            silent = self._begun + self._silent_seconds - time.monotonic()
+            self._changed.wait_for(lambda: self._state != "asked", max(0.0, silent))
             if self._state == "arriving":
                 self._changed.wait_for(lambda: self._state != "arriving", self._arriving_seconds)
             self._tell = lines

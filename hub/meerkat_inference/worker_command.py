@@ -159,6 +159,8 @@ def fetch_first(folders: list[Path]) -> FirstModel | None:
 
     fetch = FirstModel(folders)
     fetch.start()
+    from . import hog, measure, worker  # noqa: F401 - what is needed next loads meanwhile
+
     fetch.wait()
     return fetch
 
