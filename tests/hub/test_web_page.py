@@ -1,0 +1,209 @@
+"""The page: its files, and what a real browser makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub_support.browser import Browser
+from hub_support.core_driver import track
+from hub_support.web_house import Served, WebHouse
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import (
+    CameraInfo,
+    DeviceInfo,
+    ErrorReport,
+    MeterInfo,
+    ModelInfo,
+    TaskInfo,
+    WorkerState,
+)
+from meerkat_hub.adapters.live import Change, LivePicture
+from meerkat_hub.web.routes_page import FOLDER, TYPES
+from support.media import make_clip
+
+FILES = sorted(FOLDER.iterdir())
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[WebHouse]:
+    made = WebHouse(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def web(house: WebHouse) -> Iterator[Served]:
+    with house.served() as running:
+        yield running
+
+
+def test_the_page_is_small_and_every_file_is_served(web: Served) -> None:
+    assert sum(path.stat().st_size for path in FILES) < 45_000
+    for path in FILES:
+        url = "/" if path.name == "index.html" else f"/static/{path.name}"
+        answer = web.get(url)
+        assert answer.content == path.read_bytes()
+        assert answer.headers["content-type"] == TYPES[path.suffix]
+        assert web.get(url, status=304, If_None_Match=answer.headers["etag"])
+
+
+def test_nothing_is_inline_or_from_elsewhere_and_addresses_are_relative() -> None:
+    page = (FOLDER / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page), "no inline script"
+    assert "<style" not in page
+    assert " style=" not in page
+    assert not re.search(r"\son[a-z]+=", page)
+    for address in re.findall(r'(?:href|src)="([^"]+)"', page):
+        assert not address.startswith(("/", "http:", "https:")), address
+    for path in FILES:
+        if path.suffix in {".js", ".css"}:
+            text = path.read_text()
+            assert not re.search(r"""["'`(]/(api|static)/""", text), (
+                f"{path.name}: works under a prefix only if relative"
+            )
+            assert "innerHTML" not in text
+            assert not re.search(r"https?://", text)
+
+
+def test_everything_that_can_be_used_has_a_name() -> None:
+    page = (FOLDER / "index.html").read_text()
+    for image in re.findall(r"<img[^>]*>", page):
+        assert "alt=" in image
+    for button in re.findall(r"<button[^>]*>\s*([^<]*)</button>", page):
+        assert button.strip()
+    assert '<html lang="en">' in page
+
+
+# --- in a browser -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    made = Browser(tmp_path)
+    yield made
+    made.close()
+
+
+LOADED = (
+    "document.getElementById('status').textContent !== 'Loading…' && !!document.querySelector('#facts div')"
+)
+
+
+def test_an_empty_house_is_explained_in_words(web: Served, browser: Browser) -> None:
+    browser.open(web.base)
+    browser.wait(LOADED)
+    browser.wait(
+        "!document.getElementById('events-empty').hidden && !document.getElementById('cameras-empty').hidden"
+    )
+    text = browser.text()
+    assert "2 things to look at" in text
+    assert "The hub is not connected to the broker" in text
+    assert "No worker is online" in text
+    assert "No camera has introduced itself yet" in text
+    assert "No events yet: when something moves" in text
+    assert browser.js("document.getElementById('more').hidden")
+    assert browser.complaints == []
+
+
+def furnish(house: WebHouse) -> str:
+    """A camera with motion, a sleeping meter, a fallback worker; returns the id of the newest event."""
+    live, now = house.hub.live, datetime.now(UTC)
+    live.connected = True
+    live.devices["porch"] = DeviceInfo(device="porch", cameras=(CameraInfo(name="front", label="A <b>door"),))
+    live.devices["basement"] = DeviceInfo(device="basement", meters=(MeterInfo(name="water"),))
+    live.availability.update(porch="online", basement="asleep")
+    live.motion["porch", "front"] = True
+    live.pictures["porch", "front"] = LivePicture(jpeg(), now)
+    live.errors["porch"] = ErrorReport(what="the lens is dirty", remedy="Wipe it", at=now)
+    model = ModelInfo(name="hog-people", engine="hog", fallback=True)
+    task = TaskInfo(task="detect_objects", model=model, frames_per_second=9.5)
+    live.workers["pi"] = WorkerState(
+        worker="pi", host="attic", incarnation=new_id(), online=True, tasks=(task,)
+    )
+    house.meter_picture(at=now, payload=jpeg())
+    for n in range(30):
+        at = now - timedelta(minutes=5 + n)
+        house.event(at=at, label="traffic_light", category="object", picture=jpeg())
+    return house.event(at=now - timedelta(seconds=90), picture=jpeg())
+
+
+def jpeg() -> bytes:
+    import cv2
+    import numpy as np
+
+    return cv2.imencode(".jpg", np.full((90, 160, 3), 90, np.uint8))[1].tobytes()
+
+
+def test_a_living_house(house: WebHouse, web: Served, browser: Browser) -> None:
+    event = furnish(house)
+    browser.open(web.base)
+    browser.wait(LOADED)
+    browser.wait("document.querySelectorAll('#events a').length === 24")
+    browser.wait("document.querySelector('[data-camera] img')?.naturalWidth === 160", what="the live picture")
+    text = browser.text()
+    assert "1 thing to look at" in text
+    assert "the lens is dirty. Wipe it" in text
+    assert "attic: built-in person detector, 9.5 frames/s" in text
+    assert "meerkat models pull" in text
+    assert "A <b>door" in text, "names are text, never markup"
+    assert "asleep" in text
+    assert "Traffic light" in text
+    assert "90 %" in text
+    assert not browser.js("document.querySelector('[data-camera] .motion').hidden")
+    assert browser.js("document.querySelector('#events a').hash") == f"#event={event}"
+    assert browser.js("document.querySelector('#events img').alt") == "Person at Front"
+    browser.click("#more")
+    browser.wait("document.querySelectorAll('#events a').length === 31")
+    assert browser.js("document.getElementById('more').hidden")
+    assert browser.complaints == []
+
+
+def test_the_page_follows_what_happens(house: WebHouse, web: Served, browser: Browser) -> None:
+    furnish(house)
+    browser.open(web.base)
+    browser.wait("document.getElementById('status').textContent === '1 thing to look at'")
+    live = house.hub.live
+    live.errors.clear()
+    live.tell(Change("device", "porch"))
+    browser.wait("document.getElementById('status').textContent === 'All is well'")
+    live.tell(Change("motion", "porch", "front", b"OFF"))
+    browser.wait("document.querySelector('[data-camera] .motion').hidden")
+    newest = house.event(at=datetime.now(UTC), label="cat", category="animal", picture=jpeg())
+    live.tell(Change("event", "porch", "front", f'{{"type": "new", "after": {{"id": "{newest}"}}}}'.encode()))
+    browser.wait(f"document.querySelector('#events a').hash === '#event={newest}'")
+    web.server.fanout._drop(next(iter(web.server.fanout._clients)), "slow")
+    browser.wait("document.getElementById('status').textContent === 'Reconnecting…'")
+    browser.wait("document.getElementById('status').textContent === 'All is well'", what="the new connection")
+
+
+def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Browser, tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "clip.mp4", seconds=2, fps=10).read_bytes()
+    now = datetime.now(UTC)
+    first = house.clip(at=now, payload=video, tracks=(track(end=2.0),))
+    second = house.clip(at=now + timedelta(seconds=2), payload=video, state="failed", reason="no such codec")
+    event = house.event(first, second, at=now, picture=jpeg())
+    house.hub.live.connected = True
+    browser.open(f"{web.base}/#event={event}")
+    browser.wait("document.getElementById('detail').open")
+    browser.wait("document.querySelectorAll('#parts button').length === 2")
+    text = browser.text("#detail")
+    assert "Person · Front" in text
+    assert "ssd on litert" in text
+    assert "failed: no such codec" in text
+    if browser.js("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
+        browser.wait("document.getElementById('video').videoWidth === 320", what="the video")
+        browser.wait("document.querySelector('#boxes span')?.textContent === 'Person 80 %'", what="the box")
+        browser.wait("document.getElementById('playing').textContent.startsWith('Clip 2 of 2')")
+    browser.click("#keep")
+    browser.wait("document.getElementById('keep').getAttribute('aria-pressed') === 'true'")
+    assert web.json(f"/api/events/{event}")["kept"] is True
+    browser.wait("document.querySelector('#events').innerText.includes('Kept')")
+    browser.click("#detail [data-close]")
+    browser.wait("location.hash === ''")
+    browser.open(f"{web.base}/#event={new_id()}")
+    browser.wait("document.getElementById('playing').textContent.includes('there is no such event')")
