@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event as sql_event
@@ -147,3 +148,28 @@ def test_what_the_database_refuses_is_said_in_words(house: WebHouse, queries: Qu
     assert refused.value.remedy
     with pytest.raises(StorageError, match="refused a write"):
         queries.keep_event("0194a3c0-5b1e-7c3a-8f00-2b6c1f0d9e11", True)
+
+
+def test_what_the_page_asks_often_reads_an_index(house: WebHouse, queries: Queries) -> None:
+    plans: list[str] = []
+
+    def explain(_connection: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        plans.append("; ".join(row[3] for row in rows))
+
+    sql_event.listen(house.hub.engine, "before_cursor_execute", explain)
+    queries.totals()
+    queries.oldest_waiting()
+    queries.events(Filter())
+    queries.events(Filter(device="porch", camera="front"))
+    queries.clips(Filter(device="porch", camera="front"))
+    queries.meter_pictures(Filter(device="basement", camera="water"))
+    queries.latest_meter_pictures()
+    for plan, index in zip(
+        plans,
+        ["clips_waiting", "clips_waiting", "events_start_time", "events_of_camera", "clips_of_camera",
+         "pictures_of_meter", "pictures_of_meter"],
+        strict=True,
+    ):  # fmt: skip
+        assert index in plan
+        assert "SCAN clips" not in plan.replace("SCAN clips USING", "")

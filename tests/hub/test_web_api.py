@@ -25,6 +25,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.live import LivePicture
+from meerkat_hub.web import models
 from meerkat_hub.web.metrics import Metric, exposition
 
 
@@ -290,3 +291,27 @@ def test_label_values_are_escaped() -> None:
         "# TYPE meerkat_x gauge",
         'meerkat_x{reason="a \\"b\\"\\\\\\n"} 0.5',
     ]
+
+
+def test_the_documents_examples_are_true_to_their_models(web: Served) -> None:
+    shown = 0
+    for name, schema in web.json("/openapi.json")["components"]["schemas"].items():
+        model = getattr(models, name, None)
+        for example in schema.get("examples", []):
+            assert model is not None, name
+            whole = model.model_validate(example).model_dump(mode="json", by_alias=True, exclude_none=True)
+            assert whole.keys() == example.keys(), "every field is shown, and no other"
+            shown += 1
+    assert shown >= 5
+
+
+def test_the_reference_lists_every_route_and_no_other(web: Served) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "http-api.md").read_text()
+    listed = set(re.findall(r"^\| `(GET|POST) (/[^`?]*)", text, re.MULTILINE))
+    paths = web.json("/openapi.json")["paths"]
+    served = {(method.upper(), path) for path, operations in paths.items() for method in operations}
+    assert {(method, re.sub(r"\{[a-z_]+\}", "{}", path)) for method, path in listed} == {
+        (method, re.sub(r"\{[a-z_]+\}", "{}", path)) for method, path in served
+    }
+    metrics = set(re.findall(r"^# TYPE (meerkat_[a-z_]+)", web.get("/metrics").text, re.MULTILINE))
+    assert metrics == set(re.findall(r"^\| `(meerkat_[a-z_]+)", text, re.MULTILINE))

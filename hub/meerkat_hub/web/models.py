@@ -18,6 +18,8 @@ from meerkat_contract.messages import (
     WorkerState,
 )
 
+from . import examples
+
 ClipState = Literal["waiting", "done", "failed", "expired"]
 Category = Literal["person", "vehicle", "animal", "object"]
 
@@ -45,6 +47,8 @@ class Health(View):
 class ClipView(View):
     """One clip, and how it ended."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CLIP]})
+
     id: str
     device: str
     camera: str
@@ -70,6 +74,8 @@ class ClipView(View):
 class ClipDetails(ClipView):
     """A clip with everything that was seen in it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{**examples.CLIP, "tracks": []}]})
+
     tracks: tuple[Track, ...] = Field((), description="pictures left out")
 
 
@@ -81,6 +87,8 @@ class ClipPage(View):
 class EventView(EventState):
     """An event as it stands."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.EVENT]})
+
     ended: bool
     kept: bool = Field(description="its clips and picture are never removed")
     picture_revision: int | None = Field(None, description="of its picture; null when it has none")
@@ -88,6 +96,10 @@ class EventView(EventState):
 
 class EventDetails(EventView):
     """An event with its clips, in order of time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**examples.EVENT, "outcomes": [examples.CLIP]}]}
+    )
 
     outcomes: list[ClipView] = Field(description="its clips, and how each of them ended")
 
@@ -134,6 +146,8 @@ class MeterView(MeterInfo):
 
 class DeviceView(View):
     """A device as it introduced itself, and what it says now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.DEVICE]})
 
     device: str
     label: str = ""
