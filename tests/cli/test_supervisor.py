@@ -168,7 +168,7 @@ def test_nothing_is_started_while_what_it_needs_is_away(monkeypatch: pytest.Monk
         nonlocal open_now
         broker = python("broker", LIVE, ready=accepts, gate=True)
         async with running(broker, python("hub", LIVE, order=1)) as run:
-            await run.until(lambda: "hub: lives" in run.text, "both live")
+            await run.until(lambda: "broker: lives" in run.text and "hub: lives" in run.text, "both live")
             open_now = False
             os.kill(run.pid("broker"), signal.SIGKILL)
             await run.until(lambda: run.text.count("broker: lives") == 2, "the broker is back, not yet open")
