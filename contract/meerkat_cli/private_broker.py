@@ -112,7 +112,8 @@ def configuration_text(folder: Path, *, port: int, open_lan: bool, as_root: bool
             f"max_queued_bytes {_LARGEST_QUEUE}",
             "set_tcp_nodelay true",
             "sys_interval 0",
-            "log_dest stdout",
+            # Mosquitto buffers stdout when it is a pipe: a refused login would be read an hour later.
+            "log_dest stderr",
             "log_timestamp false",
             "log_type error",
             "log_type warning",
@@ -186,6 +187,11 @@ def find_mosquitto() -> str:
 _CHATTER = re.compile(r"Warning: Mosquitto should not be run as root/administrator\.")
 
 _PHRASES: tuple[tuple[re.Pattern[str], int, str], ...] = (
+    (
+        re.compile(r"Client <unknown> disconnected, not authorised\."),
+        logging.WARNING,
+        "somebody was refused: unknown user or wrong password",
+    ),
     (
         re.compile(r"Client (\S+) disconnected, not authorised\."),
         logging.WARNING,

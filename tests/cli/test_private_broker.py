@@ -234,6 +234,10 @@ def test_without_mosquitto_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch)
             (30, "porch was refused: unknown user or wrong password"),
         ),
         (
+            "Client <unknown> disconnected, not authorised.",
+            (30, "somebody was refused: unknown user or wrong password"),
+        ),
+        (
             "Outgoing messages are being dropped for client hub.",
             (30, "Messages for hub are dropped: it does not keep up"),
         ),
