@@ -90,6 +90,8 @@ def up(
         raise UsageError("both --video and --camera are given", remedy="Choose one of them")
     if video is not None and not video.is_file():
         raise UsageError("there is no such file", where=str(video), remedy="Name a recording, e.g. an MP4")
+    if camera is not None:
+        _check_camera(camera)
     settings = _settings(config)
     folder = (data or default_data_folder()).absolute()
     output = Output(sys.stderr, level=logging.getLogger().level)
@@ -128,6 +130,19 @@ def up(
         write_connections(folder, plan.roles, http=options.page)
         _greet(output, options, server)
         asyncio.run(_supervise(Supervisor(plan.processes, output), output))
+
+
+def _check_camera(source: str) -> None:
+    """What can never become a camera; whether one is there is the device's to find out, again and again."""
+    if "://" in source or source.isdecimal() or source.startswith("/dev/") or source.startswith("scene:"):
+        return
+    if Path(source).is_file():
+        raise UsageError("is a file", where=f"--camera {source}", remedy=f"Write --video {source}")
+    raise UsageError(
+        f"{source!r} is not a camera",
+        where="--camera",
+        remedy="Write rtsp://user:password@camera/path, http://camera/stream, or 0 for the first USB camera",
+    )
 
 
 def _settings(config: Path | None) -> _Settings:
@@ -255,7 +270,10 @@ def _accepts(host: str, port: int) -> Ready:
 
 
 def _answers(port: int) -> Ready:
-    """Whether the hub's page serves: one plain HTTP request, so that no HTTP library is needed here."""
+    """Whether the hub's page serves: one plain HTTP request, so that no HTTP library is needed here.
+
+    A hub that is not well answers 503, and its page says why: it serves.
+    """
 
     async def ready() -> bool:
         try:
@@ -269,6 +287,6 @@ def _answers(port: int) -> Ready:
             return False
         finally:
             writer.close()
-        return b" 200 " in line
+        return line.startswith(b"HTTP/")
 
     return ready

@@ -128,6 +128,8 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     ("more", "message"),
     [
         (("--video", "a.mp4", "--camera", "0"), "both --video and --camera are given"),
+        (("--camera", "kitchen"), "'kitchen' is not a camera"),
+        (("--camera", __file__), f"Write --video {__file__}"),
         (("--video", "absent.mp4"), "absent.mp4: there is no such file"),
         (("--broker", "http://x"), "--broker: http://… is not the address of an MQTT broker"),
         (("--broker", "mqtt://x", "--open-lan"), "--mqtt-port and --open-lan are for the private broker"),
