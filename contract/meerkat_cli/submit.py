@@ -57,7 +57,14 @@ class TooLate(MeerkatError):
 @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
 @click.option("--wait", is_flag=True, help="Wait until it has been looked at, and print the outcome.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--timeout", default=300.0, show_default=True, metavar="S", help="Seconds in all.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds in all.",
+)
 @click.pass_context
 def submit(
     context: click.Context,
@@ -156,7 +163,8 @@ class Submission:
                     remedy="Is `meerkat up` or `meerkat hub` running on this broker? Or raise --timeout",
                 )
         if self._receipt.outcome == "refused":
-            raise MeerkatError(f"the hub refused the clip: {self._receipt.reason}", where=str(topic))
+            reason = self._receipt.reason.removeprefix(f"{topic}: ")
+            raise MeerkatError(f"the hub refused the clip: {reason}", where=str(topic))
         return self._receipt
 
     def await_outcome(self, say: Callable[[str], None]) -> Outcome:

@@ -43,7 +43,7 @@ class StandIn:
         assert isinstance(topic, ThingTopic)
         other = Receipt(id=new_id(), outcome="refused", reason="another clip")
         mine = Receipt.model_validate(
-            {"id": metadata.id, "outcome": self.receipt, "reason": "no video in it"}
+            {"id": metadata.id, "outcome": self.receipt, "reason": f"{message.topic}: no video in it"}
         )
         for receipt in (other, mine):
             self.session.publish(DeviceTopic(topic.device, "receipt"), receipt.to_json(), qos=1)
@@ -167,6 +167,7 @@ def test_a_refused_clip(run: Submit, hub: StandIn) -> None:
     assert isinstance(result.exception, MeerkatError)
     assert result.exception.exit_status == 1
     assert "the hub refused the clip: no video in it" in str(result.exception)
+    assert str(result.exception).count("/clip: ") == 1
     assert result.stdout == ""
 
 
