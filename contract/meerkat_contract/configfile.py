@@ -27,6 +27,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import UsageError
+from .ids import NAME_PATTERN, slug
 from .yamltree import Problem, Tree, read_tree, read_value
 
 ENTRY_POINTS = "meerkat.config"
@@ -209,10 +210,22 @@ def _explain(source: _Source, name: str, model: type[BaseModel], detail: ErrorDe
     if kind == "missing":
         return source.problem(path, "is required", at_key=True)
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if kind == "string_pattern_mismatch" and detail["ctx"]["pattern"] == f"^{NAME_PATTERN}$":
+        message = _no_name(str(detail["input"]))
+    if kind == "path_type":
+        message = "is not a path"
     if kind == "string_type" and isinstance(value, int | float | bool):
         message += "; put the value in quotes"
     at_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
     return source.problem(path, message[:1].lower() + message[1:], at_key=at_key)
+
+
+def _no_name(text: str) -> str:
+    """Why a text cannot name a device or camera, and what could."""
+    try:
+        return f"cannot be a name; write {slug(text)}"
+    except ValueError:
+        return "cannot be a name; use a-z, 0-9, '-' and '_'"
 
 
 def _fields(annotation: Any, path: KeyPath) -> set[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .errors import UsageError
 
@@ -79,6 +79,16 @@ class BrokerSettings(BaseModel):
     username: str | None = None
     password: str | None = Field(None, repr=False, description="better in MEERKAT_BROKER than in a file")
     ca_file: Path | None = Field(None, description="the authority that signed the broker's certificate")
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url:
+            try:
+                parse_broker_url(url)
+            except UsageError as error:
+                raise ValueError(f"{error.what}. {error.remedy}") from None
+        return url
 
 
 def default_data_folder() -> Path:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from meerkat_contract import configfile
 from meerkat_contract.configfile import ConfigurationError
+from meerkat_contract.connection import BrokerSettings
 from meerkat_contract.ids import Name
 
 
@@ -90,6 +91,14 @@ def test_a_good_file_gives_every_section(write) -> None:
     assert devices.root["porch"].cameras["front"].label == "Front door"
 
 
+def test_a_brokers_address_is_checked(write) -> None:
+    path = write("broker:\n  url: htp://house\n")
+    with pytest.raises(
+        ConfigurationError, match=r"yaml:2:8: broker.url: htp://… is not the address of an MQTT"
+    ):
+        configfile.load(path, sections={"broker": BrokerSettings})
+
+
 def test_sections_that_are_left_out_or_empty_have_their_defaults(write) -> None:
     found = configfile.load(write("hub:\n"), sections=SECTIONS)
     assert found["hub"] == Hub()
@@ -118,8 +127,7 @@ hubb: {}
         "meerkat.yaml:5:7: devices.porch.cameras.front.source: is required",
         "meerkat.yaml:5:22: devices.porch.cameras.front.label: "
         "input should be a valid string; put the value in quotes",
-        "meerkat.yaml:6:7: devices.porch.cameras.Front Door: "
-        "string should match pattern '^[a-z0-9][a-z0-9_-]{0,62}$'",
+        "meerkat.yaml:6:7: devices.porch.cameras.Front Door: cannot be a name; write front-door",
         "meerkat.yaml:7:16: devices.porch.sizes[1]: "
         "input should be a valid integer, unable to parse string as an integer",
         "meerkat.yaml:10:11: hub.retention.days: input should be greater than or equal to 1",
