@@ -35,6 +35,8 @@ from support.usage import Usage, tree, usage
 
 console = Console()
 
+PARTS = 5
+
 DECODE_ONLY = """
 import sys, time, av
 path, seconds = sys.argv[1], float(sys.argv[2])
@@ -99,6 +101,16 @@ def show(title: str, before: dict[int, Usage], after: dict[int, Usage], seconds:
     table.add_row("together", f"{total:.2f}", "", f"{memory:.1f}", "", style="bold")
     console.print(table)
     return total
+
+
+def show_memory(looks: list[dict[int, Usage]], minutes: float) -> None:
+    """Private memory over time, in MB: it may rise at the beginning, then it must stay."""
+    times = [f"{minutes * part / PARTS:g} min" for part in range(len(looks))]
+    table = Table("process", *times, title=f"private MB of the demonstration over {minutes:g} minutes")
+    for pid, first in sorted(looks[0].items(), key=lambda item: item[1].name):
+        values = [f"{seen[pid].private:.1f}" if pid in seen else "ended" for seen in looks]
+        table.add_row(first.name, *values)
+    console.print(table)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -182,8 +194,11 @@ def memory(folder: Path, settle: float, minutes: float) -> None:
     process = start_up(folder)
     try:
         wait(settle + 60, "starting, and a first round of events")
-        title = f"the demonstration over {minutes:g} minutes"
-        show(title, *measure(process.pid, minutes * 60, "watching the memory"))
+        looks = [look(process.pid)]
+        for part in range(PARTS):
+            wait(minutes * 60 / PARTS, f"watching the memory, part {part + 1} of {PARTS}")
+            looks.append(look(process.pid))
+        show_memory(looks, minutes)
     finally:
         stop(process)
 
