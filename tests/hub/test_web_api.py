@@ -227,7 +227,7 @@ def test_the_state_adds_up_and_names_what_works(house: WebHouse, web: Served) ->
     assert state["fallback"] is True, "the only one that is online is the fallback"
     assert [one["worker"] for one in state["workers"]] == ["hog"]
     assert [one["worker"] for one in web.json("/api/workers")] == ["hog", "old"]
-    assert state["labels"] == ["person"]
+    assert web.json("/api/labels") == ["person"]
     assert (state["ok"], state["reason"]) == (False, "not connected to the broker")
     workers["tpu"] = worker("tpu")
     assert web.json("/api/state")["fallback"] is False

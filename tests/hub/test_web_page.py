@@ -157,6 +157,8 @@ def test_a_living_house(house: WebHouse, web: Served, browser: Browser) -> None:
     assert not browser.js("document.querySelector('[data-camera] .motion').hidden")
     assert browser.js("document.querySelector('#events a').hash") == f"#event={event}"
     assert browser.js("document.querySelector('#events img').alt") == "Person at Front"
+    labels = "[...document.querySelector('select[name=label]').options].map((one) => one.text)"
+    browser.wait(f"{labels}.join() === 'All,Person,Traffic light'")
     browser.click("#more")
     browser.wait("document.querySelectorAll('#events a').length === 31")
     assert browser.js("document.getElementById('more').hidden")

@@ -74,3 +74,9 @@ def test_a_signal_ends_the_hub_in_order_although_pages_are_open(
         assert "ERROR" not in program.text()
     finally:
         program.kill()
+
+
+def test_answers_are_not_held_back_by_nagle_s_algorithm() -> None:
+    """asyncio sets TCP_NODELAY only where the socket's protocol is named."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

@@ -189,7 +189,6 @@ class StateView(View):
     announcements: int = Field(description="messages that the broker has not confirmed yet")
     fallback: bool = Field(description="only the built-in detector of last resort is looking")
     workers: list[WorkerState] = Field(description="that are online")
-    labels: list[str] = Field(description="that events have, for filters")
 
 
 class RefusalView(View):

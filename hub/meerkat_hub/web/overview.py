@@ -46,7 +46,6 @@ def state(hub: Hub, queries: Queries) -> StateView:
         announcements=queries.announcements_waiting(),
         fallback=bool(models) and all(model.fallback for model in models),
         workers=online,
-        labels=queries.labels(),
     )
 
 

@@ -45,7 +45,7 @@ def _revision(stored: StoredEvent) -> int | None:
 
 
 def routes(queries: Queries, media: MediaFolder) -> APIRouter:
-    router = APIRouter(prefix="/api/events", tags=["events"], responses=REFUSED)
+    router = APIRouter(prefix="/api", tags=["events"], responses=REFUSED)
 
     def find(request: Request, event_id: str) -> StoredEvent:
         stored = queries.event(event_id)
@@ -54,7 +54,12 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
             raise ApiError(404, "there is no such event", where=request.url.path, remedy=remedy)
         return stored
 
-    @router.get("", summary="List events", responses=BAD_QUERY)
+    @router.get("/labels", summary="List labels")
+    def labels() -> list[str]:
+        """Every label that a stored event has, for filters."""
+        return queries.labels()
+
+    @router.get("/events", summary="List events", responses=BAD_QUERY)
     def events(
         *,
         device: NameQuery = None,
@@ -87,7 +92,7 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
         last = to_cursor(page[-1].state.start_time, page[-1].state.id) if more else None
         return EventPage(events=[view(stored) for stored in page], next=last)
 
-    @router.get("/{event_id}", summary="One event with its clips", responses=NOT_FOUND)
+    @router.get("/events/{event_id}", summary="One event with its clips", responses=NOT_FOUND)
     def event(request: Request, event_id: IdPath) -> EventDetails:
         """The event as it stands, and how each of its clips ended."""
         stored = find(request, event_id)
@@ -96,9 +101,9 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
             {**_fields(stored), "outcomes": [clip_view(clip) for clip in clips]}
         )
 
-    @router.head("/{event_id}/picture", include_in_schema=False)
+    @router.head("/events/{event_id}/picture", include_in_schema=False)
     @router.get(
-        "/{event_id}/picture",
+        "/events/{event_id}/picture",
         summary="An event's picture",
         response_class=Response,
         responses={
@@ -128,7 +133,7 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
             cache=FOREVER if v is not None and v == _revision(stored) else ASK_AGAIN,
         )
 
-    @router.post("/{event_id}/keep", summary="Keep an event", responses={**NOT_FOUND, **BAD_QUERY})
+    @router.post("/events/{event_id}/keep", summary="Keep an event", responses={**NOT_FOUND, **BAD_QUERY})
     def keep(request: Request, event_id: IdPath, body: Keep) -> EventView:
         """Keep an event with its clips and picture for good, or let it go when its time comes."""
         queries.keep_event(event_id, body.kept)

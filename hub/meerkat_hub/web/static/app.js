@@ -4,7 +4,7 @@ import * as detail from "./detail.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, query, since, soon, span, tick, title, words } from "./tools.js";
 
 const PAGE = 24;
-let state = null, devices = [], events = [], next = null, connected = null;
+let state = null, devices = [], labels = [], events = [], next = null, connected = null;
 let watched = "";
 const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = new Map();
 const key = (device, thing) => `${device}/${thing}`;
@@ -52,7 +52,6 @@ function showState() {
   ].filter(Boolean);
   arrange($("facts"), facts.map((fact) => cards.get(`fact ${fact[0]}`, fact, ([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
   $("software").textContent = state.hub.software ? `Meerkat ${state.hub.software}` : "";
-  options("label", state.labels.map((label) => [label, title(label)]));
 }
 
 function speed(worker) {
@@ -188,6 +187,7 @@ async function reload() {
   const page = await api(query("events", { ...filters(), limit: Math.min(500, Math.max(PAGE, events.length)) }));
   if (asked !== JSON.stringify(filters())) return;
   [events, next] = [page.events, page.next];
+  if (events.some((event) => !labels.includes(event.label))) refresh.labels();
   showEvents();
 }
 
@@ -221,6 +221,10 @@ const refresh = {
   state: soon(careful("state", async () => { state = await api("state"); }), 400),
   devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); })),
   events: soon(careful("events", reload)),
+  labels: soon(careful("labels", async () => {
+    labels = await api("labels");
+    options("label", labels.map((label) => [label, title(label)]));
+  })),
 };
 
 const all = () => Object.values(refresh).forEach((one) => one(true));
