@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Select, func, literal, literal_column, select, union_all, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import EventState, ModelInfo, Track
@@ -123,9 +123,10 @@ class Queries:
         try:
             with self._engine.begin() if write else self._engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
             raise StorageError(
-                f"the database refused {'a write' if write else 'a read'} ({error.orig})",
+                f"the database refused {'a write' if write else 'a read'} ({cause})",
                 where=str(self._engine.url.database),
                 remedy="Look at the disk's space and health, and at the hub's log",
             ) from error

@@ -9,6 +9,7 @@ listens and nothing is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -78,7 +79,8 @@ class Fanout:
 
     def _hear(self, change: Change) -> None:
         assert self._loop is not None
-        if not self._loop.is_closed():
+        # A loop that has been closed meanwhile has nobody who listens.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._tell, change)
 
     def _tell(self, change: Change) -> None:

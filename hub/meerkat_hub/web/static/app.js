@@ -10,6 +10,14 @@ const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = 
 const key = (device, thing) => `${device}/${thing}`;
 const named = (thing) => thing.label || title(thing.name);
 
+/** What people call the camera of an event; with its device where two have the same name. */
+function cameraOf({ device, camera }) {
+  const all = devices.flatMap((one) => one.cameras.map((thing) => [one, thing]));
+  const mine = all.find(([one, thing]) => one.device === device && thing.name === camera);
+  const name = mine ? named(mine[1]) : title(camera);
+  return all.filter(([, thing]) => named(thing) === name).length > 1 ? `${name} (${mine?.[0].label || device})` : name;
+}
+
 // --- how it is -------------------------------------------------------------------------------------
 
 function notices() {
@@ -149,7 +157,7 @@ function showEvents() {
     const heading = day(event.start_time);
     if (heading !== last) nodes.push(cards.get(`day ${heading}`, heading, () => h("li", { class: "day" }, heading)));
     last = heading;
-    nodes.push(cards.get(event.id, event, eventCard));
+    nodes.push(cards.get(event.id, [event, cameraOf(event)], eventCard));
   }
   arrange($("events"), nodes);
   const filtered = Object.values(filters()).some(Boolean);
@@ -160,17 +168,17 @@ function showEvents() {
   $("more").hidden = !next;
 }
 
-function eventCard(event) {
+function eventCard([event, camera]) {
   const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = title(event.label);
   return h("li", {}, h("a", { class: "card", href: `#event=${event.id}` },
     h("span", { class: "picture" },
-      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${title(event.camera)}`, loading: "lazy" })
+      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy" })
         : h("span", { class: "none" }, "No picture"),
       !event.ended && h("span", { class: "badge motion" }, "Now"),
       event.kept && h("span", { class: "badge right" }, "★ Kept")),
     h("span", { class: "text" },
       h("span", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "soft", title: "Certainty" }, percent(event.score))),
-      h("span", { class: "line soft" }, h("span", {}, title(event.camera)), since(event.start_time)),
+      h("span", { class: "line soft" }, h("span", {}, camera), since(event.start_time)),
       h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, span(seconds))))));
 }
 
@@ -219,7 +227,7 @@ const careful = (name, work) => async () => {
 
 const refresh = {
   state: soon(careful("state", async () => { state = await api("state"); }), 400),
-  devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); })),
+  devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); })),
   events: soon(careful("events", reload)),
   labels: soon(careful("labels", async () => {
     labels = await api("labels");
@@ -265,6 +273,7 @@ detail.setUp({
     return i < 0 ? [null, null] : [events[i - 1]?.id, events[i + 1]?.id];
   },
   changed: () => refresh.events(),
+  named: cameraOf,
 });
 $("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
 $("filters").addEventListener("submit", (event) => event.preventDefault());

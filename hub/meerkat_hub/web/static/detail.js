@@ -3,11 +3,12 @@
 import { $, ago, api, clock, count, day, h, percent, post, span, title } from "./tools.js";
 
 const video = $("video"), boxes = $("boxes"), dialog = $("detail");
-let event = null, clips = [], playing = -1, tracks = new Map(), neighbours = () => [null, null];
+let event = null, clips = [], playing = -1, tracks = new Map(), neighbours = () => [null, null], cameraOf = () => "";
 let onChange = () => {};
 
-export function setUp({ order, changed }) {
+export function setUp({ order, changed, named }) {
   neighbours = order;
+  cameraOf = named;
   onChange = changed;
   video.addEventListener("ended", () => play(nextPlayable(playing)));
   video.addEventListener("error", () => video.getAttribute("src") && say(
@@ -121,7 +122,7 @@ function mark() {
 }
 
 function describe() {
-  $("detail-title").textContent = `${title(event.label)} · ${title(event.camera)}`;
+  $("detail-title").textContent = `${title(event.label)} · ${cameraOf(event)}`;
   $("parts").replaceChildren(...clips.map((clip, i) => h("li", {}, h("button", {
     type: "button", onclick: () => play(i), disabled: !clip.available,
     title: [clip.state, clip.reason].filter(Boolean).join(": "),
