@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hub_support.web_house import WebHouse
 from meerkat_contract.errors import UsageError
 from meerkat_hub.web.server import listen
 from support.broker import Mosquitto, free_port
@@ -80,3 +82,19 @@ def test_answers_are_not_held_back_by_nagle_s_algorithm() -> None:
     """asyncio sets TCP_NODELAY only where the socket's protocol is named."""
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_download_that_stands_still_does_not_hold_up_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = WebHouse(tmp_path)
+    clip = house.clip(payload=bytes(30_000_000))
+    try:
+        with socket.socket() as reader, house.served() as web:
+            reader.connect(("127.0.0.1", int(web.base.rpartition(":")[2])))
+            reader.sendall(f"GET /api/clips/{clip}/media HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+            # The server has ended with the download open.
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    finally:
+        house.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 GRACE = 1
 """Seconds that answers under way have to end; what is still open then is cut."""
+
+CUT = 0.5
+"""Seconds that cut answers have to close their files."""
 
 
 def serve(hub: Hub, settings: HubSettings) -> None:
@@ -57,6 +61,11 @@ class HubServer(Server):
         # A download that is cut is meant to be cut; uvicorn would report each as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         await super().shutdown(sockets)
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()  # its buffer waits for a reader that stands still
+        if self.server_state.tasks:
+            await asyncio.wait(tuple(self.server_state.tasks), timeout=CUT)
+        await asyncio.sleep(0)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
