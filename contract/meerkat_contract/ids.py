@@ -45,6 +45,9 @@ def format_time(moment: datetime) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
+    """Far years are refused, so that seconds can be added to every time without leaving the calendar."""
+    if not 1900 < moment.year < 2200:
+        raise ValueError(f"the year {moment.year} is not near enough")
     return moment.astimezone(UTC)
 
 

@@ -17,13 +17,16 @@ from .ids import Id, Name, UtcTime
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[Fraction, Fraction, Fraction, Fraction]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+At = Annotated[float, Field(ge=0, le=10**6)]
+"""Media time: eleven days, so that it can be added to any time."""
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
 
 class Message(BaseModel):
     """Base of all JSON messages. Fields of a newer minor revision are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: Literal[1] = Field(1, alias="schema")
 
@@ -42,7 +45,7 @@ def read(kind: type[M], payload: bytes | bytearray | memoryview, *, topic: str =
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "payload"
         raise BadMessage(
-            f"{kind.__name__} field {field!r}: {first['msg']}",
+            f"{kind.__name__} field {field!r}: {first['msg'].removeprefix('Value error, ')}",
             where=topic,
             remedy="docs/reference/topics.md shows this message",
         ) from None
@@ -118,7 +121,7 @@ class TaskInfo(Message):
 
     task: str = Field(description="detect_objects | detect_faces | recognise_faces | read_meter")
     model: ModelInfo
-    frames_per_second: float = Field(gt=0)
+    frames_per_second: float = Field(ge=0.001, le=10**6)
 
 
 class WorkerState(Message):
@@ -161,7 +164,7 @@ class Cancel(Message):
 class Sighting(Message):
     """One box in one sampled frame."""
 
-    at: float = Field(ge=0)
+    at: At
     score: Fraction
     box: Box
 
@@ -169,7 +172,7 @@ class Sighting(Message):
 class Track(Message):
     """One object followed through one clip."""
 
-    track: int = Field(ge=0, description="number within the clip")
+    track: Count = Field(description="number within the clip")
     label: Label
     score: Fraction = Field(description="of the best sighting")
     hits: int = Field(ge=1, description="sampled frames in which it scored at least 0.5")
@@ -191,7 +194,7 @@ class Result(Message):
     retry: bool = Field(False, description="failed, but another worker or a later try may succeed")
     model: ModelInfo | None = None
     duration: float = Field(0, ge=0, description="media seconds in the clip")
-    frames: int = Field(0, ge=0, description="frames looked at")
+    frames: Count = Field(0, description="frames looked at")
     seconds: float = Field(0, ge=0, description="the worker's own time on the job")
     width: int = Field(0, ge=0)
     height: int = Field(0, ge=0)
@@ -206,7 +209,7 @@ class Detection(Message):
     score: Fraction
     box: Box
     track: int
-    at: float = Field(ge=0)
+    at: At
 
 
 class Detections(Message):

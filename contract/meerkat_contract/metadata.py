@@ -25,6 +25,7 @@ class Metadata(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
+        allow_inf_nan=False,
         populate_by_name=True,
         alias_generator=lambda name: name.replace("_", "-"),
     )
@@ -35,7 +36,7 @@ class Metadata(BaseModel):
     clock: Literal["synced", "unsynced"] = "synced"
     trigger: Trigger = "motion"
     content_type: str = Field("", max_length=100, description="a MIME type, such as video/mp4")
-    sequence: int = Field(0, ge=0, description="which clip of the recording, from 0")
+    sequence: int = Field(0, ge=0, le=10**6, description="which clip of the recording, from 0")
     recording: Id | None = Field(None, description="one id for all clips of one stretch of motion")
     last: bool = Field(False, description="this clip closes its recording")
     duration: float | None = Field(None, ge=0, le=86_400, description="seconds of media")
@@ -82,7 +83,7 @@ class Metadata(BaseModel):
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else "user properties"
             raise BadMessage(
-                f"user property {name!r}: {first['msg']}",
+                f"user property {name!r}: {first['msg'].removeprefix('Value error, ')}",
                 where=topic,
                 remedy="docs/reference/topics.md lists the properties of each message",
             ) from None
