@@ -102,7 +102,7 @@ def test_an_empty_house_is_explained_in_words(web: Served, browser: Browser) -> 
     )
     text = browser.text()
     assert "2 things to look at" in text
-    assert "The hub is not connected to the broker" in text
+    assert "The hub is not connected to the MQTT broker" in text
     assert "No worker is online" in text
     assert "No camera has introduced itself yet" in text
     assert "No events yet: when something moves" in text
@@ -209,3 +209,16 @@ def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Bro
     browser.wait("location.hash === ''")
     browser.open(f"{web.base}/#event={new_id()}")
     browser.wait("document.getElementById('playing').textContent.includes('there is no such event')")
+
+
+def test_the_page_works_under_a_prefix(house: WebHouse, browser: Browser) -> None:
+    furnish(house)
+    with house.served(prefix="/some/ingress/token") as web:
+        browser.open(f"{web.base}/some/ingress/token/")
+        browser.wait("document.getElementById('status').textContent === '1 thing to look at'")
+        browser.wait("document.querySelector('[data-camera] img')?.naturalWidth === 160")
+        browser.wait("document.querySelector('#events img')?.naturalWidth === 160")
+        browser.click("#events a")
+        browser.wait("!!document.querySelector('#about dd')")
+        assert browser.js("location.pathname") == "/some/ingress/token/"
+        assert browser.complaints == []

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
@@ -128,10 +130,15 @@ class WebHouse:
         self.commit(RefusalNoted(Refusal(topic, reason, NOW, device="porch")))
 
     @contextmanager
-    def served(self) -> Iterator[Served]:
-        """Serve it on a free loopback port, with everything that a browser would meet."""
+    def served(self, *, prefix: str = "") -> Iterator[Served]:
+        """Serve it on a free loopback port, with everything that a browser would meet.
+
+        `prefix` is a path under which it is mounted, as a proxy would.
+        """
         with listen("127.0.0.1", 0) as listener:
             server = HubServer(self.hub, self.settings)
+            if prefix:
+                server.config.app = Starlette(routes=[Mount(prefix, server.config.app)])
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             base = f"http://127.0.0.1:{listener.getsockname()[1]}"

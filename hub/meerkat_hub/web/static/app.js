@@ -26,7 +26,8 @@ function notices() {
   if (connected === false) bad("The connection to the hub is lost; trying again…");
   else for (const text of new Set(troubles.values())) bad(text);
   if (!state) return list;
-  if (!state.ok) bad(`The hub is ${state.reason}`);
+  if (!state.connected) bad("The hub is not connected to the MQTT broker; it goes on trying. Look whether the broker runs.");
+  else if (!state.ok) bad(state.reason);
   if (!state.workers.length) warn("No worker is online. Clips are kept and wait until one comes: start one with `meerkat worker`.");
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
@@ -92,7 +93,7 @@ function cameraCard(device, camera, id) {
   const wake = device.availability === "asleep" && device.next_wake ? ` until ${clock(device.next_wake)}` : "";
   return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
     h("span", { class: "picture" },
-      pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, "No picture yet: the first one comes within 30 seconds."),
+      pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds."),
       h("span", { class: "badge motion", hidden: true }, "Motion"),
       away && h("span", { class: "badge right" }, away + wake)),
     h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),

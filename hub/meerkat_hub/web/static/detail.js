@@ -96,7 +96,7 @@ function play(index, from = 0) {
   const clip = clips[index];
   video.src = media(clip);
   if (from > 0 && from < clip.duration) video.currentTime = from;
-  video.play().catch(() => say("Press play to watch."));
+  video.play().catch((error) => error.name === "NotAllowedError" && say("Press play to watch."));
   say(`Clip ${index + 1} of ${clips.length}, ${clock(clip.captured_at)}`);
   $("download").href = media(clip);
   $("download").setAttribute("download", `${clip.camera}-${clip.captured_at.slice(0, 19).replaceAll(":", "-")}Z.mp4`);
