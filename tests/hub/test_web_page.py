@@ -25,6 +25,7 @@ from meerkat_contract.messages import (
 from meerkat_hub.adapters.live import Change, LivePicture
 from meerkat_hub.web.routes_page import FOLDER, TYPES
 from support.media import make_clip
+from support.wait import wait_for
 
 FILES = sorted(FOLDER.iterdir())
 
@@ -165,6 +166,12 @@ def test_a_living_house(house: WebHouse, web: Served, browser: Browser) -> None:
     assert browser.complaints == []
 
 
+HIDE = """
+Object.defineProperty(document, "hidden", {value: HIDDEN, configurable: true});
+document.dispatchEvent(new Event("visibilitychange"))
+"""
+
+
 def test_the_page_follows_what_happens(house: WebHouse, web: Served, browser: Browser) -> None:
     furnish(house)
     browser.open(web.base)
@@ -181,6 +188,11 @@ def test_the_page_follows_what_happens(house: WebHouse, web: Served, browser: Br
     web.server.fanout._drop(next(iter(web.server.fanout._clients)), "slow")
     browser.wait("document.getElementById('status').textContent === 'Reconnecting…'")
     browser.wait("document.getElementById('status').textContent === 'All is well'", what="the new connection")
+    fanout = web.server.fanout
+    browser.js(HIDE.replace("HIDDEN", "true"))
+    wait_for(lambda: fanout.clients == 0, what="the hidden page to let go of its stream")
+    browser.js(HIDE.replace("HIDDEN", "false"))
+    wait_for(lambda: fanout.clients == 1, what="the page to listen again")
 
 
 def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Browser, tmp_path: Path) -> None:

@@ -55,8 +55,10 @@ class Fanout:
 
     def attach(self) -> Client | None:
         """A new client, or None when there are too many or the server ends."""
-        if self._closing or len(self._clients) >= CLIENTS:
-            self.dropped["full"] += not self._closing
+        if self._closing:
+            return None
+        if len(self._clients) >= CLIENTS:
+            self.dropped["full"] += 1
             return None
         if self._end is None:
             self._loop = asyncio.get_running_loop()

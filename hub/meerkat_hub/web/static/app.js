@@ -238,8 +238,11 @@ const refresh = {
 
 const all = () => Object.values(refresh).forEach((one) => one(true));
 
+/** Only while the page is seen: a browser opens six connections to a host, for all of its tabs. */
+let source = null;
 function listen() {
-  const source = new EventSource("api/stream");
+  if (document.hidden || source?.readyState < EventSource.CLOSED) return;
+  source = new EventSource("api/stream");
   const on = (kind, act) => source.addEventListener(kind, (message) => act(JSON.parse(message.data)));
   source.onopen = () => {
     connected = true;
@@ -281,7 +284,10 @@ $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("more").addEventListener("click", careful("events", more));
 $("live").addEventListener("close", () => { watched = ""; });
 addEventListener("hashchange", route);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) pictures.forEach((_, id) => live(id)); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) source?.close();
+  else listen();
+});
 setInterval(tick, 1000);
 setInterval(() => { if (connected && !document.hidden) refresh.state(); }, 60000);
 all();
