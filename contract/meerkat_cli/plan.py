@@ -29,7 +29,11 @@ WATCHED = "camera"
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for. config: the configuration file in use, absolute."""
+    """What the person asked for.
+
+    config: the configuration file in use, absolute. configured: its devices that have cameras or
+    meters. elsewhere: those that have none; another machine runs them, and the broker lets them in.
+    """
 
     data: Path
     http_port: int
@@ -40,6 +44,7 @@ class Options:
     homeassistant: bool = True
     config: Path | None = None
     configured: Sequence[str] = ()
+    elsewhere: Sequence[str] = ()
 
     @property
     def page(self) -> str:
@@ -64,9 +69,15 @@ def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
         return {WATCHED: ("--camera", f"{WATCHED}={options.video}", "--loop")}
     if options.camera is not None:
         return {WATCHED: ("--camera", f"{WATCHED}={options.camera}")}
-    if options.config is not None and options.configured:
+    if options.config is not None and (options.configured or options.elsewhere):
         return {name: ("--config", str(options.config)) for name in options.configured}
     return dict(DEMO) if options.demo else {}
+
+
+def let_in(options: Options) -> tuple[str, ...]:
+    """The devices that the broker knows: those that run here, and those elsewhere."""
+    here = device_arguments(options)
+    return (*here, *(name for name in options.elsewhere if name not in here))
 
 
 def build_plan(
@@ -78,7 +89,7 @@ def build_plan(
 ) -> Plan:
     """The processes for a private broker (started first) or somebody else's (a Connection)."""
     devices = device_arguments(options)
-    users = [*ROLES, *(DEVICE_PREFIX + name for name in devices)]
+    users = [*ROLES, *(DEVICE_PREFIX + name for name in let_in(options))]
     processes: list[ProcessSpec] = []
     if isinstance(broker, PrivateBroker):
         roles = {user: broker.connection(user) for user in users}

@@ -29,7 +29,7 @@ from meerkat_contract.connection import (
 from meerkat_contract.errors import UsageError
 
 from . import ports, private_broker
-from .plan import Options, build_plan, device_arguments
+from .plan import Options, build_plan, device_arguments, let_in
 from .supervisor import Output, Ready, Supervisor
 
 LOCK_FILE = "up.lock"
@@ -37,8 +37,19 @@ SETTLING_SECONDS = 5.0
 """How long the children of a run that was killed may still hold their ports."""
 
 
-class _DeviceNames(RootModel[dict[str, Any]]):
-    """Section `devices` as far as `up` cares: the names."""
+class _Devices(RootModel[dict[str, Any]]):
+    """Section `devices` as far as `up` cares: the names, and which of them have anything to run."""
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        return tuple(
+            name for name, own in self.root.items() if own and (own.get("cameras") or own.get("meters"))
+        )
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        here = self.here
+        return tuple(name for name in self.root if name not in here)
 
 
 class _HubPort(BaseModel):
@@ -54,7 +65,7 @@ class _Settings:
 
     file: Path | None
     broker: BrokerSettings
-    devices: tuple[str, ...]
+    devices: _Devices
     http_port: int | None
 
 
@@ -105,7 +116,8 @@ def up(
             demo=not no_demo,
             homeassistant=not no_homeassistant,
             config=settings.file,
-            configured=settings.devices,
+            configured=settings.devices.here,
+            elsewhere=settings.devices.elsewhere,
         )
         port = ports.choose(
             folder,
@@ -153,7 +165,7 @@ def _settings(config: Path | None) -> _Settings:
     return _Settings(
         file=file,
         broker=configfile.section(file, "broker", BrokerSettings),
-        devices=tuple(configfile.section(file, "devices", _DeviceNames).root),
+        devices=configfile.section(file, "devices", _Devices),
         http_port=configfile.section(file, "hub", _HubPort).http_port,
     )
 
@@ -184,9 +196,7 @@ def _broker(
         host="0.0.0.0" if open_lan else "127.0.0.1",
         patience=SETTLING_SECONDS if was_killed else 0,
     )
-    return private_broker.prepare(
-        options.data, devices=device_arguments(options), port=port, open_lan=open_lan
-    )
+    return private_broker.prepare(options.data, devices=let_in(options), port=port, open_lan=open_lan)
 
 
 def _greet(output: Output, options: Options, broker: private_broker.PrivateBroker | Connection) -> None:
@@ -199,7 +209,10 @@ def _greet(output: Output, options: Options, broker: private_broker.PrivateBroke
             "up",
             f"For Home Assistant: MQTT broker port {broker.port}, user homeassistant, password in {secrets}",
         )
-    devices = ", ".join(device_arguments(options)) or "none"
+    here = device_arguments(options)
+    devices = ", ".join(here) or "none"
+    if elsewhere := ", ".join(name for name in let_in(options) if name not in here):
+        output.say("up", f"Devices on other machines: {elsewhere}; {CONNECTIONS_FILE} has their passwords")
     output.say("up", f"Devices on this machine: {devices}. Ctrl-C ends everything")
 
 

@@ -140,6 +140,8 @@ def find_connection(
     path = (data or default_data_folder()) / CONNECTIONS_FILE
     try:
         roles = json.loads(path.read_text())["roles"]
+        if role not in roles and role.startswith("device-") and roles["client"] != roles["hub"]:
+            raise _unknown_device(role.removeprefix("device-"), path)
         entry = roles.get(role) or roles["client"]
         found = parse_broker_url(entry["url"], where=str(path))
         return replace(found, ca_file=Path(entry["ca_file"])) if entry.get("ca_file") else found
@@ -155,6 +157,15 @@ def find_connection(
             where=str(path),
             remedy="Start `meerkat up` again: it writes the file anew",
         ) from None
+
+
+def _unknown_device(name: str, path: Path) -> UsageError:
+    """The private broker has a user for each device, and lets nobody else speak for one."""
+    return UsageError(
+        f"the broker of `meerkat up` knows no device {name!r}",
+        where=str(path),
+        remedy=f"Write `devices: {{{name}: {{}}}}` into its meerkat.yaml and start it again",
+    )
 
 
 def find_page(data: Path | None = None) -> str:

@@ -26,6 +26,12 @@ def arguments(plan_options: Options, broker: PrivateBroker | Connection = BROKER
     return {spec.name: " ".join(spec.argv).removeprefix(" ".join(MEERKAT) + " ") for spec in plan.processes}
 
 
+def test_a_device_elsewhere_is_let_in_and_not_run() -> None:
+    plan = build_plan(options(config=Path("/m.yaml"), elsewhere=("porch", "camera")), BROKER)
+    assert {"device-porch", "device-camera"} <= set(plan.roles)
+    assert [spec.name for spec in plan.processes] == ["broker", "hub", "worker", "ha"]
+
+
 def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
     assert arguments(options()) == {
         "broker": "mosquitto -c x",
@@ -52,6 +58,7 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
             {"camera": ("--camera", "camera=0")},
         ),
         ({"config": Path("/m.yaml"), "demo": False}, {}),
+        ({"config": Path("/m.yaml"), "elsewhere": ("gate",)}, {}),
     ],
 )
 def test_which_devices_run(more: dict[str, object], devices: dict[str, tuple[str, ...]]) -> None:
