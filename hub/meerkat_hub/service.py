@@ -195,7 +195,9 @@ class HubService:
         fresh: list[Waiting] = []
         if changes or len(self._announced) >= BATCH or (self._announced and not batch.arrived):
             pictures = self._write_pictures(changes)
+            superseded = self._store.event_pictures(pictures)
             fresh = self._store.commit(changes, announced=self._announced, now=now.wall, pictures=pictures)
+            self._media.remove(self._media.path("events", name, ".jpg") for name in superseded)
             self._announced = []
         for arrived in batch.arrived:
             if arrived.ack is not None:

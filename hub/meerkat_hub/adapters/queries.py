@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Select, func, literal, literal_column, select, union_all, update
+from sqlalchemy import Connection, Engine, Select, func, literal, select, union_all, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
@@ -222,7 +222,7 @@ class Queries:
 
     def totals(self) -> Totals:
         """In one statement, which sees one state of the database, so that the counts add up."""
-        waiting = select(literal("waiting"), func.count()).where(_WAITING)
+        waiting = select(literal("waiting"), func.count()).where(db.WAITING)
         with self._connection() as connection:
             rows = connection.execute(union_all(select(db.totals.c.name, db.totals.c.value), waiting))
             counts = {name: int(value or 0) for name, value in rows}
@@ -230,7 +230,7 @@ class Queries:
 
     def oldest_waiting(self) -> datetime | None:
         """When the clip that waits longest came."""
-        query = select(func.min(db.clips.c.received_at, type_=db.UtcText)).where(_WAITING)
+        query = select(func.min(db.clips.c.received_at, type_=db.UtcText)).where(db.WAITING)
         with self._connection() as connection:
             oldest: datetime | None = connection.execute(query).scalar()
             return oldest
@@ -243,10 +243,6 @@ class Queries:
 
 _CLIP = [column for column in db.clips.c if column.name != "tracks"]
 """Tracks are left out of lists: they can weigh hundreds of kilobytes."""
-
-
-_WAITING = db.clips.c.state == literal_column("'waiting'")
-"""Written out, for a bound parameter would not let the database use the index of waiting clips."""
 
 
 def _listed(query: Select[Any], table: Any, time: Any, wanted: Filter, *, thing: Any = None) -> Select[Any]:

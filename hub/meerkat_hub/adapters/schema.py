@@ -23,6 +23,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
+    literal_column,
     text,
 )
 
@@ -110,6 +112,10 @@ Index(
     sqlite_where=text("state = 'waiting'"),
     postgresql_where=text("state = 'waiting'"),
 )
+
+WAITING = clips.c.state == literal_column("'waiting'")
+OPEN = recordings.c.closed == false()
+"""Conditions as the partial indexes have them: a bound parameter would pass the index by."""
 
 events = Table(
     "events",

@@ -181,10 +181,10 @@ class Store:
         """Open recordings and waiting clips."""
         with self._engine.connect() as connection:
             open_rows = connection.execute(
-                select(db.recordings).where(db.recordings.c.closed.is_(False)).order_by(db.recordings.c.id)
+                select(db.recordings).where(db.OPEN).order_by(db.recordings.c.id)
             ).all()
             waiting = connection.execute(
-                select(db.clips).where(db.clips.c.state == "waiting").order_by(db.clips.c.received_at)
+                select(db.clips).where(db.WAITING).order_by(db.clips.c.received_at)
             ).all()
             return Loaded([_snapshot(connection, row) for row in open_rows], [_clip(row) for row in waiting])
 
@@ -204,12 +204,23 @@ class Store:
             name: str | None = connection.execute(query).scalar_one_or_none()
             return name
 
+    def event_pictures(self, events: Iterable[str]) -> list[str]:
+        """The file names of these events' pictures, without suffix."""
+        ids = list(events)
+        if not ids:
+            return []
+        with self._engine.connect() as connection:
+            query = select(db.events.c.picture).where(
+                db.events.c.id.in_(ids), db.events.c.picture.is_not(None)
+            )
+            return list(connection.execute(query).scalars())
+
     def totals(self) -> dict[str, int]:
         """received, done, failed, expired, pictures, refused since the database was made; and waiting."""
         with self._engine.connect() as connection:
             counts = {row.name: int(row.value or 0) for row in connection.execute(select(db.totals))}
             counts["waiting"] = connection.execute(
-                select(func.count()).select_from(db.clips).where(db.clips.c.state == "waiting")
+                select(func.count()).select_from(db.clips).where(db.WAITING)
             ).scalar_one()
             return counts
 
@@ -258,7 +269,7 @@ def _insert_clip(connection: Connection, clip: Clip) -> None:
 def _settle_clip(connection: Connection, change: ClipSettled, now: datetime) -> None:
     connection.execute(
         update(db.clips)
-        .where(db.clips.c.id == change.id, db.clips.c.state == "waiting")
+        .where(db.clips.c.id == change.id, db.WAITING)
         .values(
             state=change.state,
             reason=change.reason,
