@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -44,6 +44,12 @@ class LazyGroup(click.Group):
         entry = _commands().get(cmd_name)
         return None if entry is None else _load(entry)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:  # commands import their libraries when they run
+            raise _lacks(ctx.invoked_subcommand or "", error) from error
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -66,20 +72,25 @@ def _load(entry: EntryPoint) -> click.Command:
     try:
         command = entry.load()
     except ModuleNotFoundError as error:
-        missing = error.name or str(error)
-        if missing.startswith("meerkat_"):
-            raise MeerkatError(
-                f"`meerkat {entry.name}` is not part of this installation ({missing} is missing)",
-                remedy="Install Meerkat again: pip install --force-reinstall meerkat-home",
-            ) from error
-        extra = SUMMARIES.get(entry.name, ("", ""))[1]
-        wanted = f"meerkat-home[{extra}]" if extra else "meerkat-home"
-        raise UsageError(
-            f"`meerkat {entry.name}` needs {missing}, which is not installed",
-            remedy=f"Type: pip install '{wanted}'",
-        ) from error
+        raise _lacks(entry.name, error) from error
     assert isinstance(command, click.Command), f"{entry.value} is not a command"
     return command
+
+
+def _lacks(command: str, error: ModuleNotFoundError) -> MeerkatError:
+    """What to type when a command's module, or a library that it imports when it runs, is not there."""
+    missing = error.name or str(error)
+    if missing.startswith("meerkat_"):
+        return MeerkatError(
+            f"`meerkat {command}` is not part of this installation ({missing} is missing)",
+            remedy="Install Meerkat again: pip install --force-reinstall meerkat-home",
+        )
+    extra = SUMMARIES.get(command, ("", ""))[1]
+    wanted = f"meerkat-home[{extra}]" if extra else "meerkat-home"
+    return UsageError(
+        f"`meerkat {command}` needs {missing}, which is not installed",
+        remedy=f"Type: pip install '{wanted}'",
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import os
@@ -66,6 +67,19 @@ def stub(what: str) -> None:
         raise BrokerError("refused")
     if what == "three":
         raise click.exceptions.Exit(3)
+    if what == "import":
+        importlib.import_module("lamp_that_is_absent")
+
+
+def test_a_library_that_is_missed_only_when_a_command_runs(
+    commands: dict[str, EntryPoint], capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands["hub"] = entry("hub", f"{__name__}:stub")
+    assert main.run(["hub", "import"]) == 2
+    assert capsys.readouterr().err == (
+        "error: `meerkat hub` needs lamp_that_is_absent, which is not installed. "
+        "Type: pip install 'meerkat-home[hub]'\n"
+    )
 
 
 def test_help_lists_every_installed_command_and_imports_none() -> None:
