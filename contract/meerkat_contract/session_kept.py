@@ -30,6 +30,8 @@ class Kept:
         self._logger = logger
         self._lock = threading.Lock()
         self._states: dict[str, State] = {}
+        self._told: dict[str, str] = {}
+        """What was said of a topic whose state does not get through: a picture a second would say it again."""
 
     def change(self, topic: str, state: State) -> None:
         """From any thread. The lock sees to it that an older state never follows a newer one."""
@@ -50,5 +52,8 @@ class Kept:
             delivery.add_done_callback(lambda done: self._sent(topic, done.error))
 
     def _sent(self, topic: str, error: MeerkatError | None) -> None:
-        if error is not None:
+        if error is None:
+            self._told.pop(topic, None)
+        elif self._told.get(topic) != str(error):
+            self._told[topic] = str(error)
             self._logger.warning("the state of %s was not published: %s", topic, error)
