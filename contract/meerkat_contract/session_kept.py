@@ -31,7 +31,7 @@ class Kept:
         self._lock = threading.Lock()
         self._states: dict[str, State] = {}
         self._told: dict[str, str] = {}
-        """What was said of a topic whose state does not get through: a picture a second would say it again."""
+        """What was said of topics whose state does not get through; each picture would say it again."""
 
     def change(self, topic: str, state: State) -> None:
         """From any thread. The lock sees to it that an older state never follows a newer one."""
