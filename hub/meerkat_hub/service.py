@@ -1,8 +1,11 @@
 """The hub at work: gather what happened, let the core decide, commit, then act.
 
 One thread owns the core and the database's writes. While a commit is under way the next inputs
-gather, so that commits group themselves under load and come at once when all is quiet. If a commit
-fails, the core is thrown away and loaded from the database again: nothing was promised yet.
+gather, so that commits group themselves under load and come at once when all is quiet.
+
+Whatever goes wrong (the disk refuses, or a fault of ours), nothing of the batch was promised: the
+core is thrown away and loaded from the database again, what was committed and not yet published is
+published, devices send again what has no receipt, and workers are asked again.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from meerkat_contract.errors import StorageError
+from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import HubState
 
@@ -34,7 +37,16 @@ from .core.inputs import (
     WorkerSeen,
 )
 from .core.machine import CoreSettings, HubCore
-from .core.outputs import Announce, Change, ClipSettled, ClipStored, Effect, EventSaved
+from .core.outputs import (
+    Announce,
+    Change,
+    ClipSettled,
+    ClipStored,
+    Decision,
+    Effect,
+    EventSaved,
+    RecordingClosed,
+)
 from .core.records import Now
 from .settings import HubSettings
 
@@ -55,7 +67,7 @@ RETRY = 1.0
 @dataclass(frozen=True, slots=True)
 class _Confirmed:
     seq: int
-    delivered: bool
+    error: MeerkatError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +81,37 @@ class Actions:
 
     carry_out: Callable[[Effect], None]
     announce: Callable[[Iterable[Waiting]], None]
-    confirmed: Callable[[int, bool], None]
+    announce_again: Callable[[Iterable[Waiting]], None]
+    """Forget what is to be announced, and take this instead."""
+    confirmed: Callable[[int, MeerkatError | None], bool]
+    """The fate of an announcement; answers whether it is over and can be forgotten."""
     pump: Callable[[], None]
     publish_state: Callable[[HubState], None]
+    recovered: Callable[[], None]
 
 
 @dataclass(slots=True)
 class _Batch:
     arrived: list[Arrived] = field(default_factory=list)
     stop: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the core decided and is not committed yet."""
+
+    changes: list[Change] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    acks: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(self, decision: Decision) -> None:
+        self.changes += decision.changes
+        self.effects += decision.effects
+        for line in decision.notes:
+            log.info("%s", line)
+
+    def closes(self, recording: str) -> bool:
+        return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
 
 
 class HubService:
@@ -94,8 +128,8 @@ class HubService:
         self._announced: list[int] = []
         self._bus_up = False
         self._counts: dict[str, int] = {}
-        self.failure: StorageError | None = None
-        """Set while the database refuses."""
+        self.failure: MeerkatError | None = None
+        """Set while the database refuses, or after a fault, until the hub is loaded again."""
 
     # --- from other threads ---------------------------------------------------------------------
 
@@ -103,7 +137,6 @@ class HubService:
         """Load the database and begin. Raises StorageError."""
         self._actions = actions
         self._load()
-        actions.announce(self._store.announcements())
         self._thread.start()
 
     def stop(self) -> None:
@@ -111,14 +144,19 @@ class HubService:
         self._queue.put(_Stop())
         self._thread.join(10)
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def give(self, arrived: Arrived) -> None:
         self._queue.put(arrived)
 
     def happened(self, happened: Input) -> None:
         self._queue.put(Arrived(happened))
 
-    def confirm(self, seq: int, delivered: bool) -> None:
-        self._queue.put(_Confirmed(seq, delivered))
+    def confirm(self, seq: int, error: MeerkatError | None) -> None:
+        """Of an announcement: the broker has it, or why not."""
+        self._queue.put(_Confirmed(seq, error))
 
     # --- the hub's thread -----------------------------------------------------------------------
 
@@ -134,21 +172,26 @@ class HubService:
             core.step(WorkerSeen(worker), _now())
         core.bus_up = self._bus_up
         self._counts = self._store.totals()
+        over = set(self._announced)
+        self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
         self._core = core
 
     def _run(self) -> None:
         while True:
-            batch = self._gather()
+            batch = _Batch()
             try:
+                self._gather(batch)
                 self._process(batch)
-                self.failure = None
-            except StorageError as error:
+            except MeerkatError as error:
                 self._recover(error, batch)
+            except Exception as error:  # a fault of ours must not leave the hub deaf
+                log.exception("a fault in the hub; it loads its database again and goes on")
+                fault = MeerkatError(f"a fault in the hub ({error!r})", remedy="The log has the details")
+                self._recover(fault, batch)
             if batch.stop or self._core is None:
                 return
 
-    def _gather(self) -> _Batch:
-        batch = _Batch()
+    def _gather(self, batch: _Batch) -> None:
         timeout = self._sleep()
         while len(batch.arrived) < BATCH:
             try:
@@ -157,65 +200,44 @@ class HubService:
                 break
             timeout = 0
             match item:
-                case Arrived():
+                case Arrived(input=happened):
                     batch.arrived.append(item)
-                case _Confirmed(seq=seq, delivered=delivered):
-                    self._actions_.confirmed(seq, delivered)
-                    if delivered:
+                    if isinstance(happened, BusChanged):
+                        self._bus_up = happened.up
+                case _Confirmed(seq=seq, error=error):
+                    if self._acting.confirmed(seq, error):
                         self._announced.append(seq)
                 case _Stop():
                     batch.stop = True
-        return batch
 
     def _sleep(self) -> float:
-        assert self._core is not None
-        wake = self._core.wake_at()
+        wake = self._deciding.wake_at()
         sleep = LONGEST_SLEEP if wake is None else min(wake - time.monotonic(), LONGEST_SLEEP)
         return max(min(sleep, FLUSH) if self._announced else sleep, 0.001)
 
     def _process(self, batch: _Batch) -> None:
-        assert self._core is not None
-        changes: list[Change] = []
-        effects: list[Effect] = []
         now = _now()
+        work = _Work()
         known = self._store.known(_ids(batch.arrived))
         for arrived in batch.arrived:
-            happened = self._prepare(arrived, known)
-            self._note_bus(happened)
-            decision = self._core.step(happened, now)
-            changes += decision.changes
-            effects += decision.effects
-            for line in decision.notes:
-                log.info("%s", line)
-        if not batch.arrived:
-            decision = self._core.step(TimeReached(), now)
-            changes, effects = decision.changes, decision.effects
-            for line in decision.notes:
-                log.info("%s", line)
-        fresh: list[Waiting] = []
-        if changes or len(self._announced) >= BATCH or (self._announced and not batch.arrived):
-            pictures = self._write_pictures(changes)
-            superseded = self._store.event_pictures(pictures)
-            fresh = self._store.commit(changes, announced=self._announced, now=now.wall, pictures=pictures)
-            self._media.remove(self._media.path("events", name, ".jpg") for name in superseded)
-            self._announced = []
-        for arrived in batch.arrived:
+            happened = arrived.input
+            if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
+                self._commit(work, now)  # the recording is looked up below as it is in the database
+                work = _Work()
+            work.add(self._deciding.step(self._prepare(arrived, known), now))
             if arrived.ack is not None:
-                arrived.ack()
-        for effect in effects:
-            self._actions_.carry_out(effect)
-        self._actions_.announce(fresh)
-        self._actions_.pump()
-        self._tell(changes)
+                work.acks.append(arrived.ack)
+        if not batch.arrived:
+            work.add(self._deciding.step(TimeReached(), now))
+        self._commit(work, now, idle=not batch.arrived)
 
     def _prepare(self, arrived: Arrived, known: set[str]) -> Input:
         """Move the file to its place and look up what the core does not hold."""
-        assert self._core is not None
         happened = arrived.input
         match happened:
             case ClipArrived(clip=clip):
                 device, media_id = clip.device, clip.id
-                seen = media_id in known or self._core.knows(media_id)
+                seen = media_id in known or self._deciding.knows(media_id)
             case PictureArrived(picture=picture):
                 device, media_id = picture.device, picture.id
                 seen = media_id in known
@@ -228,28 +250,52 @@ class HubService:
             arrived.incoming.unlink(missing_ok=True)
             return AlreadyKnown(media_id, device)
         self._media.place(arrived.incoming, arrived.final)
-        if isinstance(happened, ClipArrived) and happened.clip.recording not in self._core.recordings:
+        if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
             return replace(happened, earlier=self._store.recording(happened.clip.recording))
         return happened
 
-    def _note_bus(self, happened: Input) -> None:
-        if isinstance(happened, BusChanged):
-            self._bus_up = happened.up
+    def _commit(self, work: _Work, now: Now, *, idle: bool = False) -> None:
+        """Write what was decided, then acknowledge, carry out and announce it."""
+        fresh: list[Waiting] = []
+        superseded: list[str] = []
+        if work.changes or len(self._announced) >= BATCH or (self._announced and idle):
+            pictures = self._write_pictures(work.changes)
+            superseded = self._store.event_pictures(pictures)
+            fresh = self._store.commit(
+                work.changes, announced=self._announced, now=now.wall, pictures=pictures
+            )
+            self._announced = []
+        for ack in work.acks:
+            ack()
+        for effect in work.effects:
+            self._acting.carry_out(effect)
+        self._acting.announce(fresh)
+        self._acting.pump()
+        self._tell(work.changes)
+        self._remove_pictures(superseded)
 
     def _write_pictures(self, changes: Iterable[Change]) -> dict[str, str]:
         """Put the pictures of new best frames on disk; event id → file name without its suffix."""
+        newest = {
+            change.record.state.id: change
+            for change in changes
+            if isinstance(change, EventSaved) and change.picture is not None
+        }
         names: dict[str, str] = {}
-        for change in changes:
-            if isinstance(change, EventSaved) and change.picture is not None:
-                state = change.record.state
-                name = f"{state.id}-{state.revision}"
-                incoming = self._media.receive(change.picture)
-                self._media.place(incoming, self._media.path("events", name, ".jpg"))
-                names[state.id] = name
+        for event_id, change in newest.items():
+            name = f"{event_id}-{change.record.state.revision}"
+            incoming = self._media.receive(change.picture or b"")
+            self._media.place(incoming, self._media.path("events", name, ".jpg"))
+            names[event_id] = name
         return names
 
-    def _recover(self, error: StorageError, batch: _Batch) -> None:
-        """Nothing of this batch was committed: devices will send it again, workers are asked again."""
+    def _remove_pictures(self, names: Sequence[str]) -> None:
+        try:
+            self._media.remove(self._media.path("events", name, ".jpg") for name in names)
+        except OSError as error:
+            log.warning("an event's earlier picture could not be removed: %s", error)
+
+    def _recover(self, error: MeerkatError, batch: _Batch) -> None:
         self.failure = error
         log.error("%s", error)
         for arrived in batch.arrived:
@@ -261,9 +307,14 @@ class HubService:
         while self._core is None and not self._stopping.wait(RETRY):
             try:
                 self._load()
-            except StorageError as again:
+            except MeerkatError as again:
                 self.failure = again
                 log.error("%s", again)
+            except Exception:
+                log.exception("a fault while the hub loaded its database; it tries again")
+            else:
+                self.failure = None
+                self._acting.recovered()
 
     def _tell(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -279,27 +330,29 @@ class HubService:
                     self._counts[state] = self._counts.get(state, 0) + 1
                 case _:
                     pass
-        self._publish_state()
-
-    def _publish_state(self) -> None:
-        assert self._core is not None
-        core, wall = self._core, datetime.now(UTC)
+        core, wall = self._deciding, datetime.now(UTC)
         oldest = next(iter(core.waiting.values()), None)
-        state = HubState(
-            backlog=len(core.waiting),
-            running=len(core.leases),
-            oldest_wait=round((wall - oldest.received_at).total_seconds(), 0) if oldest else 0,
-            done=self._counts.get("done", 0),
-            failed=self._counts.get("failed", 0),
-            expired=self._counts.get("expired", 0),
-            workers=len(core.workers),
+        self._acting.publish_state(
+            HubState(
+                backlog=len(core.waiting),
+                running=len(core.leases),
+                oldest_wait=round((wall - oldest.received_at).total_seconds(), 0) if oldest else 0,
+                done=self._counts.get("done", 0),
+                failed=self._counts.get("failed", 0),
+                expired=self._counts.get("expired", 0),
+                workers=len(core.workers),
+            )
         )
-        self._actions_.publish_state(state)
 
     @property
-    def _actions_(self) -> Actions:
+    def _acting(self) -> Actions:
         assert self._actions is not None
         return self._actions
+
+    @property
+    def _deciding(self) -> HubCore:
+        assert self._core is not None
+        return self._core
 
 
 def _ids(arrived: Iterable[Arrived]) -> list[str]:

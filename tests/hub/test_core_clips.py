@@ -138,7 +138,9 @@ def test_a_job_that_was_not_delivered_waits_without_counting_a_try(core: CoreDri
     core.worker()
     clip = core.clip(1)
     token = core.job_of(clip).job.token
-    core.do(SendFailed(clip.id, token, "offline"))
+    core.do(SendFailed(clip.id, token, "refused"))
+    assert len(core.jobs()) == 1, "not in the same instant"
+    core.turn(PAUSE)
     assert core.core.leases[clip.id].clip.attempts == 0
     assert core.job_of(clip).job.token > token
 

@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from hub_support.core_driver import CoreDriver, track
+from hub_support.core_driver import CoreDriver, a_clip, an_id, track
 from meerkat_hub.core.outputs import Announce, EventSaved, RecordingClosed
-from meerkat_hub.core.recording import HOLD
+from meerkat_hub.core.recording import HOLD, Recording
+from meerkat_hub.core.records import RecordingSnapshot, Settled
 
 
 def walk(sequence: int, **changes: object) -> object:
@@ -147,3 +148,48 @@ def test_a_recording_without_its_last_clip_closes_after_a_while(core: CoreDriver
     core.turn(0.001)
     assert [event.type for event in core.events()] == ["new", "end"]
     assert [c.id for c in core.changes if isinstance(c, RecordingClosed)] == [clip.recording]
+
+
+def test_nothing_is_waited_for_while_an_earlier_clip_has_no_worker(core: CoreDriver) -> None:
+    core.worker("a", window=1)
+    core.worker("b", window=1, start=2)
+    core.clip(1, sequence=0)
+    second = core.clip(2, sequence=1)
+    core.answer(second, start=2)
+    core.worker("a", online=False)
+    core.worker("b", online=False, start=2)
+    core.turn(HOLD + 1)
+    wake = core.core.wake_at()
+    assert wake is None or wake > core.mono
+
+
+def test_a_missing_clip_holds_up_its_recording_once_and_not_every_clip_after_it(core: CoreDriver) -> None:
+    core.worker()
+    for sequence in (1, 2, 3):
+        core.answer(core.clip(sequence, sequence=sequence))
+        if sequence == 1:
+            core.turn(HOLD)
+    assert len(core.outcomes()) == 3
+
+
+def test_clips_of_long_ago_are_not_in_view_now(core: CoreDriver) -> None:
+    core.mono = 7200.0
+    core.worker()
+    core.answer(core.clip(1, start=0.0), track())
+    assert not [c for c in core.changes if isinstance(c, Announce) and c.topic.endswith("/person")]
+    assert [event.type for event in core.events()] == ["new"]
+
+
+def test_a_best_frame_saved_before_a_restart_is_not_saved_again() -> None:
+    first = Settled(a_clip(1, sequence=0), "done", (track(),), None, "", 25)
+    recording = Recording(first.clip.recording, "porch", "front")
+    recording.arrive(first.clip, 0)
+    recording.settle(first, 0)
+    recording.advance(0, lambda: an_id(77))
+    events = tuple(recording.events.values())
+    again = Recording.restore(RecordingSnapshot(recording.id, "porch", "front", (first,), (), events), 0)
+    second = Settled(a_clip(2, sequence=1), "done", (track(x=(0.5, 0.6), score=0.6),), None, "", 25)
+    again.arrive(second.clip, 0)
+    again.settle(second, 0)
+    saved = [c for c in again.advance(0, lambda: an_id(78)) if isinstance(c, EventSaved)]
+    assert [change.picture for change in saved] == [None]

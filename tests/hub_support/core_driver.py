@@ -37,6 +37,30 @@ def an_id(number: int) -> str:
     return f"00000000-0000-7000-8000-{number:012x}"
 
 
+def a_clip(
+    number: int,
+    *,
+    sequence: int = 0,
+    recording: int = 0xA000,
+    last: bool = False,
+    start: float | None = None,
+    seconds: float = 5.0,
+    received_at: datetime = START,
+) -> Clip:
+    """A clip of the porch; `start` is seconds after START, by default its place in the recording."""
+    return Clip(
+        id=an_id(number),
+        device="porch",
+        camera="front",
+        captured_at=START + timedelta(seconds=sequence * seconds if start is None else start),
+        received_at=received_at,
+        recording=an_id(recording),
+        sequence=sequence,
+        last=last,
+        duration=seconds,
+    )
+
+
 class CoreDriver:
     def __init__(self, *, settings: CoreSettings | None = None) -> None:
         self._next_id = 0xE000
@@ -79,16 +103,14 @@ class CoreDriver:
         start: float | None = None,
         seconds: float = 5.0,
     ) -> Clip:
-        clip = Clip(
-            id=an_id(number),
-            device="porch",
-            camera="front",
-            captured_at=START + timedelta(seconds=sequence * seconds if start is None else start),
-            received_at=self.now.wall,
-            recording=an_id(recording),
+        clip = a_clip(
+            number,
             sequence=sequence,
+            recording=recording,
             last=last,
-            duration=seconds,
+            start=start,
+            seconds=seconds,
+            received_at=self.now.wall,
         )
         self.do(ClipArrived(clip))
         return clip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
 from meerkat_contract.session import Session
 
 from .store import Waiting
@@ -15,6 +17,12 @@ log = logging.getLogger("meerkat.hub")
 WINDOW = 64
 """Announcements under way at a time."""
 
+ATTEMPTS = 5
+"""Times that the broker may refuse an announcement while it is connected, before it is given up."""
+
+LONGEST_PAUSE = 16.0
+"""Seconds; after a refusal the announcer rests for 1 s, 2 s, 4 s, … so long at most."""
+
 
 class Announcer:
     """Used by the hub's thread alone; `confirm` is called back on the network thread."""
@@ -23,26 +31,51 @@ class Announcer:
         self,
         session: Session,
         read_picture: Callable[[str], bytes | None],
-        confirm: Callable[[int, bool], None],
+        confirm: Callable[[int, MeerkatError | None], None],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._read_picture = read_picture
         self._confirm = confirm
+        self._now = now
         self._waiting: deque[Waiting] = deque()
         self._under_way: dict[int, Waiting] = {}
+        self._refusals: dict[int, int] = {}
+        self._rests_until = 0.0
 
     def add(self, announcements: Iterable[Waiting]) -> None:
         self._waiting.extend(announcements)
 
-    def confirmed(self, seq: int, delivered: bool) -> None:
-        """The broker has it, or the connection went: then it is sent again, in its order."""
+    def reset(self, announcements: Iterable[Waiting]) -> None:
+        """Begin anew with these; what is under way counts no more."""
+        self._under_way.clear()
+        self._waiting = deque(announcements)
+
+    def confirmed(self, seq: int, error: MeerkatError | None) -> bool:
+        """The fate of one: whether it is over. It is sent again, in its order, when the connection went."""
         item = self._under_way.pop(seq, None)
-        if item is not None and not delivered:
-            self._waiting.appendleft(item)
-            self._waiting = deque(sorted(self._waiting, key=lambda w: w.seq))
+        if error is None or item is None:
+            self._refusals.pop(seq, None)
+            return error is None
+        if isinstance(error, BadMessage | MessageTooLarge) or self._is_refused(seq):
+            self._refusals.pop(seq, None)
+            log.error("%s cannot be announced and is given up: %s", item.announce.topic, error)
+            return True
+        self._waiting = deque(sorted([item, *self._waiting], key=lambda waiting: waiting.seq))
+        return False
+
+    def _is_refused(self, seq: int) -> bool:
+        """Count a refusal by a broker that is there, and rest a little."""
+        if not self._session.connected:
+            return False
+        self._refusals[seq] = self._refusals.get(seq, 0) + 1
+        self._rests_until = self._now() + min(2.0 ** (self._refusals[seq] - 1), LONGEST_PAUSE)
+        return self._refusals[seq] >= ATTEMPTS
 
     def pump(self) -> None:
         """Send as many as the window allows."""
+        if self._now() < self._rests_until:
+            return
         while self._waiting and len(self._under_way) < WINDOW and self._session.connected:
             item = self._waiting.popleft()
             self._under_way[item.seq] = item
@@ -55,7 +88,7 @@ class Announcer:
             payload = self._read_picture(announce.event_picture)
             if payload is None:
                 log.warning("event %s: its picture is gone and is not published", announce.event_picture)
-                self._confirm(item.seq, True)
+                self._confirm(item.seq, None)
                 return
         delivery = self._session.publish(
             announce.topic,
@@ -65,4 +98,4 @@ class Announcer:
             content_type=announce.content_type,
             properties=[("id", announce.event_picture)] if announce.event_picture else (),
         )
-        delivery.add_done_callback(lambda done, seq=item.seq: self._confirm(seq, done.error is None))  # type: ignore[misc]
+        delivery.add_done_callback(lambda done, seq=item.seq: self._confirm(seq, done.error))  # type: ignore[misc]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from meerkat_contract.connection import Connection
-from meerkat_contract.errors import BadMessage
+from meerkat_contract.errors import BadMessage, MessageTooLarge
 from meerkat_contract.messages import (
     Cancel,
     DeviceInfo,
@@ -28,7 +27,7 @@ from .announcer import Announcer
 from .ingest import Ingest
 from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
-from .store import Store, Waiting
+from .store import Store
 
 log = logging.getLogger("meerkat.hub")
 
@@ -71,10 +70,12 @@ class HubBus:
     def actions(self) -> Actions:
         return Actions(
             carry_out=self._carry_out,
-            announce=self._announce,
+            announce=self._announcer.add,
+            announce_again=self._announcer.reset,
             confirmed=self._announcer.confirmed,
             pump=self._announcer.pump,
             publish_state=self._publish_state,
+            recovered=self._recovered,
         )
 
     def start(self) -> None:
@@ -253,13 +254,12 @@ class HubBus:
         def done(delivery: Delivery) -> None:
             if delivery.nobody:
                 self._service.happened(WorkerAbsent(effect.worker, clip.id, job.token))
+            elif isinstance(delivery.error, BadMessage | MessageTooLarge):
+                self._service.happened(MediaLost(clip.id, f"it cannot be sent to a worker: {delivery.error}"))
             elif delivery.error is not None:
                 self._service.happened(SendFailed(clip.id, job.token, str(delivery.error)))
 
         delivery.add_done_callback(done)
-
-    def _announce(self, announcements: Iterable[Waiting]) -> None:
-        self._announcer.add(announcements)
 
     def _event_picture(self, event_id: str) -> bytes | None:
         name = self._store.event_picture(event_id)
@@ -270,6 +270,10 @@ class HubBus:
         except OSError as error:
             log.error("%s: an event's picture cannot be read (%s)", name, error.strerror)
             return None
+
+    def _recovered(self) -> None:
+        """Say `online` afresh: devices then send at once what has no receipt."""
+        self.session.publish(HubTopic("availability"), b"online", qos=1, retain=True)
 
     def _publish_state(self, state: HubState) -> None:
         """Retained; only when something but the waiting time has changed."""

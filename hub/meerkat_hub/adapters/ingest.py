@@ -66,6 +66,8 @@ class Ingest:
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._held: list[_Held] = []
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+        self.failure: StorageError | None = None
+        """Set while the disk refuses what devices send."""
 
     def start(self) -> None:
         self._thread.start()
@@ -73,6 +75,10 @@ class Ingest:
     def stop(self) -> None:
         self._queue.put(None)
         self._thread.join(10)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def take(self, message: Incoming) -> None:
         """A clip or a meter's picture came; called on the network thread."""
@@ -120,12 +126,19 @@ class Ingest:
                     remedy=f"Publish meerkat/device/{device}/info, retained, before the first clip",
                 )
             self._hand_over(self._accept(topic, metadata, message))
+            self.failure = None
         except StorageError as error:
             # No receipt: the device keeps what it sent and sends it again.
+            self.failure = error
             log.error("%s", error)
             message.ack()
         except MeerkatError as error:
             refusal = Refusal(message.topic, str(error), datetime.now(UTC), media_id, device)
+            self._hand_over(Arrived(Refused(refusal), ack=message.ack))
+        except Exception as error:  # a fault of ours must not leave the hub deaf
+            log.exception("a fault while a message on %s was read", message.topic)
+            reason = f"a fault in the hub while it was read ({error!r})"
+            refusal = Refusal(message.topic, reason, datetime.now(UTC), media_id, device)
             self._hand_over(Arrived(Refused(refusal), ack=message.ack))
 
     def _accept(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:

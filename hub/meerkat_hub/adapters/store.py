@@ -6,7 +6,8 @@ One thread writes. Readers (the HTTP API) have connections of their own; see que
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,9 +58,32 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection whose errors are StorageError."""
+        with self._mapped("read"), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction whose errors are StorageError."""
+        with self._mapped("write"), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _mapped(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StorageError(
+                f"the database refused a {what} ({error.orig})",
+                where=str(self._engine.url.database),
+                remedy="Free some space on the disk, or check the folder's permissions",
+            ) from error
+
     def new_epoch(self) -> int:
         """A number larger than at any earlier start with this database."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             return _add(connection, db.facts, "epoch", 1)
 
     # --- writing --------------------------------------------------------------------------------
@@ -73,18 +97,11 @@ class Store:
         Raises StorageError; nothing of the batch is written then.
         """
         fresh: list[Waiting] = []
-        try:
-            with self._engine.begin() as connection:
-                for change in changes:
-                    self._write(connection, change, now, pictures, fresh)
-                if announced:
-                    connection.execute(delete(db.announcements).where(db.announcements.c.seq.in_(announced)))
-        except DBAPIError as error:
-            raise StorageError(
-                f"the database refused a write ({error.orig})",
-                where=str(self._engine.url.database),
-                remedy="Free some space on the disk, or check the folder's permissions",
-            ) from error
+        with self._writing() as connection:
+            for change in changes:
+                self._write(connection, change, now, pictures, fresh)
+            if announced:
+                connection.execute(delete(db.announcements).where(db.announcements.c.seq.in_(announced)))
         return fresh
 
     def _write(
@@ -147,7 +164,7 @@ class Store:
     def save_device(self, info: DeviceInfo, now: datetime) -> None:
         values = {"info": info.to_json().decode(), "seen_at": now}
         statement = upsert(db.devices).values(id=info.device, **values)
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
     # --- reading for the core -------------------------------------------------------------------
@@ -157,7 +174,7 @@ class Store:
         wanted = list(ids)
         if not wanted:
             return set()
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             found: set[str] = set()
             for table in (db.clips, db.meter_pictures):
                 found.update(connection.execute(select(table.c.id).where(table.c.id.in_(wanted))).scalars())
@@ -165,13 +182,13 @@ class Store:
 
     def devices(self) -> list[DeviceInfo]:
         """Every device that ever introduced itself, as it last did."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(select(db.devices.c.info).order_by(db.devices.c.id)).scalars()
             return [DeviceInfo.model_validate_json(info) for info in rows]
 
     def recording(self, recording_id: str) -> RecordingSnapshot | None:
         """A recording with its settled clips and events, or None when it never was."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(
                 select(db.recordings).where(db.recordings.c.id == recording_id)
             ).one_or_none()
@@ -179,7 +196,7 @@ class Store:
 
     def load(self) -> Loaded:
         """Open recordings and waiting clips."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             open_rows = connection.execute(
                 select(db.recordings).where(db.OPEN).order_by(db.recordings.c.id)
             ).all()
@@ -191,7 +208,7 @@ class Store:
     def announcements(self) -> list[Waiting]:
         """What the broker has not confirmed, in order."""
         table = db.announcements
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [
                 Waiting(row.seq, Announce(row.topic, row.payload, row.retain, row.content_type, row.event))
                 for row in connection.execute(select(table).order_by(table.c.seq))
@@ -199,7 +216,7 @@ class Store:
 
     def event_picture(self, event_id: str) -> str | None:
         """The file name of an event's picture, without suffix."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             query = select(db.events.c.picture).where(db.events.c.id == event_id)
             name: str | None = connection.execute(query).scalar_one_or_none()
             return name
@@ -209,7 +226,7 @@ class Store:
         ids = list(events)
         if not ids:
             return []
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             query = select(db.events.c.picture).where(
                 db.events.c.id.in_(ids), db.events.c.picture.is_not(None)
             )
@@ -217,7 +234,7 @@ class Store:
 
     def totals(self) -> dict[str, int]:
         """received, done, failed, expired, pictures, refused since the database was made; and waiting."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             counts = {row.name: int(row.value or 0) for row in connection.execute(select(db.totals))}
             counts["waiting"] = connection.execute(
                 select(func.count()).select_from(db.clips).where(db.WAITING)

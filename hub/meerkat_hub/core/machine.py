@@ -92,7 +92,7 @@ class HubCore:
             self._enqueue(clip, now)
         for recording in self.recordings.values():
             key = (recording.device, recording.camera)
-            self._counts[key] = self._count(key)
+            self._counts[key] = self._count(key, now)
 
     def knows(self, clip_id: str) -> bool:
         """Whether a clip of this id waits, is being looked at, or ended lately."""
@@ -119,7 +119,7 @@ class HubCore:
             case ResultArrived(worker=worker, result=result):
                 self._result(worker, result, now, out)
             case SendFailed(clip=clip_id, token=token):
-                self._take_back(clip_id, token)
+                self._take_back(clip_id, token, now.mono)
             case WorkerAbsent(worker=worker, clip=clip_id, token=token):
                 self._worker_absent(worker, clip_id, token)
             case MediaLost(clip=clip_id, reason=reason):
@@ -204,21 +204,21 @@ class HubCore:
         if recording.is_complete() or recording.is_stale(now.mono):
             out.changes += recording.close()
             del self.recordings[recording.id]
-        self._announce_counts(recording, out)
+        self._announce_counts(recording, now, out)
 
-    def _announce_counts(self, recording: Recording, out: Decision) -> None:
+    def _announce_counts(self, recording: Recording, now: Now, out: Decision) -> None:
         key = (recording.device, recording.camera)
-        before, after = self._counts.get(key, {}), self._count(key)
+        before, after = self._counts.get(key, {}), self._count(key, now)
         for label in sorted(before.keys() | after.keys()):
             if before.get(label, 0) != after.get(label, 0):
                 out.changes.append(count_message(*key, label, after.get(label, 0)))
         self._counts[key] = after
 
-    def _count(self, key: tuple[str, str]) -> dict[str, int]:
+    def _count(self, key: tuple[str, str], now: Now) -> dict[str, int]:
         totals: dict[str, int] = {}
         for recording in self.recordings.values():
             if (recording.device, recording.camera) == key:
-                for label, count in recording.counts().items():
+                for label, count in recording.counts(now.wall).items():
                     totals[label] = totals.get(label, 0) + count
         return totals
 
@@ -278,13 +278,15 @@ class HubCore:
         self.waiting.move_to_end(clip.id, last=False)
         self.recordings[clip.recording].pending[clip.id] = clip
 
-    def _take_back(self, clip_id: str, token: int) -> None:
+    def _take_back(self, clip_id: str, token: int, now: float) -> None:
         """The job was never handed over: the clip waits on, and no try is counted."""
         lease = self.leases.get(clip_id)
         if lease is None or lease.token != token:
             return
         self._release(lease)
         self._back_to_queue(lease.clip)
+        if (worker := self.workers.get(lease.worker)) is not None:
+            worker.paused_until = now + PAUSE
 
     def _media_lost(self, clip_id: str, reason: str, now: Now, out: Decision) -> None:
         lease = self.leases.get(clip_id)
@@ -314,6 +316,8 @@ class HubCore:
             )
             out.notes.append(f"worker {state.worker} is there: {speed}")
         else:
+            if known.tasks != tasks:
+                known.seconds_per_frame.clear()
             known.tasks, known.window = tasks, state.window
 
     def _worker_gone(self, worker: Worker, now: Now, out: Decision) -> None:

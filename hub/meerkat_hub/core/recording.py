@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from meerkat_contract.messages import RECORDING_GAP, EventState
 
@@ -21,6 +22,9 @@ from .outputs import Change, ClipJoined, EventSaved, RecordingClosed
 from .records import Clip, EventRecord, RecordingSnapshot, Settled
 
 HOLD = RECORDING_GAP.total_seconds()
+
+IN_VIEW = 60.0
+"""Seconds after its last sighting for which a thing counts as in view; a clip sent late counts nobody."""
 
 
 @dataclass(slots=True)
@@ -52,11 +56,11 @@ class Recording:
         self.settled[settled.clip.id] = (settled, now)
         self.touched = now
 
-    def counts(self) -> dict[str, int]:
-        """Events that have not ended, by label."""
+    def counts(self, now: datetime) -> dict[str, int]:
+        """Things in view now, by label: of events that go on and were seen within IN_VIEW seconds."""
         totals: dict[str, int] = {}
         for record in self.events.values():
-            if not record.ended:
+            if not record.ended and (now - record.state.end_time).total_seconds() <= IN_VIEW:
                 totals[record.state.label] = totals.get(record.state.label, 0) + 1
         return totals
 
@@ -88,9 +92,8 @@ class Recording:
         first = min((c.sequence for c in self.pending.values()), default=None)
         if first is not None and first < settled.clip.sequence:
             return None
-        present = {s.clip.sequence for s in self.joined} | {settled.clip.sequence}
-        complete = all(n in present for n in range(settled.clip.sequence))
-        return settled if complete or now >= since + HOLD else None
+        following = self.joined[-1].clip.sequence + 1 if self.joined else 0
+        return settled if settled.clip.sequence <= following or now >= since + HOLD else None
 
     def is_complete(self) -> bool:
         """Whether every clip up to the last one has come and is joined."""
@@ -105,7 +108,9 @@ class Recording:
     def wake_at(self) -> float | None:
         """When `advance` or closing may become possible by time alone."""
         if self.settled:
-            return min(since for _, since in self.settled.values()) + HOLD
+            first = min((c.sequence for c in self.pending.values()), default=None)
+            held = [since for s, since in self.settled.values() if first is None or s.clip.sequence <= first]
+            return min(held) + HOLD if held else None
         return None if self.pending else self.touched + self.patience
 
     def close(self) -> list[Change]:
@@ -164,12 +169,13 @@ class Recording:
         for thing in self.objects:
             mine = set(thing.members)
             thing.event_id = next((e for e, record in owners if mine & set(record.members)), None)
+            owners = [owner for owner in owners if owner[0] != thing.event_id]
         return list(self.objects)
 
     def _forget_pictures(self) -> None:
         """Pictures of joined clips are on disk with their events, or not wanted."""
         for thing in self.objects:
-            if thing.is_event:
+            if thing.event_id is not None:
                 thing.picture = None
 
     # --- from the database ----------------------------------------------------------------------
@@ -185,6 +191,7 @@ class Recording:
             if settled.clip.last:
                 recording.last_sequence = max(settled.clip.sequence, recording.last_sequence or 0)
         recording._rebuild()
+        recording._forget_pictures()
         return recording
 
 
