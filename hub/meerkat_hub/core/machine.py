@@ -141,7 +141,7 @@ class HubCore:
 
     def _refused(self, refusal: Refusal, out: Decision) -> None:
         out.changes.append(RefusalNoted(refusal))
-        out.notes.append(f"refused what came on {refusal.topic}: {refusal.reason}")
+        out.notes.append(f"refused: {refusal.reason}")
         if refusal.id and refusal.device:
             receipt = Receipt(id=refusal.id, outcome="refused", reason=refusal.reason)
             out.effects.append(SendReceipt(refusal.device, receipt))
@@ -322,7 +322,9 @@ class HubCore:
 
     def _worker_gone(self, worker: Worker, now: Now, out: Decision) -> None:
         del self.workers[worker.id]
-        out.notes.append(f"worker {worker.id} is gone; {len(worker.leases)} clips wait again")
+        held = len(worker.leases)
+        again = f"; {held} clip{'s wait' if held > 1 else ' waits'} again" if held else ""
+        out.notes.append(f"worker {worker.id} is gone{again}")
         for position, lease in reversed(list(enumerate(worker.leases))):
             self.leases.pop(lease.clip.id, None)
             if position == 0:  # the one it was at may be what ended it
