@@ -23,8 +23,8 @@ DEMO: Mapping[str, tuple[str, ...]] = {
 }
 """The devices of a first run: a porch with a camera, a basement with a meter, both drawn."""
 
-WATCHED = "camera"
-"""The device, and its camera, that --video and --camera make."""
+WATCHED_DEVICE, WATCHED_CAMERA = "here", "front"
+"""What --video and --camera make; Home Assistant calls it camera.here_front."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
     What is named on the command line comes before the file's devices, and those before the demo.
     """
     if options.video is not None:
-        return {WATCHED: ("--camera", f"{WATCHED}={options.video}", "--loop")}
+        return {WATCHED_DEVICE: ("--camera", f"{WATCHED_CAMERA}={options.video}", "--loop")}
     if options.camera is not None:
-        return {WATCHED: ("--camera", f"{WATCHED}={options.camera}")}
+        return {WATCHED_DEVICE: ("--camera", f"{WATCHED_CAMERA}={options.camera}")}
     if options.config is not None and (options.configured or options.elsewhere):
         return {name: ("--config", str(options.config)) for name in options.configured}
     return dict(DEMO) if options.demo else {}

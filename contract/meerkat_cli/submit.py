@@ -28,6 +28,7 @@ from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import CameraTopic, DeviceTopic, ThingTopic
 
+from .reach import connect
 from .watch import outcome_in_words
 
 CONNECT_SECONDS = 10.0
@@ -97,14 +98,13 @@ def submit(
         recording=new_id(),
         last=True,
     )
-    connection = find_connection("client", broker=broker, data=data)
+    connection = find_connection("client", broker=broker, run=data)
     submission = Submission(source, camera, content, metadata, deadline=time.monotonic() + timeout)
     session = Session(connection, client_id=f"submit-{metadata.id}")
     submission.subscribe(session)
-    session.start()
     try:
         with _progress() as say:
-            session.wait_connected(min(CONNECT_SECONDS, timeout))
+            connect(session, min(CONNECT_SECONDS, timeout))
             receipt = submission.send(session, say)
             outcome = submission.await_outcome(say) if wait else None
     finally:

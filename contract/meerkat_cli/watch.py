@@ -26,6 +26,8 @@ from meerkat_contract.topics import (
     WorkerTopic,
 )
 
+from .reach import connect
+
 CONNECT_SECONDS = 10
 
 # What people want to read about. Pictures and clips are not fetched for it.
@@ -51,7 +53,7 @@ _BACKLOG = 10_000
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="The folder of `meerkat up`.")
 def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | None) -> None:
     """Follow events as they happen, until Ctrl-C."""
-    session = Session(find_connection("client", broker=broker, data=data), client_id=f"watch-{new_id()}")
+    session = Session(find_connection("client", broker=broker, run=data), client_id=f"watch-{new_id()}")
     waiting: queue.Queue[Incoming] = queue.Queue(_BACKLOG)
     missed = 0
 
@@ -65,9 +67,8 @@ def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | 
     everything = [f"{topics.ROOT}/#"] if as_json else FILTERS
     for one in [topic] if topic else everything:
         session.subscribe(one, note)
-    session.start()
     try:
-        session.wait_connected(CONNECT_SECONDS)
+        connect(session, CONNECT_SECONDS)
         session.wait_subscribed(CONNECT_SECONDS)
         while True:
             message = waiting.get()

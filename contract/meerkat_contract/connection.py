@@ -116,15 +116,26 @@ def write_connections(data: Path, roles: dict[str, Connection], *, http: str = "
 
 
 def find_connection(
-    role: str, *, broker: str | None = None, data: Path | None = None, settings: BrokerSettings | None = None
+    role: str,
+    *,
+    broker: str | None = None,
+    run: Path | None = None,
+    data: Path | None = None,
+    settings: BrokerSettings | None = None,
 ) -> Connection:
     """The broker for `role` (hub, worker, device-<name>, homeassistant, client).
 
-    In this order: `broker` (the option --broker), $MEERKAT_BROKER, the section `broker` of
-    meerkat.yaml, connections.json in the data folder. Raises UsageError when there is none.
+    In this order: `broker` (the option --broker), connections.json of the folder `run`,
+    $MEERKAT_BROKER, the section `broker` of meerkat.yaml, connections.json of the folder `data`.
+    Raises UsageError when there is none.
+
+    `run` is the folder of a `meerkat up` that the person named in order to speak with that one.
+    `data` is where a component keeps its things; that it was named says nothing about the broker.
     """
     if broker:
         return parse_broker_url(broker)
+    if run:
+        return _recorded(role, run)
     if url := os.environ.get("MEERKAT_BROKER"):
         found = parse_broker_url(url, where="MEERKAT_BROKER")
         ca_file = os.environ.get("MEERKAT_BROKER_CA")
@@ -137,7 +148,12 @@ def find_connection(
             password=settings.password or found.password,
             ca_file=settings.ca_file,
         )
-    path = (data or default_data_folder()) / CONNECTIONS_FILE
+    return _recorded(role, data or default_data_folder())
+
+
+def _recorded(role: str, folder: Path) -> Connection:
+    """What `meerkat up` wrote down in its data folder."""
+    path = folder / CONNECTIONS_FILE
     try:
         roles = json.loads(path.read_text())["roles"]
         if role not in roles and role.startswith("device-") and roles["client"] != roles["hub"]:

@@ -13,7 +13,7 @@ from meerkat_contract.ids import is_name
 from meerkat_devices.address import parse_source
 
 DATA = Path("/data")
-USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-camera")
+USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-here")
 BROKER = PrivateBroker(("mosquitto", "-c", "x"), 1884, {user: f"secret-{user}" for user in USERS})
 
 
@@ -27,8 +27,8 @@ def arguments(plan_options: Options, broker: PrivateBroker | Connection = BROKER
 
 
 def test_a_device_elsewhere_is_let_in_and_not_run() -> None:
-    plan = build_plan(options(config=Path("/m.yaml"), elsewhere=("porch", "camera")), BROKER)
-    assert {"device-porch", "device-camera"} <= set(plan.roles)
+    plan = build_plan(options(config=Path("/m.yaml"), elsewhere=("porch", "here")), BROKER)
+    assert {"device-porch", "device-here"} <= set(plan.roles)
     assert [spec.name for spec in plan.processes] == ["broker", "hub", "worker", "ha"]
 
 
@@ -47,15 +47,15 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
     ("more", "devices"),
     [
         ({"demo": False}, {}),
-        ({"video": Path("/a.mp4")}, {"camera": ("--camera", "camera=/a.mp4", "--loop")}),
-        ({"camera": "rtsp://cam/1", "demo": False}, {"camera": ("--camera", "camera=rtsp://cam/1")}),
+        ({"video": Path("/a.mp4")}, {"here": ("--camera", "front=/a.mp4", "--loop")}),
+        ({"camera": "rtsp://cam/1", "demo": False}, {"here": ("--camera", "front=rtsp://cam/1")}),
         (
             {"config": Path("/m.yaml"), "configured": ("gate", "shed")},
             {"gate": ("--config", "/m.yaml"), "shed": ("--config", "/m.yaml")},
         ),
         (
             {"config": Path("/m.yaml"), "configured": ("gate",), "camera": "0"},
-            {"camera": ("--camera", "camera=0")},
+            {"here": ("--camera", "front=0")},
         ),
         ({"config": Path("/m.yaml"), "demo": False}, {}),
         ({"config": Path("/m.yaml"), "elsewhere": ("gate",)}, {}),

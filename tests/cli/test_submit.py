@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from meerkat_cli import submit as module
 from meerkat_cli.submit import submit
-from meerkat_contract.connection import write_connections
+from meerkat_contract.connection import Connection, write_connections
 from meerkat_contract.errors import BrokerError, MeerkatError, UsageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Detection, Event, EventState, ModelInfo, Outcome, Receipt
@@ -246,20 +246,39 @@ def test_wrong_usage(clip: Path, no_broker: list[str], arguments: list[str], wor
     assert words in str(result.exception)
 
 
-def test_the_broker_is_found_through_the_data_folder(
-    broker: Mosquitto, hub: StandIn, clip: Path, tmp_path: Path
+def test_the_folder_that_is_named_goes_before_the_environment(
+    broker: Mosquitto, hub: StandIn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_connections(tmp_path, {"client": broker.connection})
+    monkeypatch.setenv("MEERKAT_BROKER", "mqtt://127.0.0.1:1")
     result = CliRunner().invoke(submit, [str(clip), "--camera", "front", "--data", str(tmp_path)])
     assert result.exit_code == 0
     assert hub.clips[0].topic.startswith("meerkat/device/submit")
 
 
-def test_a_broker_that_is_not_there(
-    clip: Path, no_broker: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("host", "remedy"), [("127.0.0.1", "`meerkat up` starts it"), ("localhost", "`meerkat up` starts it")]
+)
+def test_a_broker_that_is_not_there_is_said_once_and_at_once(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, host: str, remedy: str
 ) -> None:
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
-    result = CliRunner().invoke(submit, [str(clip), "--camera", "front", *no_broker])
+    write_connections(tmp_path, {"client": Connection(host, 1)})
+    result = CliRunner().invoke(submit, [str(clip), "--camera", "front", "--data", str(tmp_path)])
     assert isinstance(result.exception, BrokerError)
-    assert "no broker listens there" in str(result.exception)
+    assert str(result.exception) == f"mqtt://{host}:1: no broker listens there. {remedy}"
     assert result.stdout == ""
+    assert caplog.messages == []
+
+
+def test_what_refuses_us_is_said_once(clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    locked = Mosquitto(tmp_path / "locked", settings=("allow_anonymous false",))
+    locked.start()
+    try:
+        result = CliRunner().invoke(
+            submit, [str(clip), "--camera", "front", "--broker", locked.connection.url]
+        )
+    finally:
+        locked.stop()
+    assert isinstance(result.exception, BrokerError)
+    assert "wrong user or password" in str(result.exception)
+    assert caplog.messages == []

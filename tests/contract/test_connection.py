@@ -35,3 +35,13 @@ def test_where_all_share_a_user_every_device_may_come(tmp_path: Path) -> None:
     house = Connection("house", username="ann", password="x")
     write_connections(tmp_path, dict.fromkeys(("hub", "client"), house))
     assert find_connection("device-gate", data=tmp_path) == house
+
+
+def test_a_run_that_is_named_goes_before_the_environment_and_a_folder_of_ones_own_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_connections(tmp_path, roles("client", "worker"))
+    monkeypatch.setenv("MEERKAT_BROKER", "mqtt://house")
+    assert find_connection("client", run=tmp_path).host == "127.0.0.1"
+    assert find_connection("client", run=tmp_path, broker="mqtt://option").host == "option"
+    assert find_connection("worker", data=tmp_path).host == "house"
