@@ -35,29 +35,26 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
         for entry, files in rows:
             click.echo(json.dumps(_describe(entry, files.model if files else None)))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", no_wrap=True)
-    table.add_column("finds", no_wrap=True)
-    table.add_column("MB", justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold")
-    table.add_column("on this machine", overflow="fold")
-    for entry, files in rows:
-        table.add_row(
+    lines = [("model", "finds", "size", "licence", "on this machine")]
+    lines += [
+        (
             entry.name + (" *" if entry.default else ""),
             _KINDS.get(entry.words[:1], "80 kinds"),
-            f"{entry.size / 1e6:.1f}",
+            _size(entry.size),
             entry.licence,
             str(files.model) if files else "no",
         )
-    console = Console()
-    console.print(table)
+        for entry, files in rows
+    ]
+    *widths, _ = (max(map(len, column)) for column in zip(*lines, strict=True))
+    for line in lines:  # the path comes last and whole, so that it can be copied from any terminal
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        cells[2] = line[2].rjust(widths[2])
+        click.echo("  ".join((*cells, line[-1])))
     places = ", ".join(str(folder) for folder in store.search_path(folders))
-    console.print(f"\n* default of its task. Looked in: {places}", soft_wrap=True)
+    click.echo(f"\n* default of its task. Looked in: {places}")
     if not any(files for _, files in rows):
-        console.print(
+        click.echo(
             "None is here: the built-in people detector is used. `meerkat models pull` fetches the default."
         )
 
@@ -99,7 +96,9 @@ def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path 
                 )
             except MeerkatError as error:
                 failed.append(error)
-                progress.console.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+                for bar in bars.values():
+                    progress.remove_task(bar)
+                progress.console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             else:
                 click.echo(path)
     if failed:
@@ -127,6 +126,11 @@ def _wanted(names: tuple[str, ...], *, everything: bool, defaults: bool) -> list
             remedy=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known))}",
         )
     return [catalogue.get(name) for name in dict.fromkeys(names)]
+
+
+def _size(count: int) -> str:
+    """Bytes for people: `1.2 MB`, `47 kB`."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
 def _describe(entry: Entry, path: Path | None) -> dict[str, object]:

@@ -20,6 +20,7 @@ from meerkat_inference.engine import TensorInfo
 from meerkat_inference.families.canvas import GREY, Canvas
 from meerkat_inference.families.network import Boxes, Calibration
 from meerkat_inference.families.yolox import Yolox, grid
+from meerkat_inference.hog import _CALIBRATION as HOG_CALIBRATION
 from meerkat_inference.loading import load_detector
 from support.shared import shared
 
@@ -196,6 +197,12 @@ def test_without_any_model_the_fallback_looks_and_says_so(nowhere: Path) -> None
     looking = load_detector(folders=[nowhere], log=lines.append)
     assert (looking.info.name, looking.info.engine, looking.info.fallback) == (FALLBACK, "hog", True)
     assert "meerkat models pull" in lines[0]
+
+
+def test_the_fallback_is_never_certain() -> None:
+    margins = np.array([0.3, 3.0, 50.0], np.float32)
+    assert HOG_CALIBRATION.house(margins) == pytest.approx([0.5, 0.95, 0.95])
+    assert HOG_CALIBRATION.raw(0.5) == pytest.approx(0.3)
 
 
 def test_a_named_model_that_is_absent_is_an_error_and_no_fallback(nowhere: Path) -> None:

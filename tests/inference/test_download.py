@@ -282,7 +282,9 @@ def test_pull_without_network_names_address_and_folder(
     monkeypatch.setattr(download, "Patience", lambda: Patience(pause=lambda seconds: None))
     result = CliRunner().invoke(models, ["pull"])
     assert result.exit_code == 1
-    assert result.output.count("Error") == 1
+    assert result.output.startswith("error: ")
+    assert result.output.count("rror") == 1
+    assert default.model.name not in result.output.splitlines()[-1], "no bar after the error"
     assert default.urls(default.model)[0] in result.output.replace("\n", "")
     assert str(home) in result.output.replace("\n", "")
 
@@ -290,3 +292,16 @@ def test_pull_without_network_names_address_and_folder(
 def test_pull_of_an_unknown_name_suggests_the_near_one() -> None:
     result = CliRunner().invoke(models, ["pull", "yolox-nan"])
     assert "Did you mean yolox-nano" in str(result.exception)
+
+
+def test_the_list_keeps_paths_whole_and_tells_small_sizes(default: Entry, tmp_path: Path) -> None:
+    folder = tmp_path / ("a-folder-with-a-long-name-" * 5)
+    folder.mkdir()
+    for file, content in zip(default.files, (DATA, CONFIG), strict=True):
+        (folder / file.name).write_bytes(content)
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(models, ["list", "--folder", str(folder)])
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.output.splitlines() if line.startswith(default.name))
+    assert line.endswith(f"  {folder / default.model.name}")
+    assert " kB  " in line
+    assert " 0.0 MB" not in result.output

@@ -4,6 +4,7 @@ docs/how-to/models.md; engines whose package is missing are skipped there and he
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from meerkat_contract.errors import ModelError
 from meerkat_inference import opening
 from meerkat_inference.engine import Engine
+from meerkat_inference.engines.quiet import quietly
 from meerkat_inference.opening import choose, installed, kinds_for, open_engine
 from support.networks import write_darknet, write_relu
 from support.shared import shared
@@ -209,3 +211,19 @@ def test_an_unknown_device_is_refused(tmp_path: Path, kind: str) -> None:
     path.touch()
     with pytest.raises(ModelError, match="abacus"):
         open_engine(path, kind=kind, device="abacus")
+
+
+def test_native_chatter_does_not_reach_standard_error(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with quietly():
+        os.write(2, b"INFO: Created a delegate\nERROR: out of memory\n")
+    assert capfd.readouterr().err == "ERROR: out of memory\n"
+    assert caplog.messages == ["INFO: Created a delegate"]
+
+
+@pytest.mark.shared
+def test_litert_says_nothing_when_it_opens_a_model(capfd: pytest.CaptureFixture[str]) -> None:
+    open_engine(shared("models/yolox_nano_drq.tflite"), kind="litert")
+    assert capfd.readouterr().err == ""

@@ -100,7 +100,7 @@ def test_a_fetch_that_fails_ends_the_wait_and_calls_nobody(network: Network) -> 
 
 
 class Terminal(io.StringIO):
-    """The network answers when the bar is drawn for the first time."""
+    """The network answers when the bar begins, and the file ends when its name has been drawn."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -111,7 +111,8 @@ class Terminal(io.StringIO):
 
     def write(self, text: str) -> int:
         self._network.answers.set()
-        self._network.ends.set()
+        if self._network.file.name in text:
+            self._network.ends.set()
         return super().write(text)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meerkat_contract.errors import ModelError
 from meerkat_inference.engine import TensorInfo
 
+from .quiet import quietly
 from .tensors import check_inputs, dequantise
 
 _MODULES = {"litert": "ai_edge_litert.interpreter", "tflite_runtime": "tflite_runtime.interpreter"}
@@ -30,8 +31,9 @@ class LiteRtEngine:
         self._where = path.name
         module = _import(kind)
         try:
-            self._interpreter: Any = module.Interpreter(model_path=str(path), num_threads=1)
-            self._interpreter.allocate_tensors()
+            with quietly():
+                self._interpreter: Any = module.Interpreter(model_path=str(path), num_threads=1)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(
                 f"{kind} cannot load it: {_first_line(error)}",
