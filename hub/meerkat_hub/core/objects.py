@@ -45,8 +45,8 @@ EVENT_HITS = 2
 class Object:
     """One thing that was seen in a recording."""
 
-    tracks: list[tuple[str, Track]] = field(default_factory=list)
-    """(clip id, track), in order of time."""
+    members: list[tuple[str, int]] = field(default_factory=list)
+    """(clip id, track number), in order of time."""
     first: datetime | None = None
     last: Place | None = None
     velocity: tuple[float, float] = (0.0, 0.0)
@@ -69,19 +69,15 @@ class Object:
         return self.best is not None and self.best.score >= EVENT_SCORE and self.hits >= EVENT_HITS
 
     @property
-    def members(self) -> tuple[tuple[str, int], ...]:
-        return tuple((clip, track.track) for clip, track in self.tracks)
-
-    @property
     def clips(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(clip for clip, _ in self.tracks))
+        return tuple(dict.fromkeys(clip for clip, _ in self.members))
 
     def add(self, settled: Settled, track: Track) -> None:
         """Take in a track of the next clip."""
         clip = settled.clip
-        if not self.tracks:
+        if not self.members:
             self.first = _moment(settled, track.sightings[0])
-        self.tracks.append((clip.id, track))
+        self.members.append((clip.id, track.track))
         self.hits += track.hits
         self.weights[track.label] = self.weights.get(track.label, 0.0) + sum(s.score for s in track.sightings)
         self.model = settled.model or self.model

@@ -11,7 +11,7 @@ most HOLD seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from meerkat_contract.messages import RECORDING_GAP, EventState
@@ -138,7 +138,7 @@ class Recording:
         )
         if before is not None and _same(before, after):
             return []
-        record = EventRecord(after, thing.members)
+        record = EventRecord(after, tuple(thing.members))
         self.events[thing.event_id] = record
         kind = "update" if before else "new"
         return [
@@ -173,7 +173,9 @@ class Recording:
         return list(self.objects)
 
     def _forget_pictures(self) -> None:
-        """Pictures of joined clips are on disk with their events, or not wanted."""
+        """Pictures of events are on disk; others may be wanted when their object becomes an event."""
+        told = {member for thing in self.objects if thing.event_id for member in thing.members}
+        self.joined = [_without_pictures(settled, told) for settled in self.joined]
         for thing in self.objects:
             if thing.event_id is not None:
                 thing.picture = None
@@ -197,6 +199,17 @@ class Recording:
 
 def _order(settled: Settled) -> tuple[int, float, str]:
     return (settled.clip.sequence, settled.clip.captured_at.timestamp(), settled.clip.id)
+
+
+def _without_pictures(settled: Settled, told: set[tuple[str, int]]) -> Settled:
+    """The clip without the pictures of tracks that are part of an event."""
+    if not any(track.picture and (settled.clip.id, track.track) in told for track in settled.tracks):
+        return settled
+    tracks = tuple(
+        track.model_copy(update={"picture": None}) if (settled.clip.id, track.track) in told else track
+        for track in settled.tracks
+    )
+    return replace(settled, tracks=tracks)
 
 
 def _same(before: EventState, after: EventState) -> bool:
