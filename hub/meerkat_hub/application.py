@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,6 +29,9 @@ log = logging.getLogger("meerkat.hub")
 
 SWEEP_EVERY = 600.0
 """Seconds between sweeps of what is past its time."""
+
+LOOK_EVERY = 60.0
+"""Seconds between looks at the disk: while it is nearly full, each of them is a sweep."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Hub:
 
     def stop(self) -> None:
         self._stopping.set()
+        self.retention.stop()
         self.bus.stop()
         self.ingest.stop()
         self.service.stop()
@@ -69,12 +74,15 @@ class Hub:
         self.engine.dispose()
 
     def _sweep(self) -> None:
+        due = 0.0
         while True:
             try:
-                self.retention.sweep(datetime.now(UTC))
-            except (StorageError, OSError) as error:
-                log.error("old media could not be removed: %s", error)
-            if self._stopping.wait(SWEEP_EVERY):
+                if time.monotonic() >= due or self.retention.is_low():
+                    due = time.monotonic() + SWEEP_EVERY
+                    self.retention.sweep(datetime.now(UTC))
+            except StorageError as error:
+                log.error("%s", error)
+            if self._stopping.wait(LOOK_EVERY):
                 return
 
 

@@ -8,9 +8,12 @@ committed. So a row always has its file; a file without a row is left over from 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from meerkat_contract.errors import StorageError
@@ -19,8 +22,46 @@ from meerkat_contract.ids import is_id, new_id
 SUFFIXES = {"video/mp4": ".mp4", "image/jpeg": ".jpg"}
 KINDS = ("clips", "pictures", "events")
 
+_RIGHTS = "Let the user that runs the hub write to this folder (chown, chmod), or name another with --data"
+_WORDS = {
+    errno.ENOSPC: (
+        "the disk is full",
+        "Free some space, or lower hub.retention.gigabytes or raise hub.retention.reserve_megabytes",
+    ),
+    errno.EDQUOT: (
+        "this user's quota of the disk is used up",
+        "Free some space, raise the quota, or lower hub.retention.gigabytes",
+    ),
+    errno.EACCES: ("permission is denied", _RIGHTS),
+    errno.EPERM: ("permission is denied", _RIGHTS),
+    errno.EROFS: (
+        "the disk is read-only",
+        "Mount it for writing; a worn SD card turns read-only by itself, the kernel's log (dmesg) says so",
+    ),
+    errno.EIO: (
+        "the disk reports an error of its own",
+        "Look at the kernel's log (dmesg), save what you need, and replace the disk or card",
+    ),
+    errno.ENOENT: (
+        "the folder is not there",
+        "If it is on a disk of its own, mount that; then start the hub again, which makes its folders",
+    ),
+}
+"""errno → what is wrong and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    path: Path
+    size: int
+    """Bytes."""
+    modified: float
+    """Seconds since 1970."""
+
 
 class MediaFolder:
+    """Every method raises StorageError, in words, when the disk refuses."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         for name in (*KINDS, "incoming"):
@@ -33,7 +74,7 @@ class MediaFolder:
         return self.root / kind / name[34:36] / (name + suffix)
 
     def receive(self, payload: bytes | bytearray | memoryview) -> Path:
-        """Write and sync bytes to a new file in incoming/. Raises StorageError."""
+        """Write and sync bytes to a new file in incoming/."""
         path = self.root / "incoming" / new_id()
         try:
             with path.open("wb") as file:
@@ -41,10 +82,9 @@ class MediaFolder:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            path.unlink(missing_ok=True)
-            raise StorageError(
-                f"cannot write ({error.strerror})", where=str(path), remedy="Free some space on the disk"
-            ) from error
+            with suppress(OSError):  # the first error is the one to tell; `clear_incoming` removes the rest
+                path.unlink(missing_ok=True)
+            raise _refused("written", path, error) from error
         return path
 
     def place(self, incoming: Path, final: Path) -> None:
@@ -58,37 +98,72 @@ class MediaFolder:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise StorageError(
-                f"cannot write ({error.strerror})", where=str(final), remedy="Check the disk"
-            ) from error
+            raise _refused("written", final, error) from error
 
     def clear_incoming(self) -> int:
         """Remove what a crash left half received; returns how many."""
-        left = list((self.root / "incoming").iterdir())
-        for path in left:
-            path.unlink()
+        folder = self.root / "incoming"
+        try:
+            left = list(folder.iterdir())
+        except OSError as error:
+            raise _refused("read", folder, error) from error
+        self.remove(left)
         return len(left)
 
-    def files(self, kind: str) -> Iterator[Path]:
-        for folder in (self.root / kind).iterdir():
-            if folder.is_dir():
-                yield from folder.iterdir()
+    def files(self, kind: str) -> Iterator[MediaFile]:
+        """Every file of a kind that is there now; what goes meanwhile is left out."""
+        for folder in self._folders(kind):
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        with suppress(FileNotFoundError):
+                            stat = entry.stat()
+                            yield MediaFile(Path(entry.path), stat.st_size, stat.st_mtime)
+            except OSError as error:
+                raise _refused("read", folder, error) from error
+
+    def _folders(self, kind: str) -> list[Path]:
+        try:
+            return [folder for folder in (self.root / kind).iterdir() if folder.is_dir()]
+        except OSError as error:
+            raise _refused("read", self.root / kind, error) from error
 
     def remove(self, paths: Iterable[Path]) -> int:
-        """Delete files that may be gone already; returns the bytes freed."""
+        """Delete files that may be gone already; returns the bytes freed.
+
+        When one cannot be removed the others still go; the first refusal is raised at the end.
+        """
         freed = 0
+        refused: StorageError | None = None
         for path in paths:
             try:
                 size = path.stat().st_size
                 path.unlink()
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                refused = refused or _refused("removed", path, error)
+                continue
             freed += size
+        if refused is not None:
+            raise refused
         return freed
 
     def free_bytes(self) -> int:
-        return shutil.disk_usage(self.root).free
+        """What the disk of this folder has left for a plain user."""
+        try:
+            return shutil.disk_usage(self.root).free
+        except OSError as error:
+            raise _refused("read", self.root, error) from error
 
 
 def suffix_of(content_type: str) -> str:
     return SUFFIXES.get(content_type, ".bin")
+
+
+def _refused(done: str, where: Path, error: OSError) -> StorageError:
+    reason, remedy = _WORDS.get(
+        error.errno or 0,
+        (f"{error.strerror or error}", "Look at the disk and at the kernel's log (dmesg)"),
+    )
+    return StorageError(f"it cannot be {done}: {reason}", where=str(where), remedy=remedy)

@@ -183,14 +183,17 @@ class Queries:
             return _clip(row, tracks=row.tracks) if row else None
 
     def meter_pictures(self, wanted: Filter) -> list[StoredPicture]:
-        """Newest first; `camera` names the meter."""
+        """Newest first, those whose file is still there; `camera` names the meter."""
         table = db.meter_pictures
-        query = _listed(select(table), table, table.c.captured_at, wanted, thing=table.c.meter)
+        stored = select(*_PICTURE).where(table.c.file)
+        query = _listed(stored, table, table.c.captured_at, wanted, thing=table.c.meter)
         with self._connection() as connection:
             return [StoredPicture(**row._mapping) for row in connection.execute(query)]
 
     def meter_picture(self, picture_id: str) -> StoredPicture | None:
-        query = select(db.meter_pictures).where(db.meter_pictures.c.id == picture_id)
+        """A picture whose file is still there."""
+        table = db.meter_pictures
+        query = select(*_PICTURE).where(table.c.id == picture_id, table.c.file)
         with self._connection() as connection:
             row = connection.execute(query).one_or_none()
             return StoredPicture(**row._mapping) if row else None
@@ -200,6 +203,7 @@ class Queries:
         table = db.meter_pictures
         newest = (
             select(table.c.device, table.c.meter, func.max(table.c.captured_at).label("at"))
+            .where(table.c.file)
             .group_by(table.c.device, table.c.meter)
             .subquery()
         )
@@ -207,9 +211,10 @@ class Queries:
             (table.c.device == newest.c.device)
             & (table.c.meter == newest.c.meter)
             & (table.c.captured_at == newest.c.at)
+            & table.c.file
         )
         with self._connection() as connection:
-            rows = connection.execute(select(table).join(newest, same).order_by(table.c.id))
+            rows = connection.execute(select(*_PICTURE).join(newest, same).order_by(table.c.id))
             return {(row.device, row.meter): StoredPicture(**row._mapping) for row in rows}
 
     def refusals(self, limit: int) -> list[StoredRefusal]:
@@ -243,6 +248,8 @@ class Queries:
 
 _CLIP = [column for column in db.clips.c if column.name != "tracks"]
 """Tracks are left out of lists: they can weigh hundreds of kilobytes."""
+
+_PICTURE = [column for column in db.meter_pictures.c if column.name != "file"]
 
 
 def _listed(query: Select[Any], table: Any, time: Any, wanted: Filter, *, thing: Any = None) -> Select[Any]:

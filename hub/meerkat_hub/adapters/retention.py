@@ -1,30 +1,51 @@
-"""What is kept, and for how long: media go by age, then by size, the oldest first.
+"""What is kept, and for how long: media go by age, by size, and when the disk is nearly full.
 
-Kept events with all their clips, clips that wait or whose recording is open, and unpublished event
-pictures stay. The row of a clip outlives its file by REMEMBER, so that a device which sends it again
-after a long time hears `duplicate`.
+The oldest go first. Kept events with all their clips, clips that wait or whose recording is open, and
+events whose picture is still to be published stay. An event goes with the last of its clips. The row
+of a clip or meter picture outlives its file by REMEMBER, so that a device which sends it again after a
+long time hears `duplicate`.
+
+The sweeper is a second writer beside the hub's thread. Candidates are looked up by reading alone; each
+write is one short transaction that begins with its write and repeats every condition, so that neither
+waits for a lock while it holds one, and an event that is kept meanwhile loses nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, Table, delete, select, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from meerkat_contract.errors import StorageError
 from meerkat_hub.settings import RetentionSettings
 
 from . import schema as db
 from .media import MediaFolder, suffix_of
+from .removable import EMPTY, OVER, REMOVABLE, Row, event_pictures, oldest, total_bytes, up_to
 
 log = logging.getLogger("meerkat.hub")
 
 REMEMBER = timedelta(days=60)
-CHUNK = 200
+
+CHUNK = 100
+"""Rows of one write: benchmarks/retention.py says what it holds the hub up."""
+
+BREATH = 0.01
+"""Seconds between two writes, in which the hub gets its turn."""
+
+UNNAMED = 3600.0
+"""Seconds after which a picture that no event names has no owner: its batch was committed long ago."""
+
+CRAMPED = 4_000_000
+"""Bytes: with less on the disk even SQLite cannot be sure of writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,151 +57,271 @@ class Swept:
     events: int = 0
     bytes: int = 0
 
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(
+            self.clips + other.clips,
+            self.pictures + other.pictures,
+            self.events + other.events,
+            self.bytes + other.bytes,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.clips or self.pictures or self.events)
+
+    def __str__(self) -> str:
+        size = f"{self.bytes / 1e6:.1f} MB"
+        return f"{self.clips} clips, {self.pictures} pictures and {self.events} events ({size})"
+
 
 class Retention:
+    """Used by one thread at a time. Every method raises StorageError when disk or database refuses."""
+
     def __init__(self, engine: Engine, media: MediaFolder, settings: RetentionSettings) -> None:
         self._engine = engine
         self._media = media
         self._settings = settings
+        self._stopping = threading.Event()
+        self._said: set[str] = set()
+        """Warnings that stand: each is said once until its cause is over."""
+
+    def stop(self) -> None:
+        """End a sweep that is under way after its current write; from any thread, for good."""
+        self._stopping.set()
+
+    def is_low(self) -> bool:
+        """Whether the disk has less left than the reserve."""
+        return self._media.free_bytes() < self._settings.reserve_megabytes * 1e6
 
     def sweep(self, now: datetime) -> Swept:
-        """Remove what is too old, then the oldest until the size is within the limit."""
-        oldest = now - timedelta(days=self._settings.days)
-        swept = self._remove(before=oldest, excess=None)
-        with self._engine.connect() as connection:
-            excess = _total_bytes(connection) - int(self._settings.gigabytes * 1e9)
-        if excess > 0:
-            more = self._remove(before=None, excess=excess)
-            swept = Swept(
-                swept.clips + more.clips,
-                swept.pictures + more.pictures,
-                swept.events + more.events,
-                swept.bytes + more.bytes,
-            )
+        """Make room if the disk is nearly full, remove what is too old, then what is too much."""
+        room = self._keep_reserve()
+        swept = self._remove(before=now - timedelta(days=self._settings.days), most=None)
+        swept += self._remove_events(None)
+        of_events, unnamed = self._measure_event_pictures(now)
+        swept += self._keep_size(of_events)
+        if swept:
+            log.info("removed %s that are past their time or size", swept)
         self._forget(now)
-        if swept.clips or swept.pictures or swept.events:
-            log.info(
-                "removed %d clips, %d pictures and %d events (%.1f MB) that are past their time or size",
-                swept.clips,
-                swept.pictures,
-                swept.events,
-                swept.bytes / 1e6,
-            )
-        return swept
+        self._media.remove(unnamed)
+        return room + swept
 
     def remove_orphans(self) -> int:
         """Delete files that no row names, left by a crash between the move and the commit."""
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             clips = set(connection.execute(select(db.clips.c.id).where(db.clips.c.file)).scalars())
-            pictures = set(connection.execute(select(db.meter_pictures.c.id)).scalars())
-            events = set(connection.execute(select(db.events.c.picture)).scalars())
-        named: dict[str, set[Any]] = {"clips": clips, "pictures": pictures, "events": events}
+            table = db.meter_pictures
+            pictures = set(connection.execute(select(table.c.id).where(table.c.file)).scalars())
+            events = event_pictures(connection)
+        named = {"clips": clips, "pictures": pictures, "events": events}
         orphans = [
-            path
+            file.path
             for kind, names in named.items()
-            for path in self._media.files(kind)
-            if path.stem not in names
+            for file in self._media.files(kind)
+            if file.path.stem not in names
         ]
         self._media.remove(orphans)
         return len(orphans)
 
-    def _remove(self, *, before: datetime | None, excess: int | None) -> Swept:
-        """Rows first, files after the commit: a file without its row is an orphan, never the reverse."""
-        clips = pictures = freed = 0
-        while True:
-            with self._engine.begin() as connection:
-                rows = _oldest(connection, before)
-                if not rows:
-                    break
-                paths: list[Path] = []
-                for row in rows:
-                    if excess is not None and freed >= excess:
-                        break
-                    freed += row.size
-                    if row.kind == "clip":
-                        clips += 1
-                        connection.execute(update(db.clips).where(db.clips.c.id == row.id).values(file=False))
-                        paths.append(self._media.path("clips", row.id, suffix_of(row.content_type)))
-                    else:
-                        pictures += 1
-                        connection.execute(delete(db.meter_pictures).where(db.meter_pictures.c.id == row.id))
-                        paths.append(self._media.path("pictures", row.id, ".jpg"))
-            self._media.remove(paths)
-            if not paths or (excess is not None and freed >= excess):
-                break
-        return Swept(clips, pictures, self._remove_events(), freed)
+    # --- the limits -----------------------------------------------------------------------------
 
-    def _remove_events(self) -> int:
-        """Ended events all of whose clips are gone."""
-        has_file = select(db.clips.c.recording).where(db.clips.c.file)
-        with self._engine.begin() as connection:
-            rows = connection.execute(
-                select(db.events.c.id, db.events.c.picture).where(
-                    db.events.c.ended, db.events.c.kept.is_(False), db.events.c.recording.not_in(has_file)
-                )
-            ).all()
-            ids = [row.id for row in rows]
-            for chunk in _chunks(ids):
-                connection.execute(delete(db.events).where(db.events.c.id.in_(chunk)))
-        self._media.remove(self._media.path("events", row.picture, ".jpg") for row in rows if row.picture)
-        return len(ids)
+    def _keep_reserve(self) -> Swept:
+        """Free what the reserve lacks, reckoned once: some disks show freed space only later."""
+        free, reserve = self._media.free_bytes(), self._settings.reserve_megabytes * 1e6
+        if free >= reserve:
+            self._said.discard("low")
+            return Swept()
+        swept = self._remove(before=None, most=int(reserve - free))
+        if swept:
+            self._said.discard("low")
+            log.warning(
+                "%s: %.0f MB were free, less than the reserve of %.0f MB; removed the oldest %s",
+                self._media.root,
+                free / 1e6,
+                reserve / 1e6,
+                swept,
+            )
+        else:
+            self._warn_once(
+                "low",
+                f"{self._media.root}: only {free / 1e6:.0f} MB are free, less than the reserve of "
+                f"{reserve / 1e6:.0f} MB, and all media that are left are kept, in work or to be published. "
+                "Free some space on the disk, or let kept events go",
+            )
+        return swept
+
+    def _keep_size(self, of_events: int) -> Swept:
+        """The oldest, until clips, meter pictures and `of_events` bytes are within the limit."""
+        limit = int(self._settings.gigabytes * 1e9)
+        with self._connection() as connection:
+            excess = total_bytes(connection) + of_events - limit
+        if excess <= 0:
+            self._said.discard("size")
+            return Swept()
+        swept = self._remove(before=None, most=excess)
+        if swept.bytes < excess and not self._stopping.is_set():
+            self._warn_once(
+                "size",
+                f"media take {(excess - swept.bytes) / 1e6:.0f} MB more than {limit / 1e9:g} GB, "
+                "and all that are left are kept, in work or to be published. "
+                "Let kept events go, or raise hub.retention.gigabytes",
+            )
+        else:
+            self._said.discard("size")
+        return swept
+
+    def _warn_once(self, cause: str, words: str) -> None:
+        if cause not in self._said:
+            self._said.add(cause)
+            log.warning("%s", words)
+
+    def _measure_event_pictures(self, now: datetime) -> tuple[int, list[Path]]:
+        """Bytes of all event pictures, and those that no event names, which a failed batch left."""
+        with self._connection() as connection:
+            named = event_pictures(connection)
+        limit = now.timestamp() - UNNAMED
+        total, unnamed = 0, []
+        for file in self._media.files("events"):
+            if file.path.stem in named or file.modified > limit:
+                total += file.size
+            else:
+                unnamed.append(file.path)
+        return total, unnamed
+
+    # --- removing -------------------------------------------------------------------------------
+
+    def _remove(self, *, before: datetime | None, most: int | None) -> Swept:
+        """The oldest that may go: those older than `before`, and no more than make up `most` bytes.
+
+        Rows first, files after the commit: a file without its row is an orphan, never the reverse.
+        """
+        swept = Swept()
+        while (most is None or swept.bytes < most) and not self._stopping.is_set():
+            with self._connection() as connection:
+                rows = oldest(connection, before, CHUNK)
+            batch = rows if most is None else up_to(rows, most - swept.bytes)
+            if not batch:
+                break
+            gone = self._let_go(batch)
+            try:
+                self._media.remove(gone.files)
+            except StorageError:
+                self._take_back(gone)
+                raise
+            swept += gone.swept
+            swept += self._remove_events(sorted(gone.recordings))
+            self._stopping.wait(BREATH)
+        return swept
+
+    def _let_go(self, batch: list[Row]) -> _Gone:
+        try:
+            return self._mark(batch)
+        except StorageError as error:
+            if self._media.free_bytes() >= CRAMPED:
+                raise
+            # So full that the database cannot note it: files first. If this ends here, the rows still
+            # name them, and the next sweep finds these rows again, for they stay the oldest.
+            log.warning("%s; removing %d old files to make room for its notes", error.what, len(batch))
+            self._media.remove(self._path(row.kind, row.id, row.content_type) for row in batch)
+            return self._mark(batch)
+
+    def _mark(self, batch: list[Row]) -> _Gone:
+        """Note in one transaction that these files go, those of them that still may."""
+        clips = [row.id for row in batch if row.kind == "clips"]
+        pictures = [row.id for row in batch if row.kind == "pictures"]
+        gone = _Gone()
+        with self._connection(write=True) as connection:
+            if clips:
+                table = db.clips
+                for row in connection.execute(
+                    update(table)
+                    .where(table.c.id.in_(clips), *REMOVABLE)
+                    .values(file=False)
+                    .returning(table.c.id, table.c.size, table.c.recording, table.c.content_type)
+                ).all():
+                    gone.files[self._path("clips", row.id, row.content_type)] = table
+                    gone.recordings.add(row.recording)
+                    gone.swept += Swept(clips=1, bytes=row.size)
+            if pictures:
+                table = db.meter_pictures
+                for row in connection.execute(
+                    update(table)
+                    .where(table.c.id.in_(pictures), table.c.file)
+                    .values(file=False)
+                    .returning(table.c.id, table.c.size)
+                ).all():
+                    gone.files[self._path("pictures", row.id)] = table
+                    gone.swept += Swept(pictures=1, bytes=row.size)
+        return gone
+
+    def _take_back(self, gone: _Gone) -> None:
+        """The disk would not remove them all: those that are left keep their place in the queue."""
+        with self._connection(write=True) as connection:
+            for path, table in gone.files.items():
+                if path.exists():
+                    connection.execute(update(table).where(table.c.id == path.stem).values(file=True))
+
+    def _path(self, kind: str, name: str, content_type: str = "image/jpeg") -> Path:
+        return self._media.path(kind, name, suffix_of(content_type))
+
+    def _remove_events(self, recordings: list[str] | None) -> Swept:
+        """Ended events all of whose clips are gone: of these recordings, or (None) wherever they are."""
+        table = db.events
+        swept = Swept()
+        if recordings is None:
+            with self._connection() as connection:
+                ids = list(connection.execute(select(table.c.id).where(*OVER)).scalars())
+            column = table.c.id
+        else:
+            column, ids = table.c.recording, recordings
+        for chunk in _chunks(ids):
+            statement = delete(table).where(column.in_(chunk), *OVER).returning(table.c.picture)
+            with self._connection(write=True) as connection:
+                pictures = list(connection.execute(statement).scalars())
+            freed = self._media.remove(self._path("events", name) for name in pictures if name)
+            swept += Swept(events=len(pictures), bytes=freed)
+            if len(ids) > CHUNK and self._stopping.wait(BREATH):
+                break
+        return swept
 
     def _forget(self, now: datetime) -> None:
+        """Rows whose file is long gone, recordings of which nothing is left, old refusals."""
         limit = now - timedelta(days=self._settings.days) - REMEMBER
-        with self._engine.begin() as connection:
-            connection.execute(
-                delete(db.clips).where(db.clips.c.file.is_(False), db.clips.c.received_at < limit)
-            )
-            connection.execute(delete(db.refusals).where(db.refusals.c.at < limit))
+        for table in (db.clips, db.meter_pictures):
+            self._delete(table, table.c.id, (table.c.file.is_(False), table.c.received_at < limit))
+        self._delete(db.recordings, db.recordings.c.id, EMPTY)
+        self._delete(db.refusals, db.refusals.c.seq, (db.refusals.c.at < limit,))
+
+    def _delete(self, table: Any, key: Any, conditions: tuple[Any, ...]) -> None:
+        """Look up what meets the conditions, then delete it in short transactions if it still does."""
+        with self._connection() as connection:
+            keys = list(connection.execute(select(key).where(*conditions)).scalars())
+        for chunk in _chunks(keys):
+            with self._connection(write=True) as connection:
+                connection.execute(delete(table).where(key.in_(chunk), *conditions))
+            if len(keys) > CHUNK and self._stopping.wait(BREATH):
+                return
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() if write else self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StorageError(
+                f"old media stay, the database refused a {'write' if write else 'read'} ({cause})",
+                where=str(self._engine.url.database),
+                remedy="Look at the disk's space and health; it is tried again by itself",
+            ) from error
 
 
-def _removable(kept: Any) -> Any:
-    return (
-        db.clips.c.file,
-        db.clips.c.state != "waiting",
-        db.clips.c.joined,
-        db.clips.c.recording.not_in(kept),
-        db.clips.c.recording.in_(select(db.recordings.c.id).where(db.recordings.c.closed)),
-    )
+@dataclass(slots=True)
+class _Gone:
+    files: dict[Path, Table] = field(default_factory=dict)
+    """Each with the table of its row."""
+    recordings: set[str] = field(default_factory=set)
+    swept: Swept = Swept()
 
 
-def _oldest(connection: Connection, before: datetime | None) -> list[Any]:
-    """The oldest clips and meter pictures that may go, at most CHUNK, oldest first."""
-    kept = select(db.events.c.recording).where(db.events.c.kept)
-    clips = (
-        select(db.clips.c.id, db.clips.c.size, db.clips.c.received_at, db.clips.c.content_type)
-        .where(*_removable(kept))
-        .order_by(db.clips.c.received_at)
-        .limit(CHUNK)
-    )
-    table = db.meter_pictures
-    pictures = (
-        select(table.c.id, table.c.size, table.c.received_at).order_by(table.c.received_at).limit(CHUNK)
-    )
-    if before is not None:
-        clips = clips.where(db.clips.c.received_at < before)
-        pictures = pictures.where(table.c.received_at < before)
-    rows = [
-        *(_Row("clip", r.id, r.size, r.received_at, r.content_type) for r in connection.execute(clips)),
-        *(_Row("picture", r.id, r.size, r.received_at) for r in connection.execute(pictures)),
-    ]
-    return sorted(rows, key=lambda row: row.received_at)[:CHUNK]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    kind: str
-    id: str
-    size: int
-    received_at: datetime
-    content_type: str = ""
-
-
-def _total_bytes(connection: Connection) -> int:
-    clips = connection.execute(select(func.sum(db.clips.c.size)).where(db.clips.c.file)).scalar() or 0
-    pictures = connection.execute(select(func.sum(db.meter_pictures.c.size))).scalar() or 0
-    return int(clips) + int(pictures)
-
-
-def _chunks(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[i : i + CHUNK] for i in range(0, len(ids), CHUNK))
+def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+    return (keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK))

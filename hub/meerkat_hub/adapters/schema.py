@@ -112,6 +112,13 @@ Index(
     sqlite_where=text("state = 'waiting'"),
     postgresql_where=text("state = 'waiting'"),
 )
+Index(
+    "clips_with_file",
+    clips.c.received_at,
+    clips.c.size,
+    sqlite_where=text("file = 1"),
+    postgresql_where=text("file"),
+)
 
 WAITING = clips.c.state == literal_column("'waiting'")
 OPEN = recordings.c.closed == false()
@@ -146,8 +153,23 @@ meter_pictures = Table(
     Column("received_at", UtcText, nullable=False, index=True),
     Column("size", Integer, nullable=False),
     Column("trigger", String(16), nullable=False),
+    Column("file", Boolean, nullable=False, default=True),
 )
-Index("pictures_of_meter", meter_pictures.c.device, meter_pictures.c.meter, meter_pictures.c.captured_at)
+Index(
+    "pictures_of_meter",
+    meter_pictures.c.device,
+    meter_pictures.c.meter,
+    meter_pictures.c.captured_at,
+    sqlite_where=text("file = 1"),
+    postgresql_where=text("file"),
+)
+Index(
+    "pictures_with_file",
+    meter_pictures.c.received_at,
+    meter_pictures.c.size,
+    sqlite_where=text("file = 1"),
+    postgresql_where=text("file"),
+)
 
 announcements = Table(
     "announcements",
@@ -165,7 +187,7 @@ refusals = Table(
     "refusals",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("at", UtcText, nullable=False),
+    Column("at", UtcText, nullable=False, index=True),
     Column("device", String(63), nullable=False),
     Column("media", String(36), nullable=False),
     Column("topic", String(255), nullable=False),

@@ -47,10 +47,26 @@ def upgrade() -> None:
         sa.Column("received_at", UtcText, nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("trigger", sa.String(length=16), nullable=False),
+        sa.Column("file", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_meter_pictures_received_at", "meter_pictures", ["received_at"], unique=False)
-    op.create_index("pictures_of_meter", "meter_pictures", ["device", "meter", "captured_at"], unique=False)
+    op.create_index(
+        "pictures_of_meter",
+        "meter_pictures",
+        ["device", "meter", "captured_at"],
+        unique=False,
+        sqlite_where=sa.text("file = 1"),
+        postgresql_where=sa.text("file"),
+    )
+    op.create_index(
+        "pictures_with_file",
+        "meter_pictures",
+        ["received_at", "size"],
+        unique=False,
+        sqlite_where=sa.text("file = 1"),
+        postgresql_where=sa.text("file"),
+    )
     op.create_table(
         "recordings",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -78,6 +94,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+    op.create_index("ix_refusals_at", "refusals", ["at"], unique=False)
     op.create_table(
         "totals",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -123,6 +140,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "clips_with_file",
+        "clips",
+        ["received_at", "size"],
+        unique=False,
+        sqlite_where=sa.text("file = 1"),
+        postgresql_where=sa.text("file"),
     )
     op.create_index("ix_clips_received_at", "clips", ["received_at"], unique=False)
     op.create_index("ix_clips_recording", "clips", ["recording"], unique=False)
