@@ -88,30 +88,33 @@ def parse_source(text: str, *, where: str = "source") -> Address:
         raise UsageError(
             "the source is empty", where=where, remedy="Name a video file, rtsp://… or a USB camera's number"
         )
-    return Address("file", text)
+    return Address("file", str(Path(text).expanduser()) if text.startswith("~") else text)
 
 
-def check_exists(address: Address, *, where: str) -> None:
-    """Raise UsageError when a file or a USB camera is not there or may not be read."""
+def check_exists(address: Address, *, where: str = "") -> None:
+    """Raise UsageError when a file or a USB camera is not there or may not be read.
+
+    `where` is said in place of the address.
+    """
     if address.kind not in ("file", "usb"):
         return
-    path = Path(address.target).expanduser()
+    path, where = Path(address.target), where or str(address)
     if not path.exists():
         if address.kind == "usb":
             found = ", ".join(sorted(str(device) for device in Path("/dev").glob("video*")))
             remedy = f"Found: {found}" if found else "No USB camera is plugged in"
-            raise UsageError(f"{path} is not there", where=where, remedy=remedy)
-        raise UsageError(f"file {path} not found", where=where, remedy="Check the path")
+            raise UsageError("is not there", where=where, remedy=remedy)
+        raise UsageError("there is no such file", where=where, remedy="Check the path")
     if path.is_dir():
-        raise UsageError(f"{path} is a folder", where=where, remedy="Name one video file")
+        raise UsageError("is a folder", where=where, remedy="Name one video file")
     try:
         path.open("rb").close()
     except PermissionError:
         group = "Add this user to the group video" if address.kind == "usb" else "Check its permissions"
-        raise UsageError(f"{path} may not be read", where=where, remedy=group) from None
+        raise UsageError("may not be read", where=where, remedy=group) from None
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be opened ({error.strerror})",
+            f"cannot be opened ({error.strerror})",
             where=where,
             remedy="Is another program using the camera?" if address.kind == "usb" else "",
         ) from None

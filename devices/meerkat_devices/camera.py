@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import CameraInfo
@@ -26,28 +25,14 @@ from .outbox import Outbox
 from .picture import jpeg, luma
 from .recorder import TICKS, Clip, Limits, Recorder
 from .settings import CameraSettings
-from .source import Pace, Sample, Shot, Source, SourceError, moment
+from .source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
+from .station import Station
 
 _log = logging.getLogger("meerkat.device")
 
 MOTION_INTERVAL = round(0.055 * TICKS)
 """Ticks between frames that are looked at for motion: every one up to 18 a second, every second
 one of 25 or 30. The detector's constants are in seconds, so this changes cost and nothing else."""
-
-
-class Station(Protocol):
-    """What a camera needs of its device. Every method may be called on any thread."""
-
-    name: str
-
-    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
-        """Publish retained state."""
-
-    def report(self, error: MeerkatError) -> None:
-        """Log an error and publish it."""
-
-    def changed(self) -> None:
-        """Something of the device's info is different now."""
 
 
 class Camera:
@@ -89,6 +74,8 @@ class Camera:
         self._next_look = 0
         self._next_picture = 0.0
         self._told_broken = 0
+        self._told_recording = False
+        self._recorded = 0.0
 
     @property
     def info(self) -> CameraInfo:
@@ -96,20 +83,27 @@ class Camera:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set or a replay has ended. A source that breaks off is opened again."""
+        me = f"camera {self.name}"
         backoff = Backoff(first=1.0, longest=60.0)
+
+        def works() -> None:
+            backoff.reset()
+            self._station.well(me)
+
         while not stop.is_set() and not self._closed:
             try:
-                self._follow(stop, backoff.reset)
+                self._follow(stop, works)
                 if not stop.is_set():
                     _log.info("camera %s: %s has ended", self.name, self._address)
                 return
-            except SourceError as error:
+            except SourceError as problem:
+                error = of_thing(problem, me)
                 if not self._address.live and self._pace == "fast":
                     self.failed = error
-                    self._station.report(error)
+                    self._station.report(error, about=me)
                     return
                 if backoff.worth_telling:
-                    self._station.report(error)
+                    self._station.report(error, about=me)
             if self._clock.wait(stop, backoff.next()):
                 return
 
@@ -119,8 +113,9 @@ class Camera:
             self._finish()
             self._closed = True
 
-    def _follow(self, stop: threading.Event, started: Callable[[], None]) -> None:
+    def _follow(self, stop: threading.Event, works: Callable[[], None]) -> None:
         """Open the source and work on it until it ends. Raises SourceError when it breaks off."""
+        proven = False
         with open_source(self._address, pace=self._pace, loop=self._loop, clock=self._clock) as source:
             self._opened(source)
             try:
@@ -129,7 +124,9 @@ class Camera:
                         if self._closed:
                             return
                         self._take(sample)
-                    started()
+                    if not proven:
+                        proven = True
+                        works()
             finally:
                 with self._lock:
                     self._finish()
@@ -166,6 +163,9 @@ class Camera:
             self._save(self._recorder.add(chunk))
         for shot in sample.shots:
             self._look(shot)
+        if self._recorder.recording and not self._told_recording:
+            self._told_recording = True
+            _log.info("camera %s: something moves, recording", self.name)
 
     def _look(self, shot: Shot) -> None:
         if shot.at >= self._next_look:
@@ -187,7 +187,6 @@ class Camera:
         if active:
             soon = self._clock.monotonic() + self.settings.picture_seconds_motion
             self._next_picture = min(self._next_picture, soon)
-            _log.info("camera %s: something moves", self.name)
         self._station.keep(ThingTopic(self._station.name, self.name, "motion"), "ON" if active else "OFF")
 
     def _save(self, clips: list[Clip]) -> None:
@@ -196,6 +195,10 @@ class Camera:
                 self._save_one(clip)
             except MeerkatError as error:
                 self._station.report(error)
+            self._recorded += clip.seconds
+            if clip.last:
+                _log.info("camera %s: recording ended after %.0f s", self.name, self._recorded)
+                self._told_recording, self._recorded = False, 0.0
         if self._recorder.broken_groups > self._told_broken:
             self._told_broken = self._recorder.broken_groups
             self._station.report(
@@ -227,10 +230,9 @@ class Camera:
             part.unlink(missing_ok=True)
             raise
         _log.info(
-            "camera %s: clip %d of a recording, %.1f s, %d kB%s",
+            "camera %s: clip %d of a recording, %.1f s, %d kB",
             self.name,
             clip.sequence + 1,
             clip.seconds,
             size // 1000,
-            ", its last" if clip.last else "",
         )

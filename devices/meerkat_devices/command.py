@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import signal
+import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from meerkat_contract.errors import UsageError
+from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ def device(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     own = Device(name, settings, connection, folder, replay=Replay(pace="fast" if fast else "own", loop=loop))
     _run(own)
+    if own.hangs:
+        _leave(own.failed)
     if own.failed:
         raise own.failed
 
@@ -104,7 +108,6 @@ def _with_options(
     name: str, devices: DevicesSettings, cameras: tuple[str, ...], meters: tuple[str, ...]
 ) -> DeviceSettings:
     """The device's settings of meerkat.yaml with the options' cameras and meters. Raises UsageError."""
-    from .address import check_exists, parse_source
     from .settings import CameraSettings, DeviceSettings, MeterSettings
 
     settings = devices.root.get(name) or DeviceSettings()
@@ -130,11 +133,22 @@ def _with_options(
             where="meerkat device",
             remedy="Name one, --camera porch=rtsp://… or --camera porch=video.mp4, or write meerkat.yaml",
         )
-    for kind, things in (("camera", all_cameras), ("meter", all_meters)):
-        for thing, own in things.items():
-            where = f"{kind} {thing}"
-            check_exists(parse_source(own.source, where=where), where=where)
+    sources = {thing: own.source for things in (all_cameras, all_meters) for thing, own in things.items()}
+    if len(sources) == 1 and (cameras or meters):
+        _check_only_file(*sources.popitem())
     return settings.model_copy(update={"cameras": all_cameras, "meters": all_meters})
+
+
+def _check_only_file(thing: str, source: str) -> None:
+    """A mistyped file is told at once where it is all there is to do.
+
+    Everything else that is not there may come yet: it is reported and tried again, and the rest goes on.
+    """
+    from .address import check_exists, parse_source
+
+    address = parse_source(source)
+    if address.kind == "file":
+        check_exists(address, where=f"{thing}={address}")
 
 
 def _name_and_source(option: str, where: str) -> tuple[str, str]:
@@ -148,6 +162,20 @@ def _name_and_source(option: str, where: str) -> tuple[str, str]:
     _checked_name(name, where)
     parse_source(source, where=f"{where} {name}")
     return name, source
+
+
+def _leave(failed: MeerkatError | None) -> NoReturn:
+    """End without Python's own ending, which would take a thread apart inside a library.
+
+    A daemon thread that comes back from C++ while Python ends (OpenCV, at any call) is ended where it
+    stands, and the library's runtime answers with `terminate called` and an abort.
+    """
+    if failed:
+        click.echo(f"error: {failed}", err=True)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(failed.exit_status if failed else 0)
 
 
 def _run(own: Device) -> None:

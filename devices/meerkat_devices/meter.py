@@ -16,10 +16,11 @@ from meerkat_contract.metadata import Metadata, Trigger
 from meerkat_contract.topics import ThingTopic
 
 from .address import Address, parse_source
-from .camera import Station
 from .clock import Clock, clock_state
 from .outbox import Outbox
 from .settings import MeterSettings
+from .source import Pace, SourceError, of_thing
+from .station import Station
 
 _log = logging.getLogger("meerkat.device")
 
@@ -32,8 +33,8 @@ RETRIES = (10.0, 30.0, 60.0)
 SETTLE = 1.0
 """Seconds that a live camera gets to find its exposure before its frame counts."""
 
-MAX_BYTES = 1_500_000
-"""Below the broker's usual packet limit of 2 MB: a retained message cannot come in parts."""
+QUALITIES = (92, 89, 86, 83, 80)
+"""Of the JPEG, best first: below 80 the digits lose their edges, and less wide is the lesser evil."""
 
 
 def next_time(schedule: str, after: datetime, zone: tzinfo) -> datetime:
@@ -56,9 +57,13 @@ class Meter:
         outbox: Outbox,
         clock: Clock,
         zone: tzinfo,
+        pace: Pace = "own",
         photograph: Callable[[Address, Clock, threading.Event], tuple[bytes, datetime] | None] | None = None,
     ) -> None:
-        """`photograph` returns a JPEG and when it was taken; None when it was told to stop."""
+        """With `fast` a picture that cannot be taken is not tried again: see `failed`.
+
+        `photograph` returns a JPEG and when it was taken; None when it was told to stop.
+        """
         self.name = name
         self.settings = settings
         self._station = station
@@ -67,6 +72,9 @@ class Meter:
         self._zone = zone
         self._address = parse_source(settings.source, where=f"meter {name}")
         self._photograph = photograph or take_photograph
+        self._once = pace == "fast"
+        self.failed: MeerkatError | None = None
+        """Why there is no picture of a fast replay."""
         self.started = threading.Event()
         """Set when the picture at the start is taken, or was given up."""
 
@@ -99,8 +107,13 @@ class Meter:
             try:
                 self._take_one(trigger, stop)
                 return
-            except MeerkatError as error:
-                self._station.report(error)
+            except MeerkatError as problem:
+                me = f"meter {self.name}"
+                error = of_thing(problem, me) if isinstance(problem, SourceError) else problem
+                self._station.report(error, about=me)
+                if self._once and not self._address.live:
+                    self.failed = error
+                    return
             if wait is None or self._clock.wait(stop, wait):
                 return
 
@@ -119,6 +132,7 @@ class Meter:
         self._outbox.add_bytes(
             ThingTopic(self._station.name, self.name, "picture"), metadata, picture, retain=True
         )
+        self._station.well(f"meter {self.name}")
         _log.info("meter %s: picture taken, %d kB", self.name, len(picture) // 1000)
 
 
@@ -131,10 +145,10 @@ def take_photograph(address: Address, clock: Clock, stop: threading.Event) -> tu
 
         now = clock.now()
         picture = BasementMeter().render(now.astimezone(), light=True)
-        return encode(picture, quality=92, max_bytes=MAX_BYTES), now
+        return encode(picture, qualities=QUALITIES), now
     from .opening import open_source
     from .recorder import TICKS
-    from .source import SourceError, moment
+    from .source import moment
 
     with open_source(address, clock=clock) as source:
         shot = None
@@ -144,7 +158,7 @@ def take_photograph(address: Address, clock: Clock, stop: threading.Event) -> tu
                 if not address.live or shot.at >= SETTLE * TICKS:
                     break
         if shot is not None:
-            return jpeg(shot.frame, quality=92, max_bytes=MAX_BYTES, max_width=4096), moment(shot.captured)
+            return jpeg(shot.frame, qualities=QUALITIES, max_width=4096), moment(shot.captured)
         if stop.is_set():
             return None
     raise SourceError("gave no picture", where=str(address), remedy="Is the camera on?")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .address import Address
+from meerkat_contract.errors import UsageError
+
+from .address import Address, check_exists
 from .clock import Clock, SystemClock
 from .container import ContainerSource
 from .rendered import RenderedSource, open_scene
-from .source import Pace, Source
+from .source import Pace, Source, SourceError
 
 
 def open_source(
@@ -19,4 +21,8 @@ def open_source(
     clock = clock or SystemClock()
     if address.kind == "scene":
         return RenderedSource(open_scene(address.target), pace=pace, loop=loop, clock=clock)
+    try:
+        check_exists(address)
+    except UsageError as error:
+        raise SourceError(error.what, where=error.where, remedy=error.remedy) from None
     return ContainerSource(address, pace=pace, loop=loop, clock=clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from meerkat_contract.errors import MediaError
 
 MAX_BYTES = 200_000
+"""Home Assistant keeps pictures in memory, ten and more; a retained message cannot come in parts."""
+
+QUALITIES = (80, 65, 50, 35)
 MAX_WIDTH = 1280
 
 _LUMA_FIRST = frozenset(
@@ -32,25 +36,39 @@ def luma(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def jpeg(
-    frame: VideoFrame, *, quality: int = 80, max_bytes: int = MAX_BYTES, max_width: int = MAX_WIDTH
+    frame: VideoFrame,
+    *,
+    qualities: Sequence[int] = QUALITIES,
+    max_bytes: int = MAX_BYTES,
+    max_width: int = MAX_WIDTH,
 ) -> bytes:
-    """The frame as JPEG of at most `max_bytes`: less wide first, then of less quality, then smaller."""
+    """The frame as JPEG of at most `max_bytes`: `max_width` first, then of less quality, then smaller."""
     width, height = frame.width, frame.height
     if width > max_width:
         width, height = max_width, round(height * max_width / width) // 2 * 2
     picture = frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
-    return encode(picture, quality=quality, max_bytes=max_bytes)
+    return encode(picture, qualities=qualities, max_bytes=max_bytes)
 
 
-def encode(picture: Any, *, quality: int, max_bytes: int) -> bytes:
-    """A BGR picture (uint8, height × width × 3) as JPEG of at most `max_bytes`."""
-    while True:
-        ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if not ok:
-            raise MediaError("a frame cannot be encoded as JPEG")
+def encode(picture: Any, *, qualities: Sequence[int] = QUALITIES, max_bytes: int = MAX_BYTES) -> bytes:
+    """A BGR picture (uint8, height × width × 3) as JPEG of at most `max_bytes`.
+
+    The first of `qualities` (best first) with which it fits; if none does, smaller with the last one.
+    """
+    best, *worse = qualities
+    data = _encode(picture, best)
+    for quality in worse:
         if len(data) <= max_bytes:
-            return data.tobytes()
-        if quality > 40:
-            quality -= 15
-        else:
-            picture = cv2.resize(picture, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+            break
+        data = _encode(picture, quality)
+    while len(data) > max_bytes:
+        picture = cv2.resize(picture, None, fx=0.85, fy=0.85, interpolation=cv2.INTER_AREA)
+        data = _encode(picture, qualities[-1])
+    return data
+
+
+def _encode(picture: Any, quality: int) -> bytes:
+    ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise MediaError("a frame cannot be encoded as JPEG")
+    return data.tobytes()

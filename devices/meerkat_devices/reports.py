@@ -1,4 +1,8 @@
-"""Errors told to people: in the log, and on the device's error topic."""
+"""Errors told to people: in the log, and on the device's error topic.
+
+The topic is not retained, and a hub may come later than the error. So what stands (a camera that is
+not there) is told again to a hub that comes, and so is what was told while there was none.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ REPEAT_SECONDS = 300.0
 """The same error is not told twice within this time."""
 
 HELD = 20
-"""How many reports wait for a connection; the oldest go first."""
+"""How many reports wait for a connection or a hub; the oldest go first."""
 
 
 class Reports:
@@ -31,26 +35,68 @@ class Reports:
         self._session = session
         self._clock = clock
         self._told: dict[str, float] = {}
-        self._held: deque[ErrorReport] = deque(maxlen=HELD)
+        self._held: deque[ErrorReport] = deque(maxlen=HELD)  # told to nobody yet
+        self._unheard: deque[ErrorReport] = deque(maxlen=HELD)  # published while the hub was not there
+        self._standing: dict[str, ErrorReport] = {}
+        self._said: set[ErrorReport] = set()  # published on this connection
+        self._hub_here = False
         self._lock = threading.Lock()
 
-    def report(self, error: MeerkatError) -> None:
-        """Log it and publish it, now or once connected."""
+    def report(self, error: MeerkatError, *, about: str = "") -> None:
+        """Log it and publish it, now or once connected. `about`: whose trouble it is, until `well`."""
         now = self._clock.monotonic()
         text = str(error)
         with self._lock:
+            at = self._clock.now().astimezone(UTC)
+            report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=at)
             self._told = {said: at for said, at in self._told.items() if now - at < REPEAT_SECONDS}
+            stood = self._standing.get(about)
+            again = stood is not None and (stood.what, stood.where) == (report.what, report.where)
+            if about and not again:
+                self._standing[about] = report
             if text in self._told:
                 return
             self._told[text] = now
-            at = self._clock.now().astimezone(UTC)
-            self._held.append(ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=at))
+            self._held.append(report)
         _log.error("%s", text)
         self.flush()
+
+    def well(self, about: str) -> None:
+        """The trouble of `about` is over: a hub that comes does not hear of it."""
+        with self._lock:
+            self._standing.pop(about, None)
 
     def flush(self) -> None:
         """Publish what waits, if there is a connection."""
         with self._lock:
             while self._held and self._session.connected:
-                message = self._held.popleft().to_json()
-                self._session.publish(self._topic, message, qos=1, content_type="application/json")
+                report = self._held.popleft()
+                if not self._hub_here:
+                    self._unheard.append(report)
+                self._publish(report)
+
+    def disconnected(self) -> None:
+        """Who is there is not known without a connection."""
+        with self._lock:
+            self._hub_here = False
+            self._said.clear()
+
+    def hub_is(self, *, here: bool, news: bool) -> None:
+        """What the hub's availability says; `news`: just now, and not kept by the broker from before.
+
+        One that comes hears what was told while it was not there, and what stands. One that was there
+        before we were has heard what we published on this connection.
+        """
+        with self._lock:
+            came = here and (news or not self._hub_here)
+            self._hub_here = here
+            if not came:
+                return
+            for report in dict.fromkeys((*self._unheard, *self._standing.values())):
+                if news or report not in self._said:
+                    self._publish(report)
+            self._unheard.clear()
+
+    def _publish(self, report: ErrorReport) -> None:
+        self._said.add(report)
+        self._session.publish(self._topic, report.to_json(), qos=1, content_type="application/json")

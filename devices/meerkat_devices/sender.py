@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
 from meerkat_contract.messages import Receipt, read
@@ -16,10 +17,15 @@ from meerkat_contract.topics import DeviceTopic, HubTopic
 from .clock import Clock
 from .lanes import Lanes
 from .outbox import Entry, Outbox
+from .words import waiting
 
 _log = logging.getLogger("meerkat.device")
 
 Report = Callable[[MeerkatError], None]
+
+
+class OnHub(Protocol):
+    def __call__(self, *, here: bool, news: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,15 @@ class Sender:
         clock: Clock,
         spooled_bytes_per_second: float,
         report: Report,
+        on_hub: OnHub,
     ) -> None:
+        """`on_hub` hears on the network thread what the hub's availability says."""
         self._outbox = outbox
         self._session = session
         self._device = device
         self._clock = clock
         self._report = report
+        self._on_hub = on_hub
         self._lanes = Lanes(spooled_bytes_per_second=spooled_bytes_per_second)
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -75,7 +84,7 @@ class Sender:
         self._session.subscribe(HubTopic("availability"), self._hub_availability)
         self._lanes.spool(self._outbox.watch(self._events.put))
         if len(self._lanes):
-            _log.info("%d clips and pictures wait from before", len(self._lanes))
+            _log.info("%s from before", waiting(len(self._lanes)))
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -109,7 +118,9 @@ class Sender:
         self._events.put(read(Receipt, message.payload, topic=message.topic))
 
     def _hub_availability(self, message: Incoming) -> None:
-        self._events.put(_Hub(message.payload == b"offline", not message.retain))
+        away, news = message.payload == b"offline", not message.retain
+        self._events.put(_Hub(away, news))
+        self._on_hub(here=not away, news=news)
 
     def _run(self) -> None:
         while True:

@@ -34,6 +34,7 @@ from .reports import Reports
 from .sender import Sender
 from .settings import DeviceSettings
 from .source import Pace
+from .words import counted, waiting
 
 _log = logging.getLogger("meerkat.device")
 
@@ -50,7 +51,7 @@ class Replay:
 
 
 class Device:
-    """Start it, wait for `finished`, stop it. Implements `camera.Station`."""
+    """Start it, wait for `finished`, stop it. Implements `Station`."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Device:
             client_id=f"meerkat-device-{name}",
             will=Will(str(self._availability), b"offline", retain=True),
             on_connected=self._connected,
-            on_disconnected=lambda _: self._sender.disconnected(),
+            on_disconnected=self._disconnected,
         )
         self.reports = Reports(name, self.session, self._clock)
         self._sender = Sender(
@@ -95,6 +96,7 @@ class Device:
             clock=self._clock,
             spooled_bytes_per_second=settings.outbox.spooled_bytes_per_second,
             report=self.report,
+            on_hub=self.reports.hub_is,
         )
         self.cameras = [
             Camera(
@@ -110,7 +112,15 @@ class Device:
         ]
         zone = zone or local_zone()
         self.meters = [
-            Meter(meter, own, station=self, outbox=self.outbox, clock=self._clock, zone=zone)
+            Meter(
+                meter,
+                own,
+                station=self,
+                outbox=self.outbox,
+                clock=self._clock,
+                zone=zone,
+                pace=self.replay.pace,
+            )
             for meter, own in settings.meters.items()
         ]
         self._threads: dict[str, threading.Thread] = {}
@@ -120,7 +130,10 @@ class Device:
     def start(self) -> None:
         """Connect in the background and start every camera and meter."""
         if self.outbox.repaired:
-            _log.warning("%d half-written files of the last run were cleared away", self.outbox.repaired)
+            _log.warning(
+                "%s of the last run cleared away",
+                counted(self.outbox.repaired, "half-written file", "half-written files"),
+            )
         self.session.keep(self._availability, "online")
         self.changed()
         self._sender.start()
@@ -143,8 +156,14 @@ class Device:
 
     @property
     def failed(self) -> MeerkatError | None:
-        """Why a camera ended that should not have."""
-        return next((camera.failed for camera in self.cameras if camera.failed), None)
+        """Why a camera or meter of a fast replay gave nothing, or not all."""
+        ends = [camera.failed for camera in self.cameras] + [meter.failed for meter in self.meters]
+        return next((error for error in ends if error), None)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a camera or meter has not ended after `stop`: it waits or works in a library."""
+        return any(thread.is_alive() for thread in self._threads.values())
 
     def stop(self) -> None:
         """Close recordings into the outbox, say goodbye, end every thread; within STOP_SECONDS."""
@@ -153,7 +172,7 @@ class Device:
         for name, thread in self._threads.items():
             thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
             if thread.is_alive():
-                _log.warning("%s hangs in its connection; its recording is saved without it", name)
+                _log.warning("%s does not end; its recording is saved without it", name)
         for camera in self.cameras:
             camera.close()
         self._sender.wait_empty(deadline - 1.0 - time.monotonic())
@@ -162,12 +181,17 @@ class Device:
         self.session.stop(timeout=max(0.1, deadline - time.monotonic()))
         counts = self.outbox.counts()
         if counts.waiting:
-            _log.info("%d clips and pictures wait in the outbox for the next start", counts.waiting)
+            _log.info("%s in the outbox for the next start", waiting(counts.waiting))
         self.outbox.close()
 
     def _connected(self) -> None:
         self._sender.connected()
         self.reports.flush()
+
+    def _disconnected(self, reason: str) -> None:
+        del reason  # the session has said it in the log
+        self._sender.disconnected()
+        self.reports.disconnected()
 
     def _supervise(self, name: str, run: Callable[[threading.Event], None]) -> None:
         """Run on a thread of its own; what it does not expect is reported, and it runs again."""
@@ -179,7 +203,7 @@ class Device:
                     run(self._stop)
                     return
                 except MeerkatError as error:
-                    self.report(error)
+                    self.report(error, about=name)
                 except Exception as error:  # noqa: BLE001 - logged, published, and tried again
                     _log.exception("%s failed", name)
                     self.report(
@@ -187,7 +211,8 @@ class Device:
                             f"an error in the program: {type(error).__name__}: {error}",
                             where=name,
                             remedy="It is started again; please report it with the lines of the log",
-                        )
+                        ),
+                        about=name,
                     )
                 if self._clock.wait(self._stop, backoff.next()):
                     return
@@ -201,8 +226,11 @@ class Device:
     def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
         self.session.keep(topic, payload, content_type=content_type)
 
-    def report(self, error: MeerkatError) -> None:
-        self.reports.report(error)
+    def report(self, error: MeerkatError, *, about: str = "") -> None:
+        self.reports.report(error, about=about)
+
+    def well(self, about: str) -> None:
+        self.reports.well(about)
 
     def changed(self) -> None:
         with self._info_lock:
@@ -221,8 +249,8 @@ class Device:
     def _evicted(self, count: int, size: int) -> None:
         self.report(
             StorageError(
-                f"the outbox is full: the {count} oldest entries ({size / 1e6:.1f} MB) were given up "
-                f"({self.outbox.counts().evicted} since the start)",
+                f"the outbox is full: {counted(count, 'entry', 'entries')} ({size / 1e6:.1f} MB) given up, "
+                f"the oldest first; {self.outbox.counts().evicted} since the start",
                 where=str(self.outbox.folder),
                 remedy="Is the hub running? Or allow more: devices.<name>.outbox.max_bytes",
             )

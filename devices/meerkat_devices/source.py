@@ -37,6 +37,13 @@ class SourceError(MediaError):
     """A source cannot be opened, broke off, or holds nothing that can be shown."""
 
 
+def of_thing(error: SourceError, thing: str) -> SourceError:
+    """The same error that says whose source it is, such as `camera porch`."""
+    return SourceError(
+        error.what, where=f"{thing}, {error.where}" if error.where else thing, remedy=error.remedy
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What is known of the pictures: size in pixels, frames per second (0 when unknown)."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.server
+import logging
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -19,9 +22,10 @@ from meerkat_devices.address import check_exists, parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.container import source_error
+from meerkat_devices.meter import QUALITIES, take_photograph
 from meerkat_devices.opening import open_source
 from meerkat_devices.outbox import Entry, Outbox
-from meerkat_devices.picture import jpeg, luma
+from meerkat_devices.picture import encode, jpeg, luma
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import CameraSettings
 from meerkat_devices.source import SourceError
@@ -35,12 +39,18 @@ class Station:
     def __init__(self) -> None:
         self.kept: list[tuple[str, bytes | str]] = []
         self.errors: list[MeerkatError] = []
+        self.standing: set[str] = set()
 
     def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
         self.kept.append((str(topic), payload))
 
-    def report(self, error: MeerkatError) -> None:
+    def report(self, error: MeerkatError, *, about: str = "") -> None:
         self.errors.append(error)
+        if about:
+            self.standing.add(about)
+
+    def well(self, about: str) -> None:
+        self.standing.discard(about)
 
     def changed(self) -> None:
         self.kept.append(("info", b""))
@@ -130,6 +140,45 @@ def test_a_broken_file_ends_with_its_reason(tmp_path: Path, watch: Callable[...,
     assert isinstance(watched.camera.failed, SourceError)
     assert "not a video" in str(watched.camera.failed)
     assert str(broken) in str(watched.camera.failed)
+
+
+def test_a_file_that_comes_later_is_watched(
+    tmp_path: Path, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "in.mp4"
+    watched = watch(video, fast=False)
+    stations = []
+
+    class Clock(SystemClock):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            if watched.station.errors and not video.exists():
+                stations.append(set(watched.station.standing))
+                make_clip(video, seconds=10, moving=lambda at: 4 <= at < 6)
+            return event.is_set()
+
+    watched.camera._clock = Clock()
+    watched.run()
+    (error,) = watched.station.errors
+    assert str(error) == f"camera yard, {video}: there is no such file. Check the path"
+    assert stations == [{"camera yard"}]
+    assert watched.station.standing == set()
+    assert watched.outbox.waiting()
+
+
+def test_the_log_says_each_recording_once(
+    tmp_path: Path, watch: Callable[..., Watched], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    watched = watch(
+        make_clip(tmp_path / "in.mp4", seconds=40, moving=lambda at: 8 <= at < 9 or 11 <= at < 12)
+    )
+    clips = watched.run()
+    assert watched.station.said("motion").count("ON") == 2
+    assert len({clip.metadata.recording for clip in clips}) == 1
+    assert sum("something moves" in line for line in caplog.messages) == 1
+    (end,) = (line for line in caplog.messages if "ended after" in line)
+    seconds = sum(clip.metadata.duration or 0 for clip in clips)
+    assert end == f"camera yard: recording ended after {seconds:.0f} s"
 
 
 def test_a_truncated_file_gives_what_it_has(tmp_path: Path, watch: Callable[..., Watched]) -> None:
@@ -353,12 +402,12 @@ def test_what_is_no_source_is_said_with_the_remedy(text: str) -> None:
 
 
 def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not found"):
+    with pytest.raises(UsageError, match="camera yard: there is no such file"):
         check_exists(parse_source(str(tmp_path / "no.mp4")), where="camera yard")
     with pytest.raises(UsageError, match="is a folder"):
         check_exists(parse_source(str(tmp_path)), where="camera yard")
-    with pytest.raises(UsageError, match="/dev/video97 is not there"):
-        check_exists(parse_source("97"), where="camera yard")
+    with pytest.raises(UsageError, match="/dev/video97: is not there"):
+        check_exists(parse_source("97"))
 
 
 # --- pictures ------------------------------------------------------------------------------------------
@@ -375,6 +424,26 @@ def test_the_luma_plane_is_a_view(tmp_path: Path) -> None:
     ten_bit = luma(frame.reformat(format="yuv420p10le"))
     assert ten_bit.dtype == np.uint8
     assert ten_bit.shape == (182, 322)
+
+
+def test_a_meters_picture_keeps_its_digits_sharp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the bound by its quality, never below 80; beyond that it becomes smaller."""
+    asked: list[int] = []
+    imencode = cv2.imencode
+
+    def note(kind: str, picture: Any, options: list[int]) -> Any:
+        asked.append(options[1])
+        return imencode(kind, picture, options)
+
+    monkeypatch.setattr(cv2, "imencode", note)
+    taken = take_photograph(parse_source("scene:meter"), SystemClock(), threading.Event())
+    assert taken is not None
+    assert len(taken[0]) <= 200_000
+    with av.open(BytesIO(taken[0])) as container:
+        assert container.streams.video[0].width == 1280
+    noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
+    assert len(encode(noise, qualities=QUALITIES)) <= 200_000
+    assert min(asked) == 80
 
 
 def test_a_picture_stays_within_its_bounds() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from meerkat_contract.errors import UsageError
-from meerkat_devices.command import device
+from meerkat_devices.command import _with_options, device
 from meerkat_devices.settings import CameraSettings, DevicesSettings, MeterSettings
 
 
@@ -36,9 +36,24 @@ def test_a_source_without_a_name() -> None:
     assert "Write --camera porch=…" in str(refused("--camera", "rtsp://cam/live?x=1"))
 
 
-def test_a_missing_file() -> None:
-    error = refused("--name", "pi", "--camera", "porch=nothing.mp4")
-    assert str(error) == "camera porch: file nothing.mp4 not found. Check the path"
+@pytest.mark.parametrize("option", ["--camera", "--meter"])
+def test_a_missing_file_that_is_all_there_is(option: str) -> None:
+    error = refused("--name", "pi", option, "porch=nothing.mp4")
+    assert str(error) == "porch=nothing.mp4: there is no such file. Check the path"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--camera", "a=nothing.mp4", "--camera", "b=scene:porch"],
+        ["--camera", "a=nothing.mp4", "--meter", "b=scene:meter"],
+        ["--camera", "a=97"],
+    ],
+)
+def test_what_may_come_yet_is_no_wrong_usage(arguments: list[str]) -> None:
+    words = [arguments[n + 1] for n, word in enumerate(arguments) if word == "--camera"]
+    meters = [arguments[n + 1] for n, word in enumerate(arguments) if word == "--meter"]
+    assert _with_options("pi", DevicesSettings(), tuple(words), tuple(meters)).cameras["a"]
 
 
 def test_neither_camera_nor_meter() -> None:
@@ -61,8 +76,8 @@ def test_the_file_and_the_options_together(tmp_path: Path) -> None:
     (tmp_path / "meerkat.yaml").write_text(
         "devices:\n  pi: {cameras: {yard: {source: gone.mp4, pre_roll: 7}}}\n"
     )
-    assert str(refused()).startswith("camera yard: file gone.mp4 not found")
-    assert "other.mp4 not found" in str(refused("--camera", "yard=other.mp4"))
+    assert str(refused("--camera", "yard=other.mp4")).startswith("yard=other.mp4: there is no such file")
+    assert str(refused("--camera", "yard=")).startswith("--camera yard: the source is empty")
 
 
 def test_settings_are_bounded_and_sources_checked() -> None:

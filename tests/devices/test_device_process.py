@@ -27,12 +27,28 @@ from support.wait import wait_for
 
 MAIN = "from meerkat_devices.command import device; device()"
 
+BUSY = """
+import cv2, numpy
+from meerkat_devices import opening
+from meerkat_devices.command import device
+
+def endless(name):
+    picture = numpy.zeros((1500, 1500, 3), numpy.uint8)
+    print("in OpenCV", flush=True)
+    while True:
+        cv2.GaussianBlur(picture, (31, 31), 0)
+
+opening.open_scene = endless
+device()
+"""
+"""A scene that never begins: its thread works in C++ when the device is to end."""
+
 
 @contextmanager
-def running(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(*arguments: str | Path, log: Path, main: str = MAIN) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", MAIN, *map(str, arguments)],
+            [sys.executable, "-W", "error", "-c", main, *map(str, arguments)],
             stdout=file,
             stderr=file,
             env={**os.environ, "MEERKAT_CONFIG": ""},
@@ -225,6 +241,32 @@ def test_one_broken_camera_does_not_stop_the_other(
     wait_for(lambda: hub.states.get("meerkat/device/pi/error"), what="the report")
     errors = [read(ErrorReport, payload) for payload in hub.states["meerkat/device/pi/error"]]
     assert any("not a video" in error.what and "broken.mp4" in error.where for error in errors)
+
+
+def test_a_thread_inside_a_library_does_not_abort_the_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    arguments = ["--name", "pi", "--camera", "porch=scene:porch", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", "mqtt://127.0.0.1:9", log=log, main=BUSY) as process:
+        wait_for(lambda: b"in OpenCV" in log.read_bytes(), what="the scene is at work")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0, log.read_text()
+    assert "camera porch does not end" in log.read_text()
+    assert "terminate" not in log.read_text()
+
+
+def test_a_missing_source_does_not_stop_the_other(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:
+    video = footage(tmp_path / "in.mp4", seconds=20)
+    log = tmp_path / "log"
+    things = ["--camera", "yard=97", "--camera", f"porch={video}", "--meter", "water=gone.mp4"]
+    arguments = ["--name", "pi", *things, "--fast", "--data", tmp_path / "data"]
+    with running(*arguments, "--broker", broker.connection.url, log=log) as process:
+        wait_for(lambda: b"in.mp4 has ended" in log.read_bytes(), what="the end of the file")
+        wait_for(lambda: len(hub.states.get("meerkat/device/pi/error", [])) == 2, what="the reports")
+        assert process.poll() is None, "a USB camera may be plugged in yet"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 1, log.read_text()
+    assert_complete(hub.clips())
+    assert hub.clips()
 
 
 def test_kill_9_at_any_instant_loses_no_clip(broker: Mosquitto, hub: StandInHub, tmp_path: Path) -> None:

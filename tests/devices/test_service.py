@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_contract.errors import StorageError
+from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import ErrorReport, read
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.outbox import Entry
@@ -89,8 +89,8 @@ def test_a_full_outbox_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
     limit = 200_000
     own = Device("pi", settings, broker.connection, tmp_path, replay=Replay(pace="fast"))
     own.outbox._max_bytes = limit
-    errors: list[StorageError] = []
-    own.reports.report = errors.append  # type: ignore[method-assign,assignment]
+    errors: list[MeerkatError] = []
+    own.reports.report = lambda error, **_: errors.append(error)  # type: ignore[method-assign]
     own.start()
     try:
         wait_for(lambda: errors, what="the report")
@@ -123,3 +123,92 @@ def test_reports_wait_for_a_connection_and_are_not_repeated() -> None:
     session.connected = True
     reports.flush()
     assert [error.what for error in session.published] == [f"error {n}" for n in range(5, HELD + 5)]
+
+
+def reports_of(session: Publisher) -> Reports:
+    return Reports("pi", session, SystemClock())  # type: ignore[arg-type]
+
+
+def said(session: Publisher) -> list[str]:
+    """What was published since the last look."""
+    words = [error.what for error in session.published]
+    session.published.clear()
+    return words
+
+
+def test_a_hub_that_comes_hears_what_stands_and_what_it_missed() -> None:
+    session = Publisher()
+    session.connected = True
+    reports = reports_of(session)
+    reports.report(StorageError("porch away"), about="camera porch")
+    reports.report(StorageError("yard away"), about="camera yard")
+    reports.report(StorageError("outbox full"))
+    reports.well("camera yard")
+    assert said(session) == ["porch away", "yard away", "outbox full"]
+    reports.hub_is(here=True, news=True)
+    assert sorted(said(session)) == ["outbox full", "porch away", "yard away"]
+    reports.hub_is(here=False, news=True)
+    reports.hub_is(here=True, news=True)
+    assert said(session) == ["porch away"], "what passed was heard"
+    reports.well("camera porch")
+    reports.hub_is(here=True, news=True)
+    assert said(session) == []
+
+
+def test_a_hub_that_was_there_first_hears_everything_once() -> None:
+    session = Publisher()
+    reports = reports_of(session)
+    reports.report(StorageError("porch away"), about="camera porch")
+    session.connected = True
+    reports.flush()
+    reports.hub_is(here=True, news=False)
+    reports.report(StorageError("porch away"), about="camera porch")
+    assert said(session) == ["porch away"]
+
+
+def test_a_hub_that_may_have_come_while_we_were_away_hears_what_stands() -> None:
+    session = Publisher()
+    session.connected = True
+    reports = reports_of(session)
+    reports.hub_is(here=True, news=True)
+    reports.report(StorageError("porch away"), about="camera porch")
+    assert said(session) == ["porch away"]
+    reports.disconnected()
+    reports.hub_is(here=True, news=False)
+    assert said(session) == ["porch away"]
+
+
+def test_the_same_trouble_that_comes_back_stands_again() -> None:
+    session = Publisher()
+    session.connected = True
+    reports = reports_of(session)
+    reports.report(StorageError("porch away"), about="camera porch")
+    reports.well("camera porch")
+    reports.report(StorageError("porch away"), about="camera porch")
+    assert said(session) == ["porch away"], "not told twice within the time"
+    reports.hub_is(here=True, news=True)
+    assert set(said(session)) == {"porch away"}
+
+
+def test_a_hub_that_comes_later_hears_of_a_missing_camera_and_the_other_records(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    video = make_clip(tmp_path / "in.mp4", seconds=20, moving=lambda at: 8 <= at < 12)
+    cameras = {"porch": {"source": str(video)}, "yard": {"source": "97"}, "gate": {"source": "gone.mp4"}}
+    own = Device("pi", DeviceSettings.model_validate({"cameras": cameras}), broker.connection, tmp_path)
+    hub = StandInHub(broker.connection)
+    own.start()
+    try:
+        wait_for(lambda: len(own.reports._unheard) == 2, what="both errors are published")
+        hub.start()
+        topic = "meerkat/device/pi/error"
+        wait_for(lambda: len(hub.states.get(topic, [])) == 2, what="the hub hears of them")
+        wait_for(hub.clips, what="a clip of the camera that is there")
+    finally:
+        own.stop()
+        hub.stop()
+    errors = [read(ErrorReport, payload) for payload in hub.states[topic]]
+    assert {(error.where, error.what) for error in errors} == {
+        ("camera yard, /dev/video97", "is not there"),
+        ("camera gate, gone.mp4", "there is no such file"),
+    }

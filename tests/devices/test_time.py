@@ -53,12 +53,19 @@ class Station:
 
     def __init__(self) -> None:
         self.errors: list[MeerkatError] = []
+        self.standing = False
 
     def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
         raise AssertionError("a meter keeps nothing")
 
-    def report(self, error: MeerkatError) -> None:
+    def report(self, error: MeerkatError, *, about: str = "") -> None:
+        assert about == "meter water"
         self.errors.append(error)
+        self.standing = True
+
+    def well(self, about: str) -> None:
+        assert about == "meter water"
+        self.standing = False
 
     def changed(self) -> None:
         raise AssertionError("a meter's info does not change")
