@@ -246,7 +246,7 @@ def test_the_oldest_go_before_the_disk_is_full(
     assert retention.is_low()
     assert retention.sweep(NOW).clips == 2
     assert house.files() == {kept, kept_event, *clips[2:]}
-    assert "less than the reserve of 1 MB; removed the oldest 2 clips" in caplog.text
+    assert "less than the reserve of 1 MB; removed the oldest: 2 clips (0.0 MB)" in caplog.text
     retention.sweep(NOW)
     caplog.clear()
     retention.sweep(NOW)

@@ -26,7 +26,7 @@ _RIGHTS = "Let the user that runs the hub write to this folder (chown, chmod), o
 _WORDS = {
     errno.ENOSPC: (
         "the disk is full",
-        "Free some space, or lower hub.retention.gigabytes or raise hub.retention.reserve_megabytes",
+        "Free some space, lower hub.retention.gigabytes, or raise hub.retention.reserve_megabytes",
     ),
     errno.EDQUOT: (
         "this user's quota of the disk is used up",
