@@ -10,22 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import av
-import cv2
-import numpy as np
 import pytest
 
-from meerkat_contract.errors import MeerkatError, UsageError
-from meerkat_devices.address import check_exists, parse_source
+from meerkat_contract.errors import MeerkatError
+from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.container import source_error
-from meerkat_devices.meter import QUALITIES, take_photograph
 from meerkat_devices.opening import open_source
 from meerkat_devices.outbox import Entry, Outbox
-from meerkat_devices.picture import encode, jpeg, luma
+from meerkat_devices.picture import jpeg
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import CameraSettings
 from meerkat_devices.source import SourceError
@@ -371,85 +367,3 @@ def test_what_goes_wrong_is_said_in_words(error: Exception, words: str) -> None:
     assert found.what.endswith(words)
     assert found.where == "/dev/video0"
     assert found.remedy
-
-
-# --- names of sources ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "shown"),
-    [
-        ("porch.mp4", "file", "porch.mp4"),
-        ("file:///media/a.mp4", "file", "/media/a.mp4"),
-        ("rtsp://u:p@cam:554/s?x=1", "rtsp", "rtsp://cam:554/s"),
-        ("https://cam/s.m3u8", "http", "https://cam/s.m3u8"),
-        ("0", "usb", "/dev/video0"),
-        ("/dev/video2", "usb", "/dev/video2"),
-        ("scene:porch", "scene", "scene:porch"),
-    ],
-)
-def test_the_kind_of_a_source(text: str, kind: str, shown: str) -> None:
-    address = parse_source(text)
-    assert (address.kind, str(address)) == (kind, shown)
-    assert "u:p" not in repr(address)
-
-
-@pytest.mark.parametrize("text", ["", "scene:attic", "ftp://cam/x", "rtsp://"])
-def test_what_is_no_source_is_said_with_the_remedy(text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_source(text)
-    assert caught.value.remedy
-
-
-def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="camera yard: there is no such file"):
-        check_exists(parse_source(str(tmp_path / "no.mp4")), where="camera yard")
-    with pytest.raises(UsageError, match="is a folder"):
-        check_exists(parse_source(str(tmp_path)), where="camera yard")
-    with pytest.raises(UsageError, match="/dev/video97: is not there"):
-        check_exists(parse_source("97"))
-
-
-# --- pictures ------------------------------------------------------------------------------------------
-
-
-def test_the_luma_plane_is_a_view(tmp_path: Path) -> None:
-    video = make_clip(tmp_path / "in.mp4", seconds=1, size=(322, 182))
-    with av.open(str(video)) as container:
-        frame = next(container.decode(video=0))
-    plane = luma(frame)
-    assert plane.shape == (182, 322)
-    assert not plane.flags.owndata
-    assert np.array_equal(plane, frame.to_ndarray()[:182])
-    ten_bit = luma(frame.reformat(format="yuv420p10le"))
-    assert ten_bit.dtype == np.uint8
-    assert ten_bit.shape == (182, 322)
-
-
-def test_a_meters_picture_keeps_its_digits_sharp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within the bound by its quality, never below 80; beyond that it becomes smaller."""
-    asked: list[int] = []
-    imencode = cv2.imencode
-
-    def note(kind: str, picture: Any, options: list[int]) -> Any:
-        asked.append(options[1])
-        return imencode(kind, picture, options)
-
-    monkeypatch.setattr(cv2, "imencode", note)
-    taken = take_photograph(parse_source("scene:meter"), SystemClock(), threading.Event())
-    assert taken is not None
-    assert len(taken[0]) <= 200_000
-    with av.open(BytesIO(taken[0])) as container:
-        assert container.streams.video[0].width == 1280
-    noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
-    assert len(encode(noise, qualities=QUALITIES)) <= 200_000
-    assert min(asked) == 80
-
-
-def test_a_picture_stays_within_its_bounds() -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
-    data = jpeg(av.VideoFrame.from_ndarray(noise, format="bgr24"))
-    assert len(data) <= 200_000
-    with av.open(BytesIO(data)) as container:
-        assert container.streams.video[0].width <= 1280
-    assert TICKS == 90_000

@@ -1,0 +1,44 @@
+"""What people write to name a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meerkat_contract.errors import UsageError
+from meerkat_devices.address import check_exists, parse_source
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "shown"),
+    [
+        ("porch.mp4", "file", "porch.mp4"),
+        ("file:///media/a.mp4", "file", "/media/a.mp4"),
+        ("rtsp://u:p@cam:554/s?x=1", "rtsp", "rtsp://cam:554/s"),
+        ("https://cam/s.m3u8", "http", "https://cam/s.m3u8"),
+        ("0", "usb", "/dev/video0"),
+        ("/dev/video2", "usb", "/dev/video2"),
+        ("scene:porch", "scene", "scene:porch"),
+    ],
+)
+def test_the_kind_of_a_source(text: str, kind: str, shown: str) -> None:
+    address = parse_source(text)
+    assert (address.kind, str(address)) == (kind, shown)
+    assert "u:p" not in repr(address)
+
+
+@pytest.mark.parametrize("text", ["", "scene:attic", "ftp://cam/x", "rtsp://"])
+def test_what_is_no_source_is_said_with_the_remedy(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert caught.value.remedy
+
+
+def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="camera yard: there is no such file"):
+        check_exists(parse_source(str(tmp_path / "no.mp4")), where="camera yard")
+    with pytest.raises(UsageError, match="is a folder"):
+        check_exists(parse_source(str(tmp_path)), where="camera yard")
+    with pytest.raises(UsageError, match="/dev/video97: is not there"):
+        check_exists(parse_source("97"))
