@@ -145,8 +145,9 @@ class HubService:
         self._thread.join(10)
 
     @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def ended(self) -> bool:
+        """Whether its thread was started and runs no more."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def give(self, arrived: Arrived) -> None:
         self._queue.put(arrived)

@@ -78,7 +78,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     media, store = MediaFolder(tmp_path / "media"), Store(engine)
     made = House(engine, media, store, HubService(store, media, Live(), HubSettings()))
     yield made
-    if made.service.alive:
+    if made.service._thread.is_alive():
         made.service.stop()
     engine.dispose()
 

@@ -77,8 +77,9 @@ class Ingest:
         self._thread.join(10)
 
     @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def ended(self) -> bool:
+        """Whether its thread was started and runs no more."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def take(self, message: Incoming) -> None:
         """A clip or a meter's picture came; called on the network thread."""

@@ -21,7 +21,7 @@ def health(hub: Hub) -> Health:
     failure = hub.service.failure or hub.ingest.failure
     if failure is not None:
         return Health(ok=False, reason=str(failure))
-    if not (hub.service.alive and hub.ingest.alive):
+    if hub.service.ended or hub.ingest.ended:
         return Health(ok=False, reason="a thread of the hub has ended; restart it and look at its log")
     if not hub.live.connected:
         return Health(ok=False, reason="not connected to the broker")
