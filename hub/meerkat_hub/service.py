@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import HubState
 
@@ -293,7 +293,7 @@ class HubService:
     def _remove_pictures(self, names: Sequence[str]) -> None:
         try:
             self._media.remove(self._media.path("events", name, ".jpg") for name in names)
-        except OSError as error:
+        except StorageError as error:
             log.warning("an event's earlier picture could not be removed: %s", error)
 
     def _recover(self, error: MeerkatError, batch: _Batch) -> None:
