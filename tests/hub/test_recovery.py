@@ -24,6 +24,7 @@ from meerkat_hub.adapters.ingest import Arrived, Ingest
 from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.store import Store, Waiting
+from meerkat_hub.container import Video
 from meerkat_hub.core.inputs import BusChanged, ClipArrived, Input, ResultArrived, TimeReached, WorkerSeen
 from meerkat_hub.core.outputs import Announce, ClipStored, Decision, Effect, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
@@ -257,7 +258,7 @@ def test_an_announcement_that_is_refused_is_given_up_with_pauses(error: MeerkatE
 def test_a_fault_while_a_message_is_read_refuses_it_and_the_next_is_heard(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def surprise(*args: Any, **kwargs: Any) -> str:
+    def surprise(*args: Any, **kwargs: Any) -> Video:
         raise IndexError("a parser's mistake")
 
     given: list[Arrived] = []
@@ -268,7 +269,7 @@ def test_a_fault_while_a_message_is_read_refuses_it_and_the_next_is_heard(
     monkeypatch.setattr(ingest_module, "check_video", surprise)
     ingest.take(message)
     wait_for(lambda: len(given) == 1, what="the refusal")
-    monkeypatch.setattr(ingest_module, "check_video", lambda *args, **kwargs: "video/mp4")
+    monkeypatch.setattr(ingest_module, "check_video", lambda *args, **kwargs: Video("video/mp4", 5.0))
     ingest.take(message)
     wait_for(lambda: len(given) == 2, what="the next message")
     assert isinstance(given[1].input, ClipArrived)

@@ -33,6 +33,8 @@ log = logging.getLogger("meerkat.hub")
 INTRODUCTION = 5.0
 MEGABYTE = 1_000_000
 MAX_PIXELS = 50_000_000
+LONGEST = 1_800.0
+"""Seconds; a clip that says it is longer is planned as this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Ingest:
         now = datetime.now(UTC)
         captured = metadata.captured_at.replace(microsecond=metadata.captured_at.microsecond // 1000 * 1000)
         if is_clip:
-            content_type = check_video(message.payload, where=message.topic)
+            video = check_video(message.payload, where=message.topic)
             clip = Clip(
                 id=metadata.id,
                 device=topic.device,
@@ -167,12 +169,12 @@ class Ingest:
                 recording=metadata.recording or metadata.id,
                 sequence=metadata.sequence,
                 last=metadata.last or metadata.recording is None,
-                duration=metadata.duration or 0.0,
-                content_type=content_type,
+                duration=min(max(metadata.duration or 0.0, video.duration), LONGEST),
+                content_type=video.content_type,
                 size=size,
                 trigger=metadata.trigger,
             )
-            final = self._media.path("clips", clip.id, suffix_of(content_type))
+            final = self._media.path("clips", clip.id, suffix_of(video.content_type))
             return Arrived(ClipArrived(clip), self._media.receive(message.payload), final, message.ack)
         check_jpeg(message.payload, where=message.topic)
         picture = MeterPicture(metadata.id, topic.device, topic.thing, captured, now, size, metadata.trigger)
