@@ -47,9 +47,15 @@ class Options:
     elsewhere: Sequence[str] = ()
 
     @property
+    def page_host(self) -> str:
+        """Where this machine itself reaches the page."""
+        return "127.0.0.1" if self.http_host in ("0.0.0.0", "::") else self.http_host
+
+    @property
     def page(self) -> str:
         """The page's address for a browser on this machine."""
-        return f"http://127.0.0.1:{self.http_port}"
+        host = f"[{self.page_host}]" if ":" in self.page_host else self.page_host
+        return f"http://{host}:{self.http_port}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import sys
@@ -51,12 +52,18 @@ def choose(
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a program could listen there now."""
-    with socket.socket() as probe:
+    """Whether a program could listen there now. Raises UsageError when `host` is not of this machine."""
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                raise UsageError(
+                    "is not an address of this machine",
+                    where=host,
+                    remedy="Write 127.0.0.1 for this machine alone, 0.0.0.0 for the whole network",
+                ) from None
             return False
         return True
 
@@ -97,8 +104,12 @@ def _listening_inodes(port: int) -> set[str]:
     return found
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _any_free(host: str) -> int:
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 

@@ -52,11 +52,19 @@ class _Devices(RootModel[dict[str, Any]]):
         return tuple(name for name in self.root if name not in here)
 
 
-class _HubPort(BaseModel):
+class _Hub(BaseModel):
     """Section `hub` as far as `up` cares."""
 
     model_config = ConfigDict(extra="allow")
+    http_host: str = "127.0.0.1"
     http_port: int | None = None
+
+
+class _HomeAssistant(BaseModel):
+    """Section `homeassistant` as far as `up` cares."""
+
+    model_config = ConfigDict(extra="allow")
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class _Settings:
     file: Path | None
     broker: BrokerSettings
     devices: _Devices
-    http_port: int | None
+    hub: _Hub
+    homeassistant: _HomeAssistant
 
 
 @click.command()
@@ -110,11 +119,11 @@ def up(
         options = Options(
             data=folder,
             http_port=0,
-            http_host="0.0.0.0" if open_lan else "127.0.0.1",
+            http_host="0.0.0.0" if open_lan else settings.hub.http_host,
             video=video.absolute() if video else None,
             camera=camera,
             demo=not no_demo,
-            homeassistant=not no_homeassistant,
+            homeassistant=settings.homeassistant.enabled and not no_homeassistant,
             config=settings.file,
             configured=settings.devices.here,
             elsewhere=settings.devices.elsewhere,
@@ -123,7 +132,7 @@ def up(
             folder,
             "http",
             preferred=8480,
-            requested=http_port or settings.http_port,
+            requested=http_port or settings.hub.http_port,
             where="--http-port" if http_port else "hub.http_port",
             host=options.http_host,
             patience=SETTLING_SECONDS if was_killed else 0,
@@ -137,7 +146,7 @@ def up(
             options,
             server,
             broker_ready=_accepts(address.host, address.port),
-            page_ready=_answers(port),
+            page_ready=_answers(options.page_host, port),
         )
         write_connections(folder, plan.roles, http=options.page)
         _greet(output, options, server)
@@ -166,7 +175,8 @@ def _settings(config: Path | None) -> _Settings:
         file=file,
         broker=configfile.section(file, "broker", BrokerSettings),
         devices=configfile.section(file, "devices", _Devices),
-        http_port=configfile.section(file, "hub", _HubPort).http_port,
+        hub=configfile.section(file, "hub", _Hub),
+        homeassistant=configfile.section(file, "homeassistant", _HomeAssistant),
     )
 
 
@@ -282,7 +292,7 @@ def _accepts(host: str, port: int) -> Ready:
     return ready
 
 
-def _answers(port: int) -> Ready:
+def _answers(host: str, port: int) -> Ready:
     """Whether the hub's page serves: one plain HTTP request, so that no HTTP library is needed here.
 
     A hub that is not well answers 503, and its page says why: it serves.
@@ -290,11 +300,11 @@ def _answers(port: int) -> Ready:
 
     async def ready() -> bool:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
         except OSError:
             return False
         try:
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             line = await asyncio.wait_for(reader.readline(), 5)
         except (OSError, TimeoutError):
             return False

@@ -105,3 +105,17 @@ def test_a_broker_that_is_there_is_used_by_all() -> None:
         assert spec.env["MEERKAT_BROKER"] == "mqtts://me:secret@house:8883"
         assert spec.env["MEERKAT_BROKER_CA"] == "/ca.pem"
     assert set(plan.roles.values()) == {there}
+
+
+@pytest.mark.parametrize(
+    ("host", "page"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8480"),
+        ("0.0.0.0", "http://127.0.0.1:8480"),
+        ("::", "http://127.0.0.1:8480"),
+        ("::1", "http://[::1]:8480"),
+        ("192.168.1.5", "http://192.168.1.5:8480"),
+    ],
+)
+def test_the_page_is_named_as_this_machine_reaches_it(host: str, page: str) -> None:
+    assert options(http_host=host).page == page

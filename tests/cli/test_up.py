@@ -152,3 +152,26 @@ def test_a_bad_configuration_stops_it(tmp_path: Path) -> None:
     done = up_once(tmp_path / "data", MEERKAT_CONFIG=str(file))
     assert done.returncode == 2
     assert f"{file}:1:10: broker.ulr: there is no such field (did you mean 'url'?)" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid"])
+def test_the_page_goes_where_the_file_says_or_is_refused(tmp_path: Path, host: str) -> None:
+    file = tmp_path / "meerkat.yaml"
+    file.write_text(f"hub: {{http_host: {host}}}\n")
+    done = up_once(tmp_path / "data", "--config", str(file))
+    assert done.returncode == 2
+    assert f"{host}: is not an address of this machine" in done.stderr
+
+
+def test_the_file_opens_the_page_and_leaves_home_assistant_alone(tmp_path: Path) -> None:
+    file = tmp_path / "meerkat.yaml"
+    file.write_text("hub: {http_host: 127.0.0.2}\nhomeassistant: {enabled: false}\nworker: {fetch: false}\n")
+    run = Up(tmp_path / "data", tmp_path / "log", "--config", str(file))
+    try:
+        wait_for(lambda: "Open http://127.0.0.2:" in run.text, seconds=60)
+        wait_for(lambda: "worker: Worker" in run.text, seconds=60)
+        assert " ha: " not in run.text
+        assert find_page(data=run.data).startswith("http://127.0.0.2:")
+    finally:
+        run.process.terminate()
+        run.process.wait(20)
