@@ -224,6 +224,7 @@ class Camera:
         )
         part = self._outbox.temporary(clip.id)
         try:
+            self._outbox.make_room(sum(chunk.size for chunk in clip.chunks))
             size = write_clip(part, clip, self._source.template)
             self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata)
         except MeerkatError:

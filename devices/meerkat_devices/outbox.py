@@ -9,9 +9,10 @@ Beside the database lie the files, each named by its entry's id:
 An entry is added in this order: file synced, row committed, file renamed. So at any instant of a
 power cut the row tells the truth or can be completed: see `_reconcile`. The database syncs on every
 commit (synchronous=FULL): there are a few commits a minute, and the alternative loses the last ones.
+What goes, goes in the other order, file first: on a full disk the database can write nothing before.
 
-When the outbox or the disk is full the oldest clips go first, then the oldest pictures; never what is on its
-way just now, by which the bound may be passed for a moment. What went is counted and told.
+When the outbox or the disk is full the oldest clips go first, then the oldest pictures; never what is
+on its way just now, by which the bound may be passed for a moment. What went is counted and told.
 """
 
 from __future__ import annotations
@@ -23,33 +24,20 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import is_id
 from meerkat_contract.metadata import Metadata
 
-SCHEMA = 1
+from .outbox_database import FILE_NAME, open_database
 
 RESERVE = 20_000_000
 """Bytes left free on the disk, so that the next clip can be written at all."""
-
-_TABLES = """
--- One row for each clip or picture that waits for its receipt. seq is the order in which they were made.
-CREATE TABLE IF NOT EXISTS entry (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  topic TEXT NOT NULL,
-  kind TEXT NOT NULL,              -- clip | picture
-  metadata TEXT NOT NULL,          -- JSON
-  retain INTEGER NOT NULL,
-  size INTEGER NOT NULL
-);
--- The newest picture ever made for a retained topic: an older one must not overwrite it.
-CREATE TABLE IF NOT EXISTS newest (topic TEXT PRIMARY KEY, captured_at TEXT NOT NULL);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +77,25 @@ class Outbox:
         self._bytes = 0
         self._in_flight: set[str] = set()
         self._added: Callable[[Entry], None] | None = None
+        self._evicted_one: Callable[[str], None] | None = None
         self.on_evicted: Callable[[int, int], None] | None = None
         """Called with how many entries and bytes were given up to make room."""
         with _disk(folder):
             self.refused_folder.mkdir(parents=True, exist_ok=True)
             self._lock_file = (folder / "lock").open("w")
         self._claim()
-        with self._database_errors():
-            self._db = sqlite3.connect(
-                folder / "outbox.sqlite", isolation_level=None, check_same_thread=False, timeout=10
-            )
         try:
-            self.repaired = self._prepare()
+            with self._database_errors(), _disk(folder):
+                self._db, self.damaged = open_database(folder)
+                """`damaged`: the database could not be read and a new one was begun, with what was saved."""
+        except BaseException:
+            self._lock_file.close()
+            raise
+        try:
+            self.repaired = self._reconcile()
             """Rows dropped and files deleted at the start because a crash had left them alone."""
+            with self._database_errors():
+                (self._bytes,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM entry").fetchone()
         except BaseException:
             self.close()
             raise
@@ -125,20 +119,16 @@ class Outbox:
         with self._lock:
             with _disk(part):
                 size = part.stat().st_size
-            self._make_room(size)
+            self._make_room(size, on_disk=True)
             kind = "clip" if metadata.content_type.startswith("video/") else "picture"
             with self._database_errors(), self._transaction():
                 cursor = self._db.execute(
                     "INSERT INTO entry (id, topic, kind, metadata, retain, size) VALUES (?, ?, ?, ?, ?, ?)",
                     (metadata.id, name, kind, metadata.model_dump_json(by_alias=True), retain, size),
                 )
-                if retain:
-                    self._db.execute(
-                        "INSERT INTO newest VALUES (?, ?) ON CONFLICT (topic) DO UPDATE "
-                        "SET captured_at = max(captured_at, excluded.captured_at)",
-                        (name, metadata.captured_at.isoformat()),
-                    )
                 seq = cursor.lastrowid
+                if retain:
+                    self._db.execute("INSERT OR REPLACE INTO latest VALUES (?, ?)", (name, seq))
             assert seq is not None
             with _disk(part):
                 part.replace(self.path(metadata.id))
@@ -152,16 +142,29 @@ class Outbox:
     def add_bytes(self, topic: object, metadata: Metadata, payload: bytes, *, retain: bool = False) -> Entry:
         """Write `payload` as the entry's file and add it."""
         part = self.temporary(metadata.id)
-        with _disk(part), part.open("wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        return self.add(topic, metadata, retain=retain)
+        self.make_room(len(payload))
+        try:
+            with _disk(part), part.open("wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            return self.add(topic, metadata, retain=retain)
+        except StorageError:
+            part.unlink(missing_ok=True)
+            raise
 
-    def watch(self, added: Callable[[Entry], None]) -> list[Entry]:
-        """Everything that waits, oldest first; `added` is called with each entry from now on."""
+    def make_room(self, size: int) -> None:
+        """Give up what is oldest until a file of `size` bytes can be written; call it before."""
         with self._lock:
-            self._added = added
+            self._make_room(size, on_disk=False)
+
+    def watch(
+        self, added: Callable[[Entry], None], evicted: Callable[[str], None] | None = None
+    ) -> list[Entry]:
+        """Everything that waits, oldest first. From now on `added` is called with each entry, `evicted`
+        with the id of each that is given up to make room."""
+        with self._lock:
+            self._added, self._evicted_one = added, evicted
             return self.waiting()
 
     # --- handing over ----------------------------------------------------------------------------
@@ -171,10 +174,15 @@ class Outbox:
             rows = self._db.execute(
                 "SELECT seq, id, topic, metadata, retain, size FROM entry ORDER BY seq"
             ).fetchall()
-        return [
-            Entry(seq, entry_id, topic, Metadata.model_validate_json(metadata), bool(retain), size)
-            for seq, entry_id, topic, metadata, retain, size in rows
-        ]
+        found = []
+        for seq, entry_id, topic, text, retain, size in rows:
+            try:
+                metadata = Metadata.model_validate_json(text)
+            except ValidationError as error:  # of another version, or damaged: the rest goes on
+                self.refuse(entry_id, f"its metadata cannot be read: {error}")
+                continue
+            found.append(Entry(seq, entry_id, topic, metadata, bool(retain), size))
+        return found
 
     def lend(self, entry: Entry) -> bytes | None:
         """The entry's content, which is safe from eviction until `give_back`; None when it is gone."""
@@ -197,10 +205,8 @@ class Outbox:
     def is_newest(self, entry: Entry) -> bool:
         """Whether no newer picture was ever made for its topic."""
         with self._lock, self._database_errors():
-            row = self._db.execute(
-                "SELECT captured_at FROM newest WHERE topic = ?", (entry.topic,)
-            ).fetchone()
-        return row is None or entry.metadata.captured_at.isoformat() >= row[0]
+            row = self._db.execute("SELECT seq FROM latest WHERE topic = ?", (entry.topic,)).fetchone()
+        return row is None or entry.seq >= row[0]
 
     def forget(self, entry_id: str) -> bool:
         """The hub has it. Returns whether it was still here."""
@@ -216,11 +222,7 @@ class Outbox:
                 ).fetchone()
             if row is None:
                 return False
-            note = {"topic": row[0], "reason": reason, "metadata": json.loads(row[1])}
-            with _disk(self.refused_folder):
-                (self.refused_folder / f"{entry_id}.json").write_text(json.dumps(note, indent=1))
-                if self.path(entry_id).exists():
-                    self.path(entry_id).replace(self.refused_folder / entry_id)
+            self._set_aside(entry_id, reason, topic=row[0], metadata=row[1])
             self._delete(entry_id)
             self._refused += 1
             self._trim_refused()
@@ -238,17 +240,6 @@ class Outbox:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _prepare(self) -> int:
-        """Bring tables and files in order; returns what `repaired` says."""
-        with self._database_errors():
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._check_version()
-            self._db.executescript(_TABLES)
-            dropped = self._reconcile()
-            (self._bytes,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM entry").fetchone()
-        return dropped
-
     def _claim(self) -> None:
         """The system gives the lock back when the process ends, however it ends."""
         try:
@@ -261,20 +252,32 @@ class Outbox:
                 remedy="Is the same device running already? Give this one another --name",
             ) from None
 
+    def _set_aside(self, entry_id: str, reason: str, *, topic: str = "", metadata: str = "") -> None:
+        """Move an entry's file to refused/, with a note; `metadata` is JSON, or what should be."""
+        note = {"topic": topic, "reason": reason, "metadata": metadata}
+        with suppress(ValueError):  # then the text stays as it is
+            note["metadata"] = json.loads(metadata)
+        with _disk(self.refused_folder):
+            (self.refused_folder / f"{entry_id}.json").write_text(json.dumps(note, indent=1))
+            if self.path(entry_id).exists():
+                self.path(entry_id).replace(self.refused_folder / entry_id)
+
     def _delete(self, entry_id: str) -> bool:
-        """Row first: a file without a row is deleted at the next start, the other way round is a loss."""
+        """File first: that makes room for the database's own writing. `lend` and the next start know
+        what a row without a file means."""
+        self._in_flight.discard(entry_id)
+        with _disk(self.path(entry_id)):
+            self.path(entry_id).unlink(missing_ok=True)
         with self._database_errors():
             row = self._db.execute("DELETE FROM entry WHERE id = ? RETURNING size", (entry_id,)).fetchone()
-        self._in_flight.discard(entry_id)
         if row is None:
             return False
         self._bytes -= row[0]
-        with _disk(self.path(entry_id)):
-            self.path(entry_id).unlink(missing_ok=True)
         return True
 
-    def _make_room(self, size: int) -> None:
-        if not self._lacks_room(size):
+    def _make_room(self, size: int, *, on_disk: bool) -> None:
+        """`on_disk`: the file of `size` bytes is written already."""
+        if not self._lacks_room(size, on_disk=on_disk):
             return
         with self._database_errors():
             rows = self._db.execute(
@@ -282,20 +285,22 @@ class Outbox:
             ).fetchall()
         count = freed = 0
         for entry_id, entry_size in rows:
-            if not self._lacks_room(size):
+            if not self._lacks_room(size, on_disk=on_disk):
                 break
             if entry_id not in self._in_flight and self._delete(entry_id):
                 count += 1
                 freed += entry_size
+                if self._evicted_one:
+                    self._evicted_one(entry_id)
         self._evicted += count
         if count and self.on_evicted:
             self.on_evicted(count, freed)
 
-    def _lacks_room(self, size: int) -> bool:
+    def _lacks_room(self, size: int, *, on_disk: bool) -> bool:
         if self._bytes + size > self._max_bytes:
             return True
         with _disk(self.folder):
-            return shutil.disk_usage(self.folder).free < RESERVE
+            return shutil.disk_usage(self.folder).free < RESERVE + (0 if on_disk else size)
 
     def _trim_refused(self) -> None:
         with _disk(self.refused_folder):
@@ -326,23 +331,19 @@ class Outbox:
                 self._db.execute("DELETE FROM entry WHERE id = ?", (entry_id,))
                 # In refused/ it was set aside just before the crash; else its file was taken away.
                 dropped += not (self.refused_folder / entry_id).exists()
-            for path in self.folder.iterdir():
+            for path in list(self.folder.iterdir()):
                 ours = path.suffix in (".part", ".bin") and is_id(path.stem)
-                if ours and (path.stem not in known or path.suffix == ".part"):
+                if not ours or (path.stem in known and path.suffix != ".part"):
+                    continue
+                if self.damaged and path.suffix == ".bin":  # whole, but nobody knows what it is of
+                    self._set_aside(path.stem, "the outbox's database was damaged")
+                else:
                     path.unlink()
                     dropped += 1
             _sync_folder(self.folder)
+        if self.damaged:
+            self._trim_refused()
         return dropped
-
-    def _check_version(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA):
-            raise StorageError(
-                f"written by a newer version (schema {version}, this one knows {SCHEMA})",
-                where=str(self.folder / "outbox.sqlite"),
-                remedy="Update this device's software, or move the file away",
-            )
-        self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -361,8 +362,8 @@ class Outbox:
         except sqlite3.Error as error:
             raise StorageError(
                 f"the outbox's database refuses: {error}",
-                where=str(self.folder / "outbox.sqlite"),
-                remedy="Is the disk full or worn out? A damaged file can be moved away; what waited is lost",
+                where=str(self.folder / FILE_NAME),
+                remedy="Is the disk full or worn out? A damaged file is set aside at the next start",
             ) from error
 
 

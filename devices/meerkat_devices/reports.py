@@ -38,7 +38,7 @@ class Reports:
         self._held: deque[ErrorReport] = deque(maxlen=HELD)  # told to nobody yet
         self._unheard: deque[ErrorReport] = deque(maxlen=HELD)  # published while the hub was not there
         self._standing: dict[str, ErrorReport] = {}
-        self._said: set[ErrorReport] = set()  # published on this connection
+        self._said: set[ErrorReport] = set()  # published on this connection, and may be told again
         self._hub_here = False
         self._lock = threading.Lock()
 
@@ -99,4 +99,5 @@ class Reports:
 
     def _publish(self, report: ErrorReport) -> None:
         self._said.add(report)
+        self._said.intersection_update((*self._unheard, *self._standing.values()))
         self._session.publish(self._topic, report.to_json(), qos=1, content_type="application/json")

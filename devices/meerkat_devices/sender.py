@@ -40,6 +40,11 @@ class _Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class _Evicted:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Hub:
     away: bool
     news: bool
@@ -49,7 +54,7 @@ class _Stop:
     pass
 
 
-_Event = Entry | Receipt | _Connected | _Delivered | _Hub | _Stop
+_Event = Entry | Receipt | _Connected | _Delivered | _Evicted | _Hub | _Stop
 
 
 class Sender:
@@ -82,7 +87,7 @@ class Sender:
         """Subscribe to receipts and begin; call before the session starts."""
         self._session.subscribe(DeviceTopic(self._device, "receipt"), self._receipt)
         self._session.subscribe(HubTopic("availability"), self._hub_availability)
-        self._lanes.spool(self._outbox.watch(self._events.put))
+        self._lanes.spool(self._outbox.watch(self._events.put, self._evicted))
         if len(self._lanes):
             _log.info("%s from before", waiting(len(self._lanes)))
         self._thread.start()
@@ -113,6 +118,10 @@ class Sender:
                 return
             self._settled.clear()
             self._settled.wait(min(left, 0.1))
+
+    def _evicted(self, entry_id: str) -> None:
+        """Without a connection for weeks, the lanes would otherwise remember all that ever was."""
+        self._events.put(_Evicted(entry_id))
 
     def _receipt(self, message: Incoming) -> None:
         self._events.put(read(Receipt, message.payload, topic=message.topic))
@@ -170,6 +179,8 @@ class Sender:
                 self._lanes.settled(event.id)
                 self._settle(event)
                 self._settled.set()
+            case _Evicted():
+                self._lanes.settled(event.id)
             case _Connected(up=True):
                 self._lanes.connected()
             case _Connected(up=False):

@@ -134,6 +134,14 @@ class Device:
                 "%s of the last run cleared away",
                 counted(self.outbox.repaired, "half-written file", "half-written files"),
             )
+        if self.outbox.damaged:
+            self.report(
+                StorageError(
+                    "the outbox's database was damaged; a new one was begun with what could be read",
+                    where=str(self.outbox.folder),
+                    remedy="Clips that nobody knows the topic of lie in refused/. Is the SD card worn out?",
+                )
+            )
         self.session.keep(self._availability, "online")
         self.changed()
         self._sender.start()

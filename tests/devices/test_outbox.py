@@ -1,4 +1,4 @@
-"""The outbox: durable at every instant, bounded, and what is sent when."""
+"""The outbox: durable at every instant, and bounded."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import random
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.lanes import RECEIPT_SECONDS, WINDOW, Lanes
 from meerkat_devices.outbox import RESERVE, Entry, Outbox
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -95,7 +92,8 @@ def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.Mo
     entries = [put(outbox, 1000) for _ in range(4)]
 
     def usage(_: Path) -> SimpleNamespace:
-        return SimpleNamespace(free=RESERVE + 2500 - sum(p.stat().st_size for p in tmp_path.glob("*.bin")))
+        used = sum(p.stat().st_size for p in tmp_path.iterdir() if p.suffix in (".bin", ".part"))
+        return SimpleNamespace(free=RESERVE + 3500 - used)
 
     monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
     newest = put(outbox, 1000)
@@ -105,8 +103,8 @@ def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_an_older_picture_is_not_the_newest(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    newer = put(outbox, video=False, at=NOW + timedelta(seconds=1))
-    older = put(outbox, video=False, at=NOW)
+    older = put(outbox, video=False)
+    newer = put(outbox, video=False)
     assert outbox.is_newest(newer)
     assert not outbox.is_newest(older)
     outbox.forget(newer.id)
@@ -114,6 +112,120 @@ def test_an_older_picture_is_not_the_newest(tmp_path: Path) -> None:
     again = opened(tmp_path)
     assert not again.is_newest(older)
     again.close()
+
+
+def test_a_clock_that_was_ahead_does_not_silence_a_meter(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    ahead = put(outbox, video=False, at=NOW.replace(year=2036))
+    after = put(outbox, video=False, at=NOW)
+    assert outbox.is_newest(after)
+    assert not outbox.is_newest(ahead)
+    outbox.close()
+
+
+def test_room_is_made_before_a_clip_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = opened(tmp_path)
+    entries = [put(outbox, 1000) for _ in range(3)]
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=RESERVE + 3500 - sum(p.stat().st_size for p in tmp_path.glob("*.bin")))
+
+    monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
+    outbox.make_room(1500)
+    assert outbox.waiting() == entries[1:]
+    assert usage(tmp_path).free >= RESERVE + 1500
+    outbox.close()
+
+
+def test_the_file_goes_before_its_row_so_that_a_full_disk_can_be_emptied(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    entry = put(outbox)
+    there: list[bool] = []
+    outbox._db.set_trace_callback(
+        lambda sql: there.append(outbox.path(entry.id).exists()) if sql.startswith("DELETE") else None
+    )
+    outbox.forget(entry.id)
+    assert there == [False]
+    outbox.close()
+
+
+def test_opening_writes_nothing_so_that_a_full_disk_does_not_hinder_it(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    entry = put(outbox)
+    outbox.close()
+    before = (tmp_path / "outbox.sqlite").read_bytes()
+    again = opened(tmp_path)
+    assert not (tmp_path / "outbox.sqlite-shm").exists()
+    wal = tmp_path / "outbox.sqlite-wal"
+    assert not wal.exists() or wal.stat().st_size == 0
+    assert again.waiting() == [entry]
+    again.close()
+    assert (tmp_path / "outbox.sqlite").read_bytes() == before
+
+
+def test_a_picture_that_finds_no_room_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = opened(tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("meerkat_devices.outbox.os.fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        put(outbox)
+    assert not list(tmp_path.glob("*.part"))
+    outbox.close()
+
+
+@pytest.mark.parametrize("damage", ["header", "page", "empty rows"])
+def test_a_damaged_database_is_set_aside_and_what_can_be_saved_goes_on(tmp_path: Path, damage: str) -> None:
+    outbox = opened(tmp_path, refused_bytes=10_000_000)
+    entries = [put(outbox, 100) for _ in range(60)]
+    outbox.close()
+    path = tmp_path / "outbox.sqlite"
+    content = bytearray(path.read_bytes())
+    if damage == "header":
+        content[:100] = bytes(100)
+    elif damage == "page":
+        content[-3 * 4096 :] = bytes(3 * 4096)
+    else:
+        content[4096:] = bytes(len(content) - 4096)
+    path.write_bytes(content)
+    again = opened(tmp_path, refused_bytes=10_000_000)
+    assert again.damaged
+    assert path.with_name("outbox.sqlite.damaged").exists()
+    waiting = again.waiting()
+    assert waiting == [entry for entry in entries if entry in waiting]
+    assert bool(waiting) == (damage == "page")
+    aside = {p.name for p in again.refused_folder.iterdir() if not p.suffix}
+    assert aside == {entry.id for entry in entries} - {entry.id for entry in waiting}
+    new = put(again)
+    assert again.waiting()[-1] == new
+    again.close()
+    whole = opened(tmp_path)
+    assert not whole.damaged
+    whole.close()
+
+
+def test_a_row_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    first, second, third = (put(outbox) for _ in range(3))
+    outbox._db.execute("UPDATE entry SET metadata = '{' WHERE id = ?", (first.id,))
+    outbox._db.execute("UPDATE entry SET metadata = '{}' WHERE id = ?", (second.id,))
+    assert outbox.waiting() == [third]
+    assert {p.name for p in outbox.refused_folder.iterdir()} >= {first.id, second.id, f"{second.id}.json"}
+    outbox.close()
+
+
+def test_what_is_given_up_is_told_by_name(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, max_bytes=1_000_000)
+    first = put(outbox, 600_000)
+    gone: list[str] = []
+    outbox.watch(lambda entry: None, gone.append)
+    put(outbox, 600_000)
+    assert gone == [first.id]
+    outbox.close()
 
 
 def test_two_processes_cannot_share_it(tmp_path: Path) -> None:
@@ -215,156 +327,3 @@ def test_kill_9_at_any_instant_loses_nothing(tmp_path: Path) -> None:
         outbox.close()
         must = set(found)
         may = set(found)
-
-
-# --- lanes -------------------------------------------------------------------------------------------
-
-
-def entry(seq: int, size: int = 1000) -> Entry:
-    return Entry(seq, f"id-{seq}", "t", described(), False, size)
-
-
-def test_live_goes_first_and_each_lane_keeps_its_order() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9, window=10)
-    lanes.spool([entry(1), entry(2)])
-    lanes.add(entry(3))
-    assert lanes.next(0) is None, "not connected"
-    lanes.connected()
-    lanes.add(entry(4))
-    lanes.add(entry(5))
-    order = []
-    now = 0.0
-    while chosen := lanes.next(now):
-        order.append(chosen.seq)
-        now += 1
-    assert order == [4, 5, 1, 2, 3]
-
-
-def test_the_window_bounds_what_is_on_its_way() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    for seq in range(5):
-        lanes.add(entry(seq))
-    assert [bool(lanes.next(0)) for _ in range(4)] == [True] * WINDOW + [False] * (4 - WINDOW)
-    lanes.settled("id-0")
-    assert (third := lanes.next(0))
-    assert third.seq == 2
-    assert lanes.next(0) is None
-
-
-def test_a_backlog_is_sent_at_its_rate_and_live_does_not_wait_for_it() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1000, window=10)
-    lanes.spool([entry(1, 5000), entry(2, 5000)])
-    lanes.connected()
-    assert (first := lanes.next(0))
-    assert first.seq == 1
-    assert lanes.next(4.999) is None
-    assert lanes.wake_at(1) == 5
-    lanes.add(entry(3))
-    assert (live := lanes.next(1))
-    assert live.seq == 3
-    assert (second := lanes.next(5))
-    assert second.seq == 2
-
-
-def test_no_receipt_within_the_time_means_again_and_later_each_time() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    lanes.add(entry(1))
-    assert lanes.next(0)
-    assert lanes.wake_at(0) == RECEIPT_SECONDS
-    assert lanes.overdue(RECEIPT_SECONDS - 0.001) == []
-    assert lanes.overdue(RECEIPT_SECONDS) == ["id-1"]
-    assert lanes.next(RECEIPT_SECONDS)
-    assert lanes.overdue(3 * RECEIPT_SECONDS - 0.001) == []
-    assert lanes.overdue(3 * RECEIPT_SECONDS) == ["id-1"]
-
-
-def test_a_reconnect_sends_at_once_what_had_no_receipt() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    lanes.add(entry(1))
-    assert lanes.next(0)
-    assert lanes.disconnected() == ["id-1"]
-    assert lanes.next(1) is None
-    assert lanes.wake_at(1) is None
-    lanes.connected()
-    assert (again := lanes.next(1))
-    assert again.seq == 1
-
-
-def test_what_the_broker_does_not_take_backs_off() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    lanes.add(entry(1))
-    assert lanes.next(0)
-    lanes.failed("id-1", 0)
-    assert lanes.next(0.999) is None
-    assert lanes.next(1)
-
-
-def test_while_the_hub_is_away_nothing_is_sent_and_all_at_once_when_it_is_back() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    lanes.add(entry(1))
-    assert lanes.next(0)
-    assert lanes.hub_is(away=True) == []
-    lanes.add(entry(2))
-    assert lanes.next(0) is None
-    assert lanes.hub_is(away=False) == ["id-1"]
-    assert lanes.hub_is(away=False) == [], "nothing new"
-    assert lanes.next(1)
-    assert lanes.next(1)
-    assert lanes.on_way == {"id-1", "id-2"}
-
-
-def test_a_hub_that_says_it_is_online_anew_gets_again_what_it_may_have_lost() -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e9)
-    lanes.connected()
-    lanes.add(entry(1))
-    assert lanes.next(0)
-    assert lanes.hub_is(away=False, news=True) == ["id-1"]
-    assert lanes.next(0)
-
-
-@given(st.lists(st.sampled_from("a c d n s f o h H".split()), max_size=60), st.randoms())
-def test_no_entry_is_ever_lost_or_in_two_places(steps: list[str], chance: random.Random) -> None:
-    lanes = Lanes(spooled_bytes_per_second=1e5)
-    expected: set[str] = set()
-    now = 0.0
-    for seq, step in enumerate(steps):
-        now += chance.uniform(0, 40)
-        some = chance.choice(sorted(expected)) if expected else "none"
-        match step:
-            case "a":
-                lanes.add(entry(seq))
-                expected.add(f"id-{seq}")
-            case "c":
-                lanes.connected()
-            case "d":
-                lanes.disconnected()
-                assert not lanes.on_way
-            case "n":
-                lanes.next(now)
-            case "s":
-                lanes.settled(some)
-                expected.discard(some)
-            case "f":
-                lanes.failed(some, now)
-            case "o":
-                lanes.overdue(now)
-            case "h" | "H":
-                lanes.hub_is(away=step == "h")
-        assert len(lanes) == len(expected)
-        assert lanes.on_way <= expected
-        assert len(lanes.on_way) <= WINDOW
-    lanes.hub_is(away=False)
-    lanes.disconnected()
-    lanes.connected()
-    while expected:
-        now = max(now, lanes.wake_at(now) or now)
-        sent = lanes.next(now)
-        assert sent is not None
-        lanes.settled(sent.id)
-        expected.remove(sent.id)
-    assert len(lanes) == 0

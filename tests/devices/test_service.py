@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.errors import MeerkatError, StorageError
+from meerkat_contract.ids import new_id
 from meerkat_contract.messages import ErrorReport, read
+from meerkat_contract.metadata import Metadata
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.outbox import Entry
 from meerkat_devices.reports import HELD, Reports
 from meerkat_devices.service import Device, Replay
 from meerkat_devices.settings import DeviceSettings
-from support.broker import Mosquitto
+from support.broker import Mosquitto, free_port
 from support.media import make_clip
 from support.stand_in_hub import StandInHub
 from support.wait import wait_for
@@ -101,6 +105,32 @@ def test_a_full_outbox_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
     assert sum(sizes) <= limit + 2 * max(sizes), "but for the two that are on their way"
 
 
+def test_without_a_broker_for_weeks_only_what_waits_is_remembered(tmp_path: Path) -> None:
+    own = Device("pi", DeviceSettings(), Connection("127.0.0.1", free_port()), tmp_path)
+    own.outbox._max_bytes = 3000
+    own.start()
+    try:
+        for _ in range(50):
+            metadata = Metadata(id=new_id(), captured_at=datetime.now(UTC), content_type="video/mp4")
+            own.outbox.add_bytes("meerkat/device/pi/porch/clip", metadata, b"x" * 1000)
+        wait_for(lambda: len(own._sender._lanes) == 3, what="the evicted ones to be forgotten")
+    finally:
+        own.stop()
+
+
+def test_a_damaged_outbox_is_told_and_the_device_starts(tmp_path: Path) -> None:
+    settings, nowhere = DeviceSettings(), Connection("127.0.0.1", free_port())
+    outbox = tmp_path / "devices" / "pi" / "outbox"
+    outbox.mkdir(parents=True)
+    (outbox / "outbox.sqlite").write_bytes(bytes(8192))
+    own = Device("pi", settings, nowhere, tmp_path)
+    own.start()
+    own.stop()
+    (report,) = own.reports._held
+    assert "was damaged" in report.what
+    assert report.where == str(outbox)
+
+
 class Publisher:
     """Stands for the session where only `publish` matters."""
 
@@ -123,6 +153,10 @@ def test_reports_wait_for_a_connection_and_are_not_repeated() -> None:
     session.connected = True
     reports.flush()
     assert [error.what for error in session.published] == [f"error {n}" for n in range(5, HELD + 5)]
+    for number in range(100):
+        reports.report(StorageError(f"more {number}"))
+    assert len(session.published) == HELD + 100
+    assert len(reports._said) <= HELD, "a connection may last for months"
 
 
 def reports_of(session: Publisher) -> Reports:

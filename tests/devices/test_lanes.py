@@ -1,0 +1,165 @@
+"""What the outbox sends when: live before spooled, bounded, again later each time."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meerkat_contract.ids import new_id
+from meerkat_contract.metadata import Metadata
+from meerkat_devices.lanes import RECEIPT_SECONDS, WINDOW, Lanes
+from meerkat_devices.outbox import Entry
+
+
+def entry(seq: int, size: int = 1000) -> Entry:
+    metadata = Metadata(id=new_id(), captured_at=datetime(2026, 11, 20, 8, tzinfo=UTC))
+    return Entry(seq, f"id-{seq}", "t", metadata, False, size)
+
+
+def test_live_goes_first_and_each_lane_keeps_its_order() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9, window=10)
+    lanes.spool([entry(1), entry(2)])
+    lanes.add(entry(3))
+    assert lanes.next(0) is None, "not connected"
+    lanes.connected()
+    lanes.add(entry(4))
+    lanes.add(entry(5))
+    order = []
+    now = 0.0
+    while chosen := lanes.next(now):
+        order.append(chosen.seq)
+        now += 1
+    assert order == [4, 5, 1, 2, 3]
+
+
+def test_the_window_bounds_what_is_on_its_way() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    for seq in range(5):
+        lanes.add(entry(seq))
+    assert [bool(lanes.next(0)) for _ in range(4)] == [True] * WINDOW + [False] * (4 - WINDOW)
+    lanes.settled("id-0")
+    assert (third := lanes.next(0))
+    assert third.seq == 2
+    assert lanes.next(0) is None
+
+
+def test_a_backlog_is_sent_at_its_rate_and_live_does_not_wait_for_it() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1000, window=10)
+    lanes.spool([entry(1, 5000), entry(2, 5000)])
+    lanes.connected()
+    assert (first := lanes.next(0))
+    assert first.seq == 1
+    assert lanes.next(4.999) is None
+    assert lanes.wake_at(1) == 5
+    lanes.add(entry(3))
+    assert (live := lanes.next(1))
+    assert live.seq == 3
+    assert (second := lanes.next(5))
+    assert second.seq == 2
+
+
+def test_no_receipt_within_the_time_means_again_and_later_each_time() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    assert lanes.wake_at(0) == RECEIPT_SECONDS
+    assert lanes.overdue(RECEIPT_SECONDS - 0.001) == []
+    assert lanes.overdue(RECEIPT_SECONDS) == ["id-1"]
+    assert lanes.next(RECEIPT_SECONDS)
+    assert lanes.overdue(3 * RECEIPT_SECONDS - 0.001) == []
+    assert lanes.overdue(3 * RECEIPT_SECONDS) == ["id-1"]
+
+
+def test_a_reconnect_sends_at_once_what_had_no_receipt() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    assert lanes.disconnected() == ["id-1"]
+    assert lanes.next(1) is None
+    assert lanes.wake_at(1) is None
+    lanes.connected()
+    assert (again := lanes.next(1))
+    assert again.seq == 1
+
+
+def test_what_the_broker_does_not_take_backs_off() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    lanes.failed("id-1", 0)
+    assert lanes.next(0.999) is None
+    assert lanes.next(1)
+
+
+def test_while_the_hub_is_away_nothing_is_sent_and_all_at_once_when_it_is_back() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    assert lanes.hub_is(away=True) == []
+    lanes.add(entry(2))
+    assert lanes.next(0) is None
+    assert lanes.hub_is(away=False) == ["id-1"]
+    assert lanes.hub_is(away=False) == [], "nothing new"
+    assert lanes.next(1)
+    assert lanes.next(1)
+    assert lanes.on_way == {"id-1", "id-2"}
+
+
+def test_a_hub_that_says_it_is_online_anew_gets_again_what_it_may_have_lost() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    assert lanes.hub_is(away=False, news=True) == ["id-1"]
+    assert lanes.next(0)
+
+
+@given(st.lists(st.sampled_from("a c d n s f o h H".split()), max_size=60), st.randoms())
+def test_no_entry_is_ever_lost_or_in_two_places(steps: list[str], chance: random.Random) -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e5)
+    expected: set[str] = set()
+    now = 0.0
+    for seq, step in enumerate(steps):
+        now += chance.uniform(0, 40)
+        some = chance.choice(sorted(expected)) if expected else "none"
+        match step:
+            case "a":
+                lanes.add(entry(seq))
+                expected.add(f"id-{seq}")
+            case "c":
+                lanes.connected()
+            case "d":
+                lanes.disconnected()
+                assert not lanes.on_way
+            case "n":
+                lanes.next(now)
+            case "s":
+                lanes.settled(some)
+                expected.discard(some)
+            case "f":
+                lanes.failed(some, now)
+            case "o":
+                lanes.overdue(now)
+            case "h" | "H":
+                lanes.hub_is(away=step == "h")
+        assert len(lanes) == len(expected)
+        assert lanes.on_way <= expected
+        assert len(lanes.on_way) <= WINDOW
+    lanes.hub_is(away=False)
+    lanes.disconnected()
+    lanes.connected()
+    while expected:
+        now = max(now, lanes.wake_at(now) or now)
+        sent = lanes.next(now)
+        assert sent is not None
+        lanes.settled(sent.id)
+        expected.remove(sent.id)
+    assert len(lanes) == 0
