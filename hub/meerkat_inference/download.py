@@ -260,7 +260,7 @@ def _fetch(
         try:
             _persist(download, patience, deadline)
         except _Leave as failure:
-            failures.append(f"{httpx.URL(url).host}: {failure}")
+            failures.append(f"{_host(url)}: {failure}")
         else:
             return
     raise ModelError(
@@ -268,6 +268,14 @@ def _fetch(
         where=f"model {entry.name}",
         remedy=f"Check the network, or fetch {entry.urls(file)[0]} elsewhere and put it into {target.parent}",
     )
+
+
+def _host(url: str) -> str:
+    """Whom to name when it fails: the host, or the whole of an address that is none."""
+    try:
+        return httpx.URL(url).host or url
+    except httpx.InvalidURL:
+        return url
 
 
 def _persist(download: _Download, patience: Patience, deadline: float) -> None:

@@ -91,8 +91,14 @@ class FirstModel:
     def _fetch(self) -> None:
         model: Path | None = None
         try:
-            from .download import fetch_default  # the HTTP client loads while others start
-
+            try:
+                from .download import fetch_default  # the HTTP client loads while others start
+            except ModuleNotFoundError as error:
+                _log.warning(
+                    "No model can be fetched: %s is not installed. Type: pip install 'meerkat-home[worker]'",
+                    error.name,
+                )
+                return
             model = fetch_default(
                 folders=self._folders, log=_log.warning, progress=self._arrives, seconds=FETCH_SECONDS
             )

@@ -1,20 +1,24 @@
-"""Pictures in and out: JPEG bytes to pixels and back, and boxes drawn for people to see."""
+"""Pictures in and out: JPEG bytes to pixels and back, and boxes drawn for people to see.
+
+OpenCV and NumPy load when pixels are wanted: the hub reads sizes only, and needs neither.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from meerkat_contract.errors import MediaError
 from meerkat_contract.vocabulary import category
 
-from .detector import Found
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
-"""(height, width, 3), BGR"""
+    from .detector import Found
+
+    Picture = NDArray[np.uint8]
+    """(height, width, 3), BGR"""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers that start a frame and state its size (ITU T.81, table B.1)."""
@@ -60,6 +64,9 @@ def decode_jpeg(data: bytes, *, max_pixels: int = 50_000_000) -> Picture:
     The size is read from the header first, so that a small file that unpacks to gigabytes costs
     nothing. Raises MediaError that says what is wrong and the remedy.
     """
+    import cv2
+    import numpy as np
+
     width, height = jpeg_size(data)
     if not width or not height or width * height > max_pixels:
         raise MediaError(
@@ -89,6 +96,9 @@ def encode_jpeg(picture: Picture, *, quality: int = 85, max_bytes: int = 200_000
 
     Raises MediaError when the picture cannot be encoded or not even a thumbnail fits.
     """
+    import cv2
+    import numpy as np
+
     while True:
         for attempt in range(quality, min(quality, 50) - 1, -12):
             data = _encode(picture, attempt)
@@ -104,6 +114,8 @@ def encode_jpeg(picture: Picture, *, quality: int = 85, max_bytes: int = 200_000
 
 
 def _encode(picture: Picture, quality: int) -> bytes:
+    import cv2
+
     try:
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error as error:
@@ -130,6 +142,8 @@ def draw_boxes(picture: Picture, founds: Sequence[Found]) -> Picture:
 
 
 def _draw(canvas: Picture, found: Found, unit: float) -> None:
+    import cv2
+
     height, width = canvas.shape[:2]
     x, y, w, h = found.box
     left, top = round(x * (width - 1)), round(y * (height - 1))

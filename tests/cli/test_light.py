@@ -23,3 +23,17 @@ def test_commands_and_settings_load_no_heavy_library(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_the_hub_alone_needs_no_library_of_a_worker() -> None:
+    """With the extra `hub` alone it judges clips and pictures, and serves."""
+    absent = ("numpy", "cv2", "av", "httpx", "onnxruntime", "ai_edge_litert", "cronsim")
+    jpeg = b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x10\x00\x20" + bytes(8)
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "import meerkat_hub.application, meerkat_hub.web.server\n"
+        "from meerkat_hub.adapters.ingest import check_jpeg\n"
+        f"check_jpeg({jpeg!r}, where='picture')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

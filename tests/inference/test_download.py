@@ -259,6 +259,17 @@ def test_a_first_start_without_network_goes_on_with_one_line(
     assert default.urls(default.model)[0] in line
 
 
+@pytest.mark.parametrize("mirror", ["http://house:eighty", "house:8000", "/srv/models"])
+def test_a_mirror_that_is_no_address_is_named(
+    default: Entry, monkeypatch: pytest.MonkeyPatch, mirror: str
+) -> None:
+    monkeypatch.setenv("MEERKAT_MODELS_MIRROR", mirror)
+    lines: list[str] = []
+    assert fetch_default(log=lines.append) is None
+    (line,) = lines
+    assert f"could not be fetched ({mirror}/" in line
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

@@ -124,3 +124,14 @@ def test_on_a_terminal_a_bar_shows_what_has_come(network: Network, monkeypatch: 
     assert started().wait()
     assert network.file.name in screen.getvalue()
     assert "1.2/1.2 MB" in screen.getvalue()
+
+
+def test_without_the_http_client_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delitem(sys.modules, "meerkat_inference.download", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    fetch = started()
+    assert not fetch.wait()
+    (line,) = caplog.messages
+    assert line == "No model can be fetched: httpx is not installed. Type: pip install 'meerkat-home[worker]'"
