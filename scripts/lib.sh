@@ -87,8 +87,9 @@ need_programs() {
 # --- the virtual environment ---------------------------------------------------------------------
 
 make_venv() {
-    if [ -x "$VENV/bin/python" ]; then
-        "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && return 0
+    "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && return 0
+    # Left half made, or its Python went with an upgrade of the system: `python -m venv` would mend neither.
+    if [ -e "$VENV" ]; then
         say "The environment in .venv does not work any more; making it anew"
         rm -rf "$VENV"
     fi

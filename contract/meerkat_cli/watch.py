@@ -56,6 +56,7 @@ def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | 
     session = Session(find_connection("client", broker=broker, run=data), client_id=f"watch-{new_id()}")
     waiting: queue.Queue[Incoming] = queue.Queue(_BACKLOG)
     missed = 0
+    told = Told()
 
     def note(message: Incoming) -> None:
         nonlocal missed
@@ -72,8 +73,10 @@ def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | 
         session.wait_subscribed(CONNECT_SECONDS)
         while True:
             message = waiting.get()
-            line = json_line(message) if as_json else in_words(message)
-            click.echo(line)
+            if as_json:
+                click.echo(json_line(message))
+            elif told.is_news(message, words := in_words(message)):
+                click.echo(f"{datetime.now().astimezone():%H:%M:%S} {words}")
             if missed:
                 click.echo(f"{missed} messages came faster than they could be shown", err=True)
                 missed = 0
@@ -100,13 +103,26 @@ def json_line(message: Incoming) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
+class Told:
+    """Knows what was said of each worker, whose state comes again with every change of its load."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def is_news(self, message: Incoming, words: str) -> bool:
+        """Whether `words` say of the message more than the line before on its topic did."""
+        if not message.topic.startswith(f"{topics.ROOT}/worker/"):
+            return True
+        before, self._last[message.topic] = self._last.get(message.topic), words
+        return words != before
+
+
 def in_words(message: Incoming) -> str:
-    """One line for people, with the time of day."""
+    """One line for people."""
     try:
-        words = _words(message)
+        return _words(message)
     except BadMessage as error:
-        words = f"cannot be understood: {error}"
-    return f"{datetime.now().astimezone():%H:%M:%S} {words}"
+        return f"cannot be understood: {error}"
 
 
 def _words(message: Incoming) -> str:

@@ -254,15 +254,6 @@ class Worker:
 
     def _finish(self) -> None:
         """Hand back what waits, let the running job finish within its limit, say goodbye."""
-        counts = self.counts
-        _logger.info(
-            "Worker %s ends: %d jobs done, %d failed, %d handed back, %d not understood",
-            self._name,
-            counts.done,
-            counts.failed,
-            counts.refused,
-            counts.malformed,
-        )
         for held in self._inbox.close():
             self._hand_back(held.job, "the worker is ending")
         if not self._idle_within(self._drain_seconds):
@@ -272,6 +263,15 @@ class Worker:
         self._answers.wait_empty(END_SECONDS)
         self._session.keep(self._topic("state"), self._offline())
         self._session.stop()
+        counts = self.counts
+        _logger.info(
+            "Worker %s has ended: %d jobs done, %d failed, %d handed back, %d not understood",
+            self._name,
+            counts.done,
+            counts.failed,
+            counts.refused,
+            counts.malformed,
+        )
 
     def _idle_within(self, seconds: float) -> bool:
         """Wait for the running job; a second request to end cuts the wait short."""

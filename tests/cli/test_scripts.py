@@ -94,6 +94,14 @@ def test_without_venv_it_says_what_to_type(machine: Machine) -> None:
     assert not (machine.root / ".venv").exists()
 
 
+def test_an_environment_whose_python_has_gone_is_made_anew(machine: Machine) -> None:
+    (machine.root / ".venv" / "bin").mkdir(parents=True)
+    (machine.root / ".venv" / "bin" / "python").symlink_to("/usr/bin/python3.0")
+    done = machine.run("run")
+    assert done.stderr.startswith("The environment in .venv does not work any more; making it anew\n")
+    assert not (machine.root / ".venv").exists()
+
+
 def test_a_missing_program_is_named(machine: Machine) -> None:
     (machine.bin / "ffmpeg").unlink()
     assert "Missing: ffmpeg. Type: " in machine.run("run").stderr

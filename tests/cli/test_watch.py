@@ -90,6 +90,18 @@ def test_words_by_default(broker: Mosquitto, bus: Session) -> None:
         assert output.readline().endswith("porch/front: motion begins\n")
 
 
+def test_a_worker_is_told_of_once_however_its_load_changes(broker: Mosquitto, bus: Session) -> None:
+    state = messages.WorkerState(worker="attic", incarnation=new_id(), online=True, load=0.0)
+    bus.keep("meerkat/worker/attic/state", state.to_json())
+    with watching("--broker", broker.connection.url) as output:
+        assert output.readline().endswith("worker attic is online: no task yet\n")
+        for changes in ({"load": 0.5}, {"online": False}, {"online": True}):
+            message = state.model_copy(update=changes).to_json()
+            bus.publish("meerkat/worker/attic/state", message, qos=1, retain=True)
+        assert output.readline().endswith("worker attic is offline\n")
+        assert output.readline().endswith("worker attic is online: no task yet\n")
+
+
 def test_an_unreachable_broker_is_an_error_in_words() -> None:
     result = CliRunner().invoke(module.watch, ["--broker", "mqtt://127.0.0.1:1"])
     assert isinstance(result.exception, BrokerError)
@@ -110,7 +122,7 @@ def test_the_folder_that_is_named_goes_before_the_environment(
 def said(topic: str, message: messages.Message | str | bytes, content_type: str = "") -> str:
     payload = message.to_json() if isinstance(message, messages.Message) else message
     payload = payload.encode() if isinstance(payload, str) else payload
-    return in_words(Incoming(topic, payload, content_type=content_type)).split(" ", 1)[1]
+    return in_words(Incoming(topic, payload, content_type=content_type))
 
 
 def event(kind: str, **changes: object) -> messages.Event:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -213,7 +214,7 @@ def test_a_lease_that_runs_out_ends_the_job(hub: Hub, launch: Launch, long_clip:
 
 
 def test_sigterm_finishes_the_running_job_hands_back_the_waiting_and_says_goodbye(
-    hub: Hub, launch: Launch, clip: bytes, long_clip: bytes
+    hub: Hub, launch: Launch, clip: bytes, long_clip: bytes, tmp_path: Path
 ) -> None:
     process = launch(MEERKAT__WORKER__DRAIN_SECONDS="0.2")
     hub.online()
@@ -223,6 +224,10 @@ def test_sigterm_finishes_the_running_job_hands_back_the_waiting_and_says_goodby
     assert hub.answer(running).retry
     assert process.wait(10) == 0
     wait_for(lambda: not hub.states[-1].online, what="the goodbye")
+    last = (tmp_path / "worker.log").read_text().splitlines()[-1]
+    counted = re.search(r"has ended: 0 jobs done, (\d) failed, (\d) handed back, 0 not understood", last)
+    assert counted, last
+    assert int(counted[1]) + int(counted[2]) == 2
 
 
 def test_sigterm_lets_a_short_job_finish(hub: Hub, launch: Launch, clip: bytes) -> None:
