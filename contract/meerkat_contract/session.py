@@ -233,7 +233,7 @@ class Session:
     def keep(self, topic: object, payload: bytes | str, *, qos: int = 1, content_type: str = "") -> None:
         """Retained state: published when it changed, and again after every reconnect.
 
-        While offline the latest wins.
+        While offline the latest wins; above 4 kB (pictures) also while the one before is under way.
         """
         data = payload.encode() if isinstance(payload, str) else bytes(payload)
         self._kept.change(str(topic), State(data, qos, content_type))

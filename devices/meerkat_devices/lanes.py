@@ -17,6 +17,10 @@ WINDOW = 2
 RECEIPT_SECONDS = 30.0
 LONGEST_WAIT = 600.0
 
+SLOWEST_LINE = 10_000.0
+"""Bytes a second. Until the broker has an entry it is not called late before this: sending it again
+would make a slow line slower."""
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -97,6 +101,11 @@ class Lanes:
         if waiting := self._on_way.pop(entry_id, None):
             self._back_off(waiting, now, first=1.0)
 
+    def delivered(self, entry_id: str, now: float) -> None:
+        """The broker has it: the time for its receipt begins."""
+        if waiting := self._on_way.get(entry_id):
+            waiting.deadline = now + _patience(waiting)
+
     def overdue(self, now: float) -> list[str]:
         """Put back what got no receipt in time; returns the ids."""
         late = [entry_id for entry_id, waiting in self._on_way.items() if now >= waiting.deadline]
@@ -118,7 +127,7 @@ class Lanes:
         if not chosen.live:
             self._spool_free_at = now + chosen.entry.size / self._rate
         chosen.attempts += 1
-        chosen.deadline = now + min(RECEIPT_SECONDS * 2 ** (chosen.attempts - 1), LONGEST_WAIT)
+        chosen.deadline = now + max(_patience(chosen), chosen.entry.size / SLOWEST_LINE)
         self._on_way[chosen.entry.id] = chosen
         return chosen.entry
 
@@ -133,10 +142,15 @@ class Lanes:
 
     def _back_off(self, waiting: _Waiting, now: float, *, first: float) -> None:
         waiting.live = False
-        waiting.not_before = now + min(first * 2 ** (waiting.attempts - 1), LONGEST_WAIT)
+        waiting.not_before = now + min(first * 2.0 ** (min(waiting.attempts, 30) - 1), LONGEST_WAIT)
         self._waiting[waiting.entry.id] = waiting
 
     def _retry_at_once(self) -> None:
         for waiting in self._waiting.values():
             waiting.attempts = 0
             waiting.not_before = 0.0
+
+
+def _patience(waiting: _Waiting) -> float:
+    """Seconds that a receipt may take."""
+    return min(RECEIPT_SECONDS * 2.0 ** (min(waiting.attempts, 30) - 1), LONGEST_WAIT)

@@ -189,8 +189,10 @@ class Sender:
                 self._give_back(self._lanes.hub_is(away=away, news=news))
             case _Delivered(id=entry_id, error=error) if error is not None:
                 self._not_delivered(entry_id, error)
-            case _:
-                pass  # the broker has it: now the hub's receipt is awaited
+            case _Delivered(id=entry_id):
+                self._lanes.delivered(entry_id, self._clock.monotonic())
+            case _Stop():
+                pass  # `_run` has seen to it
 
     def _send(self, entry: Entry) -> None:
         try:

@@ -75,6 +75,34 @@ def test_no_receipt_within_the_time_means_again_and_later_each_time() -> None:
     assert lanes.overdue(3 * RECEIPT_SECONDS) == ["id-1"]
 
 
+def test_a_clip_on_a_slow_line_is_not_sent_again_while_it_goes() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1, size=1_000_000))
+    assert lanes.next(0)
+    assert lanes.overdue(99.9) == []
+    lanes.delivered("id-1", 99.9)
+    assert lanes.overdue(99.9 + RECEIPT_SECONDS - 0.001) == []
+    assert lanes.overdue(99.9 + RECEIPT_SECONDS) == ["id-1"]
+    assert lanes.next(200)
+    assert lanes.overdue(299.9) == []
+    assert lanes.overdue(300) == ["id-1"], "the broker never said that it has it"
+    lanes.delivered("id-1", 300)
+    lanes.delivered("unknown", 300)
+    assert len(lanes) == 1
+
+
+def test_a_hub_that_never_answers_does_not_make_the_numbers_overflow() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    now = 0.0
+    for _ in range(1100):
+        assert lanes.next(now)
+        now += 600
+        assert lanes.overdue(now)
+
+
 def test_a_reconnect_sends_at_once_what_had_no_receipt() -> None:
     lanes = Lanes(spooled_bytes_per_second=1e9)
     lanes.connected()
