@@ -1,0 +1,465 @@
+"""Whether a workflow can run on the nodes there are, and on which: Algorithm 1 of the paper.
+
+A workflow is cameras and three tasks: one that finds images of interest (measurement level, MLT), one
+that says more about them (feature level, FLT), one that decides (decision level, DLT). `provision` is
+a function of the nodes and of what was admitted before. Nothing is kept here: a workflow is released
+by leaving it out of `admitted`, a node that left or slowed is seen in `nodes`.
+
+Source: MELINDA, Information 2021, 12(1), 14, sections 3.2 and 3.3. Where the paper leaves a gap:
+
+- A shared service is reused if what is left of its nodes suffices; else idle nodes are added to it for
+  this workflow; else, or if the delay would not be met with its nodes, idle nodes alone are tried. The
+  capacity of idle nodes for the feature level is asked for only as far as the service falls short.
+- Each workflow is served by the nodes of its own graph, so adding a slow node to a service delays
+  nobody who was admitted before.
+- If the delay cannot be met, nodes that would break it whatever they were paired with are left out,
+  and all is tried once more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from meerkat_contract.errors import BadMessage, UsageError
+
+from .selection import Method, Node, Selection, Weights, meets, select_nodes
+
+FRONTIER = 256
+"""Partial splits of the nodes that can do both tasks that are carried along at most."""
+
+Plan = Literal["reuse", "extend", "start"]
+"""How the feature level is manned: a running service, that and idle nodes, idle nodes."""
+
+Cause = Literal["decision", "capacity", "delay"]
+"""Why a workflow is refused: nobody is free to decide; Eq. 3 does not hold; Eq. 6 does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    id: str
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """W = {So, MLT, FLT, DLT, MaxDelay} (section 3.2)."""
+
+    id: str
+    cameras: tuple[Camera, ...]
+    measurement: str
+    feature: str
+    decision: str
+    max_delay: float
+    """Seconds from a frame to its decision."""
+    shared: bool = False
+    """The feature task is an intelligence service, which serves several workflows."""
+
+    def __post_init__(self) -> None:
+        for value in (self.max_delay, *(camera.fps for camera in self.cameras)):
+            if not 0 < value < math.inf:
+                raise UsageError(f"{value} is not above 0", where=f"workflow {self.id}")
+        if not self.cameras:
+            raise UsageError("it has no camera", where=f"workflow {self.id}", remedy="Name at least one")
+
+    @property
+    def flow(self) -> float:
+        """Eq. 1: frames per second of all cameras together."""
+        return math.fsum(camera.fps for camera in self.cameras)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeNode:
+    """A node as it is known: what it does of each task when it does nothing else."""
+
+    id: str
+    capacities: Mapping[str, float]
+    """Task → frames per second, measured, above 0."""
+    latency_ms: float = 0.0
+    """One message hop between this node and the hub, milliseconds."""
+    energy: float = 0.0
+    """Watts."""
+    availability: float = 1.0
+
+    def offer(self, task: str, capacity: float | None = None) -> Node:
+        """This node as one to choose for a task, with all of its capacity or as much as is given."""
+        offered = self.capacities[task] if capacity is None else capacity
+        return Node(self.id, offered, self.latency_ms, self.energy, self.availability)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A task on a node, for one workflow."""
+
+    node: str
+    task: str
+    capacity: float
+    """Frames per second of the node for this task, however many workflows share it."""
+    share: float
+    """Frames per second of this workflow that are booked on it."""
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The nodes of one workflow: E(MLO), E(FLO) and the sink E(DLO)."""
+
+    measurement: tuple[Operator, ...]
+    feature: tuple[Operator, ...]
+    decision: Operator
+
+    @property
+    def processing_time(self) -> float:
+        """WPT of all three levels, seconds (Eq. 4; section 4.1 counts the decision too)."""
+        levels = (self.measurement, self.feature, (self.decision,))
+        return processing_time([operator.capacity for operator in level] for level in levels)
+
+    @property
+    def network_latency(self) -> float:
+        """NL, seconds: the slowest way MLO → hub → FLO → DLO (section 4.2; Eq. 5 counts one hop only).
+
+        The hub is the broker, so that the last hop leads past it, and takes no longer when it decides.
+        """
+        measurement = max(operator.latency_ms for operator in self.measurement)
+        feature = max(operator.latency_ms for operator in self.feature)
+        return (measurement + 2 * feature + self.decision.latency_ms) / 1000
+
+    @property
+    def workflow_time(self) -> float:
+        """MWT = WPT + NL, seconds (Eq. 7): the longest a frame takes when it waits for no other."""
+        return self.processing_time + self.network_latency
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The workflow runs on this graph. Its bookings hold as long as this value is given to `provision`."""
+
+    workflow: Workflow
+    graph: Graph
+    plan: Plan
+    idle_capacity: float
+    """IC(W), Eq. 2: frames per second; of the feature level with what is left of a shared service."""
+    overbooking: float
+    chosen: tuple[Selection, Selection]
+    """How the measurement and the feature level were chosen; of an extended service what was added."""
+
+    @property
+    def reason(self) -> str:
+        graph, flow = self.graph, self.workflow.flow
+        return (
+            f"workflow {self.workflow.id} is admitted ({self.plan}): {flow:g} of {self.idle_capacity:g} "
+            f"frames/s; {_ms(graph.processing_time)} of work and {_ms(graph.network_latency)} on the way "
+            f"are within {_ms(self.workflow.max_delay)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The workflow cannot run now; the numbers are those of the attempt that came nearest."""
+
+    workflow: Workflow
+    cause: Cause
+    measurement_capacity: float = 0.0
+    """Frames per second of the idle nodes for the measurement task."""
+    feature_capacity: float = 0.0
+    """The same for the feature task, and what is left of a shared service."""
+    graph: Graph | None = None
+    """The graph that is too slow, when the delay is the cause."""
+
+    @property
+    def idle_capacity(self) -> float:
+        """IC(W), Eq. 2."""
+        return min(self.measurement_capacity, self.feature_capacity)
+
+    @property
+    def reason(self) -> str:
+        workflow = self.workflow
+        said = f"workflow {workflow.id} is refused: "
+        if self.graph is not None:
+            graph = self.graph
+            return said + (
+                f"{_ms(graph.processing_time)} of work and {_ms(graph.network_latency)} on the way are "
+                f"{_ms(graph.workflow_time)}, more than {_ms(workflow.max_delay)}"
+            )
+        if self.cause == "decision":
+            return said + f"no node is free to run {workflow.decision} for {workflow.flow:g} frames/s"
+        return said + (
+            f"its cameras give {workflow.flow:g} frames/s, and what is free can do "
+            f"{self.measurement_capacity:g} of {workflow.measurement} and "
+            f"{self.feature_capacity:g} of {workflow.feature}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A node of a shared service."""
+
+    node: EdgeNode
+    booked: float
+    """Frames per second of all workflows on it."""
+    residual: float
+    """Frames per second that may still be booked: overbooking × capacity − booked, not below 0."""
+
+
+def processing_time(levels: Iterable[Iterable[float]]) -> float:
+    """WPT in seconds: the slowest node of each level, one after the other (Eq. 4, corrected).
+
+    Eq. 4 is printed as 1 / (min MLT + min FLT). For Figure 5, with 8 and 16 frames/s, that is 0.0417 s,
+    less than either level alone needs. A frame passes both: 1/8 + 1/16 = 0.1875 s. The paper's own 107 ms
+    (section 4.1, Table 1) is a sum of this kind.
+    """
+    return math.fsum(1 / min(capacities) for capacities in levels)
+
+
+def service(
+    task: str, nodes: Iterable[EdgeNode], admitted: Iterable[Admitted], overbooking: float = 1.0
+) -> tuple[Serving, ...]:
+    """The nodes that run this shared task now, and what each has left.
+
+    `overbooking` is how many times its capacity a node may be booked. Bookings count every frame of the
+    cameras as one of interest; experiment E1 (section 4.4) shows that two nodes serve the flow of four
+    with few delays when one frame in ten is of interest. Above 1, MWT holds as long as at most
+    1/overbooking of the frames are of interest at a time.
+    """
+    booked: dict[str, float] = {}
+    for other in admitted:
+        if other.workflow.shared and other.workflow.feature == task:
+            for operator in other.graph.feature:
+                booked[operator.node] = booked.get(operator.node, 0.0) + operator.share
+    return tuple(
+        Serving(node, booked[node.id], max(0.0, overbooking * node.capacities[task] - booked[node.id]))
+        for node in nodes
+        if node.id in booked and task in node.capacities
+    )
+
+
+def provision(
+    workflow: Workflow,
+    nodes: Sequence[EdgeNode],
+    admitted: Sequence[Admitted] = (),
+    *,
+    method: Method = "melinda",
+    weights: Weights | None = None,
+    overbooking: float = 1.0,
+) -> Admitted | Refused:
+    """Algorithm 1. `nodes` are all there are; what `admitted` workflows run on is taken.
+
+    A node runs one deep-learning task at a time (section 3.2), for one workflow unless it is a shared
+    service; `overbooking` is that of `service`. Decision tasks are light: a node takes several, but none
+    beside a deep-learning task. Raises UsageError when the workflow runs already or overbooking is
+    below 1, BadMessage for a node with impossible figures.
+    """
+    if not 1 <= overbooking < math.inf:
+        raise UsageError(f"{overbooking} is below 1", where="overbooking", remedy="1 books what is there")
+    if any(other.workflow.id == workflow.id for other in admitted):
+        raise UsageError("it runs already", where=f"workflow {workflow.id}", remedy="Release it first")
+    if len({node.id for node in nodes}) < len(nodes):
+        raise BadMessage("two nodes have the same id", where="pool", remedy="Rename one")
+    sink = _sink(workflow, nodes, admitted)
+    if sink is None:
+        return Refused(workflow, "decision")
+    factor = overbooking if workflow.shared else 1.0
+    free = _free(workflow, nodes, admitted, sink, factor)
+    quick = free.quick_enough(workflow.max_delay, sink)
+    refused: list[Refused] = []
+    for candidates in (free,) if quick == free else (free, quick):
+        for plan, usable in candidates.plans(workflow.flow):
+            answer = _attempt(
+                workflow, usable, plan, sink=sink, factor=factor, method=method, weights=weights
+            )
+            if isinstance(answer, Admitted):
+                return answer
+            refused.append(answer)
+        if all(answer.cause == "capacity" for answer in refused):
+            break
+    return min(refused, key=lambda r: (r.graph.workflow_time if r.graph else math.inf, -r.idle_capacity))
+
+
+def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted]) -> Operator | None:
+    """d of line 1: ordinary nodes before those that could do the deep learning, then the quickest."""
+    task, flow = workflow.decision, workflow.flow
+    load: dict[str, float] = {}
+    busy: set[str] = set()
+    for other in admitted:
+        busy.update(operator.node for operator in (*other.graph.measurement, *other.graph.feature))
+        sink = other.graph.decision
+        load[sink.node] = load.get(sink.node, 0.0) + sink.share / sink.capacity
+    able = [
+        node
+        for node in nodes
+        if node.id not in busy
+        and task in node.capacities
+        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(task).capacity)
+    ]
+    if not able:
+        return None
+    deep = {workflow.measurement, workflow.feature}
+    best = min(
+        able, key=lambda n: (not deep.isdisjoint(n.capacities), 1 / n.capacities[task] + n.latency_ms / 1000)
+    )
+    return Operator(best.id, task, best.capacities[task], flow, best.latency_ms)
+
+
+class _Able(NamedTuple):
+    """A node that can do a task: what may be booked on it, and what it really does."""
+
+    offer: Node
+    capacity: float
+
+    def seconds(self, hops: int) -> float:
+        return 1 / self.capacity + hops * self.offer.latency_ms / 1000
+
+
+def _free(
+    workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted], sink: Operator, factor: float
+) -> _Free:
+    taken = {sink.node}
+    for other in admitted:
+        graph = other.graph
+        taken.update(operator.node for operator in (*graph.measurement, *graph.feature, graph.decision))
+    idle = [node for node in nodes if node.id not in taken]
+
+    def able(task: str, times: float) -> list[_Able]:
+        can = [(node, node.capacities[task]) for node in idle if task in node.capacities]
+        return [_Able(node.offer(task, times * capacity), capacity) for node, capacity in can]
+
+    task = workflow.feature
+    serving = service(task, nodes, admitted, factor) if workflow.shared else ()
+    return _Free(
+        able(workflow.measurement, 1.0),
+        able(task, factor),
+        [
+            _Able(s.node.offer(task, s.residual), s.node.capacities[task])
+            for s in serving
+            if not meets(s.booked, factor * s.node.capacities[task])
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """What can still be booked. A node that can do both tasks is in the first two lists."""
+
+    measurement: list[_Able]
+    feature: list[_Able]
+    serving: list[_Able]
+
+    def plans(self, flow: float) -> list[tuple[Plan, _Free]]:
+        """The ways to man the feature level, in the order in which they are tried (lines 5 to 8)."""
+        start: tuple[Plan, _Free] = ("start", replace(self, serving=[]))
+        if not self.serving:
+            return [start]
+        if meets(_booked(self.serving), flow):
+            return [("reuse", replace(self, feature=[])), start]
+        return [("extend", self), start]
+
+    def quick_enough(self, max_delay: float, sink: Operator) -> _Free:
+        """Without the nodes that are too slow even beside the quickest of the other level."""
+        if not self.measurement or not (self.feature or self.serving):
+            return self
+        rest = 1 / sink.capacity + sink.latency_ms / 1000
+        first = min(able.seconds(1) for able in self.measurement)
+        second = min(able.seconds(2) for able in (*self.feature, *self.serving))
+
+        def quick(level: list[_Able], hops: int, other: float) -> list[_Able]:
+            return [able for able in level if meets(max_delay, able.seconds(hops) + other + rest)]
+
+        return _Free(
+            quick(self.measurement, 1, second),
+            quick(self.feature, 2, first),
+            quick(self.serving, 2, first),
+        )
+
+    def split(self) -> tuple[list[_Able], list[_Able]]:
+        """U and V of line 1: nodes that can do both tasks go where IC(W) becomes greatest.
+
+        Splits of the first nodes are carried along as (capacity of U, capacity of V, who is in U); one
+        that another beats in both is dropped. Beyond FRONTIER of them every so many are dropped, too, so
+        that the answer is the greatest for a few nodes or many alike, and very near it for many unlike.
+        """
+        in_v = {able.offer.id: able.offer.capacity for able in self.feature}
+        both = [able.offer for able in self.measurement if able.offer.id in in_v]
+        ids = {node.id for node in both}
+        only_u = math.fsum(able.offer.capacity for able in self.measurement if able.offer.id not in ids)
+        only_v = math.fsum(able.offer.capacity for able in self.feature if able.offer.id not in ids)
+        splits = [(only_u, only_v + _booked(self.serving), 0)]
+        for n, node in enumerate(both):
+            to_u = [(u + node.capacity, v, members | 1 << n) for u, v, members in splits]
+            to_v = [(u, v + in_v[node.id], members) for u, v, members in splits]
+            splits = _undominated([*to_u, *to_v])
+        members = max(splits, key=lambda split: min(split[:2]))[2]
+        in_u = {node.id for n, node in enumerate(both) if members >> n & 1}
+        return (
+            [able for able in self.measurement if able.offer.id not in ids or able.offer.id in in_u],
+            [able for able in self.feature if able.offer.id not in in_u],
+        )
+
+
+def _undominated(splits: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+    kept: list[tuple[float, float, int]] = []
+    for split in sorted(splits, reverse=True):
+        if not kept or split[1] > kept[-1][1]:
+            kept.append(split)
+    if len(kept) <= FRONTIER:
+        return kept
+    return [kept[i * (len(kept) - 1) // (FRONTIER - 1)] for i in range(FRONTIER)]
+
+
+def _booked(level: Iterable[_Able]) -> float:
+    return math.fsum(able.offer.capacity for able in level)
+
+
+def _attempt(
+    workflow: Workflow,
+    free: _Free,
+    plan: Plan,
+    *,
+    sink: Operator,
+    factor: float,
+    method: Method,
+    weights: Weights | None,
+) -> Admitted | Refused:
+    """Lines 1 to 16 with one way of manning the feature level."""
+    flow, residual = workflow.flow, _booked(free.serving)
+    u, v = free.split()
+    capacities = (_booked(u), residual + _booked(v))
+    if not meets(min(capacities), flow):
+        return Refused(workflow, "capacity", *capacities)
+
+    def choose(level: Sequence[_Able], demand: float) -> tuple[Selection, list[_Able]]:
+        # Rounding must not make a demand of what is known to suffice.
+        demand = min(demand, _booked(level))
+        selection = select_nodes(method, demand, [able.offer for able in level], weights)
+        assert isinstance(selection, Selection), selection
+        by_id = {able.offer.id: able for able in level}
+        return selection, [by_id[node.id] for node in selection.nodes]
+
+    first, measurement = choose(u, flow)
+    if plan == "extend":
+        second, added = choose(v, flow - residual)
+        feature = [*free.serving, *added]
+    else:
+        second, feature = choose(free.serving if plan == "reuse" else v, flow)
+    graph = Graph(
+        _operators(workflow.measurement, measurement, flow),
+        _operators(workflow.feature, feature, flow),
+        sink,
+    )
+    if not meets(workflow.max_delay, graph.workflow_time):
+        return Refused(workflow, "delay", *capacities, graph)
+    return Admitted(workflow, graph, plan, min(capacities), factor, (first, second))
+
+
+def _operators(task: str, level: Sequence[_Able], flow: float) -> tuple[Operator, ...]:
+    """The flow is booked in proportion to what each node has to offer."""
+    total = _booked(level)
+    return tuple(
+        Operator(offer.id, task, capacity, flow * offer.capacity / total, offer.latency_ms)
+        for offer, capacity in level
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.4g} ms"
