@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,13 @@ def test_the_example_configuration_is_good(tmp_path: Path) -> None:
     assert set(configfile.load(file)) >= {"broker", "devices", "hub", "worker", "homeassistant"}
 
 
+def test_the_reference_lists_every_setting_as_it_is() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    page: str = script["page"]()
+    assert script["PAGE"].read_text() == page, "type: .venv/bin/python scripts/reference.py"
+    assert "|  |" not in page, "a setting without a meaning"
+
+
 def test_every_option_of_up_is_documented_and_no_other() -> None:
     options = {
         name for parameter in up.params if isinstance(parameter, click.Option) for name in parameter.opts
@@ -36,7 +44,7 @@ def test_every_option_of_up_is_documented_and_no_other() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for file in (ROOT / "README.md", *(ROOT / "docs" / "how-to").glob("*.md")):
+    for file in (ROOT / "README.md", *(ROOT / "docs").glob("*/*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", file.read_text()):
             assert (file.parent / target).exists(), f"{file.name}: {target}"
 
