@@ -1,0 +1,78 @@
+"""What the rules go by: service times, the rate of arrivals, and when a worker will be free."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .rule import ArrivalEstimate, WorkerView
+
+SMOOTHING = 0.2
+"""Weight of the newest observation: a change of speed is followed within about ten jobs."""
+
+CLIP = 3.0
+"""An observation counts at most this many times the estimate, or this part of it."""
+
+ARRIVAL_WINDOW = 2.0
+"""Seconds over which arrivals are counted."""
+
+
+def learn(estimate: float, observed: float) -> float:
+    """The new estimate of seconds per unit of cost after one observation of it.
+
+    Raises ValueError unless both are positive: a worker that says it needed no time has not measured.
+    """
+    if not (estimate > 0 and observed > 0):
+        raise ValueError(f"service times must be positive: estimate {estimate!r}, observed {observed!r}")
+    clipped = min(max(observed, estimate / CLIP), estimate * CLIP)
+    return estimate + SMOOTHING * (clipped - estimate)
+
+
+class ArrivalWindow:
+    """The rate of arrivals over the last `window` seconds, as far as they are a stream.
+
+    The lesser of the window's two halves counts, twice. So a batch is no stream: jobs that came at once
+    say nothing of jobs to come, for whose sake its last jobs would go to slow workers. For a stream at
+    random the lesser half is a little low: by 7 % at 100 arrivals.
+    """
+
+    def __init__(self, window: float = ARRIVAL_WINDOW) -> None:
+        self._half = window / 2
+        self._newer: deque[tuple[float, float]] = deque()
+        self._older: deque[tuple[float, float]] = deque()
+        self._newer_cost = 0.0
+        self._older_cost = 0.0
+
+    def arrive(self, at: float, cost: float = 1.0) -> None:
+        self._newer.append((at, cost))
+        self._newer_cost += cost
+
+    def estimate(self, now: float) -> ArrivalEstimate:
+        """An arrival exactly half a window ago is of the older half; exactly a window ago, of none."""
+        while self._newer and self._newer[0][0] <= now - self._half:
+            arrival = self._newer.popleft()
+            self._newer_cost -= arrival[1]
+            self._older.append(arrival)
+            self._older_cost += arrival[1]
+        while self._older and self._older[0][0] <= now - 2 * self._half:
+            self._older_cost -= self._older.popleft()[1]
+        if not self._newer or not self._older:
+            self._newer_cost = self._newer_cost if self._newer else 0.0
+            self._older_cost = self._older_cost if self._older else 0.0
+            return ArrivalEstimate(0.0)
+        return ArrivalEstimate(min(self._newer_cost, self._older_cost) / self._half)
+
+
+def free_at(worker: WorkerView, now: float) -> float:
+    """When the worker is predicted to have done all that it was given, on the hub's clock.
+
+    Each job reaches it half a round trip after it was sent. Had its first job ended half a round trip
+    ago or earlier, the answer would be here. A job that is overdue is taken to need as long again as it
+    is overdue, so that a worker that hangs wins less and less.
+    """
+    half = worker.round_trip / 2
+    free = worker.last_answer - half
+    for position, job in enumerate(worker.in_flight):
+        free = max(free, job.sent + half) + worker.seconds * job.cost
+        if position == 0 and free < now - half:
+            free = 2 * (now - half) - free
+    return free
