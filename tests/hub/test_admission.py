@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from meerkat_contract.errors import BadMessage, UsageError
 from meerkat_hub.core.admission import (
     Admitted,
-    Camera,
     EdgeNode,
     Refused,
     Workflow,
@@ -28,7 +27,7 @@ HUB = EdgeNode("hub", {DECIDE: 1000})
 
 
 def workflow(name: str = "doorway", *fps: float, max_delay: float = 10.0, shared: bool = False) -> Workflow:
-    cameras = tuple(Camera(f"{name}-{i}", rate) for i, rate in enumerate(fps or (20, 20)))
+    cameras = {f"{name}-{i}": rate for i, rate in enumerate(fps or (20, 20))}
     return Workflow(name, cameras, DETECT, RECOGNISE, DECIDE, max_delay, shared)
 
 
@@ -247,9 +246,11 @@ def test_what_cannot_be_asked_is_refused() -> None:
     with pytest.raises(UsageError, match="overbooking"):
         provision(workflow("b"), e1_pool(), overbooking=0.5)
     with pytest.raises(UsageError, match="camera"):
-        replace(workflow("b"), cameras=())
-    with pytest.raises(UsageError, match="workflow b"):
+        replace(workflow("b"), cameras={})
+    with pytest.raises(UsageError, match="workflow b, max_delay"):
         workflow("b", max_delay=0)
+    with pytest.raises(UsageError, match="workflow b, b-1"):
+        workflow("b", 20, 0)
     with pytest.raises(BadMessage, match="same id"):
         provision(workflow("b"), [HUB, HUB])
     with pytest.raises(BadMessage, match="node pi"):

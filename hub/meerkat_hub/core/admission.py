@@ -19,13 +19,14 @@ Source: MELINDA, Information 2021, 12(1), 14, sections 3.2 and 3.3. Where the pa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from meerkat_contract.errors import BadMessage, UsageError
 
-from .selection import Method, Node, Selection, Weights, meets, select_nodes
+from .selection import Method, Node, Selection, Shortfall, Weights, meets, select_nodes
 
 FRONTIER = 256
 """Partial splits of the nodes that can do both tasks that are carried along at most."""
@@ -38,17 +39,12 @@ Cause = Literal["decision", "capacity", "delay"]
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
-    id: str
-    fps: float
-
-
-@dataclass(frozen=True, slots=True)
 class Workflow:
     """W = {So, MLT, FLT, DLT, MaxDelay} (section 3.2)."""
 
     id: str
-    cameras: tuple[Camera, ...]
+    cameras: Mapping[str, float]
+    """Camera → its frames per second."""
     measurement: str
     feature: str
     decision: str
@@ -58,16 +54,16 @@ class Workflow:
     """The feature task is an intelligence service, which serves several workflows."""
 
     def __post_init__(self) -> None:
-        for value in (self.max_delay, *(camera.fps for camera in self.cameras)):
+        for name, value in (*self.cameras.items(), ("max_delay", self.max_delay)):
             if not 0 < value < math.inf:
-                raise UsageError(f"{value} is not above 0", where=f"workflow {self.id}")
+                raise UsageError(f"{value} is not above 0", where=f"workflow {self.id}, {name}")
         if not self.cameras:
             raise UsageError("it has no camera", where=f"workflow {self.id}", remedy="Name at least one")
 
     @property
     def flow(self) -> float:
         """Eq. 1: frames per second of all cameras together."""
-        return math.fsum(camera.fps for camera in self.cameras)
+        return math.fsum(self.cameras.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +79,9 @@ class EdgeNode:
     """Watts."""
     availability: float = 1.0
 
-    def offer(self, task: str, capacity: float | None = None) -> Node:
-        """This node as one to choose for a task, with all of its capacity or as much as is given."""
-        offered = self.capacities[task] if capacity is None else capacity
-        return Node(self.id, offered, self.latency_ms, self.energy, self.availability)
+    def offer(self, capacity: float) -> Node:
+        """This node as one to choose, with so many frames per second to book."""
+        return Node(self.id, capacity, self.latency_ms, self.energy, self.availability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +106,11 @@ class Graph:
     decision: Operator
 
     @property
+    def accelerators(self) -> set[str]:
+        """The nodes with a deep-learning task."""
+        return {operator.node for operator in (*self.measurement, *self.feature)}
+
+    @property
     def processing_time(self) -> float:
         """WPT of all three levels, seconds (Eq. 4; section 4.1 counts the decision too)."""
         levels = (self.measurement, self.feature, (self.decision,))
@@ -131,6 +131,9 @@ class Graph:
         """MWT = WPT + NL, seconds (Eq. 7): the longest a frame takes when it waits for no other."""
         return self.processing_time + self.network_latency
 
+    def __str__(self) -> str:
+        return f"{_ms(self.processing_time)} of work and {_ms(self.network_latency)} on the way"
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -147,11 +150,10 @@ class Admitted:
 
     @property
     def reason(self) -> str:
-        graph, flow = self.graph, self.workflow.flow
+        workflow = self.workflow
         return (
-            f"workflow {self.workflow.id} is admitted ({self.plan}): {flow:g} of {self.idle_capacity:g} "
-            f"frames/s; {_ms(graph.processing_time)} of work and {_ms(graph.network_latency)} on the way "
-            f"are within {_ms(self.workflow.max_delay)}"
+            f"workflow {workflow.id} is admitted ({self.plan}): {workflow.flow:g} of {self.idle_capacity:g} "
+            f"frames/s; {self.graph} are within {_ms(workflow.max_delay)}"
         )
 
 
@@ -162,9 +164,9 @@ class Refused:
     workflow: Workflow
     cause: Cause
     measurement_capacity: float = 0.0
-    """Frames per second of the idle nodes for the measurement task."""
+    """Frames per second of the idle nodes for the measurement task, as they were divided."""
     feature_capacity: float = 0.0
-    """The same for the feature task, and what is left of a shared service."""
+    """The same for the feature task, with what is left of a shared service."""
     graph: Graph | None = None
     """The graph that is too slow, when the delay is the cause."""
 
@@ -178,11 +180,8 @@ class Refused:
         workflow = self.workflow
         said = f"workflow {workflow.id} is refused: "
         if self.graph is not None:
-            graph = self.graph
-            return said + (
-                f"{_ms(graph.processing_time)} of work and {_ms(graph.network_latency)} on the way are "
-                f"{_ms(graph.workflow_time)}, more than {_ms(workflow.max_delay)}"
-            )
+            time = _ms(self.graph.workflow_time)
+            return f"{said}{self.graph} are {time}, more than {_ms(workflow.max_delay)}"
         if self.cause == "decision":
             return said + f"no node is free to run {workflow.decision} for {workflow.flow:g} frames/s"
         return said + (
@@ -219,20 +218,18 @@ def service(
     """The nodes that run this shared task now, and what each has left.
 
     `overbooking` is how many times its capacity a node may be booked. Bookings count every frame of the
-    cameras as one of interest; experiment E1 (section 4.4) shows that two nodes serve the flow of four
-    with few delays when one frame in ten is of interest. Above 1, MWT holds as long as at most
-    1/overbooking of the frames are of interest at a time.
+    cameras as one of interest, which few are. Above 1, frames may have to wait for one another, and MWT
+    bounds nothing any more: in experiment E1 (section 4.4), with the flow of four nodes on two, 3 % of
+    the messages took longer when one frame in ten was of interest, and 20 to 25 % when one in four was.
     """
     booked: dict[str, float] = {}
     for other in admitted:
         if other.workflow.shared and other.workflow.feature == task:
             for operator in other.graph.feature:
                 booked[operator.node] = booked.get(operator.node, 0.0) + operator.share
-    return tuple(
-        Serving(node, booked[node.id], max(0.0, overbooking * node.capacities[task] - booked[node.id]))
-        for node in nodes
-        if node.id in booked and task in node.capacities
-    )
+    runs = ((node, booked[node.id]) for node in nodes if node.id in booked and task in node.capacities)
+    full = ((node, load, overbooking * node.capacities[task]) for node, load in runs)
+    return tuple(Serving(node, load, 0.0 if meets(load, most) else most - load) for node, load, most in full)
 
 
 def provision(
@@ -240,7 +237,7 @@ def provision(
     nodes: Sequence[EdgeNode],
     admitted: Sequence[Admitted] = (),
     *,
-    method: Method = "melinda",
+    method: Method = "exact",
     weights: Weights | None = None,
     overbooking: float = 1.0,
 ) -> Admitted | Refused:
@@ -257,23 +254,16 @@ def provision(
         raise UsageError("it runs already", where=f"workflow {workflow.id}", remedy="Release it first")
     if len({node.id for node in nodes}) < len(nodes):
         raise BadMessage("two nodes have the same id", where="pool", remedy="Rename one")
-    sink = _sink(workflow, nodes, admitted)
-    if sink is None:
+    free = _free(workflow, nodes, admitted, overbooking if workflow.shared else 1.0)
+    if free is None:
         return Refused(workflow, "decision")
-    factor = overbooking if workflow.shared else 1.0
-    free = _free(workflow, nodes, admitted, sink, factor)
-    quick = free.quick_enough(workflow.max_delay, sink)
+    quick = free.quick_enough(workflow.max_delay)
     refused: list[Refused] = []
-    for candidates in (free,) if quick == free else (free, quick):
-        for plan, usable in candidates.plans(workflow.flow):
-            answer = _attempt(
-                workflow, usable, plan, sink=sink, factor=factor, method=method, weights=weights
-            )
-            if isinstance(answer, Admitted):
-                return answer
-            refused.append(answer)
-        if all(answer.cause == "capacity" for answer in refused):
-            break
+    for plan, usable in [*free.plans(workflow.flow), *quick.plans(workflow.flow)]:
+        answer = _attempt(workflow, usable, plan, partial(select_nodes, method, weights=weights))
+        if isinstance(answer, Admitted):
+            return answer
+        refused.append(answer)
     return min(refused, key=lambda r: (r.graph.workflow_time if r.graph else math.inf, -r.idle_capacity))
 
 
@@ -283,7 +273,7 @@ def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admi
     load: dict[str, float] = {}
     busy: set[str] = set()
     for other in admitted:
-        busy.update(operator.node for operator in (*other.graph.measurement, *other.graph.feature))
+        busy.update(other.graph.accelerators)
         sink = other.graph.decision
         load[sink.node] = load.get(sink.node, 0.0) + sink.share / sink.capacity
     able = [
@@ -291,7 +281,7 @@ def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admi
         for node in nodes
         if node.id not in busy
         and task in node.capacities
-        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(task).capacity)
+        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(node.capacities[task]).capacity)
     ]
     if not able:
         return None
@@ -313,35 +303,33 @@ class _Able(NamedTuple):
 
 
 def _free(
-    workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted], sink: Operator, factor: float
-) -> _Free:
+    workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted], factor: float
+) -> _Free | None:
+    """What is left for this workflow; None when nobody can decide."""
+    sink = _sink(workflow, nodes, admitted)
+    if sink is None:
+        return None
     taken = {sink.node}
     for other in admitted:
-        graph = other.graph
-        taken.update(operator.node for operator in (*graph.measurement, *graph.feature, graph.decision))
+        taken |= {other.graph.decision.node, *other.graph.accelerators}
     idle = [node for node in nodes if node.id not in taken]
 
     def able(task: str, times: float) -> list[_Able]:
         can = [(node, node.capacities[task]) for node in idle if task in node.capacities]
-        return [_Able(node.offer(task, times * capacity), capacity) for node, capacity in can]
+        return [_Able(node.offer(times * capacity), capacity) for node, capacity in can]
 
     task = workflow.feature
     serving = service(task, nodes, admitted, factor) if workflow.shared else ()
-    return _Free(
-        able(workflow.measurement, 1.0),
-        able(task, factor),
-        [
-            _Able(s.node.offer(task, s.residual), s.node.capacities[task])
-            for s in serving
-            if not meets(s.booked, factor * s.node.capacities[task])
-        ],
-    )
+    left = [_Able(s.node.offer(s.residual), s.node.capacities[task]) for s in serving if s.residual]
+    return _Free(sink, factor, able(workflow.measurement, 1.0), able(task, factor), left)
 
 
 @dataclass(frozen=True, slots=True)
 class _Free:
     """What can still be booked. A node that can do both tasks is in the first two lists."""
 
+    sink: Operator
+    overbooking: float
     measurement: list[_Able]
     feature: list[_Able]
     serving: list[_Able]
@@ -355,21 +343,22 @@ class _Free:
             return [("reuse", replace(self, feature=[])), start]
         return [("extend", self), start]
 
-    def quick_enough(self, max_delay: float, sink: Operator) -> _Free:
+    def quick_enough(self, max_delay: float) -> _Free:
         """Without the nodes that are too slow even beside the quickest of the other level."""
         if not self.measurement or not (self.feature or self.serving):
             return self
-        rest = 1 / sink.capacity + sink.latency_ms / 1000
+        rest = 1 / self.sink.capacity + self.sink.latency_ms / 1000
         first = min(able.seconds(1) for able in self.measurement)
         second = min(able.seconds(2) for able in (*self.feature, *self.serving))
 
         def quick(level: list[_Able], hops: int, other: float) -> list[_Able]:
             return [able for able in level if meets(max_delay, able.seconds(hops) + other + rest)]
 
-        return _Free(
-            quick(self.measurement, 1, second),
-            quick(self.feature, 2, first),
-            quick(self.serving, 2, first),
+        return replace(
+            self,
+            measurement=quick(self.measurement, 1, second),
+            feature=quick(self.feature, 2, first),
+            serving=quick(self.serving, 2, first),
         )
 
     def split(self) -> tuple[list[_Able], list[_Able]]:
@@ -415,11 +404,7 @@ def _attempt(
     workflow: Workflow,
     free: _Free,
     plan: Plan,
-    *,
-    sink: Operator,
-    factor: float,
-    method: Method,
-    weights: Weights | None,
+    select: Callable[[float, Sequence[Node]], Selection | Shortfall],
 ) -> Admitted | Refused:
     """Lines 1 to 16 with one way of manning the feature level."""
     flow, residual = workflow.flow, _booked(free.serving)
@@ -431,7 +416,7 @@ def _attempt(
     def choose(level: Sequence[_Able], demand: float) -> tuple[Selection, list[_Able]]:
         # Rounding must not make a demand of what is known to suffice.
         demand = min(demand, _booked(level))
-        selection = select_nodes(method, demand, [able.offer for able in level], weights)
+        selection = select(demand, [able.offer for able in level])
         assert isinstance(selection, Selection), selection
         by_id = {able.offer.id: able for able in level}
         return selection, [by_id[node.id] for node in selection.nodes]
@@ -442,14 +427,11 @@ def _attempt(
         feature = [*free.serving, *added]
     else:
         second, feature = choose(free.serving if plan == "reuse" else v, flow)
-    graph = Graph(
-        _operators(workflow.measurement, measurement, flow),
-        _operators(workflow.feature, feature, flow),
-        sink,
-    )
+    operators = _operators(workflow.measurement, measurement, flow)
+    graph = Graph(operators, _operators(workflow.feature, feature, flow), free.sink)
     if not meets(workflow.max_delay, graph.workflow_time):
         return Refused(workflow, "delay", *capacities, graph)
-    return Admitted(workflow, graph, plan, min(capacities), factor, (first, second))
+    return Admitted(workflow, graph, plan, min(capacities), free.overbooking, (first, second))
 
 
 def _operators(task: str, level: Sequence[_Able], flow: float) -> tuple[Operator, ...]:

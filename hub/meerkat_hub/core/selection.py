@@ -24,6 +24,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, NamedTuple, get_args
 
 from meerkat_contract.errors import BadMessage, UsageError
@@ -189,7 +190,7 @@ def _heuristic(method: Method, demand: float, nodes: Sequence[Node], weights: We
     if method == "first_fit":
         return _fit(method, "as they are given", demand, nodes, weights)
     largest_first = method == "best_fit"
-    order = sorted(nodes, key=_capacity, reverse=largest_first)
+    order = sorted(nodes, key=attrgetter("capacity"), reverse=largest_first)
     said = "largest capacity first" if largest_first else "smallest capacity first"
     return _fit(method, said, demand, order, weights)
 
@@ -214,7 +215,7 @@ def _fit(method: Method, said: str, demand: float, order: Sequence[Node], weight
 
 def _melinda(demand: float, nodes: Sequence[Node], weights: Weights) -> Selection:
     """The cheapest of the sets that the pivot rule proposes, the first on ties."""
-    order = sorted(nodes, key=_capacity, reverse=True)
+    order = sorted(nodes, key=attrgetter("capacity"), reverse=True)
     best: _Candidate | None = None
     count = 0
     for candidate in _candidates(demand, order):
@@ -280,10 +281,8 @@ def _exact(demand: float, nodes: Sequence[Node], weights: Weights, budget: int) 
     )
     search = _Search(demand, nodes, weights, start)
     done = search.run(budget)
-    if done:
-        reason = f"no set is cheaper, proven in {search.steps} steps"
-    else:
-        reason = f"the best found in {search.steps} steps, not proven to be the cheapest"
+    found = "no set is cheaper, proven" if done else "perhaps not the cheapest, the best found"
+    reason = f"{found} in {search.steps} steps"
     if search.best is start.nodes:
         reason += f"; {start.method} found it"
     return Selection(
@@ -410,10 +409,6 @@ class _Sum(NamedTuple):
             weights.energy * self.energy,
             weights.weigh_outage(self.all_down, self.all_up),
         )
-
-
-def _capacity(node: Node) -> float:
-    return node.capacity
 
 
 def _likeness(node: Node) -> tuple[float, ...]:
