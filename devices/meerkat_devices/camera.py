@@ -76,6 +76,7 @@ class Camera:
         self._told_broken = 0
         self._told_recording = False
         self._recorded = 0.0
+        self._synced_from: int | None = None
 
     @property
     def info(self) -> CameraInfo:
@@ -124,7 +125,7 @@ class Camera:
                         if self._closed:
                             return
                         self._take(sample)
-                    if not proven:
+                    if sample.shots and not proven:
                         proven = True
                         works()
             finally:
@@ -148,6 +149,7 @@ class Camera:
             self._station.changed()
         self._detector = MotionDetector(self.settings.motion)
         self._next_look = 0
+        self._synced_from = None
         self._say_motion(False)
 
     def _finish(self) -> None:
@@ -159,6 +161,8 @@ class Camera:
         self._say_motion(False)
 
     def _take(self, sample: Sample) -> None:
+        if self._synced_from is None and sample.chunks and clock_state(self._clock.now()) == "synced":
+            self._synced_from = sample.chunks[0].pts
         for chunk in sample.chunks:
             self._save(self._recorder.add(chunk))
         for shot in sample.shots:
@@ -211,10 +215,12 @@ class Camera:
 
     def _save_one(self, clip: Clip) -> None:
         assert self._source is not None
+        # What was taken before the clock was set keeps the time that it was taken at, and says so.
+        synced = self._synced_from is not None and clip.start >= self._synced_from
         metadata = Metadata(
             id=clip.id,
             captured_at=moment(clip.captured),
-            clock=clock_state(self._clock.now()),
+            clock="synced" if synced else "unsynced",
             trigger=clip.trigger,
             content_type="video/mp4",
             sequence=clip.sequence,

@@ -21,6 +21,9 @@ from .timeline import LiveTime, Timeline
 OPEN_TIMEOUT = 10.0
 STALL_TIMEOUT = 10.0
 """Seconds without a packet after which a network camera is taken as gone."""
+BLIND_TIMEOUT = 60.0
+"""Seconds of packets without a picture after which a live source is opened anew: longer than the most
+lavish interval of key frames."""
 
 
 class ContainerSource(Source):
@@ -50,6 +53,7 @@ class ContainerSource(Source):
             replayed = address.kind == "file" or (self._container.duration or 0) > 0
             self._pacer = Pacer(clock, pace) if replayed else None
             self._live = LiveTime()
+            self._size: tuple[int, int] | None = None
             copied = _can_copy(self._stream) and not self._turned
             self._encoder = None if copied else Encoder(width, height, nominal)
             self.template: VideoStream = self._encoder.template if self._encoder else self._stream
@@ -59,6 +63,7 @@ class ContainerSource(Source):
 
     def samples(self, stop: threading.Event) -> Iterator[Sample]:
         shown = 0
+        shown_at = self._clock.monotonic()
         while not stop.is_set():
             before = self._timeline.end
             try:
@@ -66,7 +71,11 @@ class ContainerSource(Source):
                     sample = self._take(packet, stop)
                     if sample is None:
                         return
-                    shown += len(sample.shots)
+                    if sample.shots:
+                        shown += len(sample.shots)
+                        shown_at = self._clock.monotonic()
+                    elif self._pacer is None and self._clock.monotonic() - shown_at > BLIND_TIMEOUT:
+                        raise self._blind()
                     yield sample
                     if stop.is_set():
                         return
@@ -113,9 +122,30 @@ class ContainerSource(Source):
             return ()  # a damaged packet; the decoder goes on at the next one it can read
         shots = []
         for frame in frames:
+            self._check_size(frame)
             at = self._timeline.shown_at(frame.pts) if frame.pts is not None else self._timeline.end
             shots.append(Shot(at, self._captured(at), frame))
         return tuple(shots)
+
+    def _check_size(self, frame: VideoFrame) -> None:
+        """A camera that is set to another size goes on in the same stream. What follows does not belong
+        into a file that begins with the old codec parameters: the recording ends, a new one may begin."""
+        size = (frame.width, frame.height)
+        if self._size is None:
+            self._size = size
+        if size != self._size and self._pacer is None and self._encoder is None:
+            raise SourceError(
+                f"the camera's picture is {size[0]}×{size[1]} now, it was {self._size[0]}×{self._size[1]}",
+                where=str(self._address),
+                remedy="It is opened anew; nothing needs to be done",
+            )
+
+    def _blind(self) -> SourceError:
+        return SourceError(
+            f"sends, but no picture could be decoded for {BLIND_TIMEOUT:g} s",
+            where=str(self._address),
+            remedy="Set the camera to H.264 and a key frame every 1 or 2 seconds, or start it anew",
+        )
 
     def _encode(self, packet: Any) -> Sample:
         assert self._encoder

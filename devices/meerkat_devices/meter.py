@@ -118,6 +118,7 @@ class Meter:
                 return
 
     def _take_one(self, trigger: Trigger, stop: threading.Event) -> None:
+        clock = clock_state(self._clock.now())
         taken = self._photograph(self._address, self._clock, stop)
         if taken is None:
             return
@@ -125,7 +126,7 @@ class Meter:
         metadata = Metadata(
             id=new_id(),
             captured_at=captured_at,
-            clock=clock_state(self._clock.now()),
+            clock=clock,
             trigger=trigger,
             content_type="image/jpeg",
         )

@@ -122,8 +122,9 @@ class Recorder:
         self._recording: _Recording | None = None
         self._wanted: tuple[int, Trigger] | None = None
         self._previous_end: int | None = None
+        self._keyless_since: int | None = None
         self.broken_groups = 0
-        """Groups of pictures given up because no key frame ended them within the limits."""
+        """How often no key frame came within the limits: a group of pictures given up, or none begun."""
 
     @property
     def recording(self) -> bool:
@@ -132,12 +133,14 @@ class Recorder:
     def add(self, chunk: Chunk) -> list[Clip]:
         """Take the next packet in order of decoding; returns the clips that it completes."""
         if chunk.key:
+            self._keyless_since = None
             self._ring.append(_Group([chunk], chunk.size))
         elif self._ring:
             group = self._ring[-1]
             group.chunks.append(chunk)
             group.size += chunk.size
         elif self._recording is None:
+            self._wait_for_key(chunk)
             return []  # before a key frame nothing can be shown
         if self._ring:
             self._ring_size += chunk.size
@@ -220,6 +223,14 @@ class Recorder:
         recording.chunks.append(chunk)
         recording.size += chunk.size
         recording.top = max(recording.top, chunk.pts)
+
+    def _wait_for_key(self, chunk: Chunk) -> None:
+        """Some cameras never send a key frame: they refresh the picture strip by strip."""
+        if self._keyless_since is None or chunk.pts < self._keyless_since:
+            self._keyless_since = chunk.pts
+        elif chunk.pts - self._keyless_since > self._limits.max_gop * TICKS:
+            self._keyless_since = chunk.pts
+            self.broken_groups += 1
 
     def _close(self, end: int) -> Clip:
         clip = self._cut(last=True)

@@ -39,7 +39,10 @@ from .words import counted, waiting
 _log = logging.getLogger("meerkat.device")
 
 STOP_SECONDS = 2.0
-"""A clean stop takes no longer than this."""
+"""A clean stop takes no longer than this, unless a disk, or a broker that is just being called, does."""
+
+CLOCK_SECONDS = 10.0
+"""Between looks at a clock that is not set yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ class Device:
             self._supervise(f"camera {camera.name}", camera.run)
         for meter in self.meters:
             self._supervise(f"meter {meter.name}", meter.run)
+        if clock_state(self._clock.now()) == "unsynced":
+            self._supervise("clock", self._await_clock)
 
     @property
     def finished(self) -> bool:
@@ -174,7 +179,7 @@ class Device:
         return any(thread.is_alive() for thread in self._threads.values())
 
     def stop(self) -> None:
-        """Close recordings into the outbox, say goodbye, end every thread; within STOP_SECONDS."""
+        """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
         for name, thread in self._threads.items():
@@ -200,6 +205,13 @@ class Device:
         del reason  # the session has said it in the log
         self._sender.disconnected()
         self.reports.disconnected()
+
+    def _await_clock(self, stop: threading.Event) -> None:
+        """The info says `unsynced` until the network's time has come."""
+        while clock_state(self._clock.now()) == "unsynced":
+            if self._clock.wait(stop, CLOCK_SECONDS):
+                return
+        self.changed()
 
     def _supervise(self, name: str, run: Callable[[threading.Event], None]) -> None:
         """Run on a thread of its own; what it does not expect is reported, and it runs again."""

@@ -101,7 +101,11 @@ class Pacer:
         if ahead < -BEHIND:
             self._start -= ahead
             self._epoch -= ahead
-        return not (self._clock.wait(stop, ahead) if ahead > 0 else stop.is_set())
+        go = not (self._clock.wait(stop, ahead) if ahead > 0 else stop.is_set())
+        seen = self._clock.now().timestamp() - at / TICKS
+        if abs(seen - self._epoch) > BEHIND:  # the clock was set: a Pi starts in the past
+            self._epoch = seen
+        return go
 
     def captured(self, at: int) -> float:
         return self._epoch + at / TICKS

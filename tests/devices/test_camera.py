@@ -18,7 +18,6 @@ from meerkat_contract.errors import MeerkatError
 from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.container import source_error
 from meerkat_devices.opening import open_source
 from meerkat_devices.outbox import Entry, Outbox
 from meerkat_devices.picture import jpeg
@@ -126,6 +125,21 @@ def test_motion_is_the_same_at_thirty_frames_a_second(tmp_path: Path, watch: Cal
     with av.open(BytesIO(watched.content(clips[0]))) as container:
         assert float(container.streams.video[0].average_rate or 0) == pytest.approx(30, abs=0.1)
     assert seconds >= 10
+
+
+def test_what_was_taken_before_the_clock_was_set_says_so(
+    tmp_path: Path, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(make_clip(tmp_path / "in.mp4", seconds=30, gop=1))
+    monkeypatch.setattr(
+        "meerkat_devices.camera.clock_state",
+        lambda now: "synced" if watched.outbox.counts().waiting >= 2 else "unsynced",
+    )
+    clips = [entry.metadata for entry in watched.run()]
+    assert [clip.clock for clip in clips[:4]] == ["unsynced", "unsynced", "unsynced", "synced"], (
+        "the third was begun before and written after"
+    )
+    assert clips[-1].clock == "synced"
 
 
 def test_a_broken_file_ends_with_its_reason(tmp_path: Path, watch: Callable[..., Watched]) -> None:
@@ -343,27 +357,3 @@ def test_a_refusal_is_said_in_words_without_the_password(status: int, words: str
         open_source(parse_source(url))
     assert "secret" not in str(caught.value)
     assert "joe" not in str(caught.value)
-
-
-def test_a_camera_that_is_off_is_said() -> None:
-    with pytest.raises(SourceError, match="connection refused") as caught:
-        open_source(parse_source("rtsp://joe:secret@127.0.0.1:9/live"))
-    assert str(caught.value).startswith("rtsp://127.0.0.1:9/live: ")
-    assert "secret" not in repr(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(16, "Device or resource busy"), "the camera is busy"),
-        (PermissionError(13, "Permission denied"), "may not be read"),
-        (TimeoutError(110, "Connection timed out"), "no answer"),
-        (av.error.ExitError(1, "Immediate exit requested"), "no answer"),
-        (OSError(113, "No route to host"), "No route to host"),
-    ],
-)
-def test_what_goes_wrong_is_said_in_words(error: Exception, words: str) -> None:
-    found = source_error(error, parse_source("0"))
-    assert found.what.endswith(words)
-    assert found.where == "/dev/video0"
-    assert found.remedy

@@ -259,3 +259,12 @@ def test_finish_without_motion_writes_nothing() -> None:
     recorder.add(made(0, key=True))
     recorder.motion(False, 0)
     assert recorder.finish() == []
+
+
+def test_key_frames_that_never_come_are_counted() -> None:
+    recorder = Recorder(Limits(max_gop=10))
+    for number in range(401):
+        assert recorder.add(made(number)) == []
+    assert recorder.broken_groups == 3
+    recorder.add(made(402, key=True))
+    assert recorder.broken_groups == 3

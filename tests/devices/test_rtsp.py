@@ -12,6 +12,7 @@ import pytest
 
 from meerkat_devices import container
 from meerkat_devices.address import parse_source
+from meerkat_devices.container import source_error
 from meerkat_devices.mp4 import write_clip
 from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
@@ -70,3 +71,60 @@ def test_its_recording_is_a_whole_file(tmp_path: Path) -> None:
                 break
     with av.open(BytesIO(path.read_bytes())) as container:
         assert sum(1 for _ in container.decode(video=0)) == 75
+
+
+def test_a_camera_that_is_off_is_said() -> None:
+    with pytest.raises(SourceError, match="connection refused") as caught:
+        open_source(parse_source("rtsp://joe:secret@127.0.0.1:9/live"))
+    assert str(caught.value).startswith("rtsp://127.0.0.1:9/live: ")
+    assert "secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(16, "Device or resource busy"), "the camera is busy"),
+        (PermissionError(13, "Permission denied"), "may not be read"),
+        (TimeoutError(110, "Connection timed out"), "no answer"),
+        (av.error.ExitError(1, "Immediate exit requested"), "no answer"),
+        (OSError(113, "No route to host"), "No route to host"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_words(error: Exception, words: str) -> None:
+    found = source_error(error, parse_source("0"))
+    assert found.what.endswith(words)
+    assert found.where == "/dev/video0"
+    assert found.remedy
+
+
+def test_a_camera_that_is_set_to_another_size_ends_the_recording(tmp_path: Path) -> None:
+    small = make_clip(tmp_path / "small.mp4", seconds=4, size=(320, 180))
+    large = make_clip(tmp_path / "large.mp4", seconds=4, size=(640, 360))
+    camera = RtspCamera(small)
+    camera.units += [(at + 4 * TICKS, nals) for at, nals in RtspCamera(large).units]
+    seen: list[int] = []
+    chunks: list[Chunk] = []
+    with (
+        camera.serving() as port,
+        open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
+        pytest.raises(SourceError, match="is 640×360 now, it was 320×180"),
+    ):
+        for sample in opened.samples(threading.Event()):
+            chunks += sample.chunks
+            seen += [shot.frame.width for shot in sample.shots]
+    assert set(seen) == {320}
+    assert len(chunks) <= 60
+
+
+def test_a_camera_that_sends_nothing_to_be_seen_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "BLIND_TIMEOUT", 0.0)
+    camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=8, gop=60))
+    camera.units = camera.units[1:]  # and no key frame ever again
+    with (
+        camera.serving() as port,
+        open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
+        pytest.raises(SourceError, match="no picture could be decoded"),
+    ):
+        list(opened.samples(threading.Event()))

@@ -131,6 +131,32 @@ def test_a_damaged_outbox_is_told_and_the_device_starts(tmp_path: Path) -> None:
     assert report.where == str(outbox)
 
 
+class LateClock(SystemClock):
+    """Stands in 1970 until it has been waited for."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+
+    def now(self) -> datetime:
+        return super().now() if self.waits >= 3 else datetime(1970, 1, 1, tzinfo=UTC)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.waits += 1
+        return event.wait(0)
+
+
+def test_a_clock_that_is_set_later_is_told(tmp_path: Path) -> None:
+    own = Device("pi", DeviceSettings(), Connection("127.0.0.1", free_port()), tmp_path, clock=LateClock())
+    told: list[str] = []
+    own.session.keep = lambda topic, payload, **_: told.append(str(payload))  # type: ignore[method-assign]
+    own.start()
+    try:
+        infos = wait_for(lambda: found if len(found := [t for t in told if "clock" in t]) == 2 else [])
+    finally:
+        own.stop()
+    assert ["unsynced" in info for info in infos] == [True, False]
+
+
 class Publisher:
     """Stands for the session where only `publish` matters."""
 

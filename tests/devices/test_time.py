@@ -19,7 +19,7 @@ from meerkat_devices.meter import RETRIES, Meter, next_time
 from meerkat_devices.outbox import Outbox
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.source import Pacer, SourceError
 from meerkat_devices.timeline import LiveTime, Timeline
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -204,6 +204,17 @@ def test_live_frames_are_dated_by_the_least_delayed_one() -> None:
     assert live.captured(2, 1002.5) == pytest.approx(1002.101), "a late one is not believed"
     assert live.time_of(2) == pytest.approx(1002.101)
     assert live.captured(3, 5003.1) == 5003.1, "the clock was set"
+
+
+def test_a_replay_follows_a_clock_that_is_set() -> None:
+    start = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    clock = TurnedClock(start, start.replace(year=2030))
+    pacer = Pacer(clock, "own")
+    assert pacer.wait(2 * TICKS, threading.Event())
+    assert pacer.captured(2 * TICKS) == 62
+    clock.time = datetime(2026, 11, 20, tzinfo=UTC)
+    assert pacer.wait(3 * TICKS, threading.Event())
+    assert pacer.captured(3 * TICKS) == datetime(2026, 11, 20, 0, 0, 1, tzinfo=UTC).timestamp()
 
 
 def test_back_off_grows_and_is_bounded() -> None:
