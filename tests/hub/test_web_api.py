@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,6 @@ from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.live import LivePicture
 from meerkat_hub.web import models
 from meerkat_hub.web.metrics import Metric, exposition
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[WebHouse]:
-    made = WebHouse(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(house: WebHouse) -> Iterator[Served]:
-    with house.served() as running:
-        yield running
 
 
 def test_health_names_what_is_wrong(house: WebHouse, web: Served) -> None:

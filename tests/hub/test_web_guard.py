@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ import pytest
 from hub_support.web_house import WebHouse
 from meerkat_hub.settings import HubSettings
 from meerkat_hub.web.guard import is_loopback, names_this_machine
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[WebHouse]:
-    made = WebHouse(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(

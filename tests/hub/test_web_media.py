@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hub_support.web_house import Served, WebHouse
 
 BYTES = bytes(range(256)) * 1000
 SIZE = len(BYTES)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[WebHouse]:
-    made = WebHouse(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(house: WebHouse) -> Iterator[Served]:
-    with house.served() as running:
-        yield running
 
 
 @pytest.fixture

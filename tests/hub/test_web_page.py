@@ -30,19 +30,6 @@ from support.wait import wait_for
 FILES = sorted(FOLDER.iterdir())
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[WebHouse]:
-    made = WebHouse(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(house: WebHouse) -> Iterator[Served]:
-    with house.served() as running:
-        yield running
-
-
 def test_the_page_is_small_and_every_file_is_served(web: Served) -> None:
     assert sum(path.stat().st_size for path in FILES) < 45_000
     for path in FILES:
@@ -109,6 +96,22 @@ def test_an_empty_house_is_explained_in_words(web: Served, browser: Browser) -> 
     assert "No events yet: when something moves" in text
     assert browser.js("document.getElementById('more').hidden")
     assert browser.complaints == []
+
+
+def test_what_has_left_the_page_is_forgotten(web: Served, browser: Browser) -> None:
+    browser.open(web.base)
+    browser.wait(LOADED)
+    counted = browser.js("""
+        (async () => {
+            const { Keyed, h } = await import("./static/tools.js");
+            const cards = new Keyed(), make = (text) => h("li", {}, text);
+            document.body.append(cards.get("stays", "stays", make));
+            const stays = cards.get("stays", "stays", make);
+            for (let i = 0; i < 5000; i++) cards.get(`card ${i}`, `${i}`, make);
+            return [cards.size <= 501, cards.get("stays", "stays", make) === stays];
+        })()
+    """)
+    assert counted == [True, True]
 
 
 def furnish(house: WebHouse) -> str:

@@ -7,28 +7,12 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from hub_support.web_house import JPEG, NOW, Served, WebHouse
 from meerkat_hub.adapters.live import Change, Live, LivePicture
 from meerkat_hub.web.fanout import CLIENTS, WAITING, Fanout
 from support.wait import wait_for
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[WebHouse]:
-    made = WebHouse(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(house: WebHouse) -> Iterator[Served]:
-    with house.served() as running:
-        yield running
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Path, Query
 from pydantic import AwareDatetime
@@ -34,6 +35,20 @@ LimitQuery = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 CursorQuery = Annotated[
     str | None, Query(max_length=80, description="`next` of the page before; the filters stay the same")
 ]
+
+
+Row = TypeVar("Row")
+
+
+def cut(
+    found: Sequence[Row], limit: int, place: Callable[[Row], tuple[datetime, str]]
+) -> tuple[Sequence[Row], str | None]:
+    """A page of at most `limit` rows, and the cursor of the next one, or None on the last.
+
+    `found` holds one row more than the page where there is a next one; `place` is a row's in the list.
+    """
+    page = found[:limit]
+    return page, to_cursor(*place(page[-1])) if len(found) > limit else None
 
 
 def to_cursor(at: datetime, row_id: str) -> str:

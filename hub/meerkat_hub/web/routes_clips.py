@@ -16,8 +16,8 @@ from .parameters import (
     IdPath,
     LimitQuery,
     NameQuery,
+    cut,
     from_cursor,
-    to_cursor,
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
@@ -69,9 +69,7 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
                 limit=limit + 1,
             )
         )
-        page = found[:limit]
-        more = len(found) > limit
-        last = to_cursor(page[-1].captured_at, page[-1].id) if more else None
+        page, last = cut(found, limit, lambda clip: (clip.captured_at, clip.id))
         return ClipPage(clips=[view(stored) for stored in page], next=last)
 
     @router.get("/{clip_id}", summary="One clip with its tracks", responses=NOT_FOUND)

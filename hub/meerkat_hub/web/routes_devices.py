@@ -10,7 +10,7 @@ from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.queries import Filter, Queries, StoredPicture
 
-from .files import file_name, send_file
+from .files import ASK_AGAIN, file_name, send_file
 from .models import CameraView, DeviceView, MeterPicturePage, MeterPictureView, MeterView
 from .parameters import (
     AfterQuery,
@@ -19,8 +19,8 @@ from .parameters import (
     IdPath,
     LimitQuery,
     NamePath,
+    cut,
     from_cursor,
-    to_cursor,
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
@@ -64,7 +64,7 @@ def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
             path = media.path("pictures", stored[0].id, ".jpg")
             name = file_name(meter, stored[0].captured_at, ".jpg")
             response = send_file(
-                request, path, media_type="image/jpeg", name=name, tag=stored[0].id, cache="private, no-cache"
+                request, path, media_type="image/jpeg", name=name, tag=stored[0].id, cache=ASK_AGAIN
             )
             response.headers["X-Captured-At"] = format_time(stored[0].captured_at)
             return response
@@ -89,9 +89,7 @@ def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
         found = queries.meter_pictures(
             Filter(device=device, camera=meter, before=before, after=after, behind=behind, limit=limit + 1)
         )
-        page = found[:limit]
-        more = len(found) > limit
-        last = to_cursor(page[-1].captured_at, page[-1].id) if more else None
+        page, last = cut(found, limit, lambda picture: (picture.captured_at, picture.id))
         return MeterPicturePage(pictures=[_picture(stored) for stored in page], next=last)
 
     @router.head("/meter-pictures/{picture_id}", include_in_schema=False)

@@ -19,8 +19,8 @@ from .parameters import (
     LabelQuery,
     LimitQuery,
     NameQuery,
+    cut,
     from_cursor,
-    to_cursor,
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 from .routes_clips import view as clip_view
@@ -87,9 +87,7 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
                 limit=limit + 1,
             )
         )
-        page = found[:limit]
-        more = len(found) > limit
-        last = to_cursor(page[-1].state.start_time, page[-1].state.id) if more else None
+        page, last = cut(found, limit, lambda event: (event.state.start_time, event.state.id))
         return EventPage(events=[view(stored) for stored in page], next=last)
 
     @router.get("/events/{event_id}", summary="One event with its clips", responses=NOT_FOUND)

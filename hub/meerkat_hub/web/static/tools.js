@@ -119,6 +119,8 @@ export function arrange(list, nodes) {
 /** Keyed elements that are made again only when what they show has changed. */
 export class Keyed {
   #made = new Map();
+  #limit = 500;
+  get size() { return this.#made.size; }
   get(key, value, make) {
     const shown = JSON.stringify(value), known = this.#made.get(key);
     if (known?.shown === shown) return known.element;
@@ -126,7 +128,13 @@ export class Keyed {
     if (known?.element.contains(document.activeElement)) {
       setTimeout(() => element.querySelector("a, button")?.focus({ preventScroll: true }));
     }
+    if (this.#made.size >= this.#limit) this.#forget();
     this.#made.set(key, { shown, element });
     return element;
+  }
+  /** A page on a wall stays open for months: what has left it is not kept, with its picture, for good. */
+  #forget() {
+    for (const [key, { element }] of this.#made) if (!element.isConnected) this.#made.delete(key);
+    this.#limit = 500 + this.#made.size;
   }
 }
