@@ -26,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from .connection import Connection
 from .errors import BrokerError, UsageError
-from .session_reasons import LASTING, hung_up, lost, refusal, unreachable
+from .session_reasons import LASTING, hung_up, lacking, lost, refusal, unreachable
 from .session_values import Will
 from .session_wire import empty_properties
 
@@ -342,6 +342,9 @@ class Link:
                 case "connack" if first.is_failure:
                     self._ended = refusal(first, self._connection.url)
                     self._lasting = first.value in LASTING
+                case "connack" if lack := lacking(second, self._connection.url):
+                    self._ended, self._lasting = lack, True
+                    client.disconnect()
                 case "connack":
                     self._up, self._up_since = True, time.monotonic()
                     owner.link_up(client, second or empty_properties(PacketTypes.CONNACK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from .connection import Connection
@@ -55,6 +56,18 @@ def refusal(reason: ReasonCode, where: str) -> BrokerError:
     """Why the broker refused the connection (CONNACK) or ended it (DISCONNECT)."""
     what, remedy = _REASONS.get(reason.value, (f"the broker says: {reason}", "Look into the broker's log"))
     return BrokerError(what, where=where, remedy=remedy)
+
+
+def lacking(properties: Properties | None, where: str) -> BrokerError | None:
+    """What we cannot do without and the broker says in its CONNACK that it has not (3.2.2.3).
+
+    Going on would end in being thrown out at the first message, again after every reconnect.
+    """
+    for name, code in (("MaximumQoS", 0x9B), ("RetainAvailable", 0x9A)):
+        if getattr(properties, name, 1) == 0:
+            what, remedy = _REASONS[code]
+            return BrokerError(what, where=where, remedy=remedy)
+    return None
 
 
 def unreachable(error: Exception, connection: Connection) -> BrokerError:

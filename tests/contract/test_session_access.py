@@ -204,3 +204,23 @@ def test_a_broker_of_mqtt_3_only(connect: Connect) -> None:
 def test_a_host_that_is_none(connect: Connect) -> None:
     session = connect(connection=Connection("no such host.invalid", 1883), wait=False)
     assert re.search(r"'no such host\.invalid' is not known", failure(session))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("max_qos 0", "does not offer QoS 1"), ("retain_available false", "keeps no retained messages")],
+)
+def test_a_broker_that_lacks_what_we_need_is_told_at_once(setting: str, words: str, tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, settings=["allow_anonymous true", setting])
+    broker.start()
+    connected: list[str] = []
+    session = Session(broker.connection, client_id="one", on_connected=lambda: connected.append("up"))
+    session.keep("x", "on")
+    session.start()
+    try:
+        with pytest.raises(BrokerError, match=words):
+            session.wait_connected(20)
+        assert not connected
+    finally:
+        session.stop()
+        broker.stop()
