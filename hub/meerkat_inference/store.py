@@ -80,8 +80,13 @@ def locate_file(file: ModelFile, *, folders: Sequence[Path] = ()) -> Path | None
     """The first file on the search path with this size and SHA-256."""
     for folder in search_path(folders):
         for path, size, changed in _listing(folder):
-            if size == file.bytes and file_hash(path, size, changed) == file.sha256:
-                return path
+            if size != file.bytes:
+                continue
+            try:
+                if file_hash(path, size, changed) == file.sha256:
+                    return path
+            except OSError as error:
+                _log.warning("%s: this file is left out: %s", path, error.strerror)
     return None
 
 
@@ -96,9 +101,14 @@ def _listing(folder: Path) -> Iterator[tuple[Path, int, int]]:
         _log.warning("%s: models cannot be looked for here: %s", folder, error.strerror)
         return
     for item in listing:
-        if item.is_file() and not item.name.endswith(".part"):
+        try:
+            if item.name.endswith(".part") or not item.is_file():
+                continue
             status = item.stat()
-            yield Path(item.path), status.st_size, status.st_mtime_ns
+        except OSError as error:
+            _log.debug("%s: gone, or not to be asked: %s", item.path, error.strerror)
+            continue
+        yield Path(item.path), status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=256)

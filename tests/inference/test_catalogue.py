@@ -132,6 +132,27 @@ def test_a_file_that_is_still_arriving_does_not_count(entry: Entry, tmp_path: Pa
     assert store.locate(entry, folders=[tmp_path]) is None
 
 
+def test_a_file_that_cannot_be_read_hides_no_other(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    locked, good = tmp_path / "a-locked", tmp_path / "good"
+    for path in (locked, good):
+        path.write_bytes(b"bytes")
+    (tmp_path / "loop").symlink_to("loop")
+    really = store.file_hash
+
+    def refused(path: Path, size: int, changed: int) -> str:
+        if path == locked:
+            raise PermissionError(13, "Permission denied")
+        return really(path, size, changed)
+
+    monkeypatch.setattr(store, "file_hash", refused)
+    files = store.locate(entry, folders=[tmp_path])
+    assert files is not None
+    assert files.model == good
+    assert caplog.messages == [f"{locked}: this file is left out: Permission denied"]
+
+
 def test_a_model_with_a_file_missing_is_not_there(tmp_path: Path) -> None:
     real = catalogue.get("yolo-fastest")
     (tmp_path / "x.cfg").write_bytes(b"")
