@@ -161,6 +161,29 @@ def test_an_overdue_worker_is_trusted_less_and_less() -> None:
     assert sent(EctStar(), jobs(1), late, other, now=4.0) == "1b"
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    seconds=st.lists(st.sampled_from([0.5, 1.0, 2.0, 4.0]), min_size=1, max_size=5),
+    costs=st.lists(st.sampled_from([1.0, 1.0, 2.0, 8.0]), min_size=1, max_size=20),
+)
+def test_the_plan_is_what_its_definition_says(seconds: list[float], costs: list[float]) -> None:
+    workers = [worker(str(number), each, round_trip=0.25) for number, each in enumerate(seconds)]
+    free = [0.125] * len(seconds)
+    room = [credit(view, costs[0]) for view in workers]
+    expected = []
+    for number, cost in enumerate(costs):
+        if max(room) <= 0:
+            break
+        best = min(range(len(free)), key=lambda n: (free[n] + seconds[n] * cost, n))
+        free[best] += seconds[best] * cost
+        room[best] -= 1
+        if room[best] >= 0:
+            expected.append((str(number), str(best)))
+    waiting = [WaitingJob(str(number), cost) for number, cost in enumerate(costs)]
+    chosen = EctStar().assign(waiting, workers, 0.0, QUIET)
+    assert [(a.job, a.worker) for a in chosen] == expected
+
+
 # --- the rules to compare with --------------------------------------------------------------------
 
 

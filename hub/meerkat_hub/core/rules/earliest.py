@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from math import ceil
 
 from .estimates import free_at
@@ -83,7 +84,7 @@ class EctStar:
 
 
 class _Plan:
-    """Workers by their position, and when each would be free."""
+    """Workers by their position, and when each would answer one more job."""
 
     def __init__(self, workers: Sequence[WorkerView], now: float, cost: float) -> None:
         self._now = now
@@ -93,17 +94,29 @@ class _Plan:
         self._room = [credit(w, cost) - len(w.in_flight) for w in workers]
         self._open = sum(room > 0 for room in self._room)
         self._end = now
+        self._cost = cost
+        self._next = self._answers(cost)
 
     def place(self, cost: float) -> int:
-        """Give the next job to the worker that completes it first, the first on ties."""
-        best, earliest = 0, float("inf")
-        for position, free in enumerate(self._free):
-            answer = free + self._seconds[position] * cost + self._half[position]
-            if answer < earliest:
-                best, earliest = position, answer
-        self._free[best] = earliest - self._half[best]
-        self._end = max(self._end, earliest)
+        """Give the next job to the worker that answers it first, the first on ties."""
+        if cost != self._cost:
+            self._cost, self._next = cost, self._answers(cost)
+        answer, best = self._next[0]
+        self._free[best] = answer - self._half[best]
+        self._end = max(self._end, answer)
+        heapreplace(self._next, (answer + self._seconds[best] * cost, best))
         return best
+
+    def _answers(self, cost: float) -> list[tuple[float, int]]:
+        """A heap of when each worker would answer one more job of this cost; jobs are mostly alike."""
+        answers = [
+            (free + seconds * cost + half, position)
+            for position, (free, seconds, half) in enumerate(
+                zip(self._free, self._seconds, self._half, strict=True)
+            )
+        ]
+        heapify(answers)
+        return answers
 
     def take(self, worker: int) -> bool:
         """Whether the worker has credit for one more now; counts it."""
