@@ -61,6 +61,10 @@ def split(
         )
 
 
+class NoRoom(BadMessage):
+    """There is no memory for the part now. The message is sound: it may be sent again later."""
+
+
 class Key(NamedTuple):
     """What a part belongs to."""
 
@@ -110,6 +114,7 @@ class Joiner:
         self.held = 0
         """Bytes held now, with an allowance for each part."""
         self._open: dict[Key, _Open] = {}
+        self._turned_away: dict[Key, float] = {}
 
     def __len__(self) -> int:
         """Incomplete messages."""
@@ -123,7 +128,8 @@ class Joiner:
         The whole's metadata is that of a message which never was in parts. A part that came before
         is passed over. A sender that starts the same message again, cut differently, begins anew.
         Raises BadMessage when a limit is broken, or when size or SHA-256 of the whole are wrong; the
-        message is forgotten then, and may be sent again from its start.
+        message is forgotten then, and may be sent again from its start. Raises NoRoom when others fill
+        the memory; the rest of its parts is passed over, so that they do not fill it as well.
         """
         if metadata.parts == 1:
             return metadata, payload
@@ -136,6 +142,10 @@ class Joiner:
                 where=topic,
                 remedy="Make shorter clips",
             )
+        if metadata.part == 1:
+            self._turned_away.pop(key, None)  # the sender tries again
+        elif key in self._turned_away:
+            return None
         entry = self._open.get(key)
         if entry is not None and _cut(entry.first) != _cut(metadata):
             self.forget(key)
@@ -145,8 +155,8 @@ class Joiner:
             self.held += entry.weight
         if metadata.part in entry.parts:
             return None
-        self._take(key, entry, metadata.part, payload)
         entry.touched = now
+        self._take(key, entry, metadata.part, payload)
         if len(entry.parts) < metadata.parts:
             return None
         self.forget(key)
@@ -169,6 +179,7 @@ class Joiner:
         ]
         for lost in late:
             self.forget(lost.key)
+        self._turned_away = {key: at for key, at in self._turned_away.items() if now - at < self.timeout}
         return late
 
     def forget(self, key: Key) -> None:
@@ -186,7 +197,8 @@ class Joiner:
             )
         if self.held + len(payload) + _OVERHEAD > self.memory_limit:
             self.forget(key)
-            raise BadMessage(
+            self._turned_away[key] = entry.touched
+            raise NoRoom(
                 f"no room for it beside {len(self._open)} other messages in parts "
                 f"({self.held:,} of {self.memory_limit:,} bytes)",
                 where=key.topic,

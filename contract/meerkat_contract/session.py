@@ -178,7 +178,7 @@ class Session:
         stop sending at some 20 unacknowledged messages, and holding more could wait for ever. Parts
         beyond that are acknowledged on arrival. If we die in between, the sender has to send the
         message again: that is what the hub's receipt is for, not the broker's acknowledgement.
-        `on_refused` hears of a part that cannot be joined (wrong SHA-256, above a limit).
+        `on_refused` hears of a part that never can be joined (wrong SHA-256, above a limit).
         """
         if qos not in (0, 1):
             raise ValueError(f"QoS {qos}: the bus uses 0 and 1 only")

@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from .errors import BadMessage, BrokerError
+from .parts import NoRoom
 from .session_parts import Parts
 from .session_reasons import subscription_refused
 from .session_values import Incoming, once
@@ -207,7 +208,7 @@ class Inbox:
         self._count("bad_messages")
         self._logger.warning("%s", error)
         try:
-            if subscription.on_refused:
+            if subscription.on_refused and not isinstance(error, NoRoom):
                 subscription.on_refused(part, error)
         except Exception:
             self._count("handler_errors")

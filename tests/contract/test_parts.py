@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from meerkat_contract.errors import BadMessage, MessageTooLarge
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_contract.parts import Joiner, split
+from meerkat_contract.parts import Joiner, NoRoom, split
 
 TOPIC = "meerkat/device/porch/front/clip"
 
@@ -85,6 +85,21 @@ def test_no_room_beside_the_others() -> None:
     with pytest.raises(BadMessage, match="no room for it beside 1 other messages in parts"):
         joiner.add(TOPIC, *cut(b"y" * 600, 300)[0], 0.0)
     assert len(joiner) == 1
+
+
+def test_what_found_no_room_may_be_sent_again_and_its_rest_fills_nothing() -> None:
+    joiner = Joiner(memory_limit=2000)
+    other, late = cut(b"x" * 900, 300), cut(b"y" * 900, 300)
+    joiner.add(TOPIC, *other[0], 0.0)
+    joiner.add(TOPIC, *other[1], 0.0)
+    with pytest.raises(NoRoom):
+        joiner.add(TOPIC, *late[0], 0.0)
+    held = joiner.held
+    assert [joiner.add(TOPIC, *part, 0.0) for part in late[1:]] == [None, None]
+    assert joiner.held == held
+    assert joiner.add(TOPIC, *other[2], 0.0)
+    assert [bool(joiner.add(TOPIC, *part, 1.0)) for part in late] == [False, False, True]
+    assert joiner.held == 0
 
 
 def test_what_fits_stays_as_it_is() -> None:

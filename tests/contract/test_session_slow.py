@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -12,7 +13,9 @@ import pytest
 
 from meerkat_contract import session_link
 from meerkat_contract.connection import Connection
-from meerkat_contract.session import Session
+from meerkat_contract.parts import NoRoom
+from meerkat_contract.session import Incoming, Session
+from meerkat_contract.session_incoming import Inbox, Subscription
 from support.broker import Mosquitto
 from support.wait import wait_for
 
@@ -75,3 +78,20 @@ def test_a_message_that_takes_longer_than_the_keep_alive_arrives(
         wait_for(lambda: got == [1_600_000])
         assert line.connections == 1, "it was never given up"
         session.stop(goodbye=False)
+
+
+def test_a_message_that_found_no_room_is_not_called_refused() -> None:
+    """A refusal is for ever; this one is sent again when no receipt comes."""
+    refused: list[Incoming] = []
+    counted: list[str] = []
+    inbox = Inbox(logging.getLogger("test"), counted.append)
+
+    def full(*_: object, **__: object) -> None:
+        raise NoRoom("no room for it")
+
+    inbox._parts.take = full  # type: ignore[method-assign, assignment]
+    acknowledged: list[bool] = []
+    subscription = Subscription("clip", lambda m: None, 1, False, True, False, lambda m, e: refused.append(m))
+    part = Incoming("clip", b"", acknowledge=lambda: acknowledged.append(True))
+    inbox._deliver(subscription, part)
+    assert (refused, counted, acknowledged) == ([], ["bad_messages"], [True])

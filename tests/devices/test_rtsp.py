@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from meerkat_devices.container import source_error
 from meerkat_devices.mp4 import write_clip
 from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
-from meerkat_devices.source import SourceError
+from meerkat_devices.source import Sample, SourceError
 from support.media import make_clip
 from support.rtsp_camera import RtspCamera
 
@@ -97,6 +98,13 @@ def test_what_goes_wrong_is_said_in_words(error: Exception, words: str) -> None:
     assert found.remedy
 
 
+def look(samples: Iterator[Sample], seen: list[int]) -> Iterator[Chunk]:
+    """The packets of the samples; `seen` gets the width of each frame."""
+    for sample in samples:
+        seen += [shot.frame.width for shot in sample.shots]
+        yield from sample.chunks
+
+
 def test_a_camera_that_is_set_to_another_size_ends_the_recording(tmp_path: Path) -> None:
     small = make_clip(tmp_path / "small.mp4", seconds=4, size=(320, 180))
     large = make_clip(tmp_path / "large.mp4", seconds=4, size=(640, 360))
@@ -109,9 +117,7 @@ def test_a_camera_that_is_set_to_another_size_ends_the_recording(tmp_path: Path)
         open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
         pytest.raises(SourceError, match="is 640×360 now, it was 320×180"),
     ):
-        for sample in opened.samples(threading.Event()):
-            chunks += sample.chunks
-            seen += [shot.frame.width for shot in sample.shots]
+        chunks.extend(look(opened.samples(threading.Event()), seen))
     assert set(seen) == {320}
     assert len(chunks) <= 60
 
