@@ -5,6 +5,9 @@
     fetch.wait()                    # as long as bytes arrive, up to a limit
     fetch.when_here(worker.end)     # it went on without: change over when the model has come
 
+What fails is tried again, a minute later at first: a machine may be up before its router is, and
+somebody may put a model there by hand meanwhile.
+
 A resolver without a network takes 10 s and more to say so, and no timeout of an HTTP client bounds
 it. So the fetch has a thread of its own, and goes on there after the waiting has ended.
 """
@@ -29,6 +32,11 @@ ARRIVING_SECONDS = 6.0
 FETCH_SECONDS = 300.0
 """The whole fetch; what has come by then is kept for the next start."""
 
+AGAIN_SECONDS = 60.0
+"""How long after a fetch that failed the next one begins; each pause is twice as long…"""
+AGAIN_LONGEST = 600.0
+"""…up to this."""
+
 Tell = Callable[[ModelFile, int], None]
 """Is told of each file how many bytes are there."""
 
@@ -44,10 +52,12 @@ class FirstModel:
         *,
         silent_seconds: float = SILENT_SECONDS,
         arriving_seconds: float = ARRIVING_SECONDS,
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self._folders = tuple(folders)
         self._silent_seconds = silent_seconds
         self._arriving_seconds = arriving_seconds
+        self._again_seconds = again_seconds
         self._changed = threading.Condition()
         self._state: Literal["asked", "arriving", "here", "failed"] = "asked"
         self._then: Callable[[], None] | None = None
@@ -60,9 +70,9 @@ class FirstModel:
         return self._state == "here"
 
     def start(self) -> None:
-        """Begin to fetch, once. What goes wrong is logged in one line."""
+        """Begin to fetch, once. What goes wrong is logged in one line, the first time."""
         self._begun = time.monotonic()
-        threading.Thread(target=self._fetch, name="first-model", daemon=True).start()
+        threading.Thread(target=self._keep_fetching, name="first-model", daemon=True).start()
 
     def wait(self) -> bool:
         """Until the model is here, has failed, or takes too long; whether it is here.
@@ -88,29 +98,40 @@ class FirstModel:
                 return
         then()
 
-    def _fetch(self) -> None:
-        model: Path | None = None
+    def _keep_fetching(self) -> None:
+        """Until the model is here."""
         try:
-            try:
-                from .download import fetch_default  # the HTTP client loads while others start
-            except ModuleNotFoundError as error:
-                _log.warning(
-                    "No model can be fetched: %s is not installed. Type: pip install 'meerkat-home[worker]'",
-                    error.name,
-                )
-                return
-            model = fetch_default(
-                folders=self._folders, log=_log.warning, progress=self._arrives, seconds=FETCH_SECONDS
+            from .download import fetch_default  # the HTTP client loads while others start
+        except ModuleNotFoundError as error:
+            _log.warning(
+                "No model can be fetched: %s is not installed. Type: pip install 'meerkat-home[worker]'",
+                error.name,
             )
-        finally:
-            with self._changed:
-                self._state = "here" if model else "failed"
-                self._changed.notify_all()
-                then, self._then = self._then, None
+            self._settle(None)
+            return
+        say, pause = _log.warning, self._again_seconds
+        while not self.here:
+            model: Path | None = None
+            try:
+                model = fetch_default(
+                    folders=self._folders, log=say, progress=self._arrives, seconds=FETCH_SECONDS
+                )
+            finally:
+                self._settle(model)
+            if model is None:
+                time.sleep(pause)
+                say, pause = _log.debug, min(2 * pause, AGAIN_LONGEST)
+
+    def _settle(self, model: Path | None) -> None:
+        """One fetch has ended; who waits for the model is told that it is here, or that it failed."""
+        with self._changed:
+            self._state = "here" if model else "failed"
+            self._changed.notify_all()
+            then = self._then if model else None
         if model is not None:
             _log.info("The model %s is here", model.name)
-            if then is not None:
-                then()
+        if then is not None:
+            then()
 
     def _arrives(self, file: ModelFile, have: int) -> None:
         with self._changed:

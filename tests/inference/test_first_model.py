@@ -99,6 +99,23 @@ def test_a_fetch_that_fails_ends_the_wait_and_calls_nobody(network: Network) -> 
     assert not fetch.here
 
 
+def test_what_failed_is_tried_again_and_the_worker_changes_over(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    network.result = None
+    network.answers.set()
+    network.ends.set()
+    fetch = started(again_seconds=0.01)
+    assert not fetch.wait()
+    called = threading.Event()
+    fetch.when_here(called.set)
+    network.result = HERE
+    assert called.wait(30)
+    assert fetch.here
+    assert sum("Fetching the model" in line for line in caplog.messages) == 1
+
+
 class Terminal(io.StringIO):
     """The network answers when the bar begins, and the file ends when its name has been drawn."""
 
