@@ -181,6 +181,7 @@ class Recorder:
         if not groups:
             self._wanted = (deadline, trigger)
             return []
+        self._wanted = None
         self._recording = _Recording(self._make_id(), trigger, groups[0].start, deadline)
         return [clip for group in groups for chunk in group.chunks for clip in self._append(chunk)]
 
@@ -212,7 +213,10 @@ class Recorder:
                 yield self._close(chunk.pts)
                 recording = _Recording(self._make_id(), trigger, chunk.pts, deadline)
                 self._recording = recording
-            elif chunk.key and chunk.pts - start >= self._limits.clip_seconds * TICKS:
+            elif chunk.key and (
+                chunk.pts - start >= self._limits.clip_seconds * TICKS
+                or recording.size > self._limits.max_bytes // 2  # before a group of pictures has to be split
+            ):
                 yield self._cut(last=False)
             elif recording.size + chunk.size > self._limits.max_bytes:
                 self._wanted = (recording.deadline, recording.trigger)
