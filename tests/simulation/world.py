@@ -1,8 +1,8 @@
 """The event-driven simulator: a rule of the hub's core against a scenario.
 
 Jobs and answers travel half a round trip. A worker takes its jobs one at a time, in the order in which
-they came, and tells with each answer how long it worked. When a worker dies, what it held and its
-answers to come are lost; the hub learns of it half a round trip later (the will) and puts what was not
+they came, and tells with each answer how long it worked. Every job costs 1. When a worker dies, what
+it holds is lost, answers on their way are not; the hub learns of it half a round trip later (the will) and puts what was not
 answered back at the head of the queue. Events of the same instant all happen before the rule is asked.
 """
 
