@@ -2,8 +2,9 @@
 
 Jobs and answers travel half a round trip. A worker takes its jobs one at a time, in the order in which
 they came, and tells with each answer how long it worked. Every job costs 1. When a worker dies, what
-it holds is lost, answers on their way are not; the hub learns of it half a round trip later (the will) and puts what was not
-answered back at the head of the queue. Events of the same instant all happen before the rule is asked.
+it holds is lost, answers on their way are not; the hub learns of it half a round trip later (the will)
+and puts what was not answered back at the head of the queue. Events of the same instant all happen
+before the rule is asked.
 """
 
 from __future__ import annotations
