@@ -120,6 +120,7 @@ def test_e1_takes_four_nodes_when_every_frame_is_of_interest() -> None:
 def test_e1_takes_two_nodes_when_they_may_be_booked_twice() -> None:
     first = admit(workflow("a", shared=True), e1_pool(), overbooking=2)
     second = admit(workflow("b", shared=True), e1_pool(), [first], overbooking=2)
+    assert len(first.graph.feature) == 1
     assert len(names(first.graph.feature) | names(second.graph.feature)) == 2
     assert second.graph.workflow_time == pytest.approx(0.107), "a frame takes what it takes"
     booked = service(RECOGNISE, e1_pool(), [first, second], overbooking=2)
@@ -231,6 +232,15 @@ def test_an_ordinary_node_decides_before_an_accelerator() -> None:
     answer = admit(workflow(), [quick, slow, node("f", 0, 40)])
     assert answer.graph.decision.node == "slow"
     assert names(answer.graph.measurement) == {"quick"}
+
+
+def test_a_node_decides_or_learns_deeply_not_both() -> None:
+    able = EdgeNode("able", {DETECT: 40, DECIDE: 1000})
+    answer = refuse(workflow(), [able, node("f", 0, 40)])
+    assert (answer.cause, answer.measurement_capacity) == ("capacity", 0)
+    pool = [able, node("f", 0, 40), EdgeNode("slow", {DECIDE: 50})]
+    first = admit(workflow("a"), pool)
+    assert refuse(workflow("b"), pool, [first]).cause == "decision", "slow is full and able detects"
 
 
 def test_a_refusal_names_the_numbers_of_an_empty_pool() -> None:

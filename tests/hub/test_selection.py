@@ -178,6 +178,13 @@ def test_melinda_takes_the_exact_complement_before_the_next_in_line() -> None:
     assert answer.reason == "pivot n0, completed by n2 to the very demand: the cheapest of 1 proposed"
 
 
+def test_melinda_goes_on_to_the_next_pivot_after_an_exact_complement() -> None:
+    """The second of two equal complements would be cheaper; the rule does not look at it."""
+    nodes = [Node("a", 40), Node("dear", 10, energy=9), Node("cheap", 10, energy=1)]
+    assert ids(select("melinda", 50, nodes)) == ["a", "dear"]
+    assert ids(select("exact", 50, nodes)) == ["a", "cheap"]
+
+
 def test_melinda_does_not_keep_a_node_that_completes_a_set() -> None:
     """30 would complete the set and is left; 15 and 10 after it still make a cheaper one."""
     answer = select("melinda", 60, capacities(40, 30, 15, 10))
