@@ -30,7 +30,7 @@ from .camera import Camera
 from .clock import Clock, SystemClock, clock_state, local_zone
 from .meter import Meter
 from .outbox import Outbox
-from .reports import Reports
+from .reports import REPEAT_SECONDS, Reports
 from .sender import Sender
 from .settings import DeviceSettings
 from .source import Pace
@@ -82,6 +82,8 @@ class Device:
             max_bytes=settings.outbox.max_bytes,
             refused_bytes=settings.outbox.refused_bytes,
         )
+        self._gone = (0, 0)
+        self._tell_gone_at = 0.0
         self.outbox.on_evicted = self._evicted
         self._availability = DeviceTopic(name, "availability")
         self.session = Session(
@@ -267,6 +269,14 @@ class Device:
             self.keep(DeviceTopic(self.name, "info"), info.to_json(), content_type="application/json")
 
     def _evicted(self, count: int, size: int) -> None:
+        """A full outbox gives something up for every clip: told now and then, with the sum."""
+        now = self._clock.monotonic()
+        gone, gone_size = self._gone
+        self._gone = gone + count, gone_size + size
+        if now < self._tell_gone_at:
+            return
+        (count, size), self._gone = self._gone, (0, 0)
+        self._tell_gone_at = now + REPEAT_SECONDS
         self.report(
             StorageError(
                 f"the outbox is full: {counted(count, 'entry', 'entries')} ({size / 1e6:.1f} MB) given up, "

@@ -273,14 +273,15 @@ def test_key_frames_that_never_come_are_counted() -> None:
 def test_a_recording_wanted_and_begun_by_motion_is_not_begun_once_more() -> None:
     recorder = Recorder(Limits(post_roll=60, clip_seconds=60, max_bytes=20_000))
     clips: list[Clip] = []
-    for number in range(100):  # too many bytes before the next key frame: closed, and another one wanted
-        clips += recorder.add(made(number, key=number % 25 == 0))
+    for number in range(60):  # at 20 there are too many bytes: closed between key frames, another one wanted
+        clips += recorder.add(made(number, key=number in (0, 9, 24, 39, 54)))
         clips += recorder.motion(True, number * TICKS // 10)
     clips += recorder.finish()
     by_recording: dict[str, list[bool]] = {}
     for clip in clips:
         by_recording.setdefault(clip.recording, []).append(clip.last)
     assert len(by_recording) > 1
+    assert {chunk.pts for clip in clips for chunk in clip.chunks} == {n * TICKS // 10 for n in range(60)}
     for said in by_recording.values():
         assert said == [False] * (len(said) - 1) + [True], "each is closed, and once"
 

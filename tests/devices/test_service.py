@@ -116,6 +116,9 @@ def test_without_a_broker_for_weeks_only_what_waits_is_remembered(tmp_path: Path
         wait_for(lambda: len(own._sender._lanes) == 3, what="the evicted ones to be forgotten")
     finally:
         own.stop()
+    (report,) = own.reports._held
+    assert "the outbox is full: 1 entry" in report.what
+    assert own._gone == (46, 46_000), "said in a while, in one sum"
 
 
 def test_a_damaged_outbox_is_told_and_the_device_starts(tmp_path: Path) -> None:
