@@ -234,7 +234,7 @@ def test_an_ordinary_node_decides_before_an_accelerator() -> None:
     assert names(answer.graph.measurement) == {"quick"}
 
 
-def test_a_node_decides_or_learns_deeply_not_both() -> None:
+def test_a_node_decides_or_runs_deep_learning_not_both() -> None:
     able = EdgeNode("able", {DETECT: 40, DECIDE: 1000})
     answer = refuse(workflow(), [able, node("f", 0, 40)])
     assert (answer.cause, answer.measurement_capacity) == ("capacity", 0)
