@@ -67,7 +67,7 @@ class ContainerSource(Source):
         while not stop.is_set():
             before = self._timeline.end
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._packets():
                     sample = self._take(packet, stop)
                     if sample is None:
                         return
@@ -93,6 +93,17 @@ class ContainerSource(Source):
                 return
             self._container.seek(0)
             self._timeline.restart()
+
+    def _packets(self) -> Iterator[Any]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, IndexError):
+                # IndexError: PyAV 18 trips at the end when streams have appeared since the opening, as
+                # MPEG-TS allows. What there was has been read.
+                return
+            yield packet
 
     def close(self) -> None:
         if self._encoder:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from meerkat_contract.errors import MeerkatError
+from meerkat_devices import container
 from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
@@ -197,6 +199,29 @@ def test_a_truncated_file_gives_what_it_has(tmp_path: Path, watch: Callable[...,
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     clips = watch(cut).run()
     assert sum(clip.metadata.duration or 0 for clip in clips) > 9
+
+
+def test_streams_that_appear_in_mid_file_are_no_error(
+    tmp_path: Path, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tripping:
+        """What PyAV does at the end of such a file."""
+
+        def __init__(self, real: Any) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def demux(self, stream: object) -> Iterator[Any]:
+            yield from self.real.demux(stream)
+            raise IndexError("list index out of range")
+
+    real_open = container._open
+    monkeypatch.setattr(container, "_open", lambda address: Tripping(real_open(address)))
+    watched = watch(make_clip(tmp_path / "in.ts", seconds=10))
+    assert watched.run()[-1].metadata.last
+    assert not watched.station.errors
 
 
 def test_the_scene_is_a_camera_too(watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch) -> None:
