@@ -125,6 +125,7 @@ def test_a_camera_that_is_set_to_another_size_ends_the_recording(tmp_path: Path)
 def test_a_camera_that_sends_nothing_to_be_seen_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(container, "OPEN_TIMEOUT", 1.0)
     monkeypatch.setattr(container, "BLIND_TIMEOUT", 0.0)
     camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=8, gop=60))
     camera.units = camera.units[1:]  # and no key frame ever again
