@@ -122,6 +122,9 @@ class TaskInfo(Message):
     task: str = Field(description="detect_objects | detect_faces | recognise_faces | read_meter")
     model: ModelInfo
     frames_per_second: float = Field(ge=0.001, le=10**6)
+    switch_seconds: float = Field(
+        0, ge=0, le=3600, description="measured: what it takes to load this task in place of another"
+    )
 
 
 class WorkerState(Message):
@@ -136,6 +139,51 @@ class WorkerState(Message):
     hardware: str = ""
     software: str = ""
     load: float | None = None
+    serving: str | None = Field(
+        None, description="the one task that is loaded now; absent when all that it offers are ready"
+    )
+    temperature: float | None = Field(None, ge=-60, le=200, description="degrees Celsius, of the hottest part")
+    memory_free: int | None = Field(None, ge=0, description="bytes")
+    energy: float | None = Field(None, ge=0, le=10_000, description="watts while it works")
+
+
+class Deploy(Message):
+    """meerkat/worker/<id>/deploy: load this task now, and give the others' memory back.
+
+    A node runs one deep-learning task at a time (MELINDA, section 3.2). The worker answers with its
+    state, `serving` set. `model` is a name of the catalogue; empty leaves the choice to the worker.
+    """
+
+    task: str
+    model: str = ""
+    sha256: str = Field("", description="of the model's file; the hub serves it at /api/models/<sha256>")
+    address: str = Field("", description="of the hub's HTTP server, when it is reachable from elsewhere")
+
+
+class Found(Message):
+    """One box in one picture, found by an earlier level of a workflow."""
+
+    label: Label
+    score: Fraction
+    box: Box
+
+
+class FrameFindings(Message):
+    """The `found` user property of meerkat/device/<d>/<camera>/frame: what the device found in it."""
+
+    task: str = "detect_faces"
+    model: ModelInfo | None = None
+    found: tuple[Found, ...] = ()
+
+
+class Face(Message):
+    """One face that was described (task recognise_faces)."""
+
+    box: Box
+    score: Fraction = Field(description="that it is a face, as the level before found it")
+    quality: Fraction = Field(1.0, description="how fit it is to be recognised: size, sharpness, pose")
+    embedding: Base64Bytes = Field(description="little-endian float32; near means alike", max_length=16_384)
+    picture: Base64Bytes | None = Field(None, description="JPEG of the face, at most 20 kB")
 
 
 class Job(Message):
@@ -152,6 +200,8 @@ class Job(Message):
     lease: float = Field(gt=0, description="seconds from receipt after which the hub asks another worker")
     sample_fps: float = Field(5.0, gt=0, le=60)
     labels: tuple[Label, ...] = Field((), description="labels of interest; empty means the usual ones")
+    workflow: Name | None = Field(None, description="on whose behalf; absent for clips of motion")
+    found: tuple[Found, ...] = Field((), description="what the level before found in this picture")
 
 
 class Cancel(Message):
@@ -196,9 +246,11 @@ class Result(Message):
     duration: float = Field(0, ge=0, description="media seconds in the clip")
     frames: Count = Field(0, description="frames looked at")
     seconds: float = Field(0, ge=0, description="the worker's own time on the job")
+    waited: float | None = Field(None, ge=0, description="seconds from its arrival to its beginning")
     width: int = Field(0, ge=0)
     height: int = Field(0, ge=0)
     tracks: tuple[Track, ...] = ()
+    faces: tuple[Face, ...] = ()
 
 
 # --- what the hub says --------------------------------------------------------------------------
@@ -242,7 +294,10 @@ class EventState(Message):
     has_picture: bool = False
     model: ModelInfo | None = None
     zones: tuple[str, ...] = ()
-    identity: str | None = None
+    identity: str | None = Field(None, description="who it is, when somebody known was recognised")
+    workflow: Name | None = Field(None, description="the workflow that decided it")
+    alert: bool = Field(False, description="a decision rule asks for attention")
+    reason: str = Field("", description="what the decision rule says, in words")
 
 
 class Event(Message):
@@ -278,6 +333,9 @@ class HubState(Message):
     failed: int = 0
     expired: int = 0
     workers: int = 0
+    frames: dict[str, int] = Field(
+        default_factory=dict, description="perishable frames by fate: received, done, and dropped by reason"
+    )
     software: str = ""
     page: str = Field("", description="address of the hub's page, when it is known")
 

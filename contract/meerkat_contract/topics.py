@@ -10,7 +10,8 @@ reads it back. `ANY` stands for the single-level wildcard in a subscription.
     meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
     meerkat/camera/<device>/<camera>/event/picture
     meerkat/meter/<device>/<meter>/<kind>             reading verdict
-    meerkat/worker/<worker>/<kind>                    state jobs cancel results error
+    meerkat/worker/<worker>/<kind>                    state jobs cancel deploy results error
+    meerkat/workflow/<workflow>/<kind>                state
 """
 
 from __future__ import annotations
@@ -99,13 +100,23 @@ class MeterTopic(NamedTuple):
 
 
 class WorkerTopic(NamedTuple):
-    """Between the hub and a worker. kind: state | jobs | cancel | results | error."""
+    """Between the hub and a worker. kind: state | jobs | cancel | deploy | results | error."""
 
     worker: str
     kind: str
 
     def __str__(self) -> str:
         return f"{ROOT}/worker/{self.worker}/{self.kind}"
+
+
+class WorkflowTopic(NamedTuple):
+    """What the hub says about a workflow. kind: state (retained)."""
+
+    workflow: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/workflow/{self.workflow}/{self.kind}"
 
 
 Topic = (
@@ -117,6 +128,7 @@ Topic = (
     | EventPictureTopic
     | MeterTopic
     | WorkerTopic
+    | WorkflowTopic
 )
 
 
@@ -143,6 +155,8 @@ def parse(topic: str) -> Topic:
             return MeterTopic(device, meter, kind)
         case [str(root), "worker", worker, kind] if root == ROOT and is_name(worker):
             return WorkerTopic(worker, kind)
+        case [str(root), "workflow", workflow, kind] if root == ROOT and is_name(workflow):
+            return WorkflowTopic(workflow, kind)
     raise BadMessage(
         "not a topic of this system",
         where=topic,
