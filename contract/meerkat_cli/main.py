@@ -29,6 +29,9 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "watch": ("Follow events as they happen.", ""),
     "check": ("Check a configuration file.", ""),
     "models": ("List and fetch detection models.", "worker"),
+    "faces": ("Tell the house whom it may know.", "faces"),
+    "simulate": ("Run the hub's decisions on a simulated clock.", "hub"),
+    "bench": ("Measure this installation.", "home"),
 }
 
 
