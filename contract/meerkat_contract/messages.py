@@ -142,7 +142,9 @@ class WorkerState(Message):
     serving: str | None = Field(
         None, description="the one task that is loaded now; absent when all that it offers are ready"
     )
-    temperature: float | None = Field(None, ge=-60, le=200, description="degrees Celsius, of the hottest part")
+    temperature: float | None = Field(
+        None, ge=-60, le=200, description="degrees Celsius, of the hottest part"
+    )
     memory_free: int | None = Field(None, ge=0, description="bytes")
     energy: float | None = Field(None, ge=0, le=10_000, description="watts while it works")
 

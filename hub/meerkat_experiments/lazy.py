@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import ClassVar
 
 import click
 
@@ -10,7 +11,7 @@ import click
 class Lazily(click.Group):
     """`members`: name → (one line of help, module, attribute)."""
 
-    members: dict[str, tuple[str, str, str]]
+    members: ClassVar[dict[str, tuple[str, str, str]]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.members)

@@ -17,7 +17,11 @@ class _Simulate(Lazily):
             "house",
         ),
         "e1": ("The MELINDA paper's experiment 1: workflow time.", "meerkat_experiments.paper.command", "e1"),
-        "e2": ("The MELINDA paper's experiment 2: load balancing.", "meerkat_experiments.paper.command", "e2"),
+        "e2": (
+            "The MELINDA paper's experiment 2: balance.",
+            "meerkat_experiments.paper.command",
+            "e2",
+        ),
     }
 
 
