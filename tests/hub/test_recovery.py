@@ -28,8 +28,9 @@ from meerkat_hub.container import Video
 from meerkat_hub.core.inputs import BusChanged, ClipArrived, Input, ResultArrived, TimeReached, WorkerSeen
 from meerkat_hub.core.outputs import Announce, ClipStored, Decision, Effect, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
-from meerkat_hub.service import Actions, HubService, _Batch
+from meerkat_hub.service import HubService
 from meerkat_hub.settings import HubSettings
+from meerkat_hub.turn import Actions
 from support.wait import wait_for
 
 
@@ -109,7 +110,7 @@ def test_a_fault_of_ours_costs_one_batch_and_not_the_hub(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.service.start(house.actions())
-    core = house.service._core
+    core = house.service.turn.core
     assert core is not None
 
     def fault(happened: Input, now: Now) -> Decision:
@@ -138,8 +139,8 @@ def test_a_connection_made_in_a_batch_that_failed_is_remembered(
     house.service.happened(BusChanged(up=True))
     house.service.start(house.actions())
     wait_for(lambda: house.recovered, what="recovery")
-    assert house.service._core is not None
-    assert house.service._core.bus_up
+    assert house.service.turn.core is not None
+    assert house.service.turn.core.bus_up
     assert not list((house.media.root / "incoming").iterdir()), "half-received files of the batch are gone"
 
 
@@ -155,7 +156,7 @@ def test_what_was_committed_is_announced_although_an_effect_failed(
 
     actions.carry_out = carry_out
     house.service.start(actions)
-    core = house.service._core
+    core = house.service.turn.core
     assert core is not None
 
     def step(happened: Input, now: Now) -> Decision:
@@ -172,19 +173,20 @@ def test_what_was_committed_is_announced_although_an_effect_failed(
     wait_for(lambda: house.announced, what="the committed announcement")
 
 
-def test_a_clip_of_a_recording_that_closed_in_the_same_batch_goes_on_with_its_event(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clip_of_a_recording_that_closed_in_the_same_batch_goes_on_with_its_event(house: House) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(service_module, "_now", lambda: Now(START + timedelta(seconds=clock[0]), clock[0]))
-    service = house.service
-    service._actions = house.actions()
-    service._load()
+    turn = house.service.turn
+    turn.actions = house.actions()
+
+    def now() -> Now:
+        return Now(START + timedelta(seconds=clock[0]), clock[0])
+
+    turn.load(now())
     task = TaskInfo(task="detect_objects", model=ModelInfo(name="test"), frames_per_second=10)
     worker = WorkerState(worker="cpu", incarnation=an_id(9), online=True, tasks=(task,), window=4)
 
     def process(*arrived: Arrived) -> None:
-        service._process(_Batch(arrived=list(arrived)))
+        turn.process(arrived, now())
 
     def answer(x: tuple[float, float]) -> None:
         job = [e.job for e in house.effects if isinstance(e, SendJob)][-1]

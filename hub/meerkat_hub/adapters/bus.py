@@ -21,7 +21,8 @@ from meerkat_contract.session import Delivery, Incoming, Session, Will
 from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, WorkerTopic, parse
 from meerkat_hub.core.inputs import BusChanged, MediaLost, ResultArrived, SendFailed, WorkerAbsent, WorkerSeen
 from meerkat_hub.core.outputs import CancelJob, Effect, SendJob, SendReceipt
-from meerkat_hub.service import Actions, HubService
+from meerkat_hub.service import HubService
+from meerkat_hub.turn import Actions
 
 from .announcer import Announcer
 from .ingest import Ingest

@@ -1,0 +1,277 @@
+"""One turn of the hub: let the core decide upon what arrived, commit, then act.
+
+No thread, queue or clock of its own: the service turns it on the hub's thread, the simulated world
+on a simulated clock. An exception out of any method means that nothing of the batch was promised;
+the caller then calls `abandon` and, until it succeeds, `load`: the core is built again from the
+database, what was committed and not yet published is published, devices send again what has no
+receipt, and workers are asked again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from meerkat_contract.errors import MeerkatError, StorageError
+from meerkat_contract.messages import HubState
+
+from .adapters.ingest import Arrived
+from .adapters.live import Change as LiveChange
+from .adapters.live import Live
+from .adapters.media import MediaFolder
+from .adapters.store import Store, Waiting
+from .core.inputs import AlreadyKnown, BusChanged, ClipArrived, Input, PictureArrived, TimeReached, WorkerSeen
+from .core.machine import CoreSettings, HubCore
+from .core.outputs import (
+    Announce,
+    Change,
+    ClipSettled,
+    ClipStored,
+    Decision,
+    Effect,
+    EventSaved,
+    RecordingClosed,
+)
+from .core.records import Now
+from .settings import HubSettings
+
+log = logging.getLogger("meerkat.hub")
+
+LONGEST_SLEEP = 20.0
+"""Seconds; the core is stepped at least so often, for what expires by the wall clock."""
+
+FLUSH = 1.0
+"""Seconds after which confirmed announcements are forgotten without another reason to commit."""
+
+BATCH = 256
+"""Inputs taken together, and confirmed announcements that are forgotten together."""
+
+
+@dataclass(slots=True)
+class Actions:
+    """What the hub does to the outside; `bus.py` fills it in."""
+
+    carry_out: Callable[[Effect], None]
+    announce: Callable[[Iterable[Waiting]], None]
+    announce_again: Callable[[Iterable[Waiting]], None]
+    """Forget what is to be announced, and take this instead."""
+    confirmed: Callable[[int, MeerkatError | None], bool]
+    """The fate of an announcement; answers whether it is over and can be forgotten."""
+    pump: Callable[[], None]
+    publish_state: Callable[[HubState], None]
+    recovered: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """What the core decided and is not committed yet."""
+
+    changes: list[Change] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    acks: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(self, decision: Decision) -> None:
+        self.changes += decision.changes
+        self.effects += decision.effects
+        for line in decision.notes:
+            log.info("%s", line)
+
+    def closes(self, recording: str) -> bool:
+        return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
+
+
+class Turn:
+    """The core, its database and its actions. Every method may raise, see above."""
+
+    def __init__(
+        self, store: Store, media: MediaFolder, live: Live, settings: HubSettings, new_id: Callable[[], str]
+    ) -> None:
+        self._store = store
+        self._media = media
+        self._live = live
+        self._settings = settings
+        self._new_id = new_id
+        self._announced: list[int] = []
+        self._bus_up = False
+        self._counts: dict[str, int] = {}
+        self.actions: Actions | None = None
+        self.core: HubCore | None = None
+        """None before `load` and between `abandon` and `load`."""
+
+    def make_core(self, epoch: int) -> HubCore:
+        """A core that knows nothing yet."""
+        settings = CoreSettings(expire_after=self._settings.expire_after_hours * 3600)
+        return HubCore(epoch=epoch, new_id=self._new_id, settings=settings)
+
+    def load(self, now: Now) -> None:
+        """Build the core from the database and publish what was left. Raises StorageError."""
+        loaded = self._store.load()
+        core = self.make_core(self._store.new_epoch())
+        core.load(loaded.recordings, loaded.waiting, now)
+        for worker in self._live.workers.values():
+            core.step(WorkerSeen(worker), now)
+        core.bus_up = self._bus_up
+        self._counts = self._store.totals()
+        over = set(self._announced)
+        self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
+        self.core = core
+
+    def abandon(self, batch: Iterable[Arrived]) -> None:
+        """Throw the core away, and with it the batch, whose senders will send again."""
+        self.core = None
+        for arrived in batch:
+            if arrived.incoming is not None:
+                arrived.incoming.unlink(missing_ok=True)
+            if arrived.ack is not None:
+                arrived.ack()
+
+    def confirm(self, seq: int, error: MeerkatError | None) -> None:
+        """The broker has an announcement, or why not."""
+        if self._acting.confirmed(seq, error):
+            self._announced.append(seq)
+
+    def sleep(self, mono: float) -> float:
+        """Seconds from `mono` until a turn without input has something to do; LONGEST_SLEEP at most."""
+        wake = self._deciding.wake_at()
+        sleep = LONGEST_SLEEP if wake is None else min(wake - mono, LONGEST_SLEEP)
+        return max(min(sleep, FLUSH) if self._announced else sleep, 0.001)
+
+    def process(self, batch: Sequence[Arrived], now: Now) -> None:
+        """Decide upon the batch, or upon the time when it is empty; commit, and act."""
+        for arrived in batch:
+            if isinstance(arrived.input, BusChanged):
+                self._bus_up = arrived.input.up  # stays known though the batch should fail
+        work = Work()
+        known = self._store.known(_ids(batch))
+        for arrived in batch:
+            happened = arrived.input
+            if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
+                self._commit(work, now)  # the recording is looked up below as it is in the database
+                work = Work()
+            work.add(self._deciding.step(self._prepare(arrived, known), now))
+            if arrived.ack is not None:
+                work.acks.append(arrived.ack)
+        if not batch:
+            work.add(self._deciding.step(TimeReached(), now))
+        self._commit(work, now, idle=not batch)
+
+    def _prepare(self, arrived: Arrived, known: set[str]) -> Input:
+        """Move the file to its place and look up what the core does not hold."""
+        happened = arrived.input
+        match happened:
+            case ClipArrived(clip=clip):
+                device, media_id = clip.device, clip.id
+                seen = media_id in known or self._deciding.knows(media_id)
+            case PictureArrived(picture=picture):
+                device, media_id = picture.device, picture.id
+                seen = media_id in known
+                known.add(media_id)
+            case _:
+                return happened
+        assert arrived.incoming is not None
+        assert arrived.final is not None
+        if seen:
+            arrived.incoming.unlink(missing_ok=True)
+            return AlreadyKnown(media_id, device)
+        self._media.place(arrived.incoming, arrived.final)
+        if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
+            return replace(happened, earlier=self._store.recording(happened.clip.recording))
+        return happened
+
+    def _commit(self, work: Work, now: Now, *, idle: bool = False) -> None:
+        """Write what was decided, then acknowledge, carry out and announce it."""
+        fresh: list[Waiting] = []
+        superseded: list[str] = []
+        if work.changes or len(self._announced) >= BATCH or (self._announced and idle):
+            pictures = self._write_pictures(work.changes)
+            superseded = self._store.event_pictures(pictures)
+            fresh = self._store.commit(
+                work.changes, announced=self._announced, now=now.wall, pictures=pictures
+            )
+            self._announced = []
+        self._act(work, fresh)
+        self._tell(work.changes, now)
+        self._remove_pictures(superseded)
+
+    def _act(self, work: Work, fresh: Iterable[Waiting]) -> None:
+        """What the commit allows: nothing of it happens before."""
+        for ack in work.acks:
+            ack()
+        for effect in work.effects:
+            self._acting.carry_out(effect)
+        self._acting.announce(fresh)
+        self._acting.pump()
+
+    def _write_pictures(self, changes: Iterable[Change]) -> dict[str, str]:
+        """Put the pictures of new best frames on disk; event id → file name without its suffix."""
+        newest = {
+            change.record.state.id: change
+            for change in changes
+            if isinstance(change, EventSaved) and change.picture is not None
+        }
+        names: dict[str, str] = {}
+        for event_id, change in newest.items():
+            name = f"{event_id}-{change.record.state.revision}"
+            incoming = self._media.receive(change.picture or b"")
+            self._media.place(incoming, self._media.path("events", name, ".jpg"))
+            names[event_id] = name
+        return names
+
+    def _remove_pictures(self, names: Sequence[str]) -> None:
+        try:
+            self._media.remove(self._media.path("events", name, ".jpg") for name in names)
+        except StorageError as error:
+            log.warning("an event's earlier picture could not be removed: %s", error)
+
+    def _tell(self, changes: Iterable[Change], now: Now) -> None:
+        """Let the page and the subscribers of the hub's state know."""
+        for change in changes:
+            match change:
+                case Announce(topic=topic, payload=payload, event_picture=None) if topic.endswith(
+                    ("/event", "/outcome")
+                ):
+                    _, _, device, camera, kind = topic.split("/")
+                    self._live.tell(LiveChange(kind, device, camera, payload))
+                case ClipStored():
+                    self._counts["received"] = self._counts.get("received", 0) + 1
+                case ClipSettled(state=state):
+                    self._counts[state] = self._counts.get(state, 0) + 1
+                case _:
+                    pass
+        core = self._deciding
+        oldest = next(iter(core.waiting.values()), None)
+        self._acting.publish_state(
+            HubState(
+                backlog=len(core.waiting),
+                running=len(core.leases),
+                oldest_wait=max(round((now.wall - oldest.received_at).total_seconds()), 0) if oldest else 0,
+                done=self._counts.get("done", 0),
+                failed=self._counts.get("failed", 0),
+                expired=self._counts.get("expired", 0),
+                workers=len(core.workers),
+            )
+        )
+
+    @property
+    def _acting(self) -> Actions:
+        assert self.actions is not None
+        return self.actions
+
+    @property
+    def _deciding(self) -> HubCore:
+        assert self.core is not None
+        return self.core
+
+
+def _ids(arrived: Iterable[Arrived]) -> list[str]:
+    ids = []
+    for item in arrived:
+        match item.input:
+            case ClipArrived(clip=clip):
+                ids.append(clip.id)
+            case PictureArrived(picture=picture):
+                ids.append(picture.id)
+            case _:
+                pass
+    return ids
