@@ -6,19 +6,21 @@ runtime, so that `meerkat models` starts at once.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from meerkat_contract.errors import ModelError
+from meerkat_contract.errors import ModelError, UsageError
 from meerkat_contract.messages import Label
 from meerkat_contract.vocabulary import LABELS
 
-Task = Literal["detect_objects", "detect_faces"]
+Task = Literal["detect_objects", "detect_faces", "recognise_faces"]
 Point = tuple[float, Annotated[float, Field(ge=0, le=1)]]
 
 
@@ -27,11 +29,45 @@ class ModelFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    role: Literal["model", "config", "labels"]
+    role: Literal["model", "config", "labels", "landmarks"]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="on disk, unique in the catalogue")
-    path: str = Field(description="in the upstream repository")
-    bytes: int = Field(gt=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    path: str = Field("", description="in the upstream repository, or in the package")
+    bytes: int = Field(0, ge=0, description="0 only where sha256 is not known yet")
+    sha256: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="empty where we never held the file: the first fetch notes it beside the file",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> ModelFile:
+        if bool(self.bytes) != bool(self.sha256):
+            raise ValueError(f"{self.name}: bytes and sha256 are known both or not at all")
+        return self
+
+    @property
+    def pinned(self) -> bool:
+        """Whether its content is known beforehand."""
+        return bool(self.sha256)
+
+
+class Embedding(BaseModel):
+    """What an embedder takes, and what the distance between two of its embeddings means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dimensions: int = Field(ge=8, le=4096)
+    alignment: Literal["dlib", "arcface", "box"] = Field(
+        description="dlib, arcface: eyes, nose and mouth are laid on that template; box: cut out with a rim"
+    )
+    rim: float = Field(0.2, ge=0, le=1, description="box: what is added on each side, in box sizes")
+    colour: Literal["rgb", "bgr"] = "rgb"
+    mean: float = Field(0.0, description="taken off each pixel value of 0..255")
+    scale: float = Field(1.0, gt=0, description="what the rest is multiplied by")
+    normalise: bool = Field(True, description="embeddings are brought to length 1")
+    threshold: float = Field(gt=0, le=4, description="greatest Euclidean distance that may be one person")
+    margin: float = Field(0.05, ge=0, le=4, description="the next person must be that much farther away")
+    measured_on: str = Field(description="where threshold and margin come from")
 
 
 class Entry(BaseModel):
@@ -42,37 +78,53 @@ class Entry(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     title: str
     task: Task
-    family: Literal["yolox", "ssd", "fastestdet", "darknet", "yunet", "slim"]
-    engines: tuple[Literal["litert", "tflite_runtime", "onnxruntime", "opencv"], ...] = Field(min_length=1)
-    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name on GitHub")
-    commit: str = Field(pattern=r"^[0-9a-f]{12,40}$", description="as many digits as are known")
+    family: Literal["yolox", "ssd", "fastestdet", "darknet", "yunet", "slim", "embedding", "dlib"]
+    engines: tuple[Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "dlib"], ...] = Field(
+        min_length=1
+    )
+    devices: tuple[Literal["cpu", "edgetpu"], ...] = Field(
+        ("cpu",), description="edgetpu alone: compiled for it, no other device runs it"
+    )
+    repository: str = Field("", pattern=r"^([\w.-]+/[\w.-]+)?$", description="owner/name on GitHub")
+    commit: str = Field("", pattern=r"^([0-9a-f]{12,40})?$", description="as many digits as are known")
+    lfs: bool = Field(False, description="upstream keeps it in Git LFS, which has an address of its own")
+    package: str = Field("", pattern=r"^\w*$", description="the Python package that carries it, if one does")
     licence: str
     files: tuple[ModelFile, ...] = Field(min_length=1)
     input: tuple[int, int] = Field(description="width and height in pixels")
-    fit: Literal["letterbox", "stretch"]
+    fit: Literal["letterbox", "stretch"] = "letterbox"
     nms: float = Field(0.45, gt=0, le=1, description="two boxes of a label that overlap more are one")
     vocabulary: Literal["coco", "own", "file"] = Field(
-        description="coco: its 80; own: `words`; file: role labels"
+        "own", description="coco: its 80; own: `words`; file: role labels"
     )
     words: tuple[Label, ...] = ()
     factors: dict[Label, Annotated[float, Field(gt=0, le=1)]] = Field(
         default_factory=dict, description="what the raw score of an often mistaken label is multiplied by"
     )
-    calibration: tuple[Point, ...] = Field(min_length=3, description="raw score → house score, rising")
-    calibrated_on: str = Field(description="where the calibration was measured")
+    calibration: tuple[Point, ...] = Field((), description="raw score → house score, rising")
+    calibrated_on: str = Field("", description="where the calibration was measured")
+    embedding: Embedding | None = Field(None, description="of recognise_faces, in place of a calibration")
     note: str = ""
     default: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Entry:
+        if [file.role for file in self.files].count("model") != 1:
+            raise ValueError(f"{self.name}: exactly one file has the role model")
+        if (self.task == "recognise_faces") != (self.embedding is not None):
+            raise ValueError(f"{self.name}: recognise_faces, and only that, has a section embedding")
+        if self.embedding is None:
+            self._check_calibration()
+        return self
+
+    def _check_calibration(self) -> None:
+        if len(self.calibration) < 3 or not self.calibrated_on:
+            raise ValueError(f"{self.name}: a calibration of three points and calibrated_on are missing")
         raw, house = zip(*self.calibration, strict=True)
         if any(a >= b for points in (raw, house) for a, b in pairwise(points)):
             raise ValueError(f"{self.name}: the calibration does not rise")
         if house[0] != 0 or house[-1] != 1 or 0.5 not in house:
             raise ValueError(f"{self.name}: the calibration goes from 0 to 1 and has a point at 0.5")
-        if [file.role for file in self.files].count("model") != 1:
-            raise ValueError(f"{self.name}: exactly one file has the role model")
-        return self
 
     @property
     def model(self) -> ModelFile:
@@ -88,19 +140,52 @@ class Entry(BaseModel):
         """Bytes of all its files."""
         return sum(file.bytes for file in self.files)
 
-    def urls(self, file: ModelFile) -> tuple[str, str]:
-        """Where upstream serves it, pinned to the commit; the second is tried when the first fails."""
-        return (
-            f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{file.path}",
-            f"https://github.com/{self.repository}/raw/{self.commit}/{file.path}",
-        )
+    def urls(self, file: ModelFile) -> tuple[str, ...]:
+        """Where upstream serves it, pinned to the commit; the second is tried when the first fails.
+
+        None for a model that comes with a package, or that its owner put there.
+        """
+        if not self.repository or not self.commit:
+            return ()
+        if self.lfs:
+            raw = f"https://media.githubusercontent.com/media/{self.repository}/{self.commit}/{file.path}"
+        else:
+            raw = f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{file.path}"
+        return (raw, f"https://github.com/{self.repository}/raw/{self.commit}/{file.path}")
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every model, the preferred first: ours, then those of the owner's file $MEERKAT_CATALOGUE."""
+    return _ours() + _owned(os.environ.get("MEERKAT_CATALOGUE", ""))
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
-    """Every model, the preferred first."""
+def _ours() -> tuple[Entry, ...]:
     data = tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
     return tuple(Entry.model_validate(item) for item in data["model"])
+
+
+@cache
+def _owned(path: str) -> tuple[Entry, ...]:
+    """The models of the owner's own catalogue. Raises UsageError that names the file and what is wrong."""
+    if not path:
+        return ()
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        found = tuple(Entry.model_validate(item) for item in data.get("model", []))
+    except (OSError, ValueError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise UsageError(
+            f"the catalogue cannot be read ({what})",
+            where=path,
+            remedy="Correct the file that $MEERKAT_CATALOGUE names; docs/reference/models.md has an example",
+        ) from None
+    taken = {entry.name for entry in _ours()} & {entry.name for entry in found}
+    if taken:
+        raise UsageError(
+            f"the name {min(taken)!r} is Meerkat's own", where=path, remedy="Give your model another name"
+        )
+    return tuple(entry.model_copy(update={"default": False}) for entry in found)
 
 
 def get(name: str) -> Entry:

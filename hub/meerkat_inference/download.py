@@ -23,7 +23,7 @@ import httpx
 
 from meerkat_contract.errors import ModelError, StorageError
 
-from . import catalogue, store
+from . import catalogue, first_fetch, store
 from .catalogue import Entry, ModelFile
 
 _log = logging.getLogger(__name__)
@@ -180,6 +180,7 @@ def pull(
     there. Raises ModelError with the addresses and the folder to put the file by hand, StorageError
     when the folder cannot be written.
     """
+    _check_source(entry)
     folder = folder or store.cache_folder()
     patience = patience or Patience()
     deadline = patience.clock() + patience.total
@@ -190,11 +191,13 @@ def pull(
         with _alone(folder), httpx.Client(timeout=timeout, follow_redirects=True) as client:
             for file in entry.files:
                 target = folder / file.name
-                if not _sound(target, file):
+                if not file.pinned:
+                    first_fetch.fetch(file, target, addresses(entry, file), client)
+                elif not _sound(target, file):
                     _fetch(
                         entry, file, target, client=client, patience=patience, deadline=deadline, tell=tell
                     )
-                tell(file, file.bytes)
+                tell(file, target.stat().st_size)
     except OSError as error:
         raise StorageError(
             f"the model cannot be written: {error.strerror or error}",
@@ -202,6 +205,22 @@ def pull(
             remedy="Free some space, or name another folder with --folder",
         ) from error
     return folder / entry.model.name
+
+
+def _check_source(entry: Entry) -> None:
+    """Raise ModelError for a model that no server has."""
+    if entry.package:
+        raise ModelError(
+            f"{entry.name} comes with the Python package {entry.package} and is not fetched",
+            where="meerkat models pull",
+            remedy="`pip install 'meerkat-home[faces]'` installs it",
+        )
+    if not addresses(entry, entry.model):
+        raise ModelError(
+            f"nobody said where {entry.name} is fetched",
+            where="meerkat models pull",
+            remedy=f"Put {entry.model.name} into {store.cache_folder()}, or name repository and commit",
+        )
 
 
 def addresses(entry: Entry, file: ModelFile) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
     lines += [
         (
             entry.name + (" *" if entry.default else ""),
-            _KINDS.get(entry.words[:1], "80 kinds"),
+            "who it is" if entry.embedding else _KINDS.get(entry.words[:1], "80 kinds"),
             _size(entry.size),
             entry.licence,
             str(files.model) if files else "no",
@@ -53,7 +53,7 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
         click.echo("  ".join((*cells, line[-1])))
     places = ", ".join(str(folder) for folder in store.search_path(folders))
     click.echo(f"\n* default of its task. Looked in: {places}")
-    if not any(files for _, files in rows):
+    if not any(files for entry, files in rows if entry.task == "detect_objects"):
         click.echo(
             "None is here: the built-in people detector is used. `meerkat models pull` fetches the default."
         )
@@ -87,7 +87,7 @@ def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for entry in wanted:
-            bars = {file.name: progress.add_task(file.name, total=file.bytes) for file in entry.files}
+            bars = {file.name: progress.add_task(file.name, total=file.bytes or None) for file in entry.files}
             try:
                 path = download.pull(
                     entry,
@@ -108,10 +108,11 @@ def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path 
 def _wanted(names: tuple[str, ...], *, everything: bool, defaults: bool) -> list[Entry]:
     from . import catalogue
 
+    fetched = [entry for entry in catalogue.entries() if entry.urls(entry.model)]
     if everything:
-        return list(catalogue.entries())
+        return fetched
     if defaults:
-        return [entry for entry in catalogue.entries() if entry.default]
+        return [entry for entry in fetched if entry.default]
     if not names:
         return [catalogue.default()]
     known = {entry.name for entry in catalogue.entries()}
@@ -129,11 +130,15 @@ def _wanted(names: tuple[str, ...], *, everything: bool, defaults: bool) -> list
 
 
 def _size(count: int) -> str:
-    """Bytes for people: `1.2 MB`, `47 kB`."""
+    """Bytes for people: `1.2 MB`, `47 kB`; `?` for a file that we never held."""
+    if not count:
+        return "?"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
 def _describe(entry: Entry, path: Path | None) -> dict[str, object]:
+    from . import store
+
     return {
         "name": entry.name,
         "title": entry.title,
@@ -141,9 +146,9 @@ def _describe(entry: Entry, path: Path | None) -> dict[str, object]:
         "default": entry.default,
         "path": str(path) if path else None,
         "bytes": entry.size,
-        "sha256": entry.model.sha256,
+        "sha256": entry.model.sha256 or (store.noted_hash(path) if path else ""),
         "licence": entry.licence,
         "engines": list(entry.engines),
         "input": list(entry.input),
-        "urls": [entry.urls(file)[0] for file in entry.files],
+        "urls": [url for file in entry.files for url in entry.urls(file)[:1]],
     }

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from meerkat_contract.errors import ModelError
@@ -21,6 +22,9 @@ from .catalogue import Entry, ModelFile
 
 _log = logging.getLogger(__name__)
 
+NOTE = ".sha256"
+"""Suffix of the note that the first fetch of an unpinned file leaves beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -29,6 +33,7 @@ class Files:
     model: Path
     config: Path | None = None
     names: Path | None = None
+    landmarks: Path | None = None
 
     def labels(self) -> tuple[str, ...]:
         """The lines of the labels file in the house's words; `` for a class without a meaning."""
@@ -57,11 +62,30 @@ def locate(entry: Entry, *, folders: Sequence[Path] = ()) -> Files | None:
     """The files of a model, or None when one of them is nowhere on the search path."""
     found: dict[str, Path] = {}
     for file in entry.files:
-        path = locate_file(file, folders=folders)
+        path = locate_file(file, folders=[*_package_folders(entry, file), *folders])
         if path is None:
             return None
         found[file.role] = path
-    return Files(found["model"], found.get("config"), found.get("labels"))
+    return Files(found["model"], found.get("config"), found.get("labels"), found.get("landmarks"))
+
+
+def as_found(entry: Entry, files: Files) -> Entry:
+    """The entry with the hash of the file that is there, where the catalogue does not know it."""
+    if entry.model.pinned:
+        return entry
+    known = {"bytes": files.model.stat().st_size, "sha256": noted_hash(files.model)}
+    model = entry.model.model_copy(update=known)
+    return entry.model_copy(
+        update={"files": tuple(model if file.role == "model" else file for file in entry.files)}
+    )
+
+
+def _package_folders(entry: Entry, file: ModelFile) -> tuple[Path, ...]:
+    """Where the entry's package keeps the file. The package is found, not imported."""
+    spec = find_spec(entry.package) if entry.package else None
+    return tuple(
+        Path(folder) / Path(file.path).parent for folder in (spec and spec.submodule_search_locations) or ()
+    )
 
 
 def find(entry: Entry, *, folders: Sequence[Path] = ()) -> Files:
@@ -71,14 +95,40 @@ def find(entry: Entry, *, folders: Sequence[Path] = ()) -> Files:
         raise ModelError(
             f"model {entry.name} is not on this machine",
             where=os.pathsep.join(str(folder) for folder in search_path(folders)),
-            remedy=f"`meerkat models pull {entry.name}` fetches it",
+            remedy=_how_to_get(entry),
         )
     return files
 
 
+def _how_to_get(entry: Entry) -> str:
+    if entry.package:
+        return "It comes with `pip install 'meerkat-home[faces]'`"
+    if not entry.urls(entry.model):
+        return "Put its file into one of these folders: it is known by its content"
+    return f"`meerkat models pull {entry.name}` fetches it"
+
+
+def noted_hash(path: Path) -> str:
+    """What the first fetch of an unpinned file wrote down, or an empty string."""
+    try:
+        return path.with_name(path.name + NOTE).read_text().strip()
+    except OSError:
+        return ""
+
+
 def locate_file(file: ModelFile, *, folders: Sequence[Path] = ()) -> Path | None:
-    """The first file on the search path with this size and SHA-256."""
+    """The first file on the search path with this size and SHA-256.
+
+    A file whose hash the catalogue does not know is taken by its name, if its content is what its
+    first fetch noted beside it.
+    """
     for folder in search_path(folders):
+        if not file.pinned:
+            path = folder / file.name
+            noted = noted_hash(path)
+            if noted and path.is_file() and _hash_now(path) == noted:
+                return path
+            continue
         for path, size, changed in _listing(folder):
             if size != file.bytes:
                 continue
@@ -109,6 +159,11 @@ def _listing(folder: Path) -> Iterator[tuple[Path, int, int]]:
             _log.debug("%s: gone, or not to be asked: %s", item.path, error.strerror)
             continue
         yield Path(item.path), status.st_size, status.st_mtime_ns
+
+
+def _hash_now(path: Path) -> str:
+    status = path.stat()
+    return file_hash(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)

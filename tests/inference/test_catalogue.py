@@ -21,6 +21,9 @@ from meerkat_inference.models_command import models
 from support.shared import FOLDER, shared
 
 ENTRIES = catalogue.entries()
+DETECTORS = [entry for entry in ENTRIES if entry.embedding is None]
+HERE = [entry for entry in DETECTORS if entry.model.pinned]
+"""The models whose files lie among the development models."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +39,17 @@ def test_names_are_unique() -> None:
     assert len(set(by_name.values())) == len(by_name)
 
 
-@pytest.mark.parametrize("task", ["detect_objects", "detect_faces"])
+@pytest.mark.parametrize("task", ["detect_objects", "detect_faces", "recognise_faces"])
 def test_each_task_has_one_default(task: str) -> None:
     assert sum(entry.default for entry in ENTRIES if entry.task == task) == 1
     assert catalogue.ranked(task)[0] == catalogue.default(task)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", DETECTORS, ids=lambda entry: entry.name)
 def test_an_entry_states_all_that_is_needed(entry: Entry) -> None:
     assert entry.licence
     assert entry.calibrated_on
+    assert entry.urls(entry.model)
     for file in entry.files:
         for url in entry.urls(file):
             assert entry.commit in url
@@ -57,7 +61,7 @@ def test_an_entry_states_all_that_is_needed(entry: Entry) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", HERE, ids=lambda entry: entry.name)
 def test_the_development_files_are_those_of_the_catalogue(entry: Entry) -> None:
     folder = shared("models/SOURCES.txt").parent
     for file in entry.files:

@@ -24,6 +24,8 @@ from meerkat_inference.hog import _CALIBRATION as HOG_CALIBRATION
 from meerkat_inference.loading import load_detector
 from support.shared import shared
 
+DETECTORS = [entry for entry in catalogue.entries() if entry.embedding is None]
+
 
 def test_a_letterboxed_picture_keeps_its_proportions() -> None:
     canvas = Canvas(416, 416, letterbox=True)
@@ -76,13 +78,13 @@ def test_what_is_no_picture_is_refused(array: Any) -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_calibration_never_turns_scores_around(one: float, other: float) -> None:
-    for entry in catalogue.entries():
+    for entry in DETECTORS:
         low, high = Calibration(entry.calibration).house(np.array(sorted([one, other]), np.float32))
         assert 0 <= low <= high <= 1
 
 
 def test_the_working_point_is_one_half() -> None:
-    for entry in catalogue.entries():
+    for entry in DETECTORS:
         calibration = Calibration(entry.calibration)
         (raw,) = (raw for raw, house in entry.calibration if house == 0.5)
         assert calibration.house(np.array([raw], np.float32))[0] == pytest.approx(0.5)

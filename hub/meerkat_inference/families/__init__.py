@@ -49,8 +49,10 @@ def _load(name: str) -> Family:
 
 def build(entry: Entry, files: Files, *, kind: str | None = None, device: str = "cpu") -> Detector:
     """A detector for a catalogue entry whose files are on disk. Raises ModelError with the remedy."""
+    from meerkat_inference import store
     from meerkat_inference.opening import open_engine
 
+    entry = store.as_found(entry, files)
     family = _load(entry.family)
     labels = entry.labels or files.labels()
     engine = open_engine(files.model, kind=kind, config=files.config, device=device)
