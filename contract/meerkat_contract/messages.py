@@ -342,5 +342,46 @@ class HubState(Message):
     page: str = Field("", description="address of the hub's page, when it is known")
 
 
+class Operator(Message):
+    """One node at one level of a workflow."""
+
+    task: str
+    node: Name
+    capacity: float = Field(ge=0, description="frames per second of this node for the task")
+    share: float = Field(ge=0, description="frames per second of this workflow that are booked on it")
+    ready: bool = Field(True, description="it has the task loaded")
+
+
+class WorkflowState(Message):
+    """meerkat/workflow/<id>/state, retained; empty when the workflow was withdrawn."""
+
+    workflow: Name
+    state: Literal["running", "starting", "refused"] = Field(
+        description="starting: admitted, and a level still waits for a node to load its task"
+    )
+    reason: str = Field("", description="in words, with the numbers")
+    cause: Literal["", "capacity", "delay", "decision"] = Field("", description="why it is refused")
+    cameras: dict[str, float] = Field(
+        default_factory=dict, description="device/camera: frames per second that are asked for"
+    )
+    flow: float = Field(0, ge=0, description="frames per second of all cameras together (Eq. 1)")
+    capacity: dict[str, float] = Field(
+        default_factory=dict,
+        description="task: frames per second that were free for it when this was decided (Eq. 2)",
+    )
+    delay: float | None = Field(
+        None, ge=0, description="seconds from arrival to decision when a frame waits for no other (Eq. 7)"
+    )
+    max_delay: float = Field(gt=0, description="seconds that were asked for")
+    overbooking: float = Field(1, ge=1, description="times its capacity that a shared node may be booked")
+    reserved: tuple[Name, ...] = Field((), description="nodes that are kept for clips of motion")
+    nodes: tuple[Operator, ...] = ()
+    frames: dict[str, int] = Field(
+        default_factory=dict,
+        description="since the hub began: received = nothing + decided + dropped by reason + in work",
+    )
+    since: UtcTime = Field(description="when it came to this state")
+
+
 RECORDING_GAP = timedelta(seconds=30)
 """A recording with no clip for this long after the end of its latest is taken as closed."""
