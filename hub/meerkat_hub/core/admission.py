@@ -12,6 +12,8 @@ Source: MELINDA, Information 2021, 12(1), 14, sections 3.2 and 3.3. Where the pa
   capacity of idle nodes for the feature level is asked for only as far as the service falls short.
 - Each workflow is served by the nodes of its own graph, so adding a slow node to a service delays
   nobody who was admitted before.
+- A level may need no node: the device itself may find what is of interest (`on_device`), and a workflow
+  may have no feature task. Such a level adds nothing to the capacity asked for, nor to the delay.
 - If the delay cannot be met, nodes that would break it whatever they were paired with are left out,
   and all is tried once more.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -46,12 +48,15 @@ class Workflow:
     cameras: Mapping[str, float]
     """Camera → its frames per second."""
     measurement: str
-    feature: str
+    feature: str | None
+    """None: the decision is made upon what the measurement level found."""
     decision: str
     max_delay: float
     """Seconds from a frame to its decision."""
     shared: bool = False
     """The feature task is an intelligence service, which serves several workflows."""
+    on_device: frozenset[str] = frozenset()
+    """Cameras whose device runs the measurement task itself and sends frames of interest only."""
 
     def __post_init__(self) -> None:
         for name, value in (*self.cameras.items(), ("max_delay", self.max_delay)):
@@ -64,6 +69,12 @@ class Workflow:
     def flow(self) -> float:
         """Eq. 1: frames per second of all cameras together."""
         return math.fsum(self.cameras.values())
+
+    @property
+    def demands(self) -> tuple[float, float]:
+        """Frames per second that nodes must take at the measurement and at the feature level."""
+        measured = math.fsum(fps for camera, fps in self.cameras.items() if camera not in self.on_device)
+        return measured, self.flow if self.feature else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +89,13 @@ class EdgeNode:
     energy: float = 0.0
     """Watts."""
     availability: float = 1.0
+    switching: Mapping[str, float] = field(default_factory=dict)
+    """Task → seconds to load it in place of what the node runs now; none for one that is ready."""
 
-    def offer(self, capacity: float) -> Node:
-        """This node as one to choose, with so many frames per second to book."""
-        return Node(self.id, capacity, self.latency_ms, self.energy, self.availability)
+    def offer(self, task: str, capacity: float) -> Node:
+        """This node as one to choose for a task, with so many frames per second to book."""
+        seconds = self.switching.get(task, 0.0)
+        return Node(self.id, capacity, self.latency_ms, self.energy, self.availability, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,7 @@ class Graph:
     def processing_time(self) -> float:
         """WPT of all three levels, seconds (Eq. 4; section 4.1 counts the decision too)."""
         levels = (self.measurement, self.feature, (self.decision,))
-        return processing_time([operator.capacity for operator in level] for level in levels)
+        return processing_time([operator.capacity for operator in level] for level in levels if level)
 
     @property
     def network_latency(self) -> float:
@@ -122,8 +136,8 @@ class Graph:
 
         The hub is the broker, so that the last hop leads past it, and takes no longer when it decides.
         """
-        measurement = max(operator.latency_ms for operator in self.measurement)
-        feature = max(operator.latency_ms for operator in self.feature)
+        measurement = max((operator.latency_ms for operator in self.measurement), default=0.0)
+        feature = max((operator.latency_ms for operator in self.feature), default=0.0)
         return (measurement + 2 * feature + self.decision.latency_ms) / 1000
 
     @property
@@ -142,17 +156,26 @@ class Admitted:
     workflow: Workflow
     graph: Graph
     plan: Plan
-    idle_capacity: float
-    """IC(W), Eq. 2: frames per second; of the feature level with what is left of a shared service."""
+    measurement_capacity: float
+    """Frames per second of the idle nodes for the measurement task, as they were divided."""
+    feature_capacity: float
+    """The same for the feature task, with what is left of a shared service."""
     overbooking: float
-    chosen: tuple[Selection, Selection]
-    """How the measurement and the feature level were chosen; of an extended service what was added."""
+    chosen: tuple[Selection | None, Selection | None]
+    """How the measurement and the feature level were chosen; of an extended service what was added.
+    None for a level that needs no node."""
+
+    @property
+    def idle_capacity(self) -> float:
+        """IC(W), Eq. 2: frames per second, of the levels that need nodes."""
+        return _least(self.workflow, self.measurement_capacity, self.feature_capacity)
 
     @property
     def reason(self) -> str:
         workflow = self.workflow
+        free = f" of {self.idle_capacity:g}" if any(workflow.demands) else ""
         return (
-            f"workflow {workflow.id} is admitted ({self.plan}): {workflow.flow:g} of {self.idle_capacity:g} "
+            f"workflow {workflow.id} is admitted ({self.plan}): {workflow.flow:g}{free} "
             f"frames/s; {self.graph} are within {_ms(workflow.max_delay)}"
         )
 
@@ -172,8 +195,8 @@ class Refused:
 
     @property
     def idle_capacity(self) -> float:
-        """IC(W), Eq. 2."""
-        return min(self.measurement_capacity, self.feature_capacity)
+        """IC(W), Eq. 2, of the levels that need nodes."""
+        return _least(self.workflow, self.measurement_capacity, self.feature_capacity)
 
     @property
     def reason(self) -> str:
@@ -184,10 +207,11 @@ class Refused:
             return f"{said}{self.graph} are {time}, more than {_ms(workflow.max_delay)}"
         if self.cause == "decision":
             return said + f"no node is free to run {workflow.decision} for {workflow.flow:g} frames/s"
-        return said + (
-            f"its cameras give {workflow.flow:g} frames/s, and what is free can do "
-            f"{self.measurement_capacity:g} of {workflow.measurement} and "
-            f"{self.feature_capacity:g} of {workflow.feature}"
+        measured, described = workflow.demands
+        can = [f"{self.measurement_capacity:g} of {workflow.measurement}"] if measured else []
+        can += [f"{self.feature_capacity:g} of {workflow.feature}"] if described else []
+        return (
+            f"{said}its cameras give {workflow.flow:g} frames/s, and what is free can do {' and '.join(can)}"
         )
 
 
@@ -281,7 +305,7 @@ def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admi
         for node in nodes
         if node.id not in busy
         and task in node.capacities
-        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(node.capacities[task]).capacity)
+        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(task, node.capacities[task]).capacity)
     ]
     if not able:
         return None
@@ -316,12 +340,15 @@ def _free(
 
     def able(task: str, times: float) -> list[_Able]:
         can = [(node, node.capacities[task]) for node in idle if task in node.capacities]
-        return [_Able(node.offer(times * capacity), capacity) for node, capacity in can]
+        return [_Able(node.offer(task, times * capacity), capacity) for node, capacity in can]
 
-    task = workflow.feature
+    demands, task = workflow.demands, workflow.feature
+    measurement = able(workflow.measurement, 1.0) if demands[0] else []
+    if task is None:
+        return _Free(sink, factor, demands, measurement, [], [])
     serving = service(task, nodes, admitted, factor) if workflow.shared else ()
-    left = [_Able(s.node.offer(s.residual), s.node.capacities[task]) for s in serving if s.residual]
-    return _Free(sink, factor, able(workflow.measurement, 1.0), able(task, factor), left)
+    left = [_Able(s.node.offer(task, s.residual), s.node.capacities[task]) for s in serving if s.residual]
+    return _Free(sink, factor, demands, measurement, able(task, factor), left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +357,7 @@ class _Free:
 
     sink: Operator
     overbooking: float
+    demands: tuple[float, float]
     measurement: list[_Able]
     feature: list[_Able]
     serving: list[_Able]
@@ -345,11 +373,9 @@ class _Free:
 
     def quick_enough(self, max_delay: float) -> _Free:
         """Without the nodes that are too slow even beside the quickest of the other level."""
-        if not self.measurement or not (self.feature or self.serving):
-            return self
         rest = 1 / self.sink.capacity + self.sink.latency_ms / 1000
-        first = min(able.seconds(1) for able in self.measurement)
-        second = min(able.seconds(2) for able in (*self.feature, *self.serving))
+        first = min((able.seconds(1) for able in self.measurement), default=0.0)
+        second = min((able.seconds(2) for able in (*self.feature, *self.serving)), default=0.0)
 
         def quick(level: list[_Able], hops: int, other: float) -> list[_Able]:
             return [able for able in level if meets(max_delay, able.seconds(hops) + other + rest)]
@@ -362,7 +388,8 @@ class _Free:
         )
 
     def split(self) -> tuple[list[_Able], list[_Able]]:
-        """U and V of line 1: nodes that can do both tasks go where IC(W) becomes greatest.
+        """U and V of line 1: nodes that can do both tasks go where IC(W) becomes greatest, or, where
+        the levels ask for different rates, the lesser of capacity over demand.
 
         Splits of the first nodes are carried along as (capacity of U, capacity of V, who is in U); one
         that another beats in both is dropped. Beyond FRONTIER of them every so many are dropped, too, so
@@ -378,7 +405,8 @@ class _Free:
             to_u = [(u + node.capacity, v, members | 1 << n) for u, v, members in splits]
             to_v = [(u, v + in_v[node.id], members) for u, v, members in splits]
             splits = _undominated([*to_u, *to_v])
-        members = max(splits, key=lambda split: min(split[:2]))[2]
+        of_u, of_v = ((1 / demand if demand else math.inf) for demand in self.demands)
+        members = max(splits, key=lambda split: min(_times(split[0], of_u), _times(split[1], of_v)))[2]
         in_u = {node.id for n, node in enumerate(both) if members >> n & 1}
         return (
             [able for able in self.measurement if able.offer.id not in ids or able.offer.id in in_u],
@@ -396,6 +424,16 @@ def _undominated(splits: list[tuple[float, float, int]]) -> list[tuple[float, fl
     return [kept[i * (len(kept) - 1) // (FRONTIER - 1)] for i in range(FRONTIER)]
 
 
+def _times(capacity: float, per_demand: float) -> float:
+    """How often the capacity covers the demand; of no demand, for ever."""
+    return math.inf if per_demand == math.inf else capacity * per_demand
+
+
+def _least(workflow: Workflow, measurement: float, feature: float) -> float:
+    levels = zip(workflow.demands, (measurement, feature), strict=True)
+    return min((capacity for demand, capacity in levels if demand), default=0.0)
+
+
 def _booked(level: Iterable[_Able]) -> float:
     return math.fsum(able.offer.capacity for able in level)
 
@@ -407,13 +445,16 @@ def _attempt(
     select: Callable[[float, Sequence[Node]], Selection | Shortfall],
 ) -> Admitted | Refused:
     """Lines 1 to 16 with one way of manning the feature level."""
-    flow, residual = workflow.flow, _booked(free.serving)
+    residual = _booked(free.serving)
     u, v = free.split()
     capacities = (_booked(u), residual + _booked(v))
-    if not meets(min(capacities), flow):
+    measured, described = workflow.demands
+    if not all(map(meets, capacities, workflow.demands)):
         return Refused(workflow, "capacity", *capacities)
 
-    def choose(level: Sequence[_Able], demand: float) -> tuple[Selection, list[_Able]]:
+    def choose(level: Sequence[_Able], demand: float) -> tuple[Selection | None, list[_Able]]:
+        if not demand:
+            return None, []
         # Rounding must not make a demand of what is known to suffice.
         demand = min(demand, _booked(level))
         selection = select(demand, [able.offer for able in level])
@@ -421,17 +462,20 @@ def _attempt(
         by_id = {able.offer.id: able for able in level}
         return selection, [by_id[node.id] for node in selection.nodes]
 
-    first, measurement = choose(u, flow)
+    first, measurement = choose(u, measured)
     if plan == "extend":
-        second, added = choose(v, flow - residual)
+        second, added = choose(v, described - residual)
         feature = [*free.serving, *added]
     else:
-        second, feature = choose(free.serving if plan == "reuse" else v, flow)
-    operators = _operators(workflow.measurement, measurement, flow)
-    graph = Graph(operators, _operators(workflow.feature, feature, flow), free.sink)
+        second, feature = choose(free.serving if plan == "reuse" else v, described)
+    graph = Graph(
+        _operators(workflow.measurement, measurement, measured),
+        _operators(workflow.feature or "", feature, described),
+        free.sink,
+    )
     if not meets(workflow.max_delay, graph.workflow_time):
         return Refused(workflow, "delay", *capacities, graph)
-    return Admitted(workflow, graph, plan, min(capacities), free.overbooking, (first, second))
+    return Admitted(workflow, graph, plan, *capacities, free.overbooking, (first, second))
 
 
 def _operators(task: str, level: Sequence[_Able], flow: float) -> tuple[Operator, ...]:

@@ -3,10 +3,10 @@
 From a pool, a set S whose capacities add up to the demand is chosen, so that
 
     cost(S) = A × (sum of capacities − demand) + B × the highest latency + C × sum of energy
-              + D × unavailability
+              + D × unavailability + E × seconds of switching
 
 is low (MELINDA, Information 2021, 12(1), 14, sections 3.2 and 3.3; the paper names SelectNodes, the
-cost and the pivot rule are those of its authors' public code). Five methods answer:
+cost and the pivot rule are those of its authors' public code; E is ours). Five methods answer:
 
     first_fit   nodes as they are given, until the demand is met
     best_fit    the same, the largest capacity first
@@ -56,6 +56,8 @@ class Node:
     """What it draws while it works, watts."""
     availability: float = 1.0
     """The share of time in which it can be reached, 0 to 1."""
+    switching: float = 0.0
+    """Seconds in which it does nothing, because it has to load this task in place of another."""
 
     def __post_init__(self) -> None:
         if not (
@@ -63,6 +65,7 @@ class Node:
             and 0 <= self.latency_ms < math.inf
             and 0 <= self.energy < math.inf
             and 0 <= self.availability <= 1
+            and 0 <= self.switching < math.inf
         ):
             raise BadMessage(
                 f"its figures cannot be: {self}",
@@ -73,7 +76,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A, B, C and D of the cost: per frame/s wasted, per ms, per watt, per unit of probability.
+    """A to E of the cost: per frame/s wasted, ms, watt, unit of probability, second of switching.
 
     A probability is at most 1 where the other terms are tens: with the authors' 0.25 each, availability
     only decides between sets that are otherwise nearly equal. Raise D to buy reliability.
@@ -84,9 +87,11 @@ class Weights:
     energy: float = 0.25
     unavailability: float = 0.25
     outage: Outage = "all_down"
+    switching: float = 0.25
 
     def __post_init__(self) -> None:
-        if not all(0 <= w < math.inf for w in (self.waste, self.latency, self.energy, self.unavailability)):
+        weights = (self.waste, self.latency, self.energy, self.unavailability, self.switching)
+        if not all(0 <= weight < math.inf for weight in weights):
             raise UsageError(f"a weight cannot be: {self}", where="weights", remedy="Give numbers from 0 up")
 
     def weigh_outage(self, all_down: float, all_up: float) -> float:
@@ -96,16 +101,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The four terms, weighted."""
+    """The terms, weighted."""
 
     waste: float
     latency: float
     energy: float
     unavailability: float
+    switching: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.waste + self.latency + self.energy + self.unavailability
+        return self.waste + self.latency + self.energy + self.unavailability + self.switching
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +299,7 @@ def _exact(demand: float, nodes: Sequence[Node], weights: Weights, budget: int) 
 class _Search:
     """Depth first over the nodes by price per frame/s, each taken before it is left out.
 
-    A × capacity + C × energy is a price per node: what remains is to cover the demand at the lowest sum
+    A × capacity + C × energy + E × switching is a price per node: what remains is to cover the demand at the lowest sum
     of prices, plus latency and unavailability. A branch is cut when even the cheapest fraction of nodes
     that covers what is missing, with the lowest latency and the best availability that are still open,
     costs no less than the best set so far. Of nodes that are alike in everything, a later one is never
@@ -324,7 +330,10 @@ class _Search:
                 self.next_kind[i] = self.next_kind[i + 1] if alike else i + 1
 
     def _price(self, node: Node) -> float:
-        return self.weights.waste * node.capacity + self.weights.energy * node.energy
+        weights = self.weights
+        return (
+            weights.waste * node.capacity + weights.energy * node.energy + weights.switching * node.switching
+        )
 
     def run(self, budget: int) -> bool:
         """Whether the search came to its end, so that the best set is proven to be the cheapest."""
@@ -357,7 +366,11 @@ class _Search:
         """No set that is `total` and at least one of the nodes from i on costs less than this."""
         weights = self.weights
         missing = self.demand - total.capacity
-        price = weights.waste * (total.capacity - self.demand) + weights.energy * total.energy
+        price = (
+            weights.waste * (total.capacity - self.demand)
+            + weights.energy * total.energy
+            + weights.switching * total.switching
+        )
         if meets(total.capacity, self.demand):
             price += self.lowest_price[i]
         elif meets(self.capacities[-1] - self.capacities[i], missing):
@@ -392,6 +405,7 @@ class _Sum(NamedTuple):
     energy: float = 0.0
     all_down: float = 1.0
     all_up: float = 1.0
+    switching: float = 0.0
 
     def plus(self, node: Node) -> _Sum:
         return _Sum(
@@ -400,6 +414,7 @@ class _Sum(NamedTuple):
             self.energy + node.energy,
             self.all_down * (1 - node.availability),
             self.all_up * node.availability,
+            self.switching + node.switching,
         )
 
     def cost(self, demand: float, weights: Weights) -> Cost:
@@ -408,8 +423,9 @@ class _Sum(NamedTuple):
             weights.latency * self.latency,
             weights.energy * self.energy,
             weights.weigh_outage(self.all_down, self.all_up),
+            weights.switching * self.switching,
         )
 
 
 def _likeness(node: Node) -> tuple[float, ...]:
-    return (node.capacity, node.latency_ms, node.energy, node.availability)
+    return (node.capacity, node.latency_ms, node.energy, node.availability, node.switching)
