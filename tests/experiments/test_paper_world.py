@@ -1,0 +1,158 @@
+"""The paper's world by hand, and what no dispatcher can beat."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import pytest
+
+from meerkat_contract.errors import UsageError
+from meerkat_experiments.paper.bounds import ideal_queue, shortest_makespan
+from meerkat_experiments.paper.dispatchers import Dispatcher, MakeDispatcher, NodeSpec, by_rule
+from meerkat_experiments.paper.metrics import balance, delayed_ratio, percentile, throughput
+from meerkat_experiments.paper.parameters import Parameters
+from meerkat_experiments.paper.world import Image, simulate
+from meerkat_hub.core.rules import EctStar, Pull
+
+PARAMETERS = Parameters()
+
+
+def images(*arrived: float) -> list[Image]:
+    return [Image(f"i{n}", "w", "c", at, at) for n, at in enumerate(arrived)]
+
+
+def test_table_3() -> None:
+    assert PARAMETERS.hop == pytest.approx(0.008)
+    assert PARAMETERS.round_trip == pytest.approx(0.012)
+    assert PARAMETERS.workflow_time == pytest.approx(0.107)
+    assert PARAMETERS.flow == 80
+    assert ("data sensing interval", "50 ms") in PARAMETERS.rows()
+
+
+@pytest.mark.parametrize("field", ["flo_fps", "bandwidth_mbps", "delay"])
+def test_impossible_parameters_are_refused(field: str) -> None:
+    with pytest.raises(UsageError, match=field.replace("_", "-")):
+        Parameters(**{field: -1.0})
+
+
+def test_one_image_there_and_back() -> None:
+    (done,) = simulate(images(1.0), [20.0], by_rule(Pull), PARAMETERS)
+    assert (done.begun, done.ended, done.answered) == pytest.approx((1.008, 1.058, 1.062))
+
+
+def test_a_link_carries_one_message_at_a_time() -> None:
+    # Both are sent at once; the second is 4 ms later at the node, and waits for the first anyway.
+    first, second = simulate(images(0.0, 0.0), [1000.0], by_rule(lambda: Pull(2)), PARAMETERS)
+    assert first.begun == pytest.approx(0.008)
+    assert second.begun == pytest.approx(0.012)
+
+
+def test_credit_1_waits_out_the_link_and_credit_2_does_not() -> None:
+    slow = simulate(images(0.0, 0.0), [20.0], by_rule(Pull), PARAMETERS)[-1]
+    assert slow.ended == pytest.approx(0.008 + 0.050 + 0.012 + 0.050)
+    fast = simulate(images(0.0, 0.0), [20.0], by_rule(EctStar), PARAMETERS)[-1]
+    assert fast.ended == pytest.approx(0.008 + 0.050 + 0.050)
+
+
+class Broken:
+    """Sends what it is given `times` over."""
+
+    name = "broken"
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.waiting: list[tuple[str, str]] = []
+
+    def arrive(self, message: str, flow: str, source: str, now: float, /) -> None:
+        self.waiting += [(message, "flo-1")] * self.times
+
+    def answered(self, message: str, node: str, seconds: float, waited: float, now: float, /) -> None:
+        pass
+
+    def send(self, now: float, /) -> list[tuple[str, str]]:
+        sent, self.waiting = self.waiting, []
+        return sent
+
+
+@pytest.mark.parametrize(("times", "said"), [(0, "never answered"), (2, "twice")])
+def test_a_dispatcher_that_loses_or_doubles_is_caught(times: int, said: str) -> None:
+    def make(nodes: tuple[NodeSpec, ...]) -> Dispatcher:
+        return Broken(times)
+
+    with pytest.raises(RuntimeError, match=said):
+        simulate(images(0.0), [20.0], make, PARAMETERS)
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+def test_a_message_exactly_at_its_limit_is_not_delayed() -> None:
+    assert delayed_ratio([0.107, 0.107 + 1e-12, 0.1071, 0.2], 0.107) == 0.5
+    assert delayed_ratio([], 0.107) == 0.0
+
+
+def test_balance_by_hand() -> None:
+    # Workloads 0.8 and 0.4: their mean is 0.6 and both are 0.2 from it.
+    assert balance({"a": 8, "b": 2}, {"a": 10.0, "b": 5.0}, 1.0) == pytest.approx(0.2)
+    assert balance({"a": 10, "b": 5}, {"a": 10.0, "b": 5.0}, 1.0) == 0
+    assert balance({}, {"a": 10.0, "b": 5.0}, 1.0) == 0, "a node that did nothing counts"
+    assert throughput(100, 1.1) == pytest.approx(90.9, abs=0.01)
+
+
+def test_percentiles_are_values_that_occur() -> None:
+    values = [float(n) for n in range(10, 0, -1)]
+    assert (percentile(values, 0.1), percentile(values, 0.9), percentile(values, 1.0)) == (2.0, 10.0, 10.0)
+
+
+# --- the bounds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_ideal_queue_has_the_least_longest_time_of_all_schedules(seed: int) -> None:
+    chance = Random(seed)
+    arrived = sorted(round(chance.uniform(0, 2), 2) for _ in range(6))
+    ends = ideal_queue(arrived, 2, 0.5)
+    longest = max(end - at for end, at in zip(ends, arrived, strict=True))
+    assert longest == pytest.approx(_best_longest(arrived, 2, 0.5))
+
+
+def _best_longest(arrived: list[float], nodes: int, seconds: float) -> float:
+    """The least longest time over all orders of service (each image begins as early as the order lets it)."""
+    from itertools import permutations
+
+    best = float("inf")
+    for order in permutations(range(len(arrived))):
+        free = [0.0] * nodes
+        longest = 0.0
+        for number in order:
+            free.sort()
+            free[0] = max(free[0], arrived[number]) + seconds
+            longest = max(longest, free[0] - arrived[number])
+        best = min(best, longest)
+    return best
+
+
+@pytest.mark.parametrize("make", [by_rule(EctStar), by_rule(Pull), by_rule(lambda: Pull(3))])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_rule_ends_a_message_before_the_ideal_queue_does(make: MakeDispatcher, seed: int) -> None:
+    chance = Random(seed)
+    batch = images(*sorted(chance.uniform(0, 2) for _ in range(60)))
+    done = sorted(one.ended for one in simulate(batch, [20.0, 20.0], make, PARAMETERS))
+    ends = ideal_queue([image.arrived + PARAMETERS.hop for image in batch], 2, 0.05)
+    assert all(mine >= best - 1e-9 for mine, best in zip(done, ends, strict=True))
+
+
+@pytest.mark.parametrize("capacities", [(3.0, 2.0, 1.0), (5.0, 1.0)])
+@pytest.mark.parametrize("messages", [1, 4, 7])
+def test_the_shortest_makespan_is_that_of_all_ways_to_share(
+    capacities: tuple[float, ...], messages: int
+) -> None:
+    shares = (s for s in product(range(messages + 1), repeat=len(capacities)) if sum(s) == messages)
+    best = min(max(0.15 + n / c for n, c in zip(s, capacities, strict=True) if n) for s in shares)
+    assert shortest_makespan(messages, capacities, there=0.1, back=0.05) == pytest.approx(best, abs=1e-6)
+
+
+def test_a_link_slower_than_its_node_has_no_such_optimum() -> None:
+    with pytest.raises(ValueError, match="link"):
+        shortest_makespan(10, [1000.0], there=0.008, back=0.004, apart=0.004)
