@@ -12,10 +12,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
@@ -24,6 +22,7 @@ from .adapters.ingest import Arrived
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store
+from .clock import now
 from .core.inputs import Input
 from .core.records import Now
 from .settings import HubSettings
@@ -50,11 +49,6 @@ class _Stop:
 class _Batch:
     arrived: list[Arrived] = field(default_factory=list)
     stop: bool = False
-
-
-def now() -> Now:
-    """This instant by the machine's clocks."""
-    return Now(datetime.now(UTC), time.monotonic())
 
 
 class HubService:

@@ -21,8 +21,9 @@ from .adapters.live import Change as LiveChange
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store, Waiting
+from .core.clips import CoreSettings
 from .core.inputs import AlreadyKnown, BusChanged, ClipArrived, Input, PictureArrived, TimeReached, WorkerSeen
-from .core.machine import CoreSettings, HubCore
+from .core.machine import HubCore
 from .core.outputs import (
     Announce,
     Change,
@@ -105,17 +106,20 @@ class Turn:
         return HubCore(epoch=epoch, new_id=self._new_id, settings=settings)
 
     def load(self, now: Now) -> None:
-        """Build the core from the database and publish what was left. Raises StorageError."""
+        """Build the core from the database, publish what was left and do what is due."""
         loaded = self._store.load()
         core = self.make_core(self._store.new_epoch())
         core.load(loaded.recordings, loaded.waiting, now)
-        for worker in self._live.workers.values():
-            core.step(WorkerSeen(worker), now)
         core.bus_up = self._bus_up
         self._counts = self._store.totals()
         over = set(self._announced)
         self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
         self.core = core
+        try:
+            self.process([Arrived(WorkerSeen(worker)) for worker in self._live.workers.values()], now)
+        except BaseException:
+            self.core = None
+            raise
 
     def abandon(self, batch: Iterable[Arrived]) -> None:
         """Throw the core away, and with it the batch, whose senders will send again."""
@@ -149,12 +153,16 @@ class Turn:
             if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
                 self._commit(work, now)  # the recording is looked up below as it is in the database
                 work = Work()
-            work.add(self._deciding.step(self._prepare(arrived, known), now))
+            work.add(self.decide(self._prepare(arrived, known), now))
             if arrived.ack is not None:
                 work.acks.append(arrived.ack)
         if not batch:
-            work.add(self._deciding.step(TimeReached(), now))
+            work.add(self.decide(TimeReached(), now))
         self._commit(work, now, idle=not batch)
+
+    def decide(self, happened: Input, now: Now) -> Decision:
+        """One step of the core."""
+        return self._deciding.step(happened, now)
 
     def _prepare(self, arrived: Arrived, known: set[str]) -> Input:
         """Move the file to its place and look up what the core does not hold."""
@@ -240,7 +248,7 @@ class Turn:
                 case _:
                     pass
         core = self._deciding
-        oldest = next(iter(core.waiting.values()), None)
+        oldest = core.clips.oldest_waiting()
         self._acting.publish_state(
             HubState(
                 backlog=len(core.waiting),

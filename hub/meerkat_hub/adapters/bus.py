@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from meerkat_contract.connection import Connection
-from meerkat_contract.errors import BadMessage, MessageTooLarge
+from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
 from meerkat_contract.messages import (
     Cancel,
     DeviceInfo,
@@ -19,9 +21,18 @@ from meerkat_contract.messages import (
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session, Will
 from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, WorkerTopic, parse
-from meerkat_hub.core.inputs import BusChanged, MediaLost, ResultArrived, SendFailed, WorkerAbsent, WorkerSeen
+from meerkat_hub.clock import now
+from meerkat_hub.core.inputs import (
+    BusChanged,
+    Input,
+    MediaLost,
+    ResultArrived,
+    SendFailed,
+    WorkerAbsent,
+    WorkerSeen,
+)
 from meerkat_hub.core.outputs import CancelJob, Effect, SendJob, SendReceipt
-from meerkat_hub.service import HubService
+from meerkat_hub.core.records import Now
 from meerkat_hub.turn import Actions
 
 from .announcer import Announcer
@@ -36,29 +47,40 @@ DURABLE = ("schedule", "start", "command")
 """Triggers of pictures that are kept, rather than shown until the next one comes."""
 
 
+class Service(Protocol):
+    """Who takes what the bus says, on the network thread."""
+
+    def happened(self, happened: Input) -> None: ...
+
+    def confirm(self, seq: int, error: MeerkatError | None) -> None: ...
+
+
 class HubBus:
-    """Connects a HubService to the broker."""
+    """Connects the hub's service to the broker."""
 
     def __init__(
         self,
         connection: Connection,
         *,
-        service: HubService,
+        service: Service,
         ingest: Ingest,
         store: Store,
         media: MediaFolder,
         live: Live,
         software: str,
         page: str,
+        clock: Callable[[], Now] = now,
+        make_session: Callable[..., Session] = Session,
     ) -> None:
         self._service = service
         self._ingest = ingest
         self._store = store
         self._media = media
         self._live = live
+        self._clock = clock
         self._about = {"software": software, "page": page}
         self._state: HubState | None = None
-        self.session = Session(
+        self.session = make_session(
             connection,
             client_id="meerkat-hub",
             will=Will(str(HubTopic("availability")), b"offline"),
@@ -66,7 +88,7 @@ class HubBus:
             on_connected=self._connected,
             on_disconnected=self._disconnected,
         )
-        self._announcer = Announcer(self.session, self._event_picture, service.confirm)
+        self._announcer = Announcer(self.session, self._event_picture, service.confirm, lambda: clock().mono)
 
     def actions(self) -> Actions:
         return Actions(
@@ -133,7 +155,7 @@ class HubBus:
             )
         if self._live.devices.get(topic.device) != info:
             self._live.devices[topic.device] = info
-            self._store.save_device(info, datetime.now(UTC))
+            self._store.save_device(info, self._clock().wall)
             self._live.tell(Change("device", topic.device, payload=message.payload))
 
     def _availability(self, message: Incoming) -> None:
@@ -198,7 +220,7 @@ class HubBus:
         properties = dict(message.properties)
         durable = self._live.is_meter(topic.device, topic.thing) or properties.get("trigger") in DURABLE
         if len(message.payload) <= MAX_PICTURE:
-            captured = datetime.now(UTC)
+            captured = self._clock().wall
             claimed = properties.get("captured-at", "")
             try:
                 captured = datetime.fromisoformat(claimed).astimezone(UTC) if claimed else captured

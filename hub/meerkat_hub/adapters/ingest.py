@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from meerkat_contract.errors import BadMessage, MediaError, MeerkatError, StorageError
@@ -21,9 +19,10 @@ from meerkat_contract.ids import is_id
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming
 from meerkat_contract.topics import ThingTopic, parse
+from meerkat_hub.clock import now
 from meerkat_hub.container import check_video
 from meerkat_hub.core.inputs import ClipArrived, Input, PictureArrived, Refused
-from meerkat_hub.core.records import Clip, MeterPicture, Refusal
+from meerkat_hub.core.records import Clip, MeterPicture, Now, Refusal
 from meerkat_hub.settings import HubSettings
 
 from .media import MediaFolder, suffix_of
@@ -60,11 +59,13 @@ class Ingest:
         settings: HubSettings,
         introduced: Callable[[str], bool],
         hand_over: Callable[[Arrived], None],
+        clock: Callable[[], Now] = now,
     ) -> None:
         self._media = media
         self._settings = settings
         self._introduced = introduced
         self._hand_over = hand_over
+        self._clock = clock
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._held: list[_Held] = []
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -90,7 +91,7 @@ class Ingest:
     def refuse(self, part: Incoming, error: BadMessage) -> None:
         """Parts came that do not make a whole; called on the network thread."""
         device = topic.device if isinstance(topic := parse(part.topic), ThingTopic) else ""
-        refusal = Refusal(part.topic, str(error), datetime.now(UTC), _claimed_id(part), device)
+        refusal = Refusal(part.topic, str(error), self._clock().wall, _claimed_id(part), device)
         self._hand_over(Arrived(Refused(refusal), ack=part.ack))
 
     def _run(self) -> None:
@@ -100,13 +101,22 @@ class Ingest:
                 message = self._queue.get(timeout=timeout)
                 if message is None:
                     return
-                self._one(message, time.monotonic() + INTRODUCTION)
+                self.look(message)
             except queue.Empty:
                 pass
             if self._held:
-                self._retry_held()
+                self.look_again()
 
-    def _retry_held(self) -> None:
+    def look(self, message: Incoming) -> None:
+        """Accept a message, refuse it, or hold it until its device has introduced itself."""
+        self._one(message, self._clock().mono + INTRODUCTION)
+
+    @property
+    def holding(self) -> bool:
+        """Whether a message waits for its device's introduction; then `look_again` is to be called."""
+        return bool(self._held)
+
+    def look_again(self) -> None:
         held, self._held = self._held, []
         for item in held:
             self._one(item.message, item.until)
@@ -120,7 +130,7 @@ class Ingest:
             device = topic.device
             metadata = message.metadata()
             if metadata.trigger != "submit" and not self._introduced(device):
-                if time.monotonic() < until:
+                if self._clock().mono < until:
                     self._held.append(_Held(message, until))
                     return
                 raise BadMessage(
@@ -136,12 +146,12 @@ class Ingest:
             log.error("%s", error)
             message.ack()
         except MeerkatError as error:
-            refusal = Refusal(message.topic, str(error), datetime.now(UTC), media_id, device)
+            refusal = Refusal(message.topic, str(error), self._clock().wall, media_id, device)
             self._hand_over(Arrived(Refused(refusal), ack=message.ack))
         except Exception as error:  # a fault of ours must not leave the hub deaf
             log.exception("a fault while a message on %s was read", message.topic)
             reason = f"a fault in the hub while it was read ({error!r})"
-            refusal = Refusal(message.topic, reason, datetime.now(UTC), media_id, device)
+            refusal = Refusal(message.topic, reason, self._clock().wall, media_id, device)
             self._hand_over(Arrived(Refused(refusal), ack=message.ack))
 
     def _accept(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:
@@ -156,7 +166,7 @@ class Ingest:
                 where=message.topic,
                 remedy="Make shorter clips, or raise hub.max_clip_megabytes or hub.max_picture_megabytes",
             )
-        now = datetime.now(UTC)
+        now = self._clock().wall
         captured = metadata.captured_at.replace(microsecond=metadata.captured_at.microsecond // 1000 * 1000)
         if is_clip:
             video = check_video(message.payload, where=message.topic)
