@@ -38,7 +38,7 @@ class Description:
     quality: float
     """0..1; the weakest of size, sharpness, light and pose. 0 when no face could be made out."""
     reason: str = ""
-    """What is weakest, in words: `blurred`, `39 pixels wide`, `turned away`."""
+    """What is wrong with it when the quality is below GOOD, in words: `blurred`, `39 pixels wide`."""
 
 
 class Embedder(Protocol):

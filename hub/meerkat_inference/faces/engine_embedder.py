@@ -16,7 +16,7 @@ from meerkat_inference.engine import Engine
 from .alignment import align, cut_out
 from .embedder import Box, Description, pixels_of
 from .landmarks import Landmarks
-from .quality import judge
+from .quality import SIDE, judge
 
 
 class Finder(Protocol):
@@ -58,20 +58,28 @@ class EngineEmbedder:
         if landmarks is None and self._finder is not None:
             found = self._finder.find(picture, box)
             landmarks, face = found.points, found.score
-        if self.embedding.alignment == "box" or landmarks is None:
-            rimmed = cut_out(picture, box, rim=self.embedding.rim)
-            chip = np.asarray(cv2.resize(rimmed, self.size, interpolation=cv2.INTER_AREA), np.uint8)
-        else:
-            chip = align(picture, landmarks, self.size)
         if landmarks is not None:
             face = min(face, symmetry(landmarks))
-        quality = judge(chip, width=width, face=face)
+        chip, judged = (self._chip(picture, box, landmarks, size) for size in (self.size, (SIDE, SIDE)))
+        quality = judge(judged, width=width, face=face)
         return Description(self._embed(chip), quality.value, quality.reason)
 
     def close(self) -> None:
         self._engine.close()
         if self._finder is not None:
             self._finder.close()
+
+    def _chip(
+        self,
+        picture: NDArray[np.uint8],
+        box: Box,
+        landmarks: NDArray[np.float32] | None,
+        size: tuple[int, int],
+    ) -> NDArray[np.uint8]:
+        if self.embedding.alignment == "arcface" and landmarks is not None:
+            return align(picture, landmarks, size)
+        rimmed = cut_out(picture, box, rim=self.embedding.rim)
+        return np.asarray(cv2.resize(rimmed, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _embed(self, chip: NDArray[np.uint8]) -> NDArray[np.float32]:
         (output, *_) = self._engine.run(self._input(chip))

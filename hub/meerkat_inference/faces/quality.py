@@ -14,6 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .embedder import GOOD
+
+SIDE = 150
+"""Pixels of the aligned face that is judged: how much detail there is depends on it."""
+
 _WIDTHS = (12.0, 60.0)
 """Pixels across the face in the picture, for 0 and 1."""
 _DETAIL = (0.01, 0.1)
@@ -29,7 +34,7 @@ class Quality:
     value: float
     """0..1"""
     reason: str
-    """What is weakest, in words."""
+    """What is weakest, in words; empty from GOOD on."""
 
 
 def judge(chip: NDArray[np.uint8], *, width: float, face: float) -> Quality:
@@ -38,9 +43,10 @@ def judge(chip: NDArray[np.uint8], *, width: float, face: float) -> Quality:
     `width` is how many pixels the face is wide in the picture it came from; `face` 0..1 how clearly
     it is a face that looks this way.
     """
-    side = 150
-    grey = cv2.cvtColor(cv2.resize(chip, (side, side)), cv2.COLOR_RGB2GRAY)
-    middle = grey[side // 5 : side - 20, side // 6 : side - side // 6].astype(np.float32)
+    if chip.shape[:2] != (SIDE, SIDE):
+        chip = np.asarray(cv2.resize(chip, (SIDE, SIDE)), np.uint8)
+    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
+    middle = grey[SIDE // 5 : SIDE - 20, SIDE // 6 : SIDE - SIDE // 6].astype(np.float32)
     spread = float(middle.std())
     detail = float(cv2.Laplacian(middle, cv2.CV_32F).var()) / max(spread**2, 1.0)
     glare = float((middle >= _GLARE).mean())
@@ -54,4 +60,5 @@ def judge(chip: NDArray[np.uint8], *, width: float, face: float) -> Quality:
         "too bright": 1.0 - 1.2 * glare,
     }
     reason = min(measures, key=lambda name: measures[name])
-    return Quality(round(float(np.clip(measures[reason], 0.0, 1.0)), 4), reason)
+    value = round(float(np.clip(measures[reason], 0.0, 1.0)), 4)
+    return Quality(value, reason if value < GOOD else "")

