@@ -22,8 +22,8 @@ from meerkat_hub.core.rules import (
     WeightedRoundRobin,
     WorkerView,
     credit,
-    free_at,
     learn,
+    vary,
 )
 
 QUIET = ArrivalEstimate(0.0)
@@ -44,10 +44,11 @@ def worker(
     round_trip: float = 0.0,
     window: int = 64,
     last_answer: float = float("-inf"),
+    variation: float = 0.0,
 ) -> WorkerView:
     """`held` is (job, sent) for each job in flight."""
     flying = tuple(InFlight(job, 1.0, sent) for job, sent in held)
-    return WorkerView(name, seconds, round_trip, window, 1 / seconds, flying, last_answer)
+    return WorkerView(name, seconds, round_trip, window, 1 / seconds, flying, last_answer, variation)
 
 
 def jobs(count: int) -> list[WaitingJob]:
@@ -96,19 +97,38 @@ def test_a_longer_job_is_planned_as_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "seconds", "window", "expected"),
+    ("round_trip", "seconds", "window", "variation", "expected"),
     [
-        (0.0, 1.0, 64, 2),  # never under 2
-        (0.012, 0.1, 64, 2),
-        (0.5, 1.0, 64, 2),  # 1 + ceil(1.0)
-        (0.501, 1.0, 64, 3),
-        (0.1, 1 / 64, 64, 14),
-        (0.1, 1 / 64, 5, 5),  # never over the worker's window
-        (0.0, 1.0, 1, 1),
+        (0.0, 1.0, 64, 0.0, 2),  # never under 2
+        (0.0, 1.0, 64, 3.0, 2),  # however much it varies, nothing is to be bridged
+        (0.012, 0.1, 64, 0.0, 2),
+        (0.5, 0.75, 64, 0.0, 2),  # one behind the first lasts exactly one and a half round trips
+        (0.501, 0.75, 64, 0.0, 3),
+        (0.5, 1.0, 64, 0.14, 2),  # surely 0.756 s
+        (0.5, 1.0, 64, 0.15, 3),  # surely 0.741 s
+        (0.125, 1 / 64, 64, 0.0, 13),
+        (0.125, 1 / 64, 64, 0.5, 17),  # 16 × exp(-1 / √16) = 12.5, 15 of them only 11.6
+        (0.125, 1 / 64, 5, 0.5, 5),  # never over the worker's window
+        (0.0, 1.0, 1, 0.5, 1),
     ],
 )
-def test_credit_hides_the_round_trip(round_trip: float, seconds: float, window: int, expected: int) -> None:
-    assert credit(worker("a", seconds, round_trip=round_trip, window=window), 1.0) == expected
+def test_credit_hides_the_round_trip(
+    round_trip: float, seconds: float, window: int, variation: float, expected: int
+) -> None:
+    view = worker("a", seconds, round_trip=round_trip, window=window, variation=variation)
+    assert credit(view, 1.0) == expected
+
+
+def test_credit_counts_work_and_not_jobs() -> None:
+    # At 0.5 s away, 0.75 s of work must wait behind the first: one long job, or three short ones.
+    def holding(*costs: float) -> WorkerView:
+        held = tuple(InFlight(str(number), cost, 0.0) for number, cost in enumerate(costs))
+        return WorkerView("a", 1.0, 0.5, 64, 1.0, held, variation=0.0)
+
+    assert holding(9.0).wants
+    assert not holding(0.1, 0.75).wants
+    assert holding(9.0, 0.25, 0.25).wants
+    assert not holding(9.0, 0.25, 0.25, 0.25).wants
 
 
 def test_jobs_still_to_come_send_a_job_to_a_slow_worker() -> None:
@@ -132,6 +152,20 @@ def test_jobs_still_to_come_count_by_the_load() -> None:
     assert sent(EctStar(still_to_come=1.35), jobs(3), full, slow, rate=half) == ""  # 0.997
 
 
+def test_what_waits_behind_the_head_uses_a_slow_worker() -> None:
+    # a is full and would answer at 3, 4, 5, 6; b at 5.5. Two of the four turns before b's are the head's.
+    full = worker("a", 1.0, ("x", 0.0), ("y", 0.0))
+    slow = worker("b", 5.5)
+
+    def with_behind(cost: float) -> str:
+        chosen = EctStar().assign(jobs(2), [full, slow], 0.0, ArrivalEstimate(0.0, behind=cost))
+        return " ".join(f"{a.job}{a.worker}" for a in chosen)
+
+    assert with_behind(1.0) == ""  # the third job is answered at 5 by a
+    assert with_behind(1.99) == ""
+    assert with_behind(2.0) == "2b"  # the fourth at 5.5 by b
+
+
 def test_the_head_is_bounded() -> None:
     full = worker("a", 1.0, ("x", 0.0), ("y", 0.0))
     slow = worker("b", 5.5)
@@ -141,21 +175,21 @@ def test_the_head_is_bounded() -> None:
 
 def test_what_a_worker_holds_is_foreseen() -> None:
     half = 0.1
-    assert free_at(worker("a", 1.0, round_trip=2 * half), now=5.0) == float("-inf")
-    assert free_at(worker("a", 1.0, ("x", 5.0), round_trip=2 * half), now=5.0) == pytest.approx(6.1)
+    assert worker("a", 1.0, round_trip=2 * half).free_at(5.0) == float("-inf")
+    assert worker("a", 1.0, ("x", 5.0), round_trip=2 * half).free_at(5.0) == pytest.approx(6.1)
     # The second job was sent in time: it begins as the first ends.
     two = worker("a", 1.0, ("x", 5.0), ("y", 5.5), round_trip=2 * half)
-    assert free_at(two, now=5.5) == pytest.approx(7.1)
+    assert two.free_at(5.5) == pytest.approx(7.1)
     # An answer at 6.0 left the worker at 5.9; then it took y.
     after = worker("a", 1.0, ("y", 5.5), round_trip=2 * half, last_answer=6.0)
-    assert free_at(after, now=6.0) == pytest.approx(6.9)
+    assert after.free_at(6.0) == pytest.approx(6.9)
 
 
 def test_an_overdue_worker_is_trusted_less_and_less() -> None:
     # x should have ended at 1.0. At 1.0 it is not late; at 4.0 it is 3 s late and given 3 s more.
     late = worker("a", 1.0, ("x", 0.0))
-    assert free_at(late, now=1.0) == 1.0
-    assert free_at(late, now=4.0) == 7.0
+    assert late.free_at(1.0) == 1.0
+    assert late.free_at(4.0) == 7.0
     other = worker("b", 3.5)
     assert sent(EctStar(), jobs(1), late, other, now=1.0) == "1a"
     assert sent(EctStar(), jobs(1), late, other, now=4.0) == "1b"
@@ -312,6 +346,16 @@ def test_a_batch_is_no_stream() -> None:
     for _ in range(20):
         window.arrive(10.0)
     assert [window.estimate(now).rate for now in (10.0, 10.5, 11.0, 11.5, 12.0)] == [0.0] * 5
+
+
+def test_variation_is_learned_from_how_far_off_the_estimate_was() -> None:
+    assert vary(0.5, 1.0, 1.5) == pytest.approx(0.5)
+    assert vary(0.0, 1.0, 1.5) == pytest.approx((0.05 * 0.25) ** 0.5)
+    assert vary(0.5, 1.0, 100.0) == vary(0.5, 1.0, 3.0)
+    assert vary(0.5, 1.0, 1e-9) == vary(0.5, 1.0, 1 / 3)
+    assert vary(0.4, 1.0, 1.0) < 0.4
+    with pytest.raises(ValueError, match="positive"):
+        vary(0.5, 1.0, 0.0)
 
 
 # --- hedging --------------------------------------------------------------------------------------

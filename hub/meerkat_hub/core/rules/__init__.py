@@ -1,11 +1,12 @@
 """The dispatch rules, as pure classes behind one interface (see docs/explanation/dispatch.md)."""
 
-from .earliest import EctStar, credit
-from .estimates import ArrivalWindow, free_at, learn
+from .earliest import EctStar
+from .estimates import ArrivalWindow, learn, vary
 from .hedging import Hedge, Hedger
 from .pull import Pull
-from .rule import ArrivalEstimate, Assignment, InFlight, Rule, WaitingJob, WorkerView
+from .rule import ArrivalEstimate, Assignment, Rule, WaitingJob
 from .turns import LeastInFlight, RoundRobin, WeightedRoundRobin
+from .view import InFlight, WorkerView, credit
 
 __all__ = [
     "ArrivalEstimate",
@@ -23,6 +24,6 @@ __all__ = [
     "WeightedRoundRobin",
     "WorkerView",
     "credit",
-    "free_at",
     "learn",
+    "vary",
 ]

@@ -5,8 +5,10 @@ complete it first. Only what a worker wins in this plan is sent to it, so a slow
 one of the last jobs that a fast one would finish sooner.
 
 That alone is selfish: each job prefers to wait for a fast worker, at the cost of all who come after
-it, and near saturation a slow worker idles too long. So some of the jobs still to come take part in
-the plan; a worker that only they would use gets the last of those that wait.
+it, and near saturation a slow worker idles too long. So what waits behind the head takes part in the
+plan, and some of the jobs still to come; a worker that only they would use gets the last of the head.
+
+A decision looks at each worker a few times and at each job of the head once, however many wait.
 """
 
 from __future__ import annotations
@@ -14,13 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
-from math import ceil
 
-from .estimates import free_at
-from .rule import ArrivalEstimate, Assignment, WaitingJob, WorkerView
+from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .view import WorkerView
 
 HEAD = 64
-"""Jobs that one plan looks at, those still to come included."""
+"""Jobs that one plan looks at one by one."""
 
 STILL_TO_COME = 1.0
 """Part of the arrivals expected until the plan's end that takes part in it when every worker is busy."""
@@ -28,15 +29,6 @@ STILL_TO_COME = 1.0
 LOAD_POWER = 2.0
 """That part falls with this power of the load: who waits at a low load makes nobody else wait. With
 power 0 and a part of 0.25 near saturation 3 to 5 % slower. Measured: docs/explanation/dispatch.md."""
-
-
-def credit(worker: WorkerView, cost: float) -> int:
-    """How many jobs of this cost keep the worker busy while answers and new jobs travel.
-
-    Never more than the worker's window. Twice the round trip, since service times vary.
-    """
-    wanted = 1 + ceil(2 * worker.round_trip / (worker.seconds * cost))
-    return min(worker.window, max(2, wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,77 +48,158 @@ class EctStar:
         arrivals: ArrivalEstimate,
         /,
     ) -> list[Assignment]:
-        if not waiting or not workers:
+        willing = [position for position, worker in enumerate(workers) if worker.wants]
+        if not waiting or not willing:
             return []
-        plan = _Plan(workers, now, waiting[0].cost)
-        sent: list[Assignment] = []
-        left: list[WaitingJob] = []
         head = waiting[: self.head]
-        for job in head:
-            if not plan.has_room():
-                return sent
-            worker = plan.place(job.cost)
-            if plan.take(worker):
-                sent.append(Assignment(job.id, workers[worker].id))
-            else:
-                left.append(job)
-        cost = head[-1].cost
-        load = min(1.0, arrivals.rate / sum(1 / w.seconds for w in workers))
-        part = self.still_to_come * load**self.load_power
-        coming = int(part * arrivals.rate / cost * plan.horizon())
-        for _ in range(min(coming, self.head - len(head))):
-            if not left or not plan.has_room():
-                break
-            worker = plan.place(cost)
-            if plan.take(worker):
-                sent.append(Assignment(left.pop().id, workers[worker].id))
+        plan = _Plan(workers, willing, now, [job.cost for job in head])
+        sent, left = plan.place(head)
+        if left and plan.willing:
+            others = self._others(workers, arrivals, plan.end - now) / plan.usual
+            sent += plan.place_others(left, int(others))
         return sent
+
+    def _others(self, workers: Sequence[WorkerView], arrivals: ArrivalEstimate, horizon: float) -> float:
+        """Units of cost that take part in the plan though they are not in its head."""
+        if not (arrivals.rate or arrivals.behind):
+            return 0.0
+        capacity = sum([1 / worker.seconds for worker in workers])
+        load = min(1.0, arrivals.rate / capacity)
+        part: float = self.still_to_come * load**self.load_power
+        return arrivals.behind + part * arrivals.rate * (horizon + arrivals.behind / capacity)
 
 
 class _Plan:
-    """Workers by their position, and when each would answer one more job."""
+    """Workers by their position, and when each would answer one more job of the usual cost.
 
-    def __init__(self, workers: Sequence[WorkerView], now: float, cost: float) -> None:
-        self._now = now
-        self._seconds = [w.seconds for w in workers]
-        self._half = [w.round_trip / 2 for w in workers]
-        self._free = [max(free_at(w, now), now + w.round_trip / 2) for w in workers]
-        self._room = [credit(w, cost) - len(w.in_flight) for w in workers]
-        self._open = sum(room > 0 for room in self._room)
-        self._end = now
-        self._cost = cost
-        self._next = self._answers(cost)
+    Where costs differ, workers are compared by class of speed: within a class by when they would answer
+    a job of the usual cost, and the first of each class by when it would answer this job. So a job is
+    compared with the few classes and not with all workers; within a class the order is right but for a
+    fifth of the difference between the job and the usual one.
+    """
 
-    def place(self, cost: float) -> int:
-        """Give the next job to the worker that answers it first, the first on ties."""
-        if cost != self._cost:
-            self._cost, self._next = cost, self._answers(cost)
-        answer, best = self._next[0]
-        self._free[best] = answer - self._half[best]
-        self._end = max(self._end, answer)
-        heapreplace(self._next, (answer + self._seconds[best] * cost, best))
+    def __init__(
+        self, workers: Sequence[WorkerView], willing: list[int], now: float, costs: list[float]
+    ) -> None:
+        self.end = now
+        self._workers = workers
+        like = costs.count(costs[0]) == len(costs)
+        usual = self.usual = costs[0] if like else sorted(costs)[len(costs) // 2]
+        self.willing = dict.fromkeys(willing)
+        """Positions of those that should be given another job."""
+        self._held: dict[int, tuple[int, float]] = {}
+        """What those were given here now hold: jobs, and seconds of work behind the first."""
+        entries = [
+            (
+                (worker.answers if now <= worker.plain_until else worker.answers_at(now))
+                + worker.seconds * usual,
+                position,
+                worker.seconds,
+            )
+            for position, worker in enumerate(workers)
+        ]
+        self._heaps = [entries]
+        """(answer to one more job of the usual cost, position, seconds), by class of speed."""
+        if not like:
+            classes: dict[int, list[tuple[float, int, float]]] = {}
+            for entry in entries:
+                classes.setdefault(workers[entry[1]].speed_class, []).append(entry)
+            self._heaps = list(classes.values())
+        for heap in self._heaps:
+            heapify(heap)
+
+    def place(self, head: Sequence[WaitingJob]) -> tuple[list[Assignment], list[WaitingJob]]:
+        """Give each job to the worker that answers it first, the first on ties, while any wants one.
+
+        Returns what is sent, and the jobs that wait for a worker that has enough.
+        """
+        sent: list[Assignment] = []
+        left: list[WaitingJob] = []
+        for job in head:
+            cost = job.cost
+            heap = self._heaps[0] if len(self._heaps) == 1 else self._first(cost - self.usual)
+            answer, position, seconds = heap[0]
+            heapreplace(heap, (answer + seconds * cost, position, seconds))
+            answer += seconds * (cost - self.usual)
+            self.end = max(self.end, answer)
+            if position not in self.willing:
+                left.append(job)
+                continue
+            sent.append(self._give(job, position))
+            if not self.willing:
+                break
+        return sent, left
+
+    def place_others(self, left: list[WaitingJob], others: int) -> list[Assignment]:
+        """Who waits behind goes on with the plan; a willing worker that they would use gets one of the
+        jobs left, the last first.
+
+        They are of the usual cost and `others` in number. Counted, not placed one by one: a turn of a
+        worker is used if fewer than `others` turns come before it.
+        """
+        if others <= 0:
+            return []
+        entries = [entry for heap in self._heaps for entry in heap]
+        turns = sorted(turn for entry in entries if entry[1] in self.willing for turn in self._turns(entry))
+        del turns[len(left) :]
+        low, high = 0, len(turns)  # the first `low` are used, those from `high` on are not
+        probe = 0
+        while low < high:
+            if _before(turns[probe], entries, self.usual, others):
+                low = probe + 1
+                probe = high - 1 if probe == 0 else (low + high) // 2
+            else:
+                high = probe
+                probe = (low + high) // 2
+        return [self._give(left.pop(), position) for _, position in turns[:low]]
+
+    def _first(self, more: float) -> list[tuple[float, int, float]]:
+        """The class whose first answers a job soonest that costs so much more than usual."""
+        best = self._heaps[0]
+        soonest, first, seconds = best[0]
+        soonest += seconds * more
+        for heap in self._heaps:
+            answer, position, seconds = heap[0]
+            answer += seconds * more
+            if answer < soonest or (answer == soonest and position < first):
+                best, soonest, first = heap, answer, position
         return best
 
-    def _answers(self, cost: float) -> list[tuple[float, int]]:
-        """A heap of when each worker would answer one more job of this cost; jobs are mostly alike."""
-        answers = [
-            (free + seconds * cost + half, position)
-            for position, (free, seconds, half) in enumerate(
-                zip(self._free, self._seconds, self._half, strict=True)
-            )
-        ]
-        heapify(answers)
-        return answers
+    def _give(self, job: WaitingJob, position: int) -> Assignment:
+        worker = self._workers[position]
+        held, behind = self._held.get(position) or (len(worker.in_flight), worker.behind)
+        if held:
+            behind += worker.seconds * job.cost
+        self._held[position] = held + 1, behind
+        if not worker.would_want(held + 1, behind):
+            self.willing.pop(position, None)
+        return Assignment(job.id, worker.id)
 
-    def take(self, worker: int) -> bool:
-        """Whether the worker has credit for one more now; counts it."""
-        self._room[worker] -= 1
-        if self._room[worker] == 0:
-            self._open -= 1
-        return self._room[worker] >= 0
+    def _turns(self, entry: tuple[float, int, float]) -> list[tuple[float, int]]:
+        """When a willing worker would answer jobs of the usual cost, as many as it should be given."""
+        answer, position, seconds = entry
+        worker = self._workers[position]
+        held, behind = self._held.get(position) or (len(worker.in_flight), worker.behind)
+        turns = [(answer, position)]
+        while True:
+            behind += seconds * self.usual if held else 0.0
+            held += 1
+            if not worker.would_want(held, behind):
+                return turns
+            answer += seconds * self.usual
+            turns.append((answer, position))
 
-    def has_room(self) -> bool:
-        return self._open > 0
 
-    def horizon(self) -> float:
-        return self._end - self._now
+def _before(
+    turn: tuple[float, int], entries: list[tuple[float, int, float]], usual: float, limit: int
+) -> bool:
+    """Whether fewer than `limit` turns of all workers come before this one."""
+    at, of = turn
+    count = 0
+    for answer, position, seconds in entries:
+        if answer <= at:
+            turns = (at - answer) / (seconds * usual)
+            count += int(turns) + 1 if position < of else -int(-turns // 1)
+            if count >= limit:
+                return False
+    return True

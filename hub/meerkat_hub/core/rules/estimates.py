@@ -1,13 +1,17 @@
-"""What the rules go by: service times, the rate of arrivals, and when a worker will be free."""
+"""What the rules go by: service times, how much they vary, and the rate of arrivals."""
 
 from __future__ import annotations
 
 from collections import deque
+from math import sqrt
 
-from .rule import ArrivalEstimate, WorkerView
+from .rule import ArrivalEstimate
 
 SMOOTHING = 0.2
 """Weight of the newest observation: a change of speed is followed within about ten jobs."""
+
+SLOW_SMOOTHING = 0.05
+"""Weight of the newest observation in the variation, which changes less and needs more of them."""
 
 CLIP = 3.0
 """An observation counts at most this many times the estimate, or this part of it."""
@@ -25,6 +29,17 @@ def learn(estimate: float, observed: float) -> float:
         raise ValueError(f"service times must be positive: estimate {estimate!r}, observed {observed!r}")
     clipped = min(max(observed, estimate / CLIP), estimate * CLIP)
     return estimate + SMOOTHING * (clipped - estimate)
+
+
+def vary(variation: float, estimate: float, observed: float) -> float:
+    """The new coefficient of variation after one observation; `estimate` is that from before it.
+
+    Raises ValueError as `learn` does.
+    """
+    if not (estimate > 0 and observed > 0):
+        raise ValueError(f"service times must be positive: estimate {estimate!r}, observed {observed!r}")
+    off = min(max(observed / estimate, 1 / CLIP), CLIP) - 1
+    return sqrt(variation**2 + SLOW_SMOOTHING * (off**2 - variation**2))
 
 
 class ArrivalWindow:
@@ -60,19 +75,3 @@ class ArrivalWindow:
             self._older_cost = self._older_cost if self._older else 0.0
             return ArrivalEstimate(0.0)
         return ArrivalEstimate(min(self._newer_cost, self._older_cost) / self._half)
-
-
-def free_at(worker: WorkerView, now: float) -> float:
-    """When the worker is predicted to have done all that it was given, on the hub's clock.
-
-    Each job reaches it half a round trip after it was sent. Had its first job ended half a round trip
-    ago or earlier, the answer would be here. A job that is overdue is taken to need as long again as it
-    is overdue, so that a worker that hangs wins less and less.
-    """
-    half = worker.round_trip / 2
-    free = worker.last_answer - half
-    for position, job in enumerate(worker.in_flight):
-        free = max(free, job.sent + half) + worker.seconds * job.cost
-        if position == 0 and free < now - half:
-            free = 2 * (now - half) - free
-    return free

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from .rule import Assignment, InFlight, WorkerView
+from .rule import Assignment
+from .view import InFlight, WorkerView
 
 OVERDUE = 2.0
 """A job is overdue once it has run this many times its estimate."""
@@ -58,18 +59,12 @@ class Hedger:
         if not worker.in_flight:
             return None
         first = worker.in_flight[0]
-        return _begun(worker) + self.overdue * worker.seconds * first.cost + worker.round_trip / 2
-
-
-def _begun(worker: WorkerView) -> float:
-    """When the worker took the first of what it holds."""
-    half = worker.round_trip / 2
-    return max(worker.in_flight[0].sent + half, worker.last_answer - half)
+        return worker.begun + self.overdue * worker.seconds * first.cost + worker.round_trip / 2
 
 
 def _answers(worker: WorkerView, now: float) -> list[tuple[InFlight, float]]:
     """What an overdue worker holds, each with its predicted answer; the last is in most need."""
-    ran = now - _begun(worker)
+    ran = now - worker.begun
     free = now + ran
     answers = [(worker.in_flight[0], free + worker.round_trip / 2)]
     for job in worker.in_flight[1:]:
@@ -85,5 +80,5 @@ def _cost(worker: WorkerView, job: InFlight) -> float:
 
 def _worth_at(worker: WorkerView, copy: float, now: float) -> float | None:
     """When the first job will have run so long that a copy is expected to overtake it."""
-    at = _begun(worker) + max(0.0, copy - worker.round_trip / 2)
+    at = worker.begun + max(0.0, copy - worker.round_trip / 2)
     return at + 1e-6 if at > now else None

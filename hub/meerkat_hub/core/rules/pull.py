@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .rule import ArrivalEstimate, Assignment, WaitingJob, WorkerView
+from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .view import WorkerView
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .rule import ArrivalEstimate, Assignment, WaitingJob, WorkerView
+from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .view import WorkerView
 
 
 class RoundRobin:

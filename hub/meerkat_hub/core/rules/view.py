@@ -1,0 +1,137 @@
+"""What a rule knows of one worker: what was measured of it, and what follows from that.
+
+A view is made anew when its worker changes, which is far rarer than it is looked at. So all that can be
+foreseen without knowing the present is worked out as the view is made.
+
+All times are monotonic seconds on the hub's clock. The cost of a job is in any unit (frames, or 1 for
+a job like any other), as long as `WorkerView.seconds` is per the same unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import exp, inf, log, sqrt
+
+VARIATION = 0.3
+"""Coefficient of variation of service times that is assumed of a worker not measured."""
+
+HEADROOM = 1.5
+"""What waits at a worker must last this many round trips: links vary too, and estimates err."""
+
+CAUTION = 2.0
+"""How many standard deviations less than expected it is taken to last."""
+
+CLASS = log(1.2)
+"""Workers whose service times are within a fifth of each other are of one class."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A job that was sent to a worker and is not answered yet."""
+
+    job: str
+    cost: float
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """What the hub knows of one worker."""
+
+    id: str
+    seconds: float
+    """Estimated service time of one unit of cost: the worker's own, without links and queues."""
+    round_trip: float
+    """Seconds from the hub to the worker and back."""
+    window: int
+    """Jobs it takes at a time at most, the running one included."""
+    weight: float
+    """The capacity that it announced, in units of cost a second: what static weights go by."""
+    in_flight: tuple[InFlight, ...] = ()
+    """In the order in which they were sent, which is the order in which the worker takes them."""
+    last_answer: float = -inf
+    """When its latest answer came."""
+    variation: float = VARIATION
+    """Coefficient of variation of its service times, as measured (see `estimates.vary`)."""
+
+    begun: float = field(init=False, repr=False, compare=False)
+    """When it took the first of what it holds, if anything."""
+    first_end: float = field(init=False, repr=False, compare=False)
+    """When that is predicted to end; never, where it holds nothing."""
+    ends: float = field(init=False, repr=False, compare=False)
+    """When all that it holds is predicted to end, as long as the first is not overdue."""
+    behind: float = field(init=False, repr=False, compare=False)
+    """Seconds of work that wait behind the first."""
+    answers: float = field(init=False, repr=False, compare=False)
+    """When the answer to a next job of no cost would come, until `plain_until`."""
+    plain_until: float = field(init=False, repr=False, compare=False)
+    """Until then a job sent to it finds it busy, and nothing is overdue there."""
+    wants: bool = field(init=False, repr=False, compare=False)
+    """Whether it should be given another job to be busy while answers and jobs travel."""
+    speed_class: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        seconds, half, held = self.seconds, self.round_trip / 2, self.in_flight
+        free = self.last_answer - half
+        first_end, begun, behind = inf, free, 0.0
+        for position, job in enumerate(held):
+            begins = max(free, job.sent + half)
+            free = begins + seconds * job.cost
+            if position:
+                behind += seconds * job.cost
+            else:
+                begun, first_end = begins, free
+        busy_until = min(first_end + half, free - half) if held else -inf
+        put = object.__setattr__
+        put(self, "begun", begun)
+        put(self, "first_end", first_end)
+        put(self, "ends", free)
+        put(self, "behind", behind)
+        put(self, "answers", free + half)
+        put(self, "plain_until", busy_until)
+        put(self, "wants", self.would_want(len(held), behind))
+        put(self, "speed_class", round(log(seconds) / CLASS))
+
+    @property
+    def room(self) -> int:
+        return self.window - len(self.in_flight)
+
+    def would_want(self, held: int, behind: float) -> bool:
+        """Whether it should be given another job if it held so many, with so much work behind the first.
+
+        It takes two jobs at least, and otherwise what surely lasts while an answer and a job travel:
+        the sum of n service times is seldom less than exp(-CAUTION × variation / √n) of its mean.
+        """
+        if held >= self.window:
+            return False
+        if held < 2:
+            return True
+        surely = behind * exp(-CAUTION * self.variation / sqrt(held - 1))
+        return surely < HEADROOM * self.round_trip
+
+    def free_at(self, now: float) -> float:
+        """When it is predicted to have done all that it was given.
+
+        Each job reaches it half a round trip after it was sent. Had its first job ended half a round
+        trip ago or earlier, the answer would be here. A job that is overdue is taken to need as long
+        again as it is overdue, so that a worker that hangs wins less and less.
+        """
+        latest = now - self.round_trip / 2
+        if latest <= self.first_end:
+            return self.ends
+        return max(self.ends, 2 * latest - self.first_end + self.behind)
+
+    def answers_at(self, now: float) -> float:
+        """When the answer to a job of no cost would come that is sent to it now."""
+        if now <= self.plain_until:
+            return self.answers
+        half = self.round_trip / 2
+        return max(self.free_at(now), now + half) + half
+
+
+def credit(worker: WorkerView, cost: float) -> int:
+    """How many jobs of this cost a worker would be given before it holds enough."""
+    held = 0
+    while worker.would_want(held, worker.seconds * cost * max(0, held - 1)):
+        held += 1
+    return held
