@@ -23,10 +23,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-
 from .connection import Connection
 from .errors import BadMessage, BrokerError, MeerkatError, MessageTooLarge
 from .metadata import Metadata
@@ -34,10 +30,13 @@ from .session_incoming import Handler, Inbox, Refused, Subscription
 from .session_kept import Kept, State
 from .session_link import Link
 from .session_outgoing import Outgoing, make_packets, offline
+from .session_transport import Accepted, Message, Transport, Wire
 from .session_values import Delivery, Incoming, Will, nothing, once
 from .session_wire import PROTOCOL_LIMIT
 
 __all__ = ["Delivery", "Incoming", "Session", "Will"]
+
+DEFAULT_WIRE: Wire = "paho"
 
 COUNTERS = (
     "published",  # handed over, whatever became of it then
@@ -63,6 +62,7 @@ class Session:
         client_id: str,
         will: Will | None = None,
         persistent: bool = False,
+        wire: Wire | None = None,
         on_connected: Callable[[], None] | None = None,
         on_disconnected: Callable[[str], None] | None = None,
         log: logging.Logger | None = None,
@@ -71,6 +71,8 @@ class Session:
 
         `persistent`: the broker keeps subscriptions and QoS 1 messages for an hour while we are away;
         subscribe before `start()` then, since what it kept comes right after the connection.
+        `wire`: `paho`, the usual client, or `own`, which speaks MQTT on the socket itself and costs a
+        fraction of it per message; DEFAULT_WIRE unless told.
         `on_connected` runs on the network thread; subscriptions and kept state go out before anything
         it publishes.
         """
@@ -83,7 +85,13 @@ class Session:
         self._on_disconnected = on_disconnected
         self._logger = log or logging.getLogger("meerkat.mqtt")
         self._link = Link(
-            connection, self, client_id=client_id, will=will, persistent=persistent, logger=self._logger
+            connection,
+            self,
+            client_id=client_id,
+            will=will,
+            persistent=persistent,
+            wire=wire or DEFAULT_WIRE,
+            logger=self._logger,
         )
         self._outgoing = Outgoing()
         self._inbox = Inbox(self._logger, self._count)
@@ -94,9 +102,9 @@ class Session:
         self._known = False
         self._lock = threading.Lock()
         self._kept = Kept(self._offer_state, self._logger)
-        self._work: deque[Callable[[Client], None]] = deque()
+        self._work: deque[Callable[[Transport], None]] = deque()
         self._acks: deque[tuple[int, int]] = deque()
-        self._client: Client | None = None
+        self._client: Transport | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -240,18 +248,17 @@ class Session:
 
     # --- the link's calls, on the network thread --------------------------------------------------
 
-    def link_up(self, client: Client, properties: Properties) -> None:
+    def link_up(self, client: Transport, accepted: Accepted) -> None:
         self._client = client
-        self.maximum_packet_size = getattr(properties, "MaximumPacketSize", PROTOCOL_LIMIT)
-        self._outgoing.open(getattr(properties, "ReceiveMaximum", 65_535))
+        self.maximum_packet_size = accepted.maximum_packet_size or PROTOCOL_LIMIT
+        self._outgoing.open(accepted.receive_maximum)
         self._work.clear()
         if self._known:
             self._count("reconnects")
         self._known = True
         self._settle(connected=True)
         self._logger.info("connected to %s as %s", self.connection.url, self.client_id)
-        identifiers = bool(getattr(properties, "SubscriptionIdentifierAvailable", 1))
-        self._inbox.connected(client, identifiers=identifiers)
+        self._inbox.connected(client, identifiers=accepted.identifiers_available)
         self._kept.connected()
         if self._on_connected:
             self._guard(self._on_connected)
@@ -270,15 +277,21 @@ class Session:
         if was_up and (told := self._on_disconnected):
             self._guard(lambda: told(str(error)))
 
-    def link_work(self, client: Client) -> None:
-        while self._acks:
-            generation, mid = self._acks.popleft()
-            if generation == self._link.generation:
-                client.ack(mid, 1)
+    def link_work(self, client: Transport) -> bool:
+        if self._acks:
+            generation = self._link.generation
+            mids = []
+            while self._acks:
+                of, mid = self._acks.popleft()
+                if of == generation:
+                    mids.append(mid)
+            client.acknowledge(mids)
         while self._work:
             self._work.popleft()(client)
-        self._outgoing.written()
-        self._outgoing.pump(client)
+        some = self._outgoing.pump(client)
+        all_out = not client.blocked and client.flush()  # blocked, the loop writes when there is room
+        self._outgoing.written(client)
+        return some and all_out
 
     def link_idle(self) -> bool:
         return self._outgoing.idle and not (self._acks or self._work)
@@ -286,15 +299,15 @@ class Session:
     def link_tick(self, now: float) -> None:
         self._inbox.tick(now)
 
-    def link_message(self, message: MQTTMessage) -> None:
+    def link_message(self, message: Message) -> None:
         self._inbox.receive(message, self._acknowledger(message.mid) if message.qos else nothing)
 
-    def link_puback(self, mid: int, reason: ReasonCode) -> None:
-        self._outgoing.acknowledged(mid, reason)
+    def link_puback(self, mid: int, code: int) -> None:
+        self._outgoing.acknowledged(mid, code)
 
-    def link_suback(self, mid: int, reasons: list[ReasonCode]) -> None:
+    def link_suback(self, mid: int, code: int) -> None:
         with self._changed:
-            self._inbox.confirmed(mid, reasons)
+            self._inbox.confirmed(mid, code)
             self._changed.notify_all()
 
     # --- inside ----------------------------------------------------------------------------------
@@ -313,7 +326,7 @@ class Session:
                 self._acks.append((generation, mid))
                 self._link.wake()
             elif self._client is not None and generation == self._link.generation:
-                self._client.ack(mid, 1)
+                self._client.acknowledge((mid,))
 
         return once(acknowledge)
 
@@ -369,7 +382,7 @@ class Session:
             self._count("failed")
         return Delivery.failed(error)
 
-    def _do(self, work: Callable[[Client], None]) -> None:
+    def _do(self, work: Callable[[Transport], None]) -> None:
         """Run `work` on the network thread, at once if we are there; not at all when offline."""
         client = self._client
         if client is None:

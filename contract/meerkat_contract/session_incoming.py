@@ -9,17 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from paho.mqtt.client import topic_matches_sub
 
 from .errors import BadMessage, BrokerError
 from .parts import NoRoom
 from .session_parts import Parts
-from .session_reasons import subscription_refused
+from .session_reasons import is_failure, subscription_refused
+from .session_transport import Message, Transport
 from .session_values import Incoming, once
-from .session_wire import PROTOCOL_LIMIT, empty_properties
+from .session_wire import PROTOCOL_LIMIT
 
 Handler = Callable[[Incoming], None]
 Refused = Callable[[Incoming, BadMessage], None]
@@ -87,7 +85,7 @@ class Inbox:
 
     # --- connection ------------------------------------------------------------------------------
 
-    def connected(self, client: Client, *, identifiers: bool) -> None:
+    def connected(self, client: Transport, *, identifiers: bool) -> None:
         """Subscribe anew. `identifiers`: whether the broker knows subscription identifiers."""
         self._identifiers = identifiers
         self._awaited.clear()
@@ -103,34 +101,33 @@ class Inbox:
         for subscription in self.subscriptions:
             subscription.granted, subscription.error = False, None
 
-    def send(self, client: Client, subscription: Subscription) -> None:
+    def send(self, client: Transport, subscription: Subscription) -> None:
         """SUBSCRIBE, unless the filter was given up or another handler took it over meanwhile."""
         with self._lock:
             if self._subscriptions.get(subscription.topic) is not subscription:
                 return
-        properties = None
-        if self._identifiers:
-            properties = empty_properties(PacketTypes.SUBSCRIBE)
-            properties.SubscriptionIdentifier = subscription.identifier
-        options = SubscribeOptions(qos=subscription.qos, noLocal=subscription.no_local)
-        _, mid = client.subscribe(subscription.topic, options=options, properties=properties)
-        if mid is not None:
-            self._awaited[mid] = subscription
+        mid = client.subscribe(
+            subscription.topic,
+            qos=subscription.qos,
+            no_local=subscription.no_local,
+            identifier=subscription.identifier if self._identifiers else None,
+        )
+        self._awaited[mid] = subscription
 
-    def cancel(self, client: Client, topic: str) -> None:
+    def cancel(self, client: Transport, topic: str) -> None:
         """UNSUBSCRIBE, unless somebody subscribed again meanwhile. The answer does not matter."""
         with self._lock:
             if topic in self._given_up:
                 self._given_up.discard(topic)
                 client.unsubscribe(topic)
 
-    def confirmed(self, mid: int, reasons: list[ReasonCode]) -> None:
+    def confirmed(self, mid: int, code: int) -> None:
         """SUBACK"""
         subscription = self._awaited.pop(mid, None)
         if subscription is None:
             return
-        if reasons[0].is_failure:
-            subscription.error = subscription_refused(subscription.topic, reasons[0])
+        if is_failure(code):
+            subscription.error = subscription_refused(subscription.topic, code)
             self._logger.warning("%s", subscription.error)
         else:
             subscription.granted = True
@@ -140,37 +137,38 @@ class Inbox:
 
     # --- messages --------------------------------------------------------------------------------
 
-    def receive(self, message: MQTTMessage, acknowledge: Callable[[], None]) -> None:
+    def receive(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Hand a message to its handlers. `acknowledge` is idempotent; it is called in every case,
         by a handler's side if that is what the subscription says."""
         self._count("received")
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
+        if message.topic is None:
             self._count("bad_messages")
             self._logger.warning("a message whose topic is not UTF-8 was dropped")
             acknowledge()
             return
-        properties = message.properties
-        targets = self._targets(topic, getattr(properties, "SubscriptionIdentifier", None))
+        targets = self._targets(message.topic, message.identifiers)
         if not targets:
             self._count("unhandled")
             acknowledge()
             return
         incoming = Incoming(
-            topic,
-            bytes(message.payload),  # bytes already: no copy
-            getattr(properties, "UserProperty", []),
-            getattr(properties, "ContentType", ""),
+            message.topic,
+            message.payload,
+            message.properties,
+            message.content_type,
             message.retain,
             message.qos,
             acknowledge,
         )
-        copies = [incoming] if len(targets) == 1 else _for_several(incoming, len(targets))
-        for subscription, copy in zip(targets, copies, strict=True):
+        if len(targets) == 1:
+            self._deliver(targets[0], incoming)
+            return
+        for subscription, copy in zip(targets, _for_several(incoming, len(targets)), strict=True):
             self._deliver(subscription, copy)
 
-    def _targets(self, topic: str, identifiers: list[int] | None) -> list[Subscription]:
+    def _targets(self, topic: str, identifiers: list[int]) -> list[Subscription]:
+        if len(identifiers) == 1 and (only := self._by_identifier.get(identifiers[0])):
+            return [only]
         if identifiers:
             found = [s for i in dict.fromkeys(identifiers) if (s := self._by_identifier.get(i))]
             if found:

@@ -1,9 +1,9 @@
 """The network thread of a session: connects, serves, and connects again.
 
-One thread owns the paho client and nobody else touches it. paho's callbacks only note what came;
-the loop acts on it outside of paho's locks, so that a handler may publish, subscribe or stop. Other
-threads leave their work in queues and wake the loop through a socket pair. Idle it sleeps in poll()
-and wakes every few seconds for the keep-alive.
+One thread owns the MQTT client and nobody else touches it. The client notes what came; the loop acts
+on it outside of the client's calls, so that a handler may publish, subscribe or stop. Other threads
+leave their work in queues and wake the loop through a socket pair. Idle it sleeps in poll() and wakes
+every few seconds for the keep-alive.
 """
 
 from __future__ import annotations
@@ -15,20 +15,13 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
-from typing import Any, Protocol
-
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from typing import Protocol
 
 from .connection import Connection
-from .errors import BrokerError, UsageError
-from .session_reasons import LASTING, hung_up, lacking, lost, refusal, unreachable
+from .errors import BrokerError
+from .session_reasons import LASTING, hung_up, is_failure, lacking, lost, refusal, unreachable
+from .session_transport import Accepted, Acknowledged, Ended, Granted, Hello, Message, Transport, Wire
 from .session_values import Will
-from .session_wire import empty_properties
 
 KEEP_ALIVE = 20
 """Seconds; the broker calls us dead after one and a half of it."""
@@ -56,16 +49,16 @@ def backoff(attempt: int, chance: float) -> float:
 class Owner(Protocol):
     """What the link tells the session, always on the network thread."""
 
-    def link_up(self, client: Client, properties: Properties) -> None: ...
+    def link_up(self, client: Transport, accepted: Accepted) -> None: ...
     def link_down(self, error: BrokerError, *, was_up: bool, lasting: bool, stopped: bool) -> None: ...
-    def link_work(self, client: Client) -> None:
-        """Hand over what waits: acknowledgements, subscriptions, messages."""
+    def link_work(self, client: Transport) -> bool:
+        """Hand over what waits: acknowledgements, subscriptions, messages. Whether more can go at once."""
 
     def link_tick(self, now: float) -> None: ...
     def link_idle(self) -> bool: ...
-    def link_message(self, message: MQTTMessage) -> None: ...
-    def link_puback(self, mid: int, reason: ReasonCode) -> None: ...
-    def link_suback(self, mid: int, reasons: list[ReasonCode]) -> None: ...
+    def link_message(self, message: Message) -> None: ...
+    def link_puback(self, mid: int, code: int) -> None: ...
+    def link_suback(self, mid: int, code: int) -> None: ...
 
 
 class Link:
@@ -79,6 +72,7 @@ class Link:
         client_id: str,
         will: Will | None,
         persistent: bool,
+        wire: Wire,
         logger: logging.Logger,
     ) -> None:
         self.generation = 0
@@ -88,6 +82,7 @@ class Link:
         self._client_id = client_id
         self._will = will
         self._persistent = persistent
+        self._wire = wire
         self._logger = logger
         self._thread: threading.Thread | None = None
         self._ident = 0
@@ -95,7 +90,6 @@ class Link:
         self._goodbye = True
         self._deadline = 0.0
         self._woken = False
-        self._notes: deque[tuple[str, Any, Any]] = deque()
         self._up = False
         self._ended: BrokerError | None = None
         self._lasting = False
@@ -144,74 +138,28 @@ class Link:
         except OSError:
             self._woken = False  # the thread has ended: there is nobody to wake
 
-    def _make_client(self) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-            manual_ack=True,
+    def _make_client(self) -> Transport:
+        hello = Hello(
+            self._connection,
+            self._client_id,
+            self._will,
+            keep_alive=KEEP_ALIVE,
+            session_expiry=SESSION_EXPIRY if self._persistent else 0,
+            receive_maximum=RECEIVE_MAXIMUM,
+            connect_timeout=CONNECT_TIMEOUT,
+            send_buffer=SEND_BUFFER,
         )
-        client.connect_timeout = CONNECT_TIMEOUT
-        client.max_inflight_messages_set(0)  # the window is ours: paho cannot change its own once connected
-        client.on_connect = self._note_connack
-        client.on_disconnect = self._note_disconnect
-        client.on_message = self._note_message
-        client.on_subscribe = self._note_suback
-        client.on_socket_open = _prepare_socket
-        if self._connection.username is not None:
-            client.username_pw_set(self._connection.username, self._connection.password)
-        if self._will:
-            will = self._will
-            client.will_set(str(will.topic), will.payload, will.qos, will.retain)
-        if self._connection.tls:
-            client.tls_set_context(_tls(self._connection))
-        properties = empty_properties(PacketTypes.CONNECT)
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        if self._persistent:
-            properties.SessionExpiryInterval = SESSION_EXPIRY
-        client.connect_async(
-            self._connection.host,
-            self._connection.port,
-            KEEP_ALIVE,
-            clean_start=not self._persistent,
-            properties=properties,
-        )
-        return client
+        if self._wire == "own":
+            from .session_own import OwnTransport
 
-    # --- paho's callbacks: they hold paho's locks, so they only take notes -----------------------
+            return OwnTransport(hello)
+        from .session_paho import PahoTransport
 
-    def _note_connack(
-        self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, said: Properties | None
-    ) -> None:
-        self._notes.append(("connack", reason, said))
-
-    def _note_disconnect(
-        self,
-        _client: Client,
-        _data: Any,
-        flags: DisconnectFlags,
-        reason: ReasonCode,
-        _said: Properties | None,
-    ) -> None:
-        self._notes.append(("disconnect", flags.is_disconnect_packet_from_server, reason))
-
-    def _note_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._notes.append(("message", message, None))
-
-    def _note_puback(
-        self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _said: Properties
-    ) -> None:
-        self._notes.append(("puback", mid, reason))
-
-    def _note_suback(
-        self, _client: Client, _data: Any, mid: int, reasons: list[ReasonCode], _said: Properties | None
-    ) -> None:
-        self._notes.append(("suback", mid, reasons))
+        return PahoTransport(hello)
 
     # --- the network thread ----------------------------------------------------------------------
 
-    def _run(self, client: Client) -> None:
+    def _run(self, client: Transport) -> None:
         self._ident = threading.get_ident()
         attempt = 0
         try:
@@ -234,26 +182,20 @@ class Link:
 
     def _begin(self) -> None:
         self.generation += 1
-        self._notes.clear()
         self._up, self._ended, self._lasting, self._leaving = False, None, False, False
 
-    def _connect(self, client: Client) -> bool:
+    def _connect(self, client: Transport) -> bool:
         try:
-            client.reconnect()
+            client.open()
         except (OSError, ValueError) as error:  # ValueError: a name that is none, in idna's words
             self._ended = unreachable(error, self._connection)
             self._lasting = isinstance(error, ssl.SSLCertVerificationError)
             return False
         return True
 
-    def _end(self, client: Client) -> None:
+    def _end(self, client: Transport) -> None:
         """Whatever ended the connection: no socket stays open, nothing stays under way."""
-        client.on_disconnect = None
-        if sock := client.socket():
-            sock.close()
-            client.loop_read()  # paho notices, and forgets the socket
-        client.on_disconnect = self._note_disconnect
-        client.drop_out_messages()
+        client.close()
         was_up, self._up = self._up, False
         self._lasted = time.monotonic() - self._up_since if was_up else 0.0
         self._cut_short = self._cut_short + 1 if was_up and self._lasted < GOOD_CONNECTION else 0
@@ -268,51 +210,54 @@ class Link:
         stopped = self._stop.is_set()
         self._owner.link_down(self._ended, was_up=was_up, lasting=self._lasting, stopped=stopped)
 
-    def _serve(self, client: Client) -> None:
-        """Until the connection is lost or stopped: paho drops its socket then."""
-        sock = client.socket()
-        assert sock is not None, "reconnect() made a socket"
+    def _serve(self, client: Transport) -> None:
+        """Until the connection is lost or stopped: the client drops its socket then."""
+        sock = client.socket
+        if sock is None:
+            return
         descriptor = sock.fileno()
         poller = select.poll()
         poller.register(self._wake_reader, select.POLLIN)
         poller.register(descriptor, select.POLLIN)
+        waker = self._wake_reader.fileno()
         pending = getattr(sock, "pending", None)  # bytes that TLS has decoded already
         wants_write = False
         next_tick = time.monotonic() + TICK
         drained_at = 0.0
-        while client.socket() is sock:
-            if self._up:
-                self._owner.link_work(client)
-                if client.socket() is not sock:
-                    break
-            if self._stop.is_set() and (self._leave(client) or client.socket() is not sock):
+        while client.socket is sock:
+            more = self._up and self._owner.link_work(client)
+            if self._stop.is_set() and (self._leave(client) or client.socket is not sock):
                 break
-            if client.want_write() != wants_write:
+            if client.socket is not sock:
+                break
+            if client.blocked != wants_write:
                 wants_write = not wants_write
                 poller.modify(descriptor, select.POLLIN | (select.POLLOUT if wants_write else 0))
             until = min(next_tick, self._deadline) if self._stop.is_set() else next_tick
-            wait = 0.0 if pending is not None and pending() else max(0.0, until - time.monotonic())
+            at_once = more or (pending is not None and pending())
+            wait = 0.0 if at_once else max(0.0, until - time.monotonic())
             events = dict(poller.poll(wait * 1000))
-            if self._wake_reader.fileno() in events:
+            if waker in events:
                 self._wake_reader.recv(4096)
                 self._woken = False
             state = events.get(descriptor, 0)
             if state & ~select.POLLOUT or (pending is not None and pending()):
-                self._read(client)
+                client.read()
+                self._act(client)
             now = time.monotonic()
-            if state & select.POLLOUT and client.socket() is sock:
+            if state & select.POLLOUT and client.socket is sock:
                 drained_at = now
-                client.loop_write()
-            if now >= next_tick and client.socket() is sock:
+                client.flush()
+            if now >= next_tick and client.socket is sock:
                 next_tick = now + TICK
                 # On a slow line a ping waits behind a clip for longer than the keep-alive. As long as
                 # the other side takes our bytes it is there, and it does not miss the ping either.
-                if not (client.want_write() and now - drained_at < KEEP_ALIVE):
-                    client.loop_misc()
+                if not (client.blocked and now - drained_at < KEEP_ALIVE):
+                    client.check(now)
                 self._owner.link_tick(now)
-        self._act_on_notes(client)
+        self._act(client)
 
-    def _leave(self, client: Client) -> bool:
+    def _leave(self, client: Transport) -> bool:
         """Stopping: whether it is time to go. Says goodbye once everything is out, or time is up."""
         if not (self._goodbye and self._up):
             return True
@@ -322,62 +267,32 @@ class Link:
             client.disconnect()
         return late
 
-    def _read(self, client: Client) -> None:
-        client.on_publish = self._note_puback  # set for PUBACKs alone: it is costly and useless at QoS 0
-        client.loop_read()
-        client.on_publish = None
-        self._act_on_notes(client)
+    def _act(self, client: Transport) -> None:
+        """On what the client has noted."""
+        events, owner = client.events, self._owner
+        while events:
+            match events.popleft():
+                case Message() as message:
+                    owner.link_message(message)
+                case Acknowledged(mid, code):
+                    owner.link_puback(mid, code)
+                case Granted(mid, code):
+                    owner.link_suback(mid, code)
+                case Accepted() as accepted:
+                    self._welcomed(client, accepted)
+                case Ended(code) if self._ended is None:
+                    self._ended = refusal(code, self._connection.url)
+        self._ended = self._ended or client.failure
 
-    def _act_on_notes(self, client: Client) -> None:
-        notes, owner = self._notes, self._owner
-        while notes:
-            kind, first, second = notes.popleft()
-            match kind:
-                case "message":
-                    owner.link_message(first)
-                case "puback":
-                    owner.link_puback(first, second)
-                case "suback":
-                    owner.link_suback(first, second)
-                case "connack" if first.is_failure:
-                    self._ended = refusal(first, self._connection.url)
-                    self._lasting = first.value in LASTING
-                case "connack" if lack := lacking(second, self._connection.url):
-                    self._ended, self._lasting = lack, True
-                    client.disconnect()
-                case "connack":
-                    self._up, self._up_since = True, time.monotonic()
-                    owner.link_up(client, second or empty_properties(PacketTypes.CONNACK))
-                case "disconnect" if first and self._ended is None:
-                    self._ended = refusal(second, self._connection.url)
-
-
-def _prepare_socket(_client: Client, _data: Any, sock: Any) -> None:
-    """Small messages must not wait for the acknowledgement of earlier ones (Nagle)."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho leaves it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(connection: Connection) -> ssl.SSLContext:
-    """Authorities of the system, or those of the file; the host's name is checked."""
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot be used as a file of certificate authorities ({error})",
-            where=str(connection.ca_file),
-            remedy="Name a PEM file that can be read",
-        ) from None
-    context.sslsocket_class = _TlsSocket
-    return context
+    def _welcomed(self, client: Transport, accepted: Accepted) -> None:
+        if is_failure(accepted.code):
+            self._ended = refusal(accepted.code, self._connection.url)
+            self._lasting = accepted.code in LASTING
+            client.close()
+        elif lack := lacking(accepted, self._connection.url):
+            self._ended, self._lasting = lack, True
+            client.disconnect()
+            client.close()
+        else:
+            self._up, self._up_since = True, time.monotonic()
+            self._owner.link_up(client, accepted)

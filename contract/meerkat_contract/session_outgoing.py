@@ -1,6 +1,6 @@
 """What waits to go out, in order and bounded, and what is under way.
 
-Callers on any thread `offer`; the network thread alone hands over to paho (`pump`). At a lost
+Callers on any thread `offer`; the network thread alone hands over to the client (`pump`). At a lost
 connection everything here fails: nothing is kept for later, since durable things have an outbox.
 """
 
@@ -12,21 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from paho.mqtt.client import Client, MQTTMessageInfo
-from paho.mqtt.reasoncodes import ReasonCode
-
 from .errors import BrokerError, MeerkatError, MessageTooLarge
 from .metadata import Metadata
 from .parts import MAXIMUM_PARTS, split
-from .session_reasons import publish_refused
+from .session_reasons import is_failure, publish_refused
+from .session_transport import Transport
 from .session_values import Delivery
-from .session_wire import PackedProperties, check_topic, pack_properties, packet_size
+from .session_wire import check_topic, pack_properties, packet_size
 
 QUEUE_LIMIT = 64 * 1024 * 1024
 """Bytes that may wait; what comes on top fails at once. One message alone may be larger."""
 
 WRITE_AHEAD = 4 * 1024 * 1024
-"""Bytes of QoS 0 handed to paho and not yet taken by the socket, above which we wait."""
+"""Bytes of QoS 0 handed to the client and not yet taken by the socket, above which we wait."""
 
 NO_MATCHING_SUBSCRIBERS = 0x10
 """Reason code of a PUBACK (MQTT 5.0, 3.4.2.1): the broker took the message and nobody wanted it."""
@@ -55,7 +53,7 @@ class Outgoing:
         self._queue: deque[Packet] = deque()
         self._queued = 0
         self._under_way: dict[int, Packet] = {}
-        self._unwritten: deque[tuple[MQTTMessageInfo, Packet]] = deque()
+        self._unwritten: deque[tuple[object, Packet]] = deque()
         self._unwritten_bytes = 0
 
     @property
@@ -83,33 +81,36 @@ class Outgoing:
             self._queued += size
         return None
 
-    def pump(self, client: Client) -> None:
-        """Hand over to paho what there is room for. Network thread only."""
+    def pump(self, client: Transport) -> bool:
+        """Hand over to the client what there is room for; whether there was anything. Network thread only."""
+        some = False
         while self._queue:
             packet = self._queue[0]
             if packet.qos and len(self._under_way) >= self.window:
-                return
+                break
             if not packet.qos and self._unwritten_bytes >= WRITE_AHEAD:
-                return
+                break
             with self._lock:
                 self._queue.popleft()
                 self._queued -= len(packet.payload)
             self._hand_over(client, packet)
+            some = True
+        return some
 
-    def written(self) -> None:
-        """Settle the QoS 0 messages that paho has written."""
-        while self._unwritten and self._unwritten[0][0].is_published():
+    def written(self, client: Transport) -> None:
+        """Settle the QoS 0 messages that have left for the network."""
+        while self._unwritten and client.is_written(self._unwritten[0][0]):
             _, packet = self._unwritten.popleft()
             self._unwritten_bytes -= len(packet.payload)
             packet.delivery.finish()
 
-    def acknowledged(self, mid: int, reason: ReasonCode) -> None:
+    def acknowledged(self, mid: int, code: int) -> None:
         """Settle a QoS 1 message on its PUBACK."""
         packet = self._under_way.pop(mid, None)
         if packet is None:
             return
-        packet.delivery.nobody = reason.value == NO_MATCHING_SUBSCRIBERS
-        packet.delivery.finish(publish_refused(packet.topic, reason) if reason.is_failure else None)
+        packet.delivery.nobody = code == NO_MATCHING_SUBSCRIBERS
+        packet.delivery.finish(publish_refused(packet.topic, code) if is_failure(code) else None)
 
     def close(self, error: BrokerError) -> None:
         """The connection is lost: everything fails with `error`."""
@@ -123,19 +124,16 @@ class Outgoing:
         for packet in lost:
             packet.delivery.finish(error)
 
-    def _hand_over(self, client: Client, packet: Packet) -> None:
-        payload = packet.payload if isinstance(packet.payload, bytes) else bytes(packet.payload)
-        properties = PackedProperties(packet.properties) if packet.properties else None
-        info = client.publish(packet.topic, payload, packet.qos, packet.retain, properties)
-        if info.rc != 0:
+    def _hand_over(self, client: Transport, packet: Packet) -> None:
+        ticket = client.publish(packet.topic, packet.payload, packet.qos, packet.retain, packet.properties)
+        if ticket is None:
             packet.delivery.finish(offline())
         elif packet.qos:
-            self._under_way[info.mid] = packet
-        elif info.is_published():
-            packet.delivery.finish()
+            assert isinstance(ticket, int)
+            self._under_way[ticket] = packet
         else:
-            self._unwritten.append((info, packet))
-            self._unwritten_bytes += len(payload)
+            self._unwritten.append((ticket, packet))
+            self._unwritten_bytes += len(packet.payload)
 
 
 def offline() -> BrokerError:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-
 from .connection import Connection
 from .errors import BrokerError
+from .session_transport import Accepted
 
 _LOGIN = (
     "not authorised: wrong user or password",
@@ -52,19 +50,25 @@ LASTING = frozenset({0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9A, 0x9B}
 _FORBIDDEN = frozenset({0x86, 0x87})
 
 
-def refusal(reason: ReasonCode, where: str) -> BrokerError:
+def is_failure(code: int) -> bool:
+    """Whether a reason code says no (MQTT 5.0, section 2.4)."""
+    return code >= 0x80
+
+
+def refusal(code: int, where: str) -> BrokerError:
     """Why the broker refused the connection (CONNACK) or ended it (DISCONNECT)."""
-    what, remedy = _REASONS.get(reason.value, (f"the broker says: {reason}", "Look into the broker's log"))
+    unknown = (f"the broker says no with reason code 0x{code:02X}", "Look into the broker's log")
+    what, remedy = _REASONS.get(code, unknown)
     return BrokerError(what, where=where, remedy=remedy)
 
 
-def lacking(properties: Properties | None, where: str) -> BrokerError | None:
+def lacking(accepted: Accepted, where: str) -> BrokerError | None:
     """What we cannot do without and the broker says in its CONNACK that it has not (3.2.2.3).
 
     Going on would end in being thrown out at the first message, again after every reconnect.
     """
-    for name, code in (("MaximumQoS", 0x9B), ("RetainAvailable", 0x9A)):
-        if getattr(properties, name, 1) == 0:
+    for there, code in ((accepted.maximum_qos, 0x9B), (accepted.retain_available, 0x9A)):
+        if not there:
             what, remedy = _REASONS[code]
             return BrokerError(what, where=where, remedy=remedy)
     return None
@@ -125,19 +129,23 @@ def lost(connection: Connection, client_id: str, times: int) -> BrokerError:
     )
 
 
-def publish_refused(topic: str, reason: ReasonCode) -> BrokerError:
+def publish_refused(topic: str, code: int) -> BrokerError:
     """A PUBACK that says no."""
-    if reason.value in _FORBIDDEN:
+    if code in _FORBIDDEN:
         return BrokerError("not authorised to publish here", where=topic, remedy=_ACL)
     return BrokerError(
-        f"the broker refused the message: {reason}", where=topic, remedy="Look into the broker's log"
+        f"the broker refused the message with reason code 0x{code:02X}",
+        where=topic,
+        remedy="Look into the broker's log",
     )
 
 
-def subscription_refused(topic: str, reason: ReasonCode) -> BrokerError:
+def subscription_refused(topic: str, code: int) -> BrokerError:
     """A SUBACK that says no."""
-    if reason.value in _FORBIDDEN:
+    if code in _FORBIDDEN:
         return BrokerError("not authorised to subscribe here", where=topic, remedy=_ACL)
     return BrokerError(
-        f"the broker refused the subscription: {reason}", where=topic, remedy="Look into the broker's log"
+        f"the broker refused the subscription with reason code 0x{code:02X}",
+        where=topic,
+        remedy="Look into the broker's log",
     )

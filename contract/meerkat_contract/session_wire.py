@@ -1,16 +1,10 @@
-"""The bytes of an MQTT 5 PUBLISH that we build or count ourselves (MQTT 5.0, section 3.3).
-
-paho's Properties object costs more than the rest of a publish; ours is packed once, here.
-"""
+"""What a PUBLISH may say, and its properties packed (MQTT 5.0, section 3.3), for whichever client."""
 
 from __future__ import annotations
 
 import re
 import struct
 from collections.abc import Iterable
-
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from .errors import BadMessage, MessageTooLarge
 
@@ -22,23 +16,6 @@ _STRING_LIMIT = 65_535
 
 # Brokers close the connection on these (section 1.5.4), which would take other messages with it.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-
-
-class PackedProperties(Properties):
-    """Properties of a PUBLISH whose bytes are known."""
-
-    def __init__(self, packed: bytes) -> None:
-        object.__setattr__(self, "packetType", PacketTypes.PUBLISH)
-        object.__setattr__(self, "names", {})
-        object.__setattr__(self, "packed", packed)
-
-    def pack(self) -> bytes:
-        return object.__getattribute__(self, "packed")  # type: ignore[no-any-return]
-
-
-def empty_properties(packet_type: int) -> Properties:
-    """paho's object for the properties of `packet_type`, where speed does not matter."""
-    return Properties(packet_type)  # type: ignore[no-untyped-call]
 
 
 def pack_properties(
@@ -62,7 +39,7 @@ def pack_properties(
 
 
 def _string(text: str, what: str, topic: str) -> bytes:
-    if found := _FORBIDDEN.search(text):
+    if not (text.isascii() and text.isprintable()) and (found := _FORBIDDEN.search(text)):
         raise BadMessage(
             f"{what} has the character U+{ord(found[0]):04X}, which brokers refuse",
             where=topic,
@@ -96,6 +73,12 @@ def packet_size(topic: str, properties: bytes, payload: int, qos: int) -> int:
 
 def variable_length(value: int) -> bytes:
     """A Variable Byte Integer (section 1.5.5)."""
+    if value < 0x80:
+        return bytes((value,))
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    if value < 0x20_0000:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     out = bytearray()
     while True:
         value, digit = divmod(value, 128)

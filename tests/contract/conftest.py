@@ -5,11 +5,26 @@ from typing import Any
 
 import pytest
 
+from meerkat_contract import session as session_module
 from meerkat_contract.connection import Connection
 from meerkat_contract.session import Session
 from support.broker import Mosquitto
 
 Connect = Callable[..., Session]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of the session holds for both of its clients."""
+    if metafunc.module.__name__.rpartition(".")[2].startswith("test_session"):
+        metafunc.fixturenames.append("wire")
+        metafunc.parametrize("wire", ["paho", "own"], indirect=True)
+
+
+@pytest.fixture
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    monkeypatch.setattr(session_module, "DEFAULT_WIRE", name)
+    return name
 
 
 @pytest.fixture
