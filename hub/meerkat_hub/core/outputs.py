@@ -52,10 +52,14 @@ class ClipJoined:
 
 @dataclass(frozen=True, slots=True)
 class EventSaved:
-    """An event is new or has changed. `picture` is the JPEG of its best frame when that changed."""
+    """An event is new or has changed. `picture` is the JPEG of its best frame when that changed.
+
+    Without it, `frame` names a perishable frame whose bytes, still in memory, are the picture.
+    """
 
     record: EventRecord
     picture: bytes | None = None
+    frame: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

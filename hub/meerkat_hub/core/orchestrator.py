@@ -1,0 +1,381 @@
+"""Which workflows run, and on which nodes: the Intelligence Orchestrator of the paper (section 3.1).
+
+                     request ──► admitted (starting → running) ──withdraw──► gone
+                        │            │    ▲
+                        ▼            ▼    │  a node left or slowed; a node joined
+                     refused ◄── refused for now
+
+    orchestrator.request(name, spec, now, wait=…)   → "admitted" | "kept" | "refused" | "exists"
+    orchestrator.withdraw(name)                     → whether there was such a workflow
+    orchestrator.state(name)                        → how it stands, with the numbers
+    orchestrator.node_seen(state, now)              as it was published, online or not
+    orchestrator.node_measured(worker, speeds, round_trip)
+    orchestrator.plan(now)                          → Orders: what is to be done now; empty most of the time
+
+Nothing happens but in `plan`, which is cheap while nothing has changed. The rules:
+
+1. *Who runs stays where it is* while its nodes hold it (`replanning.refit`). Nothing is moved because
+   another place would be better, so nothing flaps; figures count only when they differ by a fifth, and a
+   node is not made to load another task too often (`nodes`).
+2. *Who does not hold is placed anew*, on whatever there is. The one that was admitted first is served
+   first; if it fits nowhere, younger ones give way, the youngest first, and are then placed anew
+   themselves. Who was never admitted displaces nobody.
+3. *Who fits nowhere is refused for now*, with the numbers, and tried again whenever nodes change.
+4. *Clips of motion come first*: see `placement`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from meerkat_contract.messages import Deploy, Operator, WorkerState, WorkflowState
+
+from .admission import Admitted, Refused
+from .nodes import Nodes, worker_of
+from .placement import Placed, halved, keeps_reserve, lent, place
+from .records import Now
+from .replanning import refit
+from .work import Flow
+from .workflow_records import (
+    CLIP_TASK,
+    DeployTask,
+    NodeView,
+    Plan,
+    Policy,
+    PublishWorkflow,
+    SetFrameRate,
+    WorkflowSpec,
+)
+
+MOST_WAITING = 256
+"""Frames that wait in one flow at most, however slow the workflow may be: they lie in memory."""
+
+Verdict = Literal["admitted", "kept", "refused", "exists"]
+
+
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """One workflow that somebody wants."""
+
+    name: str
+    spec: WorkflowSpec
+    number: int
+    """In the order of the requests."""
+    since: datetime
+    seniority: int | None = None
+    """In the order of the first admission; None: it never was admitted."""
+    admitted: Admitted | None = None
+    placed: Placed | None = None
+    """The answer of the last attempt: of one that runs, its admission."""
+    shown: WorkflowState | None = None
+
+    @property
+    def age(self) -> tuple[float, int]:
+        return (math.inf if self.seniority is None else self.seniority, self.number)
+
+
+@dataclass(slots=True)
+class Orders:
+    """What follows from a plan."""
+
+    effects: list[DeployTask | SetFrameRate | PublishWorkflow] = field(default_factory=list)
+    plan: Plan | None = None
+    """What the pool is to do, when that has changed."""
+    notes: list[str] = field(default_factory=list)
+
+
+class Orchestrator:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.nodes = Nodes()
+        self._wanted: dict[str, _Wanted] = {}
+        self._numbers = 0
+        self._seniorities = 0
+        self._stale = False
+        self._gathering: float | None = None
+        """Until when nodes are only listened to: the first was heard of a moment ago."""
+        self._plan = Plan()
+        self._rates: dict[str, float] = {}
+        self._shown: set[str] = set()
+        self._refused: WorkflowState | None = None
+        """How the last request stood that was refused and forgotten."""
+        self._unlock_at: float | None = None
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def request(self, name: str, spec: WorkflowSpec, now: Now, *, wait: bool = False) -> Verdict:
+        """Ask for a workflow. One that is refused is forgotten, unless it may wait for better times."""
+        if name in self._wanted:
+            return "exists"
+        self._numbers += 1
+        one = _Wanted(name, spec, self._numbers, now.wall)
+        self._put(one, self._running(), now)
+        if one.admitted is None and not wait:
+            self._refused = self._state(one)
+            return "refused"
+        self._wanted[name] = one
+        self._stale = True
+        return "admitted" if one.admitted else "kept"
+
+    def withdraw(self, name: str) -> bool:
+        """End a workflow, or no longer want it; whether there was such a one."""
+        self._stale |= name in self._wanted
+        return self._wanted.pop(name, None) is not None
+
+    def node_seen(self, state: WorkerState, now: Now) -> None:
+        """A worker's state as it was published."""
+        if self.nodes.seen(state, now.mono):
+            self._stale = True
+            if self._gathering is None:
+                self._gathering = now.mono + self.policy.gather
+
+    def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float) -> None:
+        """Frames per second by task, and seconds there and back, as the hub measures them now."""
+        self._stale |= self.nodes.measured(worker, speeds, round_trip)
+
+    # --- how it stands --------------------------------------------------------------------------
+
+    def state(self, name: str) -> WorkflowState | None:
+        """How a workflow stands; of one that was just refused and forgotten, too."""
+        one = self._wanted.get(name)
+        if one is not None:
+            return self._state(one)
+        return self._refused if self._refused and self._refused.workflow == name else None
+
+    def states(self) -> list[WorkflowState]:
+        """All that are wanted, in the order of their requests."""
+        return [self._state(one) for one in self._wanted.values()]
+
+    def running(self) -> dict[str, WorkflowSpec]:
+        """Those that are admitted."""
+        return {one.name: one.spec for one in self._wanted.values() if one.admitted is not None}
+
+    def node_views(self, now: Now) -> list[NodeView]:
+        on: dict[str, list[str]] = {}
+        for one in self._wanted.values():
+            for worker in sorted(lent([one.admitted] if one.admitted else [])):
+                on.setdefault(worker, []).append(one.name)
+        targets = self._targets()
+        return [
+            NodeView(
+                worker.id,
+                worker.online,
+                dict(worker.capacities),
+                worker.measured_round_trip,
+                worker.availability(now.mono),
+                worker.serving,
+                tuple(on.get(worker.id, ())),
+                targets.get(worker.id),
+            )
+            for worker in self.nodes
+        ]
+
+    def wake_at(self, now: float) -> float | None:
+        """When time alone may change the plan."""
+        times = [self.nodes.wake_at(now)]
+        if self._stale and self._gathering is not None:
+            times.append(self._gathering)
+        return min((at for at in times if at is not None), default=None)
+
+    # --- planning -------------------------------------------------------------------------------
+
+    def plan(self, now: Now) -> Orders:
+        """What is to be done now. Call it after everything that happens, and at `wake_at`."""
+        orders = Orders()
+        for worker, task in self.nodes.overdue(now.mono):
+            self._stale = True
+            orders.notes.append(f"node {worker} did not load {task} in time and is not asked for it again")
+        if self._unlock_at is not None and now.mono >= self._unlock_at:
+            self._stale = True
+        if not self._stale or (self._gathering is not None and now.mono < self._gathering):
+            return orders
+        self._stale = False
+        self._settle(now, orders)
+        self._deploy(now, orders)
+        self._flows(orders)
+        self._tell(now, orders)
+        self._unlock_at = self.nodes.unlock_at(now.mono)
+        return orders
+
+    def _running(self) -> list[Admitted]:
+        return [one.admitted for one in self._wanted.values() if one.admitted is not None]
+
+    def _put(self, one: _Wanted, others: Sequence[Admitted], now: Now) -> bool:
+        placed = place(one.spec.workflow(one.name), self.nodes, others, self.policy, now.mono)
+        one.placed = placed
+        one.admitted = placed.answer if isinstance(placed.answer, Admitted) else None
+        if one.admitted is not None and one.seniority is None:
+            self._seniorities += 1
+            one.seniority = self._seniorities
+        return one.admitted is not None
+
+    def _settle(self, now: Now, orders: Orders) -> None:
+        """Keep who holds, place anew who does not, try those again who were refused."""
+        before = {one.name: one.admitted for one in self._wanted.values()}
+        kept: list[_Wanted] = []
+        for one in sorted(self._wanted.values(), key=lambda one: one.age):
+            if one.admitted is not None:
+                one.admitted = self._refit(one.admitted, _of(kept), now)
+            if one.admitted is not None:
+                kept.append(one)
+        for one in sorted(self._wanted.values(), key=lambda one: one.age):
+            if one.admitted is None and self._make_room(one, kept, now):
+                kept.append(one)
+        for one in self._wanted.values():
+            if (before[one.name] is None) != (one.admitted is None) and one.placed is not None:
+                orders.notes.append(one.placed.reason)
+
+    def _refit(self, admitted: Admitted, others: Sequence[Admitted], now: Now) -> Admitted | None:
+        nodes = self.nodes.edge_nodes(now.mono, split=halved([*others, admitted]))
+        held = refit(admitted, {node.id: node for node in nodes}, others)
+        if held is None:
+            return None
+        able = [worker for worker in lent([held]) if self.nodes.looks_at_clips(worker)]
+        return held if not able or keeps_reserve(self.nodes, [*others, held], self.policy) else None
+
+    def _make_room(self, one: _Wanted, kept: list[_Wanted], now: Now) -> bool:
+        """Place it beside those that hold; if it was there before them, in place of the youngest."""
+        if self._put(one, _of(kept), now):
+            return True
+        refused = one.placed
+        younger = [other for other in kept if one.seniority is not None and other.age > one.age]
+        giving_way: list[_Wanted] = []
+        for other in sorted(younger, key=lambda other: other.age, reverse=True):
+            giving_way.append(other)
+            if self._put(one, _of(k for k in kept if k not in giving_way), now):
+                for gone in giving_way:
+                    kept.remove(gone)
+                    gone.admitted = None  # its turn comes: it is younger
+                return True
+        one.placed = refused
+        return False
+
+    def _targets(self) -> dict[str, str]:
+        """Worker → the task that it is to serve for workflows."""
+        return {
+            worker_of(operator.node): operator.task
+            for admitted in self._running()
+            for operator in (*admitted.graph.measurement, *admitted.graph.feature)
+        }
+
+    def _deploy(self, now: Now, orders: Orders) -> None:
+        """Tell nodes what to load. Those that nobody uses look at clips."""
+        targets = self._targets()
+        looking = any(w.ready(CLIP_TASK) and w.id not in targets for w in self.nodes)
+        for worker in self.nodes:
+            task = targets.get(worker.id)
+            if task is None and worker.deploying is None and CLIP_TASK in worker.capacities:
+                back = not looking or now.mono >= worker.may_switch_at()
+                task = CLIP_TASK if back and CLIP_TASK not in worker.failed else None
+            if not worker.online or task is None or worker.serving in (None, task):
+                continue
+            if worker.deploying == task:
+                continue
+            info = next(t for t in worker.state.tasks if t.task == task)
+            self.nodes.told(worker, task, now.mono)
+            deploy = Deploy(task=task, model=info.model.name, sha256=info.model.sha256)
+            orders.effects.append(DeployTask(worker.id, deploy))
+            orders.notes.append(f"node {worker.id} is told to load {task} in place of {worker.serving}")
+
+    def _flows(self, orders: Orders) -> None:
+        """What the pool is to do, if that has changed."""
+        flows: list[Flow] = []
+        for one in self._wanted.values():
+            if one.admitted is None:
+                continue
+            flow, spec = one.admitted.workflow, one.spec
+            bound = min(max(2, math.ceil(flow.flow * flow.max_delay)), MOST_WAITING)
+            levels = (
+                ("measurement", one.admitted.graph.measurement),
+                ("feature", one.admitted.graph.feature),
+            )
+            for level, operators in levels:
+                if operators:
+                    ready = frozenset(worker_of(o.node) for o in operators if self._ready(o.node, o.task))
+                    flow_id = flow_of(one.name, level)
+                    flows.append(Flow(flow_id, operators[0].task, spec.weight, ready, bound))
+        plan = Plan(tuple(flows), self._clip_nodes())
+        if plan != self._plan:
+            self._plan = orders.plan = plan
+
+    def _clip_nodes(self) -> frozenset[str] | None:
+        busy = lent(self._running()) if self.policy.reserve else set()
+        able = [worker for worker in self.nodes if worker.online and CLIP_TASK in worker.capacities]
+        free = frozenset(w.id for w in able if w.ready(CLIP_TASK) and w.id not in busy)
+        return None if len(free) == len(able) else free
+
+    def _ready(self, node: str, task: str) -> bool:
+        worker = self.nodes.get(worker_of(node))
+        return worker is not None and worker.ready(task)
+
+    def _tell(self, now: Now, orders: Orders) -> None:
+        """Publish what has changed: rates that cameras are asked for, and how workflows stand."""
+        rates: dict[str, float] = {}
+        for spec in self.running().values():
+            for camera, fps in spec.rates.items():
+                rates[camera] = max(rates.get(camera, 0.0), fps)
+        for camera in sorted(self._rates.keys() | rates.keys()):
+            if self._rates.get(camera, 0.0) != rates.get(camera, 0.0):
+                device, _, thing = camera.partition("/")
+                orders.effects.append(SetFrameRate(device, thing, rates.get(camera, 0.0)))
+        self._rates = rates
+        for one in self._wanted.values():
+            state = self._state(one)
+            if one.shown is None or one.shown.state != state.state:
+                one.since = now.wall
+                state = self._state(one)
+            if one.shown != state:
+                one.shown = state
+                orders.effects.append(PublishWorkflow(one.name, state))
+        for name in self._shown - self._wanted.keys():
+            orders.effects.append(PublishWorkflow(name, None))
+        self._shown = set(self._wanted)
+
+    def _state(self, one: _Wanted) -> WorkflowState:
+        assert one.placed is not None, "it is placed when it is asked for"
+        answer, spec = one.placed.answer, one.spec
+        admitted, workflow = one.admitted, answer.workflow
+        nodes = admitted.graph if admitted else None
+        operators = [
+            Operator(
+                task=o.task,
+                node=worker_of(o.node),
+                capacity=o.capacity,
+                share=o.share,
+                ready=self._ready(o.node, o.task),
+            )
+            for o in ((*nodes.measurement, *nodes.feature) if nodes else ())
+        ]
+        graph = nodes or (answer.graph if isinstance(answer, Refused) else None)
+        tasks = (workflow.measurement, workflow.feature or "")
+        free = (answer.measurement_capacity, answer.feature_capacity)
+        levels = zip(workflow.demands, tasks, free, strict=True)
+        ready = all(o.ready for o in operators)
+        return WorkflowState(
+            workflow=one.name,
+            state=("running" if ready else "starting") if admitted else "refused",
+            reason=one.placed.reason,
+            cause="" if isinstance(answer, Admitted) else answer.cause,
+            cameras=spec.rates,
+            flow=workflow.flow,
+            capacity={task: capacity for demand, task, capacity in levels if demand},
+            delay=graph.workflow_time if graph else None,
+            max_delay=spec.max_delay,
+            overbooking=self.policy.overbooking if spec.shared else 1.0,
+            reserved=one.placed.reserved,
+            nodes=tuple(operators),
+            since=one.since,
+        )
+
+
+def flow_of(workflow: str, level: str) -> str:
+    """The id of the pool's flow of one level: measurement | feature."""
+    return f"{workflow}/{level}"
+
+
+def _of(wanted: Iterable[_Wanted]) -> list[Admitted]:
+    return [one.admitted for one in wanted if one.admitted is not None]

@@ -1,0 +1,124 @@
+"""Where one workflow is put: Algorithm 1 under the house's rules.
+
+- Clips of motion come first: at least `reserve` nodes that can look at them are lent to no workflow. Of
+  the nodes that could be the reserve, those that are of least use to the workflow are kept.
+- A node runs one deep-learning task at a time (section 3.2). Whole nodes are tried first; if that fails,
+  nodes that hold all their tasks at once are offered as two halves, each as fast as half of it: two tasks
+  that take turns on one node. So one machine can run both levels of a small workflow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from .admission import Admitted, EdgeNode, Refused, Workflow, provision
+from .nodes import PART, Nodes, worker_of
+from .workflow_records import DECISION_TASK, HUB_NODE, Policy
+
+ATTEMPTS = 16
+"""Choices of the reserve that are tried at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    answer: Admitted | Refused
+    reserved: tuple[str, ...] = ()
+    """Workers that were kept from it for clips of motion; of a refusal only."""
+
+    @property
+    def reason(self) -> str:
+        if not self.reserved:
+            return self.answer.reason
+        kept = ", ".join(self.reserved)
+        what = f"{self.answer.reason}. {kept} {'is' if len(self.reserved) == 1 else 'are'} kept for clips"
+        return f"{what} of motion (orchestrator.reserve)"
+
+
+def lent(admitted: Iterable[Admitted]) -> set[str]:
+    """The workers on which these workflows run."""
+    return {worker_of(node) for one in admitted for node in one.graph.accelerators}
+
+
+def halved(admitted: Iterable[Admitted]) -> frozenset[str]:
+    """The workers that are booked by halves."""
+    used = chain.from_iterable(one.graph.accelerators for one in admitted)
+    return frozenset(worker_of(node) for node in used if PART in node)
+
+
+def keeps_reserve(nodes: Nodes, admitted: Iterable[Admitted], policy: Policy) -> bool:
+    """Whether enough nodes that can look at clips are lent to nobody."""
+    able = _clip_workers(nodes)
+    return len(able - lent(admitted)) >= min(policy.reserve, len(able))
+
+
+def place(workflow: Workflow, nodes: Nodes, others: Sequence[Admitted], policy: Policy, now: float) -> Placed:
+    """Where the workflow runs beside the others, or why it cannot, with the attempt that came nearest."""
+    best: Placed | None = None
+    taken, halves = lent(others), halved(others)
+    whole = frozenset(w.id for w in nodes if w.serving is None and w.id not in taken)
+    for split in (halves, halves | whole) if whole else (halves,):
+        offered = nodes.edge_nodes(now, split=split)
+        for kept in _reserves(workflow, nodes, offered, taken, policy):
+            usable = [node for node in offered if worker_of(node.id) not in kept]
+            answer = _provision(workflow, usable, others, policy)
+            if isinstance(answer, Admitted):
+                takes = lent([answer]) - taken
+                if not any(map(nodes.looks_at_clips, takes)) or keeps_reserve(
+                    nodes, [*others, answer], policy
+                ):
+                    return Placed(answer)
+                continue
+            placed = Placed(answer, tuple(sorted(kept)))
+            if best is None or _distance(answer) < _distance(best.answer):
+                best = placed
+    assert best is not None, "an attempt without the whole reserve either keeps it or is refused"
+    return best
+
+
+def _provision(
+    workflow: Workflow, nodes: Sequence[EdgeNode], others: Sequence[Admitted], policy: Policy
+) -> Admitted | Refused:
+    hub = EdgeNode(HUB_NODE, {DECISION_TASK: policy.decisions_per_second})
+    return provision(
+        workflow,
+        [*nodes, hub],
+        others,
+        method=policy.method,
+        weights=policy.weights,
+        overbooking=policy.overbooking,
+    )
+
+
+def _distance(answer: Admitted | Refused) -> tuple[float, float]:
+    """How far a refusal is from an admission: one that fails by its delay alone is the nearest."""
+    graph = answer.graph
+    return (graph.workflow_time if graph else math.inf, -answer.idle_capacity)
+
+
+def _clip_workers(nodes: Nodes) -> set[str]:
+    return {worker.id for worker in nodes if nodes.looks_at_clips(worker.id)}
+
+
+def _reserves(
+    workflow: Workflow, nodes: Nodes, offered: Sequence[EdgeNode], taken: set[str], policy: Policy
+) -> Iterator[frozenset[str]]:
+    """Which workers to keep for clips: first none, in case that what is chosen leaves enough."""
+    able = _clip_workers(nodes)
+    free = able - taken
+    need = min(policy.reserve, len(able))
+    if need == 0:
+        yield frozenset()
+        return
+    use: dict[str, float] = dict.fromkeys(free, 0.0)
+    for node in offered:
+        if (worker := worker_of(node.id)) in free:
+            tasks = (workflow.measurement, workflow.feature)
+            use[worker] += math.fsum(fps for task, fps in node.capacities.items() if task in tasks)
+    order = sorted(free, key=lambda worker: (use[worker], worker))
+    if len(order) > need:
+        yield frozenset()
+    for start in range(min(max(len(order) - need, 0) + 1, ATTEMPTS)):
+        yield frozenset(order[start : start + need])
