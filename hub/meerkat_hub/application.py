@@ -20,6 +20,7 @@ from .adapters.database import open_database
 from .adapters.ingest import Ingest
 from .adapters.live import Live
 from .adapters.media import MediaFolder
+from .adapters.people_store import PeopleStore
 from .adapters.retention import Retention
 from .adapters.store import Store
 from .service import HubService
@@ -46,6 +47,7 @@ class Hub:
     ingest: Ingest
     bus: HubBus
     retention: Retention
+    people: PeopleStore
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
 
@@ -112,4 +114,5 @@ def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page
         page=page,
     )
     retention = Retention(engine, media, settings.retention)
-    return Hub(engine, store, media, live, service, ingest, bus, retention, threading.Event())
+    people = PeopleStore(engine)
+    return Hub(engine, store, media, live, service, ingest, bus, retention, people, threading.Event())

@@ -193,3 +193,24 @@ refusals = Table(
     Column("topic", String(255), nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+people = Table(
+    "people",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("added_at", UtcText, nullable=False),
+)
+
+face_samples = Table(
+    "face_samples",
+    metadata,
+    _id(),
+    Column("person", ForeignKey("people.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("model_sha256", String(64), nullable=False),
+    Column("model_name", String(100), nullable=False),
+    Column("embedding", LargeBinary, nullable=False),
+    Column("quality", Float, nullable=False),
+    Column("added_at", UtcText, nullable=False),
+    Column("picture", LargeBinary),
+)
+"""Little-endian float32, and a small JPEG for people to see. They leave the hub only when it is asked."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from meerkat_hub.adapters.queries import Queries
 from meerkat_hub.settings import HubSettings
 
-from . import problems, routes_clips, routes_devices, routes_events, routes_hub, routes_page
+from . import problems, routes_clips, routes_devices, routes_events, routes_hub, routes_page, routes_people
 from .fanout import Fanout
 from .guard import Guard, is_loopback
 
@@ -27,6 +27,7 @@ TAGS = [
     {"name": "events", "description": "What was seen."},
     {"name": "clips", "description": "What was recorded, and how looking at it ended."},
     {"name": "devices", "description": "Cameras and meters."},
+    {"name": "people", "description": "Who can be recognised."},
     {"name": "hub", "description": "The hub itself."},
 ]
 
@@ -43,6 +44,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_events.routes(queries, hub.media))
     app.include_router(routes_clips.routes(queries, hub.media))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
+    app.include_router(routes_people.routes(hub.people))
     app.include_router(routes_hub.routes(hub, queries, fanout, release))
     app.include_router(routes_page.routes())
     return app

@@ -1,0 +1,188 @@
+"""The people who can be recognised, in the database, and the gallery that is made of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Delete, Engine, delete, func, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from meerkat_contract.errors import StorageError
+from meerkat_contract.ids import new_id
+from meerkat_hub.core.gallery import Gallery, Meaning, Sample, vector_of
+from meerkat_inference import catalogue
+
+from . import schema as db
+
+
+@dataclass(frozen=True, slots=True)
+class NewSample:
+    """One picture of a person, described."""
+
+    embedding: bytes
+    """Little-endian float32."""
+    quality: float
+    picture: bytes | None = None
+    """A small JPEG."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSample:
+    id: str
+    model_sha256: str
+    model_name: str
+    quality: float
+    added_at: datetime
+    has_picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    name: str
+    added_at: datetime
+    samples: tuple[StoredSample, ...]
+
+
+class PeopleStore:
+    """People and their samples. Every method raises StorageError when the database refuses.
+
+    `gallery` is made anew after each change, and read from any thread: it is replaced, never changed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changing = threading.Lock()
+        self.gallery = self._load()
+
+    def people(self) -> list[StoredPerson]:
+        """By name."""
+        columns = [column for column in db.face_samples.c if column.name not in ("embedding", "picture")]
+        has_picture = db.face_samples.c.picture.is_not(None).label("has_picture")
+        with self._connection() as connection:
+            rows = connection.execute(select(db.people).order_by(db.people.c.name)).all()
+            samples = connection.execute(
+                select(*columns, has_picture).order_by(db.face_samples.c.added_at, db.face_samples.c.id)
+            ).all()
+        return [
+            StoredPerson(
+                row.name,
+                row.added_at,
+                tuple(
+                    StoredSample(
+                        s.id, s.model_sha256, s.model_name, s.quality, s.added_at, bool(s.has_picture)
+                    )
+                    for s in samples
+                    if s.person == row.name
+                ),
+            )
+            for row in rows
+        ]
+
+    def person(self, name: str) -> StoredPerson | None:
+        return next((person for person in self.people() if person.name == name), None)
+
+    def add(self, name: str, model_sha256: str, model_name: str, samples: Sequence[NewSample]) -> list[str]:
+        """Add samples to a person, who is made if new; returns the samples' ids."""
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "id": new_id(),
+                "person": name,
+                "model_sha256": model_sha256,
+                "model_name": model_name,
+                "embedding": sample.embedding,
+                "quality": sample.quality,
+                "added_at": now,
+                "picture": sample.picture,
+            }
+            for sample in samples
+        ]
+        with self._changing:
+            with self._connection(write=True) as connection:
+                known = connection.execute(select(db.people.c.name).where(db.people.c.name == name))
+                if known.one_or_none() is None:
+                    connection.execute(db.people.insert().values(name=name, added_at=now))
+                if rows:
+                    connection.execute(db.face_samples.insert(), rows)
+            self.gallery = self._load()
+        return [str(row["id"]) for row in rows]
+
+    def forget(self, name: str) -> bool:
+        """Remove a person with all samples and pictures for good; False when there is no such person.
+
+        SQLite is told to overwrite what it frees, and its log is emptied: a copy of the files made
+        later holds no trace. Backups are the owner's.
+        """
+        return self._remove(
+            delete(db.face_samples).where(db.face_samples.c.person == name),
+            delete(db.people).where(db.people.c.name == name),
+        )
+
+    def forget_sample(self, name: str, sample_id: str) -> bool:
+        """Remove one sample of a person for good; False when there is none."""
+        samples = db.face_samples
+        return self._remove(delete(samples).where(samples.c.id == sample_id, samples.c.person == name))
+
+    def picture(self, name: str, sample_id: str) -> bytes | None:
+        """A sample's small JPEG."""
+        samples = db.face_samples
+        wanted = select(samples.c.picture).where(samples.c.id == sample_id, samples.c.person == name)
+        with self._connection() as connection:
+            found: bytes | None = connection.execute(wanted).scalar_one_or_none()
+            return found
+
+    def count(self, name: str, model_sha256: str) -> int:
+        """How many samples of this model the person has."""
+        samples = db.face_samples
+        wanted = select(func.count()).where(samples.c.person == name, samples.c.model_sha256 == model_sha256)
+        with self._connection() as connection:
+            return int(connection.execute(wanted).scalar_one())
+
+    def _remove(self, *statements: Delete) -> bool:
+        sqlite = self._engine.dialect.name == "sqlite"
+        with self._changing:
+            with self._connection(write=True) as connection:
+                if sqlite:
+                    connection.execute(text("PRAGMA secure_delete=ON"))
+                counts = [connection.execute(statement).rowcount for statement in statements]
+            if sqlite and counts[-1]:
+                with self._connection() as connection:
+                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            self.gallery = self._load()
+        return counts[-1] > 0
+
+    def _load(self) -> Gallery:
+        samples = db.face_samples
+        wanted = select(samples.c.id, samples.c.person, samples.c.model_sha256, samples.c.embedding)
+        with self._connection() as connection:
+            rows = connection.execute(wanted.order_by(samples.c.id)).all()
+        return Gallery(
+            (Sample(row.id, row.person, row.model_sha256, vector_of(row.embedding)) for row in rows),
+            meanings(),
+        )
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() if write else self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StorageError(
+                f"the database refused {'a write' if write else 'a read'} ({cause})",
+                where=str(self._engine.url.database),
+                remedy="Look at the disk's space and health, and at the hub's log",
+            ) from error
+
+
+def meanings() -> dict[str, Meaning]:
+    """What the distances of each embedder of the catalogue mean, by the hash of its file."""
+    return {
+        entry.model.sha256: Meaning(entry.embedding.threshold, entry.embedding.margin)
+        for entry in catalogue.ranked("recognise_faces")
+        if entry.embedding is not None and entry.model.pinned
+    }
