@@ -34,6 +34,7 @@ _ACCESS: dict[str, tuple[str, ...]] = {
         "read meerkat/hub/#",
         "read meerkat/worker/+/jobs",
         "read meerkat/worker/+/cancel",
+        "read meerkat/worker/+/deploy",
         "write meerkat/worker/+/state",
         "write meerkat/worker/+/results",
         "write meerkat/worker/+/error",
