@@ -23,6 +23,18 @@ from meerkat_contract.vocabulary import LABELS
 Task = Literal["detect_objects", "detect_faces", "recognise_faces"]
 Point = tuple[float, Annotated[float, Field(ge=0, le=1)]]
 
+_GAPS = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82})
+"""Class numbers that COCO's first list had and the final one lost."""
+
+
+def _ninety() -> tuple[str, ...]:
+    words = iter(LABELS)
+    return tuple("" if number in _GAPS else next(words) for number in range(90))
+
+
+COCO_90 = _ninety()
+"""Labels by class number of a model with 90 classes; empty where a class was given up."""
+
 
 class ModelFile(BaseModel):
     """One file of a model: what it is called on disk and upstream, and how to know it."""
@@ -94,8 +106,9 @@ class Entry(BaseModel):
     input: tuple[int, int] = Field(description="width and height in pixels")
     fit: Literal["letterbox", "stretch"] = "letterbox"
     nms: float = Field(0.45, gt=0, le=1, description="two boxes of a label that overlap more are one")
-    vocabulary: Literal["coco", "own", "file"] = Field(
-        "own", description="coco: its 80; own: `words`; file: role labels"
+    vocabulary: Literal["coco", "coco90", "own", "file"] = Field(
+        "own",
+        description="coco: its 80; coco90: numbered as in its first list; own: `words`; file: role labels",
     )
     words: tuple[Label, ...] = ()
     factors: dict[Label, Annotated[float, Field(gt=0, le=1)]] = Field(
@@ -133,6 +146,8 @@ class Entry(BaseModel):
     @property
     def labels(self) -> tuple[str, ...]:
         """Its classes in the house's words, by class number; empty when a file holds them."""
+        if self.vocabulary == "coco90":
+            return COCO_90
         return LABELS if self.vocabulary == "coco" else self.words
 
     @property

@@ -172,13 +172,14 @@ def pull(
     *,
     patience: Patience | None = None,
     progress: Callable[[ModelFile, int], None] | None = None,
+    hub: str = "",
 ) -> Path:
     """Put all files of a model into `folder` (the user's cache when None); returns the model's file.
 
     Files that are there already and sound are left. $MEERKAT_MODELS_MIRROR, a base address that serves
-    the files by their names, replaces upstream. `progress` is told of each file how many bytes are
-    there. Raises ModelError with the addresses and the folder to put the file by hand, StorageError
-    when the folder cannot be written.
+    the files by their names, replaces upstream; `hub`, the address of a hub, is asked before either.
+    `progress` is told of each file how many bytes are there. Raises ModelError with the addresses and
+    the folder to put the file by hand, StorageError when the folder cannot be written.
     """
     _check_source(entry)
     folder = folder or store.cache_folder()
@@ -195,7 +196,14 @@ def pull(
                     first_fetch.fetch(file, target, addresses(entry, file), client)
                 elif not _sound(target, file):
                     _fetch(
-                        entry, file, target, client=client, patience=patience, deadline=deadline, tell=tell
+                        entry,
+                        file,
+                        target,
+                        urls=(*_at_hub(hub, file), *addresses(entry, file)),
+                        client=client,
+                        patience=patience,
+                        deadline=deadline,
+                        tell=tell,
                     )
                 tell(file, target.stat().st_size)
     except OSError as error:
@@ -221,6 +229,11 @@ def _check_source(entry: Entry) -> None:
             where="meerkat models pull",
             remedy=f"Put {entry.model.name} into {store.cache_folder()}, or name repository and commit",
         )
+
+
+def _at_hub(hub: str, file: ModelFile) -> tuple[str, ...]:
+    """Where a hub serves the file."""
+    return (f"{hub.rstrip('/')}/api/models/{file.sha256}",) if hub else ()
 
 
 def addresses(entry: Entry, file: ModelFile) -> tuple[str, ...]:
@@ -265,6 +278,7 @@ def _fetch(
     file: ModelFile,
     target: Path,
     *,
+    urls: Sequence[str],
     client: httpx.Client,
     patience: Patience,
     deadline: float,
@@ -272,7 +286,7 @@ def _fetch(
 ) -> None:
     """Try each address in turn, each up to `patience.attempts` times."""
     failures: list[str] = []
-    for url in addresses(entry, file):
+    for url in urls:
         download = _Download(
             url, file, target, client, lambda have: tell(file, have), deadline, patience.clock
         )

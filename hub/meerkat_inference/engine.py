@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+EDGE_TPU_LIBRARY = "libedgetpu.so.1"
+"""The Edge TPU's runtime, as its packages install it."""
+
+
+def is_edge_tpu(device: str) -> bool:
+    """Whether a device is an Edge TPU by its bus and number there: usb:0, pci:1."""
+    return device.startswith(("usb:", "pci:"))
+
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:

@@ -1,7 +1,8 @@
 """The jobs a worker holds: the one that runs and those that wait, together at most its window.
 
 The network thread puts in, the job thread takes out. Every job that was accepted leaves in one way:
-it is taken and answered, or it is handed back (cancelled, superseded, or the worker ends).
+it is taken and answered, or it is handed back (cancelled, superseded, of a task that is no longer
+loaded, or the worker ends).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from meerkat_contract.messages import Cancel, Job
+from meerkat_contract.messages import Cancel, Deploy, Job
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +22,8 @@ class Assignment:
     job: Job
     payload: bytes
     received: float
+    arrived: float
+    """The monotonic second at which it came; unlike `received` it stays when the job is renewed."""
     stale: bool = False
     """The hub has taken it back since: the connection was lost, or the hub came again."""
     settled: bool = False
@@ -40,11 +43,16 @@ class Assignment:
 
 
 class Inbox:
-    """Bounded, in order of arrival, safe between threads."""
+    """Bounded in jobs and in bytes, in order of arrival, safe between threads."""
 
-    def __init__(self, window: int, *, now: Callable[[], float]) -> None:
+    def __init__(self, window: int, *, now: Callable[[], float], most_bytes: int = 64_000_000) -> None:
+        """`most_bytes`: of the payloads together. One job is always accepted, however large."""
         self._window = window
+        self._most_bytes = most_bytes
         self._now = now
+        self._order: Deploy | None = None
+        self._only: str | None = None
+        self._switching = False
         self._changed = threading.Condition()
         self._waiting: deque[Assignment] = deque()
         self._running: Assignment | None = None
@@ -65,9 +73,10 @@ class Inbox:
             if key in self._seen:
                 return ""
             if not self._renewed(job):
-                if self._held >= self._window and not self._make_room():
-                    return f"window full: the worker holds {self._held} of {self._window} jobs"
-                self._waiting.append(Assignment(job, payload, self._now()))
+                if reason := self._no_room(job, len(payload)):
+                    return reason
+                now = self._now()
+                self._waiting.append(Assignment(job, payload, now, now))
             self._seen.append(key)
             self._changed.notify_all()
             return ""
@@ -78,13 +87,50 @@ class Inbox:
             for held in self._all():
                 held.stale = True
 
-    def take(self) -> Assignment | None:
-        """The next job, which then runs until `done()`; waits for one. None when the inbox is closed."""
+    def deploy(self, order: Deploy) -> list[Assignment]:
+        """From now on only jobs of the order's task are accepted (of any, when it names none).
+
+        Returns the jobs that waited for another task, to be handed back. `take()` gives the order out
+        before the next job; of two orders that wait the later one counts.
+        """
         with self._changed:
-            while not self._waiting and not self._closed:
+            self._order = order
+            self._only = order.task or None
+            others = [held for held in self._waiting if self._only not in (None, held.job.task)]
+            for held in others:
+                self._waiting.remove(held)
+            self._changed.notify_all()
+            return others
+
+    def deployed(self, serving: str | None) -> list[Assignment]:
+        """The order that was taken has been carried out, or has failed; `serving` is loaded now.
+
+        Returns the jobs that waited for a task that is not loaded, to be handed back.
+        """
+        with self._changed:
+            self._switching = False
+            if self._order is None:  # else a newer order says what is accepted
+                self._only = serving
+            others = [held for held in self._waiting if self._only not in (None, held.job.task)]
+            for held in others:
+                self._waiting.remove(held)
+            self._changed.notify_all()
+            return others
+
+    def take(self) -> Assignment | Deploy | None:
+        """The next job, which then runs until `done()`, or an order, which is due until `deployed()`.
+
+        Waits for one. None when the inbox is closed.
+        """
+        with self._changed:
+            while not (self._waiting or self._order or self._closed):
                 self._changed.wait()
             if self._closed:
                 return None
+            if self._order is not None:
+                order, self._order = self._order, None
+                self._switching = True
+                return order
             self._running = self._waiting.popleft()
             return self._running
 
@@ -122,18 +168,46 @@ class Inbox:
             return waiting
 
     def wait_idle(self, seconds: float) -> bool:
-        """Wait until nothing runs; false when it still does after so many seconds."""
+        """Wait until nothing runs and nothing is being loaded; false when it still is by then."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._running is None, timeout=seconds)
+            return self._changed.wait_for(
+                lambda: self._running is None and not self._switching, timeout=seconds
+            )
 
     def call_off_running(self) -> None:
         with self._changed:
             if self._running is not None:
                 self._running.call_off()
 
-    @property
-    def _held(self) -> int:
-        return len(self._waiting) + (self._running is not None)
+    def _counting(self) -> list[Assignment]:
+        """The jobs that count against the bounds.
+
+        One whose answer is given does not: the hub may have it, and send the next, before this side has
+        put the job away. Nor does one that was called off to make room.
+        """
+        running = self._running
+        if running is None or running.settled or (running.stale and running.called_off):
+            return list(self._waiting)
+        return [running, *self._waiting]
+
+    def _no_room(self, job: Job, size: int) -> str:
+        """Why the job cannot be held; empty when it can."""
+        if self._only not in (None, job.task):
+            return f"task {job.task!r} is not loaded: this worker was told to serve {self._only!r}"
+        while True:
+            counting = self._counting()
+            held = sum(len(each.payload) for each in counting)
+            if len(counting) >= self._window:
+                reason = f"window full: the worker holds {len(counting)} of {self._window} jobs"
+            elif counting and held + size > self._most_bytes:
+                reason = (
+                    f"memory full: the worker holds {held / 1e6:.1f} of {self._most_bytes / 1e6:.1f} MB, "
+                    f"and this job has {size / 1e6:.1f} MB"
+                )
+            else:
+                return ""
+            if not self._make_room():
+                return reason
 
     def _all(self) -> list[Assignment]:
         return [*([self._running] if self._running else []), *self._waiting]

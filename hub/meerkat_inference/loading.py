@@ -14,7 +14,9 @@ from pathlib import Path
 from meerkat_contract.errors import ModelError
 
 from . import catalogue, families, store
+from .catalogue import Entry
 from .detector import FALLBACK, Detector
+from .engine import is_edge_tpu
 
 _log = logging.getLogger(__name__)
 
@@ -26,42 +28,67 @@ def load_detector(
     task: str = "detect_objects",
     engine: str | None = None,
     device: str = "cpu",
+    library: str = "",
     log: Callable[[str], None] | None = None,
 ) -> Detector:
     """A detector by its name in the catalogue, or the best whose files lie on the search path.
 
-    `folders` are searched after $MEERKAT_MODELS and the user's cache. A named model that is absent or
+    `folders` are searched after $MEERKAT_MODELS and the user's cache. `device` and `library` are those
+    of `open_engine`; a model that does not run there is passed over. A named model that is absent or
     does not load raises ModelError. Without a name each model that is there is tried, the default
     first; when none is left, `detect_objects` falls back to the built-in people detector
-    (`info.fallback` is true and `log` says so) and other tasks raise ModelError. `log` takes one line
-    in words; it goes to the log file when not given.
+    (`info.fallback` is true and `log` says so), other tasks and an Edge TPU raise ModelError. `log`
+    takes one line in words; it goes to the log file when not given.
     """
     say = log or _log.info
     if model == FALLBACK:
         return _fallback()
     if model is not None:
         entry = catalogue.get(model)
-        return families.build(entry, store.find(entry, folders=folders), kind=engine, device=device)
-    for entry in catalogue.ranked(task):
-        files = store.locate(entry, folders=folders)
-        if files is None:
+        _check_device(entry, device)
+        files = store.find(entry, folders=folders)
+        return families.build(entry, files, kind=engine, device=device, library=library)
+    last: ModelError | None = None
+    for entry in candidates(task, device):
+        found = store.locate(entry, folders=folders)
+        if found is None:
             continue
         try:
-            detector = families.build(entry, files, kind=engine, device=device)
+            detector = families.build(entry, found, kind=engine, device=device, library=library)
         except ModelError as error:
+            last = error
             say(f"Model {entry.name} is there but cannot be used: {error}")
             continue
         say(f"Looking with {entry.name} on {detector.info.engine}")
         return detector
-    if task != "detect_objects":
+    if is_edge_tpu(device) and last is not None:
+        raise last
+    if task != "detect_objects" or is_edge_tpu(device):
+        names = " or ".join(entry.name for entry in candidates(task, device)) or "none"
         raise ModelError(
-            f"no model for {task} is there", remedy="`meerkat models list` shows which can be pulled"
+            f"no model for {task} is there" + (" that runs on an Edge TPU" if is_edge_tpu(device) else ""),
+            remedy=f"`meerkat models pull` fetches one: {names}",
         )
     say(
         f"No model is there: looking with the built-in people detector ({FALLBACK}), which sees only "
         "people who stand or walk. `meerkat models pull` fetches a better one"
     )
     return _fallback()
+
+
+def candidates(task: str, device: str = "cpu") -> tuple[Entry, ...]:
+    """The models of a task that can run on a device, the preferred first."""
+    kind = "edgetpu" if is_edge_tpu(device) else "cpu"
+    return tuple(entry for entry in catalogue.ranked(task) if kind in entry.devices)
+
+
+def _check_device(entry: Entry, device: str) -> None:
+    if entry not in candidates(entry.task, device):
+        raise ModelError(
+            f"{entry.name} runs on {' or '.join(entry.devices)}, not on {device}",
+            where="model",
+            remedy=f"Name one of {', '.join(e.name for e in candidates(entry.task, device)) or 'none'}",
+        )
 
 
 def _fallback() -> Detector:

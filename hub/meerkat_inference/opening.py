@@ -14,7 +14,7 @@ from pathlib import Path
 
 from meerkat_contract.errors import ModelError
 
-from .engine import Engine
+from .engine import EDGE_TPU_LIBRARY, Engine
 
 _KINDS: dict[str, tuple[str, ...]] = {
     ".tflite": ("litert", "tflite_runtime"),
@@ -71,13 +71,19 @@ def choose(path: Path, kind: str | None = None) -> str:
 
 
 def open_engine(
-    path: Path, *, kind: str | None = None, config: Path | None = None, device: str = "cpu"
+    path: Path,
+    *,
+    kind: str | None = None,
+    config: Path | None = None,
+    device: str = "cpu",
+    library: str = EDGE_TPU_LIBRARY,
 ) -> Engine:
     """Load a network file by its type, or with the runtime `kind`.
 
-    `config` is the .cfg of a Darknet file (found beside the weights when not given). `device` is cpu,
-    or for onnxruntime cuda or tensorrt: when the runtime falls back to the CPU a warning says so and
-    the engine's `device` tells the truth. Raises ModelError that names the file and the remedy.
+    `config` is the .cfg of a Darknet file (found beside the weights when not given). `device` is auto or
+    cpu; for .onnx files also cuda or tensorrt: when the runtime falls back to the CPU a warning says so
+    and the engine's `device` tells the truth; for .tflite files that were compiled for it an Edge TPU,
+    usb:0 or pci:0, driven by `library`. Raises ModelError that names the file and the remedy.
     """
     if not path.is_file():
         raise ModelError(
@@ -87,7 +93,7 @@ def open_engine(
     if kind in ("litert", "tflite_runtime"):
         from .engines.litert import LiteRtEngine
 
-        return LiteRtEngine(path, kind=kind, device=device)
+        return LiteRtEngine(path, kind=kind, device=device, library=library)
     if kind == "onnxruntime":
         from .engines.onnx import OnnxEngine
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from meerkat_contract.ids import Name
+
+CoralDevice = Annotated[str, StringConstraints(pattern=r"^(usb|pci):\d{1,2}$")]
+"""An Edge TPU, by its bus and its number there, as libedgetpu names it."""
 
 
 class WorkerSettings(BaseModel):
@@ -24,11 +28,32 @@ class WorkerSettings(BaseModel):
         None, description="searched for models after $MEERKAT_MODELS and the cache"
     )
     fetch: bool = Field(True, description="fetch the default model on the first start")
+    tasks: tuple[str, ...] | None = Field(
+        None,
+        description="of detect_objects, detect_faces and recognise_faces, the most important first; "
+        "when not given, those whose models are here",
+    )
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto", description="what ONNX models run on; auto takes the best that truly works"
+    )
+    coral: Literal["auto", "off"] | tuple[CoralDevice, ...] = Field(
+        "auto",
+        description="Coral accelerators, each a worker of its own: those that are plugged in, none, or a "
+        "list such as [usb:0, usb:1, pci:0]",
+    )
+    coral_library: str = Field("libedgetpu.so.1", description="the Edge TPU runtime, a name or a path")
+    energy: float | None = Field(
+        None, ge=0, le=10_000, description="watts of this machine while it works, for choosing nodes"
+    )
     window: int = Field(
-        2,
+        16,
         ge=1,
         le=64,
-        description="jobs taken at a time: one runs, the others wait here",
+        description="jobs taken at a time at most: one runs, the others wait here; the hub sends no more "
+        "than hides the network",
+    )
+    held_megabytes: float = Field(
+        64, gt=0, le=16_384, description="of jobs held at a time; what goes beyond is handed back"
     )
     threads: int = Field(
         1, ge=1, le=16, description="for decoding; a second process gains more than a second thread"

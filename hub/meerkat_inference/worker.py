@@ -1,15 +1,13 @@
-"""Offers this machine's detector to a hub: takes jobs from the bus and answers each of them.
+"""Offers this machine's tasks to a hub: takes jobs from the bus and answers each of them.
 
 Three threads: the session's network thread takes messages and only sorts them; one job thread looks
-at media, one job at a time; the thread that calls `run()` waits for the end and says how busy the
-worker is. docs/reference/worker-protocol.md is what travels.
+at media, one job at a time, and loads what the hub wants loaded; the thread that calls `run()` waits
+for the end and says how the worker is. docs/reference/worker-protocol.md is what travels.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import queue
 import socket
 import threading
@@ -18,25 +16,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, TaskInfo, WorkerState, read
+from meerkat_contract.messages import Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_contract.topics import HubTopic, WorkerTopic
 
+from . import node
 from .answers import Answers
-from .detector import Detector
 from .inbox import Assignment, Inbox
-from .process import process
+from .tasks import Circumstances, Tasks
 
-TASK = "detect_objects"
 ANNOUNCE_SECONDS = 30.0
-"""The load is announced at most this often."""
+"""How the worker is (load, temperature, memory) is announced at most this often."""
 LOAD_STEP = 0.1
-"""…and only when it has changed by this much."""
+"""…and only when the load has changed by this much,"""
+DEGREES_STEP = 3.0
+"""the temperature by so many degrees Celsius,"""
+MEMORY_STEP = 0.2
+"""or the free memory by this share."""
 END_SECONDS = 2.0
 """How long the end waits for the broker to take the last words."""
 
@@ -60,17 +60,20 @@ class Worker:
         self,
         name: str,
         connection: Connection,
-        detector: Detector,
-        frames_per_second: float,
+        tasks: Tasks,
         *,
-        window: int = 2,
+        window: int = 16,
+        held_bytes: int = 64_000_000,
         threads: int = 1,
         drain_seconds: float = 3.0,
+        energy: float | None = None,
+        hardware: str = "",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`tasks` are prepared. `energy` in watts while it works. `hardware` in words, for people."""
         self.counts = Counts()
         self._name = name
-        self._detector = detector
+        self._tasks = tasks
         self._threads = threads
         self._drain_seconds = drain_seconds
         self._now = now
@@ -79,14 +82,21 @@ class Worker:
             worker=name,
             incarnation=self._incarnation,
             online=True,
-            tasks=(TaskInfo(task=TASK, model=detector.info, frames_per_second=round(frames_per_second, 2)),),
+            tasks=tasks.infos,
+            serving=tasks.serving,
             window=window,
             host=socket.gethostname(),
-            hardware=hardware(),
+            hardware=hardware or node.hardware(),
             software=f"meerkat {version('meerkat-home')}",
             load=0.0,
+            temperature=node.temperature(),
+            memory_free=node.memory_free(),
+            energy=energy,
         )
-        self._inbox = Inbox(window, now=now)
+        self._stating = threading.Lock()
+        self._inbox = Inbox(window, now=now, most_bytes=held_bytes)
+        if tasks.serving is not None:
+            self._inbox.deployed(tasks.serving)
         self._requests: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._busy = 0.0
         self._session = Session(
@@ -106,6 +116,7 @@ class Worker:
         """Serve until the end is asked for; returns the exit status."""
         self._session.subscribe(self._topic("jobs"), self._on_job, join_parts=True)
         self._session.subscribe(self._topic("cancel"), self._on_cancel)
+        self._session.subscribe(self._topic("deploy"), self._on_deploy)
         self._session.subscribe(HubTopic("availability"), lambda _: self._inbox.taken_back())
         self._session.keep(self._topic("state"), self._state.to_json())
         jobs = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -117,7 +128,7 @@ class Worker:
                 try:
                     request = self._requests.get(timeout=ANNOUNCE_SECONDS)
                 except queue.Empty:
-                    self._announce_load()
+                    self._announce_rest()
                     continue
                 status = 1 if request == "broken" else 0
                 break
@@ -154,8 +165,9 @@ class Worker:
             self.counts.malformed += 1
             self._report(error)
             return
-        if job.task != TASK:
-            reason = f"this worker does not offer {job.task!r}, only {TASK!r}"
+        offered = [info.task for info in self._state.tasks]
+        if job.task not in offered:
+            reason = f"this worker does not offer {job.task!r}, only {', '.join(offered)}"
         else:
             reason = self._inbox.put(job, message.payload)
         if reason:
@@ -171,13 +183,25 @@ class Worker:
         if waiting is not None:
             self._hand_back(waiting.job, "cancelled before it began")
 
+    def _on_deploy(self, message: Incoming) -> None:
+        try:
+            order = read(Deploy, message.payload, topic=message.topic)
+        except BadMessage as error:
+            self._report(error)
+            return
+        for held in self._inbox.deploy(order):
+            self._hand_back(held.job, f"this worker was told to serve {order.task!r} alone")
+
     # --- the job thread ---------------------------------------------------------------------------
 
     def _work(self) -> None:
         try:
-            while (held := self._inbox.take()) is not None:
+            while (next_ := self._inbox.take()) is not None:
+                if isinstance(next_, Deploy):
+                    self._switch(next_)
+                    continue
                 try:
-                    self._do(held)
+                    self._do(next_)
                 finally:
                     self._inbox.done()
         except BaseException:
@@ -185,26 +209,47 @@ class Worker:
             self._requests.put("broken")
             raise
 
+    def _switch(self, order: Deploy) -> None:
+        """Load what the hub wants; what comes of it is told in the state, and a failure on `error` too."""
+        begin = self._now()
+        try:
+            self._tasks.switch(order)
+        except MeerkatError as error:
+            self._report(error, "An order to load a task is not carried out")
+        else:
+            what = self._tasks.serving or "all tasks"
+            _logger.info("Serving %s, loaded in %.2f s", what, self._now() - begin)
+        self._restate(tasks=self._tasks.infos, serving=self._tasks.serving)
+        for held in self._inbox.deployed(self._tasks.serving):
+            self._hand_back(held.job, f"{held.job.task!r} could not be loaded here")
+
     def _do(self, held: Assignment) -> None:
-        if held.late(self._now()):
+        begin = self._now()
+        waited = round(max(0.0, begin - held.arrived), 4)
+        skill = self._tasks.ready(held.job.task)
+        if held.late(begin) or skill is None:
             job = self._inbox.settle()
-            self._hand_back(job, f"it waited here longer than its lease of {job.lease:g} s")
+            reason = f"it waited here longer than its lease of {job.lease:g} s"
+            self._hand_back(job, reason if skill else f"{job.task!r} is not loaded here")
             return
-        result = process(
+        result = skill.do(
             held.job,
             held.payload,
-            self._detector,
-            incarnation=self._incarnation,
-            cancelled=lambda: held.called_off or held.late(self._now()),
-            now=self._now,
-            threads=self._threads,
+            Circumstances(
+                incarnation=self._incarnation,
+                cancelled=lambda: held.called_off or held.late(self._now()),
+                now=self._now,
+                threads=self._threads,
+            ),
         )
         self._busy += result.seconds
         job = self._inbox.settle()
-        self._answers.send(result.model_copy(update={"token": job.token}), job.captured_at)
+        self._answers.send(result.model_copy(update={"token": job.token, "waited": waited}), job.captured_at)
         if result.state == "done":
             self.counts.done += 1
-            _logger.info(
+            # Pictures come by the dozen each second; clips are few, and people like to read of them.
+            _logger.log(
+                logging.INFO if result.duration else logging.DEBUG,
                 "Looked at %.1f s from %s/%s in %.2f s: %s",
                 result.duration,
                 job.device,
@@ -222,6 +267,7 @@ class Worker:
         """Answer a job that was not looked at."""
         self.counts.refused += 1
         _logger.info("Job %s is handed back: %s", job.job, reason)
+        info = self._tasks.info(job.task)
         result = Result(
             job=job.job,
             token=job.token,
@@ -229,25 +275,38 @@ class Worker:
             state="failed",
             reason=reason,
             retry=True,
-            model=self._detector.info,
+            model=info.model if info else None,
         )
         self._answers.send(result, job.captured_at)
 
-    def _report(self, error: MeerkatError) -> None:
-        """Tell the bus of a message that cannot be read."""
-        _logger.warning("A message is not understood: %s", error)
+    def _report(self, error: MeerkatError, what: str = "A message is not understood") -> None:
+        """Tell the bus of a message that cannot be read or followed."""
+        _logger.warning("%s: %s", what, error)
         report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=datetime.now(UTC))
         self._session.publish(self._topic("error"), report.to_json(), qos=1)
 
-    def _announce_load(self) -> None:
+    def _announce_rest(self) -> None:
+        """Say how the worker is, when something in it has changed enough to matter."""
         load = round(min(1.0, self._busy / ANNOUNCE_SECONDS), 2)
         self._busy = 0.0
-        if abs(load - (self._state.load or 0.0)) >= LOAD_STEP:
-            self._state = self._state.model_copy(update={"load": load})
+        degrees, free = node.temperature(), node.memory_free()
+        known = self._state
+        if (
+            abs(load - (known.load or 0.0)) >= LOAD_STEP
+            or abs((degrees or 0.0) - (known.temperature or 0.0)) >= DEGREES_STEP
+            or abs((free or 0) - (known.memory_free or 0)) >= MEMORY_STEP * (known.memory_free or 1)
+        ):
+            self._restate(load=load, temperature=degrees, memory_free=free)
+
+    def _restate(self, **changes: object) -> None:
+        """From any thread: the state with these changes, announced."""
+        with self._stating:
+            self._state = self._state.model_copy(update=changes)
             self._session.keep(self._topic("state"), self._state.to_json())
 
     def _offline(self) -> bytes:
-        return self._state.model_copy(update={"online": False, "load": None}).to_json()
+        gone = {"online": False, "load": None, "temperature": None, "memory_free": None}
+        return self._state.model_copy(update=gone).to_json()
 
     def _topic(self, kind: str) -> str:
         return str(WorkerTopic(self._name, kind))
@@ -280,13 +339,3 @@ class Worker:
             if self._now() >= deadline or not self._requests.empty():
                 return False
         return True
-
-
-def hardware() -> str:
-    """What this machine is, in words."""
-    for path in ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model"):
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\0\n ")
-        except OSError:
-            continue
-    return f"{platform.machine()}, {os.cpu_count() or 1} cores"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
-import signal
 import socket
 import sys
-import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,16 +21,21 @@ from .settings import WorkerSettings
 if TYPE_CHECKING:
     from meerkat_contract.connection import Connection
 
-    from .detector import Detector
     from .first_model import FirstModel
-    from .worker import Worker
+    from .nodes import Nodes
+    from .serving import Plan
 
 ID_FILE = "worker-id"
 
-_logger = logging.getLogger(__name__)
+
+class Verified(NamedTuple):
+    """What the subcommand needs of the options before it."""
+
+    settings: WorkerSettings
+    folders: tuple[Path, ...]
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
@@ -41,7 +44,10 @@ _logger = logging.getLogger(__name__)
 @click.option(
     "--models-folder", type=click.Path(path_type=Path, file_okay=False), help="Searched for models too."
 )
+@click.option("--coral", metavar="DEVICE", hidden=True, help="Serve on this Edge TPU alone.")
+@click.pass_context
 def worker(
+    context: click.Context,
     *,
     broker: str | None,
     data: Path | None,
@@ -49,12 +55,20 @@ def worker(
     name: str | None,
     model: str | None,
     models_folder: Path | None,
+    coral: str | None,
 ) -> None:
-    """Offer this machine to a hub: it looks at clips and tells what is in them.
+    """Offer this machine to a hub: it looks at clips and pictures and tells what is in them.
 
-    Measures how fast it is, announces it, and takes jobs until Ctrl-C.
+    Measures how fast it is, announces it, and takes jobs until Ctrl-C. Each Coral accelerator becomes
+    a worker of its own beside it.
     """
     settings = section(config, "worker", WorkerSettings)
+    folders = tuple(path for path in (models_folder, settings.models_folder) if path is not None)
+    if context.invoked_subcommand is not None:
+        context.obj = Verified(settings, folders)
+        return
+    from .serving import Plan, Serving
+
     folder = data or default_data_folder()
     if name is not None and not is_name(name):
         raise UsageError(
@@ -64,91 +78,50 @@ def worker(
         "worker", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
     identity = name or settings.id or kept_name(folder)
-    folders = [path for path in (models_folder, settings.models_folder) if path is not None]
-    model = model or settings.model
-    fetch = fetch_first(folders) if model is None and settings.fetch else None
-    sys.exit(Serving(identity, connection, settings, model, folders).run(fetch))
+    plan = Plan(identity, connection, settings, model or settings.model, folders, coral)
+    if coral is not None:
+        sys.exit(Serving(plan).run(None))
+    nodes = coral_nodes(plan, config, folder)
+    fetch = fetch_first(list(folders)) if plan.model is None and settings.fetch else None
+    sys.exit(Serving(plan, nodes).run(fetch))
 
 
-class Serving:
-    """One detector after the other, each offered by a worker of its own: a change is a new start."""
+def coral_nodes(plan: Plan, config: Path | None, data: Path) -> Nodes | None:
+    """A node for each Coral that the settings name, or that is plugged in; None where there is none."""
+    wanted = plan.settings.coral
+    if wanted == "off":
+        return None
+    from . import coral
 
-    def __init__(
-        self,
-        identity: str,
-        connection: Connection,
-        settings: WorkerSettings,
-        model: str | None,
-        folders: list[Path],
-    ) -> None:
-        self._identity = identity
-        self._connection = connection
-        self._settings = settings
-        self._model = model
-        self._folders = folders
-        self._current: Worker | None = None
-        self._ending = False
+    devices = coral.plugged() if wanted == "auto" else wanted
+    if not devices:
+        return None
+    from .nodes import Nodes, NodeSpec
 
-    def run(self, fetch: FirstModel | None) -> int:
-        """Serve until a signal asks for the end; the exit status. Changes over when `fetch` is done."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.end())
-        while True:
-            detector = open_detector(self._model, self._folders)
-            if not detector.info.fallback:
-                fetch = None  # it came in time
-            status = self._offer(detector, fetch)
-            if status or self._ending or fetch is None or not fetch.here:
-                return status
-            _logger.info("Changing over to the model that has come")
-            fetch = None  # once: should it not load, the fallback stays
-
-    def end(self) -> None:
-        """Ask for the end. Safe in a signal handler."""
-        self._ending = True
-        if self._current is not None:
-            self._current.end()
-
-    def _offer(self, detector: Detector, fetch: FirstModel | None) -> int:
-        from .measure import frames_per_second
-        from .worker import Worker
-
-        speed = frames_per_second(detector, now=time.monotonic)
-        info, settings = detector.info, self._settings
-        _logger.info(
-            "Worker %s: %s on %s, %.1f frames a second", self._identity, info.name, info.engine, speed
+    library = plan.settings.coral_library
+    shared = ["--config", str(config)] if config else []
+    for folder in plan.folders[:1]:
+        shared += ["--models-folder", str(folder)]
+    specs = []
+    for number, device in enumerate(devices):
+        name = f"{plan.identity[:56].rstrip('-_')}-coral{number}"
+        specs.append(
+            NodeSpec(
+                name,
+                ["worker", "--id", name, "--data", str(data), "--coral", device, *shared],
+                partial(coral.probe, device, library),
+                _connection_variables(plan.connection),
+            )
         )
-        serving = self._current = Worker(
-            self._identity,
-            self._connection,
-            detector,
-            speed,
-            window=settings.window,
-            threads=settings.threads,
-            drain_seconds=settings.drain_seconds,
-        )
-        if self._ending:  # while the detector was opened: there was no worker to tell
-            detector.close()
-            return 0
-        if fetch is not None:
-            fetch.when_here(serving.end)
-        status = serving.run()
-        if serving.idle:  # else the detector is still in use, and goes with the process
-            detector.close()
-        return status
+    return Nodes(specs)
 
 
-def open_detector(model: str | None, folders: list[Path]) -> Detector:
-    """The model asked for, or the best there is; what it falls back to is said as a warning."""
-    from .loading import load_detector
-
-    if model is not None:
-        return load_detector(model, folders=folders)
-    told: list[str] = []
-    detector = load_detector(folders=folders, log=told.append)
-    for line in told:
-        _logger.log(logging.WARNING if detector.info.fallback else logging.INFO, "%s", line)
-    return detector
+def _connection_variables(connection: Connection) -> dict[str, str]:
+    """How a child finds the broker: by its environment, where no list of processes shows a password."""
+    found = {"MEERKAT_BROKER": connection.secret_url}
+    if connection.ca_file:
+        found["MEERKAT_BROKER_CA"] = str(connection.ca_file)
+    return found
 
 
 def fetch_first(folders: list[Path]) -> FirstModel | None:
@@ -159,7 +132,7 @@ def fetch_first(folders: list[Path]) -> FirstModel | None:
 
     fetch = FirstModel(folders)
     fetch.start()
-    from . import hog, measure, worker  # noqa: F401 - what is needed next loads meanwhile
+    from . import hog, looking, worker  # noqa: F401 - what is needed next loads meanwhile
 
     fetch.wait()
     return fetch

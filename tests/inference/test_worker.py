@@ -22,6 +22,8 @@ from meerkat_inference import catalogue
 from support.broker import Mosquitto
 from support.media import make_clip
 from support.model_server import ModelServer
+from support.processes import quiet_models
+from support.processes import quiet_models
 from support.shared import shared
 from support.wait import wait_for
 
@@ -114,7 +116,13 @@ def launch(broker: Mosquitto, tmp_path: Path) -> Iterator[Launch]:
         with (tmp_path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "meerkat_cli", "worker", *options],
-                env={**os.environ, "MEERKAT_LOG": "debug", **environment},
+                env={
+                    **os.environ,
+                    **quiet_models(tmp_path),
+                    "MEERKAT_LOG": "debug",
+                    "MEERKAT__WORKER__TASKS": "[detect_objects]",
+                    **environment,
+                },
                 stdout=log,
                 stderr=log,
                 cwd=tmp_path,
@@ -145,7 +153,7 @@ def test_it_announces_itself_does_a_job_and_survives_bad_ones(hub: Hub, launch: 
     launch()
     state = hub.online()
     (task,) = state.tasks
-    assert (state.worker, state.window, task.task) == (NAME, 2, "detect_objects")
+    assert (state.worker, state.window, task.task) == (NAME, 16, "detect_objects")
     assert (task.model.name, task.model.fallback) == ("hog-people", True)
     assert task.frames_per_second > 0
     assert state.host
@@ -178,7 +186,7 @@ def test_it_announces_itself_does_a_job_and_survives_bad_ones(hub: Hub, launch: 
 def test_the_window_bounds_what_it_holds_and_cancel_frees_it(
     hub: Hub, launch: Launch, clip: bytes, long_clip: bytes
 ) -> None:
-    launch()
+    launch(MEERKAT__WORKER__WINDOW="2")
     hub.online()
     running = hub.send(long_clip, sample_fps=60)
     waiting = hub.send(clip)
@@ -272,7 +280,7 @@ def test_a_restart_of_the_broker_costs_no_work(
 
 
 def test_a_hub_that_starts_anew_finds_room(hub: Hub, launch: Launch, clip: bytes, long_clip: bytes) -> None:
-    launch()
+    launch(MEERKAT__WORKER__WINDOW="2")
     hub.online()
     hub.send(long_clip, sample_fps=60)
     hub.send(long_clip, sample_fps=60)

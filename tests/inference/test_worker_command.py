@@ -12,10 +12,13 @@ from meerkat_contract.ids import is_name
 from meerkat_contract.messages import ModelInfo
 from meerkat_inference import store
 from meerkat_inference.detector import FALLBACK, Found
+from meerkat_inference.looking import opener
+from meerkat_inference.looking import opener
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
 from meerkat_inference.settings import WorkerSettings
-from meerkat_inference.worker_command import ID_FILE, Serving, fetch_first, kept_name, open_detector, worker
+from meerkat_inference.serving import Serving
+from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
 
 
 def test_a_worker_keeps_the_name_it_was_given_at_first(
@@ -54,9 +57,8 @@ def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
     fetch = fetch_first([])
     assert fetch is not None
     assert not fetch.here
-    detector = open_detector(None, [])
-    assert detector.info.name == FALLBACK
-    assert detector.info.fallback
+    skill = opener("detect_objects")("")
+    assert (skill.info.name, skill.info.fallback, skill.device) == (FALLBACK, True, "cpu")
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert any("could not be fetched" in line for line in warnings)
     assert any("meerkat models pull" in line for line in warnings)
@@ -65,9 +67,9 @@ def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
 def test_a_named_model_is_the_one_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("MEERKAT_MODELS", "")
-    assert open_detector(FALLBACK, []).info.fallback
+    assert opener("detect_objects", model=FALLBACK)("").info.fallback
     with pytest.raises(ModelError, match="Known"):
-        open_detector("no-such-model", [])
+        opener("detect_objects")("no-such-model")
 
 
 def test_nothing_is_fetched_when_a_model_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +96,7 @@ def test_the_command_fetches_only_if_no_model_is_named_and_it_may(
 
 
 def test_settings_refuse_what_they_do_not_know() -> None:
-    assert WorkerSettings().window == 2
+    assert WorkerSettings().window == 16
     with pytest.raises(ValueError, match="windows"):
         WorkerSettings.model_validate({"windows": 3})
 
@@ -118,10 +120,10 @@ class Steady:
 
 
 def test_speed_is_the_median_without_the_warm_up_and_bounded_in_time() -> None:
-    quick = Steady([2.0, 0.02, 0.5, 0.02])
-    assert frames_per_second(quick, now=lambda: quick.at) == pytest.approx(50)
+    quick = Steady([2.0, 0.02, 0.2, 0.02])
+    assert frames_per_second(quick.detect, now=lambda: quick.at) == pytest.approx(50)
     assert len(quick.shapes) == RUNS + 1
     assert set(quick.shapes) == {(SIZE[1], SIZE[0], 3)}
     slow = Steady([9.0, 4.0])
-    assert frames_per_second(slow, now=lambda: slow.at) == pytest.approx(0.25)
+    assert frames_per_second(slow.detect, now=lambda: slow.at) == pytest.approx(0.25)
     assert len(slow.shapes) == 2

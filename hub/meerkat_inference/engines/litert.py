@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
-from meerkat_inference.engine import TensorInfo
+from meerkat_inference.engine import EDGE_TPU_LIBRARY, TensorInfo, is_edge_tpu
 
 from .quiet import quietly
 from .tensors import check_inputs, dequantise
@@ -18,27 +18,47 @@ from .tensors import check_inputs, dequantise
 _MODULES = {"litert": "ai_edge_litert.interpreter", "tflite_runtime": "tflite_runtime.interpreter"}
 
 
-class LiteRtEngine:
-    """A .tflite file on the CPU, one thread, with the runtime's own optimised kernels (XNNPACK)."""
+EDGE_TPU_OP = b"edgetpu-custom-op"
+"""Stands in a file that was compiled for the Edge TPU, in the place of what runs there."""
 
-    def __init__(self, path: Path, *, kind: str = "litert", device: str = "cpu") -> None:
-        if device != "cpu":
+
+class LiteRtEngine:
+    """A .tflite file on the CPU, one thread, with the runtime's own optimised kernels (XNNPACK).
+
+    Or on an Edge TPU: `device` is then usb:0, pci:0 and so on, and `library` the delegate's.
+    """
+
+    def __init__(
+        self, path: Path, *, kind: str = "litert", device: str = "cpu", library: str = EDGE_TPU_LIBRARY
+    ) -> None:
+        if device not in ("cpu", "auto") and not is_edge_tpu(device):
             raise ModelError(
-                f"engine {kind} runs on the cpu, not on {device!r}", where=str(path), remedy="Set device: cpu"
+                f"engine {kind} runs on the cpu or an Edge TPU (usb:0, pci:0), not on {device!r}",
+                where=str(path),
+                remedy="Set device: cpu",
             )
         self.name = kind
-        self.device = device
         self._where = path.name
-        module = _import(kind)
+        module = runtime(kind)
+        self._delegate: Any = None
+        self.device = "cpu"
+        if is_edge_tpu(device):
+            self.device = f"edgetpu {device}"
+            _compiled_only(path)
+            self._delegate = load_edge_tpu(module, device, library)
         try:
             with quietly():
-                self._interpreter: Any = module.Interpreter(model_path=str(path), num_threads=1)
+                self._interpreter: Any = module.Interpreter(
+                    model_path=str(path),
+                    num_threads=1,
+                    experimental_delegates=[self._delegate] if self._delegate else None,
+                )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(
                 f"{kind} cannot load it: {_first_line(error)}",
                 where=str(path),
-                remedy="`meerkat models pull` fetches a sound copy",
+                remedy=_remedy(str(error), device),
             ) from error
         details = self._interpreter.get_input_details()
         self.inputs: tuple[TensorInfo, ...] = tuple(_describe(detail) for detail in details)
@@ -66,9 +86,57 @@ class LiteRtEngine:
 
     def close(self) -> None:
         self._interpreter = None
+        self._delegate = None  # after the interpreter, which uses it
 
 
-def _import(kind: str) -> Any:
+def load_edge_tpu(module: Any, device: str, library: str = EDGE_TPU_LIBRARY) -> Any:
+    """The Edge TPU's delegate for one device. Raises ModelError: no library, no device, or another library.
+
+    A library of another build than the runtime's can end the process: see coral.probe.
+    """
+    try:
+        return module.load_delegate(library, {"device": device})
+    except OSError as error:
+        raise ModelError(
+            f"the Edge TPU runtime cannot be loaded: {_first_line(error)}",
+            where=library,
+            remedy="Install libedgetpu1-std (docs/how-to/workers.md), or name its file with coral_library",
+        ) from error
+    except ValueError as error:
+        detail = " ".join(str(error).split())
+        raise ModelError(
+            f"no Edge TPU answers as {device} ({detail})",
+            where=library,
+            remedy="Plug it in, into a USB 3 port; check that this user may open it (group plugdev) and "
+            "that no other process has it",
+        ) from error
+    except AttributeError as error:
+        raise ModelError(
+            f"this library is no TensorFlow Lite delegate: {_first_line(error)}",
+            where=library,
+            remedy="Name the Edge TPU's library with coral_library",
+        ) from error
+
+
+def _compiled_only(path: Path) -> None:
+    """A file that is not compiled for the Edge TPU would run on the CPU without a word."""
+    if EDGE_TPU_OP not in path.read_bytes():
+        raise ModelError(
+            "this file is not compiled for the Edge TPU and would run on the CPU",
+            where=str(path),
+            remedy="Use one whose name ends in _edgetpu.tflite (coral.ai/models), or edgetpu_compiler",
+        )
+
+
+def _remedy(error: str, device: str) -> str:
+    if EDGE_TPU_OP.decode() in error and not is_edge_tpu(device):
+        return "This file is compiled for the Edge TPU and runs nowhere else"
+    if is_edge_tpu(device):
+        return "Update libedgetpu: it may be older than the file's compiler, or built for another runtime"
+    return "`meerkat models pull` fetches a sound copy"
+
+
+def runtime(kind: str) -> Any:
     """The runtime's module. NumPy 2 under tflite_runtime dies at load with a puzzling message."""
     if kind == "tflite_runtime" and int(np.__version__.split(".")[0]) > 1:
         raise ModelError(

@@ -87,7 +87,7 @@ def open_darknet(weights: Path, config: Path, *, device: str = "cpu") -> OpenCvE
 
 
 def _cpu_only(device: str, path: Path) -> None:
-    if device != "cpu":
+    if device not in ("cpu", "auto"):
         raise ModelError(
             f"engine opencv runs on the cpu, not on {device!r}", where=str(path), remedy="Set device: cpu"
         )

@@ -47,15 +47,24 @@ def _load(name: str) -> Family:
     )
 
 
-def build(entry: Entry, files: Files, *, kind: str | None = None, device: str = "cpu") -> Detector:
+def build(
+    entry: Entry, files: Files, *, kind: str | None = None, device: str = "cpu", library: str = ""
+) -> Detector:
     """A detector for a catalogue entry whose files are on disk. Raises ModelError with the remedy."""
     from meerkat_inference import store
+    from meerkat_inference.engine import EDGE_TPU_LIBRARY
     from meerkat_inference.opening import open_engine
 
     entry = store.as_found(entry, files)
     family = _load(entry.family)
     labels = entry.labels or files.labels()
-    engine = open_engine(files.model, kind=kind, config=files.config, device=device)
+    engine = open_engine(
+        files.model,
+        kind=kind,
+        config=files.config,
+        device=device,
+        library=library or EDGE_TPU_LIBRARY,
+    )
     try:
         return family(entry, engine, labels)
     except BaseException:

@@ -74,6 +74,11 @@ class NetworkDetector(ABC):
         outputs = self._engine.run(self._blob(self._canvas.lay(picture)))
         return self._report(self._read(outputs))
 
+    @property
+    def device(self) -> str:
+        """What the network truly runs on."""
+        return self._engine.device
+
     def close(self) -> None:
         self._engine.close()
 

@@ -1,0 +1,219 @@
+"""The tasks of one worker: what it can do, how fast, and which of them are loaded.
+
+    tasks = Tasks({"detect_objects": open_objects, "detect_faces": open_faces})
+    tasks.prepare()                        # open, measure, keep what the memory allows
+    tasks.ready("detect_faces").do(job, payload, …)
+    tasks.switch(Deploy(task="detect_faces"))   # this one alone, the others' memory given back
+
+A worker that is told nothing keeps all its tasks ready. One that is told to serve a task runs that one
+alone, as a node of MELINDA does (section 3.2), until it is told another or is released.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from meerkat_contract.errors import MeerkatError, ModelError
+from meerkat_contract.messages import Deploy, Job, ModelInfo, Result, TaskInfo
+
+from .measure import frames_per_second
+from .node import memory_free
+
+if TYPE_CHECKING:
+    from .picture import Picture
+
+RESERVE_BYTES = 150_000_000
+"""What is left free of the machine's memory when several tasks are kept ready."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a job meets at this worker, besides its payload."""
+
+    incarnation: str
+    cancelled: Callable[[], bool]
+    """Asked before each frame; true ends the job."""
+    now: Callable[[], float]
+    """A monotonic clock."""
+    threads: int = 1
+    """For decoding."""
+
+
+class Skill(Protocol):
+    """One task, loaded. Used by one thread."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def device(self) -> str:
+        """What it truly runs on: cpu | cuda | tensorrt | edgetpu …"""
+        ...
+
+    def do(self, job: Job, payload: bytes, circumstances: Circumstances) -> Result:
+        """The job's answer; never raises for what the payload is."""
+        ...
+
+    def look(self, picture: Picture) -> object:
+        """The work of one frame, for measuring. Raises MeerkatError when it fails."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+Opener = Callable[[str], Skill]
+"""Loads a task with the model of that name, or with its own choice for an empty one; raises ModelError."""
+
+Bring = Callable[[Deploy], None]
+"""Sees to it that the model of a deployment is on this machine; raises MeerkatError."""
+
+
+class Tasks:
+    """Opens, measures, switches. Belongs to the thread that does the jobs, but for `infos`."""
+
+    def __init__(
+        self,
+        openers: Mapping[str, Opener],
+        *,
+        offered: tuple[str, ...] | None = None,
+        bring: Bring | None = None,
+        now: Callable[[], float] = time.monotonic,
+        free: Callable[[], int | None] = memory_free,
+    ) -> None:
+        """`offered`: the tasks to announce, the first the most important; all when None.
+
+        Every task of `openers` can be deployed.
+        """
+        self._openers = dict(openers)
+        self._offered = tuple(openers) if offered is None else offered
+        self._bring = bring
+        self._now = now
+        self._free = free
+        self._ready: dict[str, Skill] = {}
+        self._infos: dict[str, TaskInfo] = {}
+        self._measured: dict[tuple[str, str, str], float] = {}
+        self.serving: str | None = None
+        """The one task that is loaded; None when all that are offered are."""
+
+    @property
+    def infos(self) -> tuple[TaskInfo, ...]:
+        """What is offered, the most important first."""
+        return tuple(self._infos.values())
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the loaded tasks run on, each once."""
+        return tuple(dict.fromkeys(skill.device for skill in self._ready.values()))
+
+    def info(self, task: str) -> TaskInfo | None:
+        return self._infos.get(task)
+
+    def ready(self, task: str) -> Skill | None:
+        """The task if it is loaded."""
+        return self._ready.get(task)
+
+    def prepare(self) -> None:
+        """Open and measure each offered task; keep them all if the memory allows, else the first alone.
+
+        The first must open: its error is raised. Another that does not is left out with a warning.
+        """
+        self._load_all()
+        first = next(iter(self._ready))
+        left = self._free()
+        if len(self._ready) > 1 and left is not None and left < RESERVE_BYTES:
+            _logger.warning(
+                "%d MB of memory are left: one task is loaded at a time, %s at first", left // 10**6, first
+            )
+            self._keep_only(first)
+
+    def switch(self, order: Deploy) -> None:
+        """Load the task of `order` and give the others' memory back; an empty task loads all again.
+
+        The others go first, so that two never need memory at once. When the new one cannot be loaded,
+        what was loaded before is loaded again, and the error is raised: MeerkatError that says why.
+        """
+        before = self.serving
+        if not order.task:
+            if self.serving is not None:
+                self._load_all()
+            return
+        if order.task not in self._openers:
+            raise ModelError(
+                f"this worker knows no task {order.task!r}",
+                where="deploy",
+                remedy=f"It can load {', '.join(self._openers)}",
+            )
+        if self._bring is not None:
+            self._bring(order)
+        kept = self._ready.get(order.task)
+        if kept is not None and order.model in ("", kept.info.name):
+            self._keep_only(order.task)
+            return
+        models = {task: skill.info.name for task, skill in self._ready.items()}
+        self._drop(self._ready)
+        try:
+            self._load(order.task, order.model)
+        except MeerkatError:
+            self.serving = before
+            for task, model in models.items():
+                self._load(task, model)
+            raise
+        self.serving = order.task
+
+    def close(self) -> None:
+        self._drop(self._ready)
+
+    def _load_all(self) -> None:
+        for position, task in enumerate(self._offered):
+            if task in self._ready:
+                continue
+            try:
+                self._load(task, "")
+            except MeerkatError as error:
+                if position == 0:
+                    raise
+                _logger.warning("Task %s is not offered: %s", task, error)
+        self.serving = None
+
+    def _load(self, task: str, model: str) -> None:
+        """Open and, the first time, measure. `switch_seconds` is what opening and the first look take."""
+        begin = self._now()
+        skill = self._openers[task](model)
+        try:
+            skill.look(_blank())
+            took = self._now() - begin
+            key = (task, skill.info.name, skill.device)
+            if key not in self._measured:
+                self._measured[key] = frames_per_second(skill.look, now=self._now)
+        except BaseException:
+            skill.close()
+            raise
+        self._ready[task] = skill
+        self._infos[task] = TaskInfo(
+            task=task,
+            model=skill.info,
+            frames_per_second=round(min(max(self._measured[key], 0.001), 1e6), 3),
+            switch_seconds=round(min(took, 3600.0), 3),
+        )
+
+    def _keep_only(self, task: str) -> None:
+        self._drop([other for other in self._ready if other != task])
+        self.serving = task
+
+    def _drop(self, names: Mapping[str, object] | list[str]) -> None:
+        for name in list(names):
+            self._ready.pop(name).close()
+
+
+def _blank() -> Picture:
+    import numpy as np
+
+    return np.full((360, 640, 3), 114, np.uint8)
