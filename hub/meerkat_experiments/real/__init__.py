@@ -1,0 +1,1 @@
+"""Experiments over a real broker, with real processes: `meerkat bench`."""

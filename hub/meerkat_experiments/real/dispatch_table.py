@@ -1,0 +1,43 @@
+"""The results of `meerkat bench dispatch`, for people."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from .dispatch_run import RULES, Outcome, Row
+
+PAPER = "the authors' code: pull 1.03–1.15 (40/20/10), 1.03–1.05 (60/30/10), round robin 2.5–3.9"
+
+
+def table(outcome: Outcome) -> Table:
+    trip = outcome.plan.round_trip
+    links = f"{1e3 * trip:g} ms of injected round trip" if trip else "loopback"
+    shown = Table(
+        title=f"E2 over a real broker and real processes: {outcome.carrier}s of 50 kB, {links}",
+        title_justify="left",
+        caption=f"The median of {outcome.plan.runs} runs, in brackets the least and the greatest. {PAPER}.",
+        caption_justify="left",
+    )
+    for name in ("workers, jobs/s", "images", "rule"):
+        shown.add_column(name)
+    for name in ("makespan, ms", "over the optimum", "PT, /s", "WB", "done by each", "hub, ms/image"):
+        shown.add_column(name, justify="right")
+    before: Row | None = None
+    for row in sorted(outcome.rows, key=lambda row: (row.capacities, row.messages)):
+        same = before and (before.capacities, before.messages) == (row.capacities, row.messages)
+        if before and not same:
+            shown.add_section()
+        before = row
+        low, high = row.spread
+        head = ("", "") if same else ("/".join(map(str, row.capacities)), str(row.messages))
+        shown.add_row(
+            *head,
+            RULES[row.rule],
+            f"{1e3 * row.makespan:.0f}",
+            f"{row.ratio:.3f} \\[{low:.3f}–{high:.3f}]",
+            f"{row.throughput:.1f}",
+            f"{row.balance:.4f}",
+            "/".join(map(str, row.served)),
+            "–" if row.hub_cpu is None else f"{1e3 * row.hub_cpu:.2f}",
+        )
+    return shown
