@@ -73,7 +73,7 @@ class _Run:
     active: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     in_work: int = 0
-    memory: Memory = NOTHING_YET
+    memory: Memory = field(default_factory=lambda: NOTHING_YET)
     credit: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Camera → (frames that it may send now, as of this monotonic time)."""
 
@@ -145,6 +145,8 @@ class Frames:
     def run(self, wanted: Mapping[str, WorkflowSpec], running: Iterable[str]) -> None:
         """Which workflows there are, and which of them take frames. Counts live as long as it is wanted."""
         takes = set(running)
+        for one in self._runs.values():
+            one.active = False  # those that are gone go no further
         runs: dict[str, _Run] = {}
         for name, spec in wanted.items():
             known = self._runs.get(name)

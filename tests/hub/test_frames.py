@@ -1,0 +1,386 @@
+"""What becomes of a frame: level after level, each frame one fate, bytes forgotten exactly once."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub_support.orchestra import FACES, WHO, a_spec, an_id
+from meerkat_contract.messages import (
+    Event,
+    EventState,
+    Face,
+    Found,
+    ModelInfo,
+    Result,
+    Sighting,
+    Track,
+)
+from meerkat_hub.core.frames import DROPPED, TRIES, Frames, Step
+from meerkat_hub.core.outputs import Announce, EventSaved
+from meerkat_hub.core.records import Now
+from meerkat_hub.core.work import Dropped, Item, Lease, TryEnded
+from meerkat_hub.core.workflow_records import FrameArrived, WorkflowSpec
+
+START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+BOX = (0.25, 0.25, 0.125, 0.25)
+MODEL = ModelInfo(name="an-embedder", sha256="ab" * 32)
+
+
+@dataclass(frozen=True)
+class Named:
+    person: str | None
+    distance: float = 0.4
+
+
+class Gallery:
+    """Knows people by the first byte of their embedding, of one model only."""
+
+    def __init__(self, **people: int) -> None:
+        self.people = {number: name for name, number in people.items()}
+
+    def who(self, embedding: bytes, model_sha256: str) -> Named:
+        return Named(self.people.get(embedding[0]) if model_sha256 == MODEL.sha256 else None)
+
+
+class Bench:
+    """Frames on a simulated clock: what waits, what was forgotten, what was decided."""
+
+    def __init__(self, **workflows: WorkflowSpec) -> None:
+        self._numbers = 0
+        self.frames = Frames(self._new_id, Gallery(ada=1, bob=2))
+        self.mono = 100.0
+        self.specs = dict(workflows)
+        self.waiting: dict[str, Item] = {}
+        self.forgotten: Counter[str] = Counter()
+        self.sent: list[str] = []
+        self.changes: list[EventSaved | Announce] = []
+        self.notes: list[str] = []
+        self.frames.run(self.specs, self.specs)
+
+    def _new_id(self) -> str:
+        self._numbers += 1
+        return an_id(self._numbers)
+
+    @property
+    def now(self) -> Now:
+        return Now(START + timedelta(seconds=self.mono), self.mono)
+
+    def take(self, step: Step) -> Step:
+        self.waiting.update({item.id: item for item in step.items})
+        self.forgotten.update(effect.frame for effect in step.effects)
+        self.changes += step.changes
+        self.notes += step.notes
+        assert all(count == 1 for count in self.forgotten.values()), "forgotten twice"
+        for name in self.specs:
+            counts = Counter(self.frames.counts(name))
+            ended = sum(counts[fate] for fate in ("nothing", "decided", *DROPPED))
+            assert counts["received"] == ended + counts["in_work"], counts
+        return step
+
+    def frame(
+        self, found: tuple[Found, ...] | None = None, *, by: str = FACES, camera: str = "front"
+    ) -> Step:
+        frame_id = self._new_id()
+        self.sent.append(frame_id)
+        arrived = FrameArrived(
+            frame_id, "porch", camera, self.now.wall, 50_000, found=found, found_by=by, model=MODEL
+        )
+        return self.take(self.frames.arrived(arrived, self.now))
+
+    def answer(self, item: Item, **result: Any) -> Step:
+        del self.waiting[item.id]
+        body = {
+            "job": item.id,
+            "token": 1,
+            "incarnation": an_id(1),
+            "state": "done",
+            "model": MODEL,
+            **result,
+        }
+        return self.take(self.frames.result(item.id, Result.model_validate(body), self.now))
+
+    def drop(self, item: Item, reason: str) -> Step:
+        del self.waiting[item.id]
+        return self.take(self.frames.dropped(Dropped(item, reason)))
+
+    def only(self) -> Item:
+        (item,) = self.waiting.values()
+        return item
+
+    def counts(self, name: str = "lobby") -> dict[str, int]:
+        return self.frames.counts(name)
+
+    def events(self) -> list[EventState]:
+        return [change.record.state for change in self.changes if isinstance(change, EventSaved)]
+
+
+def a_track(score: float = 0.9, label: str = "face", picture: bytes | None = None) -> Track:
+    sighting = Sighting(at=0, score=score, box=BOX)
+    encoded = base64.b64encode(picture) if picture else None
+    return Track(
+        track=0, label=label, score=score, hits=1, sightings=(sighting,), best=sighting, picture=encoded
+    )
+
+
+def a_face(number: int, picture: bytes | None = None) -> Face:
+    encoded = base64.b64encode(picture) if picture else None
+    return Face(box=BOX, score=0.9, embedding=base64.b64encode(bytes([number] * 8)), picture=encoded)
+
+
+def found(score: float = 0.9, label: str = "face") -> Found:
+    return Found(label=label, score=score, box=BOX)
+
+
+# --- level after level --------------------------------------------------------------------------
+
+
+def test_the_way_of_a_frame_that_shows_somebody() -> None:
+    bench = Bench(lobby=a_spec(max_delay=2.0))
+    bench.frame()
+    first = bench.only()
+    assert (first.flow, first.source, first.size) == ("lobby/measurement", "porch/front", 50_000)
+    assert first.deadline == bench.mono + 2.0
+    bench.mono += 0.5
+    bench.answer(first, tracks=[a_track()])
+    second = bench.only()
+    assert second.flow == "lobby/feature"
+    assert second.deadline == first.deadline, "the time is the frame's, not the level's"
+    job = bench.frames.job(Lease(second, WHO, "jetson", an_id(1), 7, 0, 1), 1.5)
+    assert (job.job, job.media, job.task, job.token, job.lease) == (second.id, bench.sent[0], WHO, 7, 1.5)
+    assert (job.device, job.camera, job.workflow) == ("porch", "front", "lobby")
+    assert job.found == (found(),)
+    assert not bench.forgotten
+    step = bench.answer(second, faces=[a_face(1, picture=b"her face")])
+    assert list(bench.forgotten) == bench.sent
+    (event,) = bench.events()
+    assert (event.identity, event.label, event.workflow, event.alert) == ("ada", "face", "lobby", False)
+    assert event.reason == "ada may be here"
+    saved = step.changes[0]
+    assert isinstance(saved, EventSaved)
+    assert (saved.picture, saved.frame) == (b"her face", bench.sent[0])
+    assert bench.counts() == {"received": 1, "decided": 1, "events": 1}
+
+
+def test_an_event_is_told_whole_on_the_bus() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame((found(),))
+    bench.answer(bench.only(), faces=[a_face(9)])
+    picture, new, end = (change for change in bench.changes if isinstance(change, Announce))
+    assert picture.topic == "meerkat/camera/porch/front/event/picture"
+    begun, ended = (Event.model_validate_json(message.payload) for message in (new, end))
+    assert (begun.type, ended.type) == ("new", "end")
+    assert (begun.after.revision, ended.after.revision) == (1, 2)
+    assert begun.after.alert
+    assert begun.after.identity is None
+    assert begun.after.clips == ()
+    assert bench.events() == [ended.after]
+
+
+def test_a_frame_in_which_nothing_is_found_is_done() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    bench.answer(bench.only(), tracks=[a_track(score=0.49)])
+    assert bench.counts() == {"received": 1, "nothing": 1}
+    assert list(bench.forgotten) == bench.sent
+
+
+def test_what_the_device_found_goes_to_the_feature_level_at_once() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame((found(),))
+    assert bench.only().flow == "lobby/feature"
+    bench.frame(())
+    assert bench.counts()["nothing"] == 1
+    bench.frame((found(),), by="detect_objects")
+    flows = sorted(item.flow for item in bench.waiting.values())
+    assert flows == ["lobby/feature", "lobby/measurement"], "boxes of another task are no faces"
+
+
+def test_a_device_that_was_to_detect_and_says_nothing_of_it() -> None:
+    bench = Bench(lobby=a_spec(measurement="device"))
+    bench.frame()
+    assert bench.counts() == {"received": 1, "unmeasured": 1}
+    bench.frame((found(),), by="whatever")
+    assert bench.only().flow == "lobby/feature"
+
+
+def test_without_feature_task_the_rule_is_asked_at_once() -> None:
+    rule = {"rule": "seen", "labels": ["dog"], "min_score": 0.3}
+    bench = Bench(dogs=a_spec(measurement="detect_objects", feature=None, decision=rule))
+    bench.frame()
+    job = bench.frames.job(Lease(bench.only(), "detect_objects", "cpu", an_id(1), 1, 0, 1), 1)
+    assert job.labels == ("dog",)
+    bench.answer(bench.only(), tracks=[a_track(0.35, "dog", b"a dog"), a_track(0.9, "cat")])
+    (event,) = bench.events()
+    assert (event.label, event.category, event.alert) == ("dog", "animal", True)
+
+
+def test_a_frame_goes_through_every_workflow_of_its_camera() -> None:
+    bench = Bench(lobby=a_spec(), hall=a_spec(10, "porch/front", "porch/back"), other=a_spec(10, "a/b"))
+    bench.frame()
+    assert sorted(item.flow for item in bench.waiting.values()) == ["hall/measurement", "lobby/measurement"]
+    first, second = bench.waiting.values()
+    bench.answer(first)
+    assert not bench.forgotten, "the other one still needs it"
+    bench.drop(second, "late")
+    assert list(bench.forgotten) == bench.sent
+
+
+def test_a_frame_that_nobody_asked_for_is_forgotten_at_once() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame(camera="garden")
+    assert list(bench.forgotten) == bench.sent
+    assert bench.counts() == {}
+
+
+def test_a_stranger_to_one_model_is_not_compared_with_another() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame((found(),))
+    bench.answer(bench.only(), faces=[a_face(1)], model=ModelInfo(name="other", sha256="cd" * 32))
+    assert bench.events()[0].identity is None
+
+
+# --- fates --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["full", "late", "gone"])
+def test_what_the_pool_drops_is_counted(reason: str) -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    bench.drop(bench.only(), reason)
+    assert bench.counts() == {"received": 1, reason: 1}
+    assert list(bench.forgotten) == bench.sent
+
+
+def test_a_node_that_fails_is_avoided_once_and_then_the_frame_is_given_up() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    item = bench.only()
+    for _ in range(TRIES - 1):
+        step = bench.take(bench.frames.try_ended(TryEnded(item, "coral", "it went away"), bench.now))
+        (item,) = step.items
+        assert "coral" in item.avoid
+    assert bench.counts()["in_work"] == 1
+    bench.take(bench.frames.try_ended(TryEnded(item, "tpu", "it went away too"), bench.now))
+    assert bench.counts() == {"received": 1, "failed": 1}
+    assert "it went away too" in bench.notes[-1]
+
+
+def test_there_is_no_second_try_at_the_very_end_of_its_time() -> None:
+    bench = Bench(lobby=a_spec(max_delay=2))
+    bench.frame()
+    bench.mono += 2
+    bench.take(bench.frames.try_ended(TryEnded(bench.only(), "coral", "it went away"), bench.now))
+    assert bench.counts() == {"received": 1, "failed": 1}
+
+
+def test_a_node_that_says_no_and_bytes_that_are_gone() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    bench.answer(bench.only(), state="failed", reason="this is no JPEG")
+    bench.frame()
+    bench.take(bench.frames.lost(bench.only().id))
+    assert bench.counts() == {"received": 2, "failed": 1, "lost": 1}
+
+
+def test_an_answer_after_its_time_counts_and_is_overdue() -> None:
+    bench = Bench(lobby=a_spec(max_delay=2))
+    for delay, overdue in ((2.0, 0), (2.001, 1)):
+        bench.frame((found(),))
+        bench.mono += delay
+        bench.answer(bench.only(), faces=[a_face(9)])
+        assert bench.counts().get("overdue", 0) == overdue
+
+
+def test_an_answer_to_what_is_over_means_nothing() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    item = bench.only()
+    bench.drop(item, "late")
+    bench.waiting[item.id] = item
+    bench.answer(item, tracks=[a_track()])
+    assert bench.counts() == {"received": 1, "late": 1}
+    assert not bench.waiting
+
+
+def test_a_camera_that_sends_more_than_was_asked_for() -> None:
+    bench = Bench(lobby=a_spec(10))
+    for _ in range(300):
+        bench.frame(())
+        bench.mono += 1 / 30
+    counts = bench.counts()
+    assert counts["received"] == 300
+    taken = counts["nothing"]
+    assert 10 * 11 <= taken <= 10 * 11 + 11, "ten seconds at 11 a second, and a second's burst"
+    assert counts["surplus"] == 300 - taken
+
+
+def test_a_camera_that_keeps_its_rate_with_jitter_loses_nothing() -> None:
+    bench = Bench(lobby=a_spec(2))
+    for n in range(200):
+        bench.mono = 100 + n / 2 + (0.2 if n % 3 else -0.2)
+        bench.frame(())
+    assert bench.counts() == {"received": 200, "nothing": 200}
+
+
+def test_a_workflow_that_is_refused_for_now_takes_no_frames_and_keeps_its_counts() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame(())
+    bench.frame()
+    bench.frames.run(bench.specs, [])
+    bench.frame()
+    assert bench.counts() == {"received": 2, "nothing": 1, "in_work": 1}
+    bench.answer(bench.only(), tracks=[a_track()])
+    assert bench.counts() == {"received": 2, "nothing": 1, "gone": 1}
+    bench.frames.run(bench.specs, bench.specs)
+    bench.frame(())
+    assert bench.counts()["received"] == 3
+
+
+def test_a_workflow_of_the_same_name_with_other_wishes_counts_anew() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame()
+    bench.specs = {"lobby": a_spec(5)}
+    bench.frames.run(bench.specs, bench.specs)
+    assert bench.counts() == {}
+    bench.answer(bench.only(), tracks=[a_track()])
+    assert list(bench.forgotten) == bench.sent
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 10_000)), max_size=60))
+def test_every_frame_meets_one_fate_and_is_forgotten_once(steps: list[tuple[int, int]]) -> None:
+    """The counts are checked after every step (Bench.take)."""
+    bench = Bench(lobby=a_spec(5, max_delay=3), hall=a_spec(5, "porch/front", measurement="device"))
+    for what, number in steps:
+        items = list(bench.waiting.values())
+        item = items[number % len(items)] if items else None
+        bench.mono += number % 7 / 10
+        if what <= 2 or item is None:
+            bench.frame([None, (), (found(),)][what % 3])
+        elif what == 3:
+            bench.answer(item, tracks=[a_track()], faces=[a_face(number % 4)])
+        elif what == 4:
+            bench.answer(item, state="failed")
+        elif what == 5:
+            bench.drop(item, "late")
+        elif what == 6:
+            del bench.waiting[item.id]
+            bench.take(bench.frames.try_ended(TryEnded(item, "coral", "gone"), bench.now))
+        else:
+            running = [name for n, name in enumerate(bench.specs) if number >> n & 1]
+            bench.frames.run(bench.specs, running)
+    for item in list(bench.waiting.values()):
+        bench.drop(item, "gone")
+    while bench.waiting:
+        bench.drop(bench.only(), "gone")
+    assert set(bench.forgotten) == set(bench.sent)
+    totals = bench.frames.totals()
+    assert totals["received"] == totals["done"] + sum(totals.get(reason, 0) for reason in DROPPED)

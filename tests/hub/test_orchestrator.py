@@ -1,0 +1,461 @@
+"""Which workflows run on which nodes, when nodes come, go, slow down and are told to load tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub_support.orchestra import CLIPS, FACES, WHO, Orchestra, a_spec, a_worker
+from meerkat_hub.core.nodes import DEPLOY_PATIENCE, SERVE_FACTOR
+from meerkat_hub.core.selection import Weights
+
+
+def test_a_workflow_takes_a_node_for_each_level_and_says_so() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby", a_spec(20, weight=3.0)) == "admitted"
+    assert house.on("lobby") == {FACES: ["coral"], WHO: ["jetson"]}
+    first, second = house.flow("lobby/measurement"), house.flow("lobby/feature")
+    assert (first.task, first.nodes, first.weight) == (FACES, frozenset({"coral"}), 3.0)
+    assert (second.task, second.nodes) == (WHO, frozenset({"jetson"}))
+    assert first.bound == 200, "as many as may wait for max_delay"
+    state = house.published["lobby"]
+    assert state is not None
+    assert state.state == "running"
+    assert state.flow == 20
+    assert state.capacity == {FACES: 40, WHO: 20}
+    assert state.delay == pytest.approx(1 / 40 + 1 / 20 + 1 / 1000)
+    assert house.rates == {"porch/front": 20}
+
+
+def test_a_refusal_carries_the_numbers_and_leaves_no_trace() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby", a_spec(21)) == "refused"
+    state = house.state("lobby")
+    assert (state.state, state.cause) == ("refused", "capacity")
+    assert (state.flow, state.capacity) == (21, {FACES: 40, WHO: 20})
+    assert "20 of recognise_faces" in state.reason
+    assert house.plan.flows == ()
+    assert house.published == {}
+    assert house.ask("hall", a_spec(20)) == "admitted", "its nodes are free"
+    assert house.ask("lobby", a_spec(20, max_delay=0.05)) == "refused"
+
+
+def test_a_refusal_by_delay_names_both_times() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby", a_spec(10, max_delay=0.075))
+    state = house.state("lobby")
+    assert state.cause == "delay"
+    assert state.delay == pytest.approx(0.076)
+    assert state.max_delay == 0.075
+    assert house.ask("lobby", a_spec(10, max_delay=0.076)) == "admitted", "at the very limit it holds"
+
+
+def test_a_name_is_taken_once() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby") == "admitted"
+    assert house.ask("lobby") == "exists"
+    assert house.withdraw("lobby")
+    assert not house.withdraw("lobby")
+    assert house.published == {"lobby": None}
+    assert house.rates == {"porch/front": 0}
+    assert house.ask("lobby") == "admitted"
+
+
+def test_a_workflow_that_may_wait_runs_as_soon_as_there_are_nodes() -> None:
+    house = Orchestra()
+    assert house.ask("lobby", wait=True) == "kept"
+    house.see(a_worker("coral", detect_faces=40))
+    assert house.state("lobby").state == "refused"
+    assert house.state("lobby").capacity == {FACES: 40, WHO: 0}
+    house.see(a_worker("jetson", recognise_faces=20))
+    assert house.state("lobby").state == "running"
+
+
+def test_a_camera_is_asked_for_what_the_most_demanding_workflow_wants() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("tpu", detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=20))
+    house.ask("lobby", a_spec(2, "porch/front", "porch/back"))
+    house.ask("hall", a_spec(5, "porch/front"))
+    assert house.rates == {"porch/front": 5, "porch/back": 2}
+    house.withdraw("hall")
+    assert house.rates == {"porch/front": 2, "porch/back": 2}
+
+
+# --- levels without nodes -----------------------------------------------------------------------
+
+
+def test_a_device_that_detects_needs_no_node_for_it() -> None:
+    house = Orchestra()
+    house.see(a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby", a_spec(20, measurement="device")) == "admitted"
+    assert [flow.id for flow in house.plan.flows] == ["lobby/feature"]
+    assert house.state("lobby").capacity == {WHO: 20}
+    assert house.state("lobby").delay == pytest.approx(0.051)
+
+
+def test_only_the_cameras_that_do_not_detect_count_at_the_measurement_level() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=5), a_worker("jetson", recognise_faces=20))
+    cameras = {"porch/front": 5, "porch/back": {"fps": 15, "measurement": "device"}}
+    assert house.ask("lobby", a_spec(cameras=cameras)) == "admitted"
+    shares = {operator.node: operator.share for operator in house.state("lobby").nodes}
+    assert shares == {"coral": 5, "jetson": 20}
+
+
+def test_a_workflow_without_feature_task_and_one_without_nodes_at_all() -> None:
+    house = Orchestra()
+    rule = {"rule": "seen", "labels": ["dog"]}
+    alone = a_spec(5, measurement="device", feature=None, decision=rule)
+    assert house.ask("alone", alone) == "admitted"
+    assert house.state("alone").state == "running"
+    house.see(a_worker("coral", detect_objects=10))
+    assert house.ask("dogs", a_spec(10, measurement=CLIPS, feature=None, decision=rule)) == "admitted"
+    assert house.on("dogs") == {CLIPS: ["coral"]}
+
+
+# --- nodes come and go --------------------------------------------------------------------------
+
+
+def test_when_a_node_leaves_its_workflow_moves_and_the_others_stay() -> None:
+    house = Orchestra()
+    house.see(*(a_worker(f"coral-{n}", detect_faces=40) for n in range(3)))
+    house.see(a_worker("jetson", recognise_faces=60))
+    house.ask("lobby")
+    house.ask("hall")
+    before = house.state("hall")
+    (node,) = house.on("lobby")[FACES]
+    house.leave(node)
+    assert house.state("lobby").state == "running"
+    assert house.on("lobby")[FACES] != [node]
+    assert house.state("hall") == before
+    house.see(a_worker(node, detect_faces=40, start=2))
+    assert house.on("lobby")[FACES] != [node], "nothing moves back: it runs well where it is"
+
+
+def test_what_fits_nowhere_is_refused_for_now_and_comes_back() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    house.leave("coral")
+    shown = house.published["lobby"]
+    assert shown is not None
+    assert (shown.state, shown.capacity) == ("refused", {FACES: 0, WHO: 20})
+    assert house.plan.flows == ()
+    house.see(a_worker("coral", detect_faces=40, start=2))
+    assert house.state("lobby").state == "running"
+
+
+def test_the_older_one_gets_what_is_left_and_the_younger_gives_way() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral-a", detect_faces=40), a_worker("coral-b", detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=60))
+    house.ask("old")
+    house.ask("young")
+    house.leave(house.on("old")[FACES][0])
+    assert house.state("old").state == "running"
+    assert house.state("young").state == "refused"
+    house.see(a_worker("coral-c", detect_faces=40))
+    assert house.state("young").state == "running"
+    house.leave(house.on("young")[FACES][0])
+    assert house.state("old").state == "running"
+    assert house.state("young").state == "refused"
+
+
+def test_only_as_many_give_way_as_must_the_youngest_first() -> None:
+    house = Orchestra()
+    house.see(*(a_worker(f"coral-{n}", detect_faces=10) for n in range(3)))
+    house.see(a_worker("jetson", recognise_faces=60))
+    for name in ("first", "second", "third"):
+        house.ask(name)
+    house.leave(house.on("first")[FACES][0])
+    assert [house.state(name).state for name in ("first", "second", "third")] == [
+        "running",
+        "running",
+        "refused",
+    ]
+
+
+def test_who_was_never_admitted_displaces_nobody() -> None:
+    house = Orchestra()
+    house.ask("large", a_spec(40), wait=True)
+    house.see(a_worker("coral-a", detect_faces=20), a_worker("jetson", recognise_faces=60))
+    house.ask("small", a_spec(20))
+    house.see(a_worker("coral-b", detect_faces=20))
+    assert house.state("small").state == "running"
+    assert house.state("large").state == "refused"
+    house.withdraw("small")
+    assert house.state("large").state == "running"
+
+
+def test_a_node_that_slows_is_left_when_it_no_longer_suffices_and_not_before() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=20), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby", a_spec(17, max_delay=10))
+    house.slow("coral", detect_faces=16.1)  # a fifth less at most is jitter
+    assert house.state("lobby").nodes[0].capacity == 20
+    house.slow("coral", detect_faces=15.9)
+    assert house.state("lobby").state == "refused"
+    house.slow("coral", detect_faces=18)
+    assert house.state("lobby").state == "refused", "15.9 to 18 is jitter as well"
+    house.slow("coral", detect_faces=19.2)
+    assert house.state("lobby").state == "running"
+
+
+def test_a_link_that_slows_counts_in_the_delay() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=20), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby", a_spec(10, max_delay=0.15))
+    house.slow("jetson", round_trip=0.04, recognise_faces=20)
+    assert house.state("lobby").delay == pytest.approx(0.05 + 0.05 + 0.001 + 2 * 0.02)
+    house.slow("jetson", round_trip=0.1, recognise_faces=20)
+    assert house.state("lobby").cause == "delay"
+
+
+def test_a_shared_node_that_slows_keeps_the_older_one() -> None:
+    house = Orchestra()
+    house.see(*(a_worker(f"coral-{n}", detect_faces=40) for n in range(2)))
+    house.see(a_worker("jetson", recognise_faces=40))
+    house.ask("old", a_spec(20))
+    house.ask("young", a_spec(20))
+    assert house.on("old")[WHO] == house.on("young")[WHO] == ["jetson"]
+    house.slow("jetson", recognise_faces=25)
+    assert house.state("old").state == "running"
+    assert house.state("young").state == "refused"
+
+
+def test_overbooking_lets_more_share_a_node() -> None:
+    for factor, verdict in ((1.0, "refused"), (2.0, "admitted")):
+        house = Orchestra(overbooking=factor)
+        house.see(*(a_worker(f"coral-{n}", detect_faces=40) for n in range(2)))
+        house.see(a_worker("jetson", recognise_faces=20))
+        house.ask("lobby", a_spec(20))
+        assert house.ask("hall", a_spec(20)) == verdict
+    assert house.state("hall").overbooking == 2
+
+
+def test_a_broken_start_does_not_take_an_old_will_for_a_leave() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    house.see(a_worker("coral", detect_faces=40, start=2))
+    house.orchestrator.node_seen(a_worker("coral", start=1, online=False), house.now)
+    house.turn()
+    assert house.state("lobby").state == "running"
+
+
+# --- one task at a time -------------------------------------------------------------------------
+
+
+def test_a_node_is_told_what_to_load_and_takes_frames_when_it_has() -> None:
+    house = Orchestra()
+    house.obedient = False
+    house.see(a_worker("coral", serving=CLIPS, detect_objects=20, detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    assert house.deploys == [("coral", FACES)]
+    assert house.state("lobby").state == "starting"
+    assert house.flow("lobby/measurement").nodes == frozenset()
+    house.turn(5)
+    assert house.deploys == [("coral", FACES)], "it is told once"
+    house.see(house.states["coral"].model_copy(update={"serving": FACES}))
+    assert house.state("lobby").state == "running"
+    assert house.flow("lobby/measurement").nodes == {"coral"}
+
+
+def test_a_node_that_does_not_load_is_replaced() -> None:
+    house = Orchestra()
+    house.obedient = False
+    tasks = {"detect_objects": 20.0, "detect_faces": 40.0}
+    house.see(a_worker("coral", serving=CLIPS, **tasks), a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    assert house.orchestrator.wake_at(house.mono) == DEPLOY_PATIENCE
+    house.turn(DEPLOY_PATIENCE - 0.001)
+    assert house.state("lobby").state == "starting"
+    house.turn(0.001)
+    assert house.state("lobby").state == "refused"
+    assert "did not load detect_faces" in " ".join(house.notes)
+    house.see(a_worker("coral", serving=FACES, start=2, **tasks))
+    assert house.state("lobby").state == "running", "after a new start it is believed again"
+
+
+def test_of_equal_nodes_the_one_that_serves_the_task_already_is_taken() -> None:
+    for serving in ("a", "b"):
+        house = Orchestra(gather=5)  # in which nobody is called back to clips
+        for name in ("a", "b"):
+            task = FACES if name == serving else CLIPS
+            house.see(a_worker(name, serving=task, detect_objects=20, detect_faces=40))
+        house.see(a_worker("jetson", recognise_faces=20))
+        house.ask("lobby")
+        assert house.on("lobby")[FACES] == [serving]
+
+
+def test_a_node_serves_for_ten_times_what_loading_takes() -> None:
+    house = Orchestra(weights=Weights(switching=0))
+    other = "detect_plates"
+    tasks = {"detect_objects": 9.0, "detect_faces": 40.0, other: 40.0}
+    house.see(a_worker("coral", serving=CLIPS, switch=3, **tasks), a_worker("jetson", recognise_faces=20))
+    house.see(a_worker("cpu", detect_objects=2))  # so that clips need not have the coral back at once
+    house.mono = 100
+    house.ask("faces")
+    house.withdraw("faces")
+    plates = a_spec(10, measurement=other, feature=None, decision={"rule": "seen"})
+    assert house.ask("plates", plates, wait=True) == "kept"
+    house.turn(SERVE_FACTOR * 3 - 0.001)
+    assert house.state("plates").state == "refused"
+    assert house.orchestrator.wake_at(house.mono) == pytest.approx(100 + SERVE_FACTOR * 3)
+    house.turn(0.001)
+    assert house.state("plates").state == "running"
+    assert house.deploys == [("coral", FACES), ("coral", other)]
+
+
+def test_a_node_that_is_given_back_looks_at_clips_again() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", serving=CLIPS, switch=3, detect_objects=9, detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    house.withdraw("lobby")
+    assert house.deploys == [("coral", FACES), ("coral", CLIPS)], "nobody else looks at clips"
+    house.see(a_worker("cpu", detect_objects=2))
+    house.ask("lobby")
+    house.withdraw("lobby")
+    assert house.deploys[2:] == [("coral", FACES)]
+    house.turn(SERVE_FACTOR * 3)
+    assert house.deploys[3:] == [("coral", CLIPS)]
+
+
+def test_at_a_start_nodes_are_listened_to_before_they_are_told_anything() -> None:
+    house = Orchestra(gather=2.0)
+    house.ask("lobby", wait=True)
+    tasks = {"detect_faces": 40.0, "recognise_faces": 40.0}
+    house.see(a_worker("a", serving=WHO, **tasks))
+    house.see(a_worker("b", serving=WHO, **tasks))
+    house.see(a_worker("c", serving=FACES, **tasks))
+    assert house.orchestrator.wake_at(house.mono) == 2.0
+    house.turn(1.999)
+    assert house.deploys == []
+    house.turn(0.001)
+    assert house.on("lobby")[FACES] == ["c"]
+    assert house.deploys == []
+
+
+# --- clips of motion come first -----------------------------------------------------------------
+
+
+def test_the_last_node_that_can_look_at_clips_is_lent_to_nobody() -> None:
+    house = Orchestra(reserve=1)
+    house.see(a_worker("cpu", detect_objects=9, detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby") == "refused"
+    state = house.state("lobby")
+    assert state.reserved == ("cpu",)
+    assert "cpu is kept for clips of motion" in state.reason
+    assert house.plan.clip_nodes is None
+    house.see(a_worker("old-laptop", detect_objects=1))
+    assert house.ask("lobby") == "admitted"
+    assert house.on("lobby")[FACES] == ["cpu"]
+    assert house.plan.clip_nodes == {"old-laptop"}
+
+
+def test_the_reserve_is_taken_back_when_it_is_lost() -> None:
+    house = Orchestra(reserve=1)
+    house.see(a_worker("cpu", detect_objects=9, detect_faces=40), a_worker("jetson", recognise_faces=20))
+    house.see(a_worker("old-laptop", detect_objects=1))
+    house.ask("lobby")
+    house.leave("old-laptop")
+    assert house.state("lobby").state == "refused"
+    assert house.plan.clip_nodes is None
+
+
+def test_of_several_the_reserve_is_what_the_workflow_can_best_do_without() -> None:
+    house = Orchestra(reserve=1)
+    house.see(
+        a_worker("fast", detect_objects=9, detect_faces=40),
+        a_worker("slow", detect_objects=9, detect_faces=5),
+    )
+    house.see(a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby", a_spec(20)) == "admitted"
+    assert house.on("lobby")[FACES] == ["fast"]
+
+
+def test_without_a_reserve_clips_go_everywhere() -> None:
+    house = Orchestra(reserve=0)
+    house.see(a_worker("cpu", detect_objects=9, detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby") == "admitted"
+    assert house.plan.clip_nodes is None
+
+
+# --- nodes that hold all their tasks at once ----------------------------------------------------
+
+
+def test_one_machine_can_run_both_levels_by_halves() -> None:
+    house = Orchestra(reserve=0)
+    house.see(a_worker("pc", detect_objects=9, detect_faces=40, recognise_faces=20))
+    assert house.ask("lobby", a_spec(10)) == "admitted"
+    assert house.on("lobby") == {FACES: ["pc"], WHO: ["pc"]}
+    assert [operator.capacity for operator in house.state("lobby").nodes] == [20, 10]
+    assert house.flow("lobby/feature").nodes == {"pc"}
+    assert house.ask("hall", a_spec(1)) == "refused", "the half that detects is taken"
+    house.withdraw("lobby")
+    assert house.ask("hall", a_spec(10.1)) == "refused"
+
+
+def test_a_whole_node_is_preferred_to_halves() -> None:
+    house = Orchestra(reserve=0)
+    house.see(a_worker("pc", detect_faces=40, recognise_faces=20))
+    house.see(a_worker("nuc", detect_faces=40, recognise_faces=20))
+    house.ask("lobby", a_spec(10))
+    assert sorted(operator.capacity for operator in house.state("lobby").nodes) == [20, 40]
+
+
+# --- whatever happens ---------------------------------------------------------------------------
+
+_TASKS = st.fixed_dictionaries(
+    {}, optional={task: st.sampled_from([2.0, 5.0, 10.0, 40.0]) for task in (CLIPS, FACES, WHO)}
+)
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("see"), st.integers(0, 5), _TASKS, st.sampled_from([None, FACES, WHO, CLIPS])),
+        st.tuples(st.just("leave"), st.integers(0, 5)),
+        st.tuples(st.just("slow"), st.integers(0, 5), st.sampled_from([0.3, 0.7, 1.5])),
+        st.tuples(st.just("ask"), st.integers(0, 4), st.sampled_from([1.0, 4.0, 10.0, 30.0]), st.booleans()),
+        st.tuples(st.just("withdraw"), st.integers(0, 4)),
+        st.tuples(st.just("turn"), st.sampled_from([0.5, 10.0, 100.0])),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_STEPS, st.integers(0, 2), st.booleans())
+def test_whatever_happens_the_invariants_hold(steps: list[Any], reserve: int, obedient: bool) -> None:
+    """The invariants are checked after every plan (Orchestra.check)."""
+    house = Orchestra(reserve=reserve)
+    house.obedient = obedient
+    for number, (what, *how) in enumerate(steps):
+        match what:
+            case "see":
+                serving = how[2] if how[2] in how[1] else None
+                house.see(a_worker(f"n{how[0]}", serving=serving, start=number + 1, **how[1]))
+            case "leave" if f"n{how[0]}" in house.states:
+                house.leave(f"n{how[0]}")
+            case "slow" if f"n{how[0]}" in house.states:
+                state = house.states[f"n{how[0]}"]
+                speeds = {task.task: task.frames_per_second * how[1] for task in state.tasks}
+                house.slow(f"n{how[0]}", 0.01, **speeds)
+            case "ask":
+                house.ask(f"w{how[0]}", a_spec(how[1]), wait=how[2])
+            case "withdraw":
+                house.withdraw(f"w{how[0]}")
+            case "turn":
+                house.turn(how[0])
+    running = {name: house.on(name) for name in house.orchestrator.running()}
+    house.see(a_worker("newcomer", detect_objects=100, detect_faces=100, recognise_faces=100))
+    for name, nodes in running.items():
+        assert house.on(name) == nodes, "who runs stays where it is when a node joins"
