@@ -37,7 +37,11 @@ def main(words: list[str]) -> None:
 
     def work() -> None:
         while True:
-            pass_on(waiting.get())
+            first = waiting.get()
+            with session.together():
+                pass_on(first)
+                while not waiting.empty():
+                    pass_on(waiting.get())
 
     if where == "thread":
         threading.Thread(target=work, daemon=True).start()

@@ -21,7 +21,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from .connection import Connection
 from .errors import BadMessage, BrokerError, MeerkatError, MessageTooLarge
@@ -29,7 +30,7 @@ from .metadata import Metadata
 from .session_incoming import Handler, Inbox, Refused, Subscription
 from .session_kept import Kept, State
 from .session_link import Link
-from .session_outgoing import Outgoing, make_packets, offline
+from .session_outgoing import Outgoing, as_bytes, make_packets, offline
 from .session_transport import Accepted, Message, Transport, Wire
 from .session_values import Delivery, Incoming, Will, nothing, once
 from .session_wire import PROTOCOL_LIMIT
@@ -238,6 +239,16 @@ class Session:
             self._link.wake()
         return delivery
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What the calling thread publishes, keeps and acknowledges within goes out at the end of it.
+
+        Without it every call wakes the network thread, and two threads then take turns on one
+        interpreter for each message. Nothing is held back for long: end it before you wait for anything.
+        """
+        with self._link.together():
+            yield
+
     def keep(self, topic: object, payload: bytes | str, *, qos: int = 1, content_type: str = "") -> None:
         """Retained state: published when it changed, and again after every reconnect.
 
@@ -357,7 +368,7 @@ class Session:
         try:
             packets = make_packets(
                 topic,
-                _bytes(payload),
+                as_bytes(payload),
                 self.maximum_packet_size,
                 qos=qos,
                 retain=retain,
@@ -403,12 +414,3 @@ class Session:
     def _count(self, name: str) -> None:
         with self._lock:
             self.counters[name] += 1
-
-
-def _bytes(payload: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
-    """The payload, with len() in bytes; copied only if it has to be."""
-    if isinstance(payload, str):
-        return payload.encode()
-    if isinstance(payload, memoryview) and not (payload.c_contiguous and payload.nbytes == len(payload)):
-        return payload.tobytes()
-    return payload

@@ -15,6 +15,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from .connection import Connection
@@ -90,6 +92,8 @@ class Link:
         self._goodbye = True
         self._deadline = 0.0
         self._woken = False
+        self._gathering: dict[int, int] = {}
+        """Threads within `together`, and how deep."""
         self._up = False
         self._ended: BrokerError | None = None
         self._lasting = False
@@ -117,7 +121,7 @@ class Link:
         self._goodbye = goodbye
         self._deadline = time.monotonic() + timeout
         self._stop.set()
-        self.wake()
+        self._wake()
         if not self.here:
             self._thread.join(timeout + 2 * CONNECT_TIMEOUT)
             if self._thread.is_alive():
@@ -129,8 +133,25 @@ class Link:
         return threading.get_ident() == self._ident
 
     def wake(self) -> None:
-        """Have the loop look at its queues; from any thread."""
-        if self._woken or self._thread is None or self.here:
+        """Have the loop look at its queues; from any thread. Within `together`, at its end."""
+        if not self._woken and threading.get_ident() not in self._gathering:
+            self._wake()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The calling thread wakes the loop once, at the end."""
+        ident = threading.get_ident()
+        self._gathering[ident] = self._gathering.get(ident, 0) + 1
+        try:
+            yield
+        finally:
+            self._gathering[ident] -= 1
+            if not self._gathering[ident]:
+                del self._gathering[ident]
+                self.wake()
+
+    def _wake(self) -> None:
+        if self._thread is None or self.here:
             return
         self._woken = True
         try:

@@ -136,6 +136,15 @@ class Outgoing:
             self._unwritten_bytes += len(packet.payload)
 
 
+def as_bytes(payload: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
+    """The payload, with len() in bytes; copied only if it has to be."""
+    if isinstance(payload, str):
+        return payload.encode()
+    if isinstance(payload, memoryview) and not (payload.c_contiguous and payload.nbytes == len(payload)):
+        return payload.tobytes()
+    return payload
+
+
 def offline() -> BrokerError:
     return BrokerError("not connected to the broker", remedy="It is tried again all the time; see the log")
 

@@ -15,7 +15,8 @@ Connect = Callable[..., Session]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of the session holds for both of its clients."""
-    if metafunc.module.__name__.rpartition(".")[2].startswith("test_session"):
+    name = metafunc.module.__name__.rpartition(".")[2]
+    if name.startswith("test_session") and name != "test_session_own":
         metafunc.fixturenames.append("wire")
         metafunc.parametrize("wire", ["paho", "own"], indirect=True)
 
