@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from struct import pack
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from meerkat_contract.messages import (
     Track,
 )
 from meerkat_hub.core.frames import DROPPED, TRIES, Frames, Step
+from meerkat_hub.core.gallery import Gallery, Meaning, Sample
 from meerkat_hub.core.outputs import Announce, EventSaved
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Dropped, Item, Lease, TryEnded
@@ -34,20 +35,16 @@ BOX = (0.25, 0.25, 0.125, 0.25)
 MODEL = ModelInfo(name="an-embedder", sha256="ab" * 32)
 
 
-@dataclass(frozen=True)
-class Named:
-    person: str | None
-    distance: float = 0.4
+PEOPLE = {1: "ada", 2: "bob"}
+"""The first number of their embeddings."""
 
 
-class Gallery:
-    """Knows people by the first byte of their embedding, of one model only."""
-
-    def __init__(self, **people: int) -> None:
-        self.people = {number: name for name, number in people.items()}
-
-    def who(self, embedding: bytes, model_sha256: str) -> Named:
-        return Named(self.people.get(embedding[0]) if model_sha256 == MODEL.sha256 else None)
+def gallery() -> Gallery:
+    samples = [
+        Sample(an_id(0xFA00 + number), name, MODEL.sha256, (float(number), 0.0))
+        for number, name in PEOPLE.items()
+    ]
+    return Gallery(samples, {MODEL.sha256: Meaning(threshold=0.4)})
 
 
 class Bench:
@@ -55,7 +52,7 @@ class Bench:
 
     def __init__(self, **workflows: WorkflowSpec) -> None:
         self._numbers = 0
-        self.frames = Frames(self._new_id, Gallery(ada=1, bob=2))
+        self.frames = Frames(self._new_id, gallery())
         self.mono = 100.0
         self.specs = dict(workflows)
         self.waiting: dict[str, Item] = {}
@@ -130,9 +127,10 @@ def a_track(score: float = 0.9, label: str = "face", picture: bytes | None = Non
     )
 
 
-def a_face(number: int, picture: bytes | None = None) -> Face:
+def a_face(number: int, picture: bytes | None = None, quality: float = 0.9) -> Face:
     encoded = base64.b64encode(picture) if picture else None
-    return Face(box=BOX, score=0.9, embedding=base64.b64encode(bytes([number] * 8)), picture=encoded)
+    embedding = base64.b64encode(pack("<2f", number, 0))
+    return Face(box=BOX, score=0.9, quality=quality, embedding=embedding, picture=encoded)
 
 
 def found(score: float = 0.9, label: str = "face") -> Found:
@@ -240,11 +238,16 @@ def test_a_frame_that_nobody_asked_for_is_forgotten_at_once() -> None:
     assert bench.counts() == {}
 
 
-def test_a_stranger_to_one_model_is_not_compared_with_another() -> None:
+def test_a_stranger_is_told_of_and_who_nobody_can_tell_is_not() -> None:
     bench = Bench(lobby=a_spec())
-    bench.frame((found(),))
-    bench.answer(bench.only(), faces=[a_face(1)], model=ModelInfo(name="other", sha256="cd" * 32))
-    assert bench.events()[0].identity is None
+    other = ModelInfo(name="other", sha256="cd" * 32)
+    for number, quality, model in ((9, 0.1, MODEL), (1, 0.9, other), (9, 0.9, MODEL)):
+        bench.frame((found(),))
+        bench.answer(bench.only(), faces=[a_face(number, quality=quality)], model=model)
+    (event,) = bench.events()
+    assert event.identity is None
+    assert event.alert
+    assert bench.counts() == {"received": 3, "decided": 3, "events": 1, "alerts": 1}
 
 
 # --- fates --------------------------------------------------------------------------------------

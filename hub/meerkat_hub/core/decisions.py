@@ -71,11 +71,10 @@ class WhoMayBeHere(_Rule):
         (), description="who may be here; empty: everybody who is known and not forbidden"
     )
     forbidden: tuple[Person, ...] = Field((), description="who may not be here")
-    unknown: Literal["alert", "ignore"] = Field("alert", description="what to do about a face nobody knows")
-    tell_allowed: bool = Field(True, description="make an event, without alert, of those who may be here")
-    min_quality: Fraction = Field(
-        0.3, description="faces below this are too small or blurred to say that nobody knows them"
+    unknown: Literal["alert", "ignore"] = Field(
+        "alert", description="what to do about a face that is well seen and that nobody knows"
     )
+    tell_allowed: bool = Field(True, description="make an event, without alert, of those who may be here")
 
     @model_validator(mode="after")
     def _not_both(self) -> WhoMayBeHere:
@@ -105,9 +104,10 @@ class Seen:
     box: Box
     identity: str | None = None
     """Who it is, when somebody known was recognised."""
-    described: bool = False
-    """The feature level has looked at it, so that no identity means that nobody knows the face."""
-    quality: float = 1.0
+    stranger: bool = False
+    """Well seen, and far from all who are known. Without it, no identity means that nobody can tell."""
+    doubt: str = ""
+    """Why nobody can tell, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +163,8 @@ def decide(
 def _judge_person(rule: WhoMayBeHere, thing: Seen) -> Decision:
     who = thing.identity
     if who is None:
-        if not thing.described:
-            return Decision(False, False, thing, "nobody has looked whose face it is")
-        if thing.quality < rule.min_quality:
-            words = f"the face is too poor to tell (quality {thing.quality:.2f} of {rule.min_quality:.2f})"
-            return Decision(False, False, thing, words)
+        if not thing.stranger:
+            return Decision(False, False, thing, thing.doubt or "nobody has looked whose face it is")
         if rule.unknown == "ignore":
             return Decision(False, False, thing, "nobody known; the rule ignores visitors")
         return Decision(True, True, thing, "somebody whom nobody here knows")

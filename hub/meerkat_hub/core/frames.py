@@ -299,18 +299,12 @@ class Frames:
     def _described(self, result: Result) -> list[Seen]:
         """The feature level is done: who it is, if anybody is known."""
         sha256 = result.model.sha256 if result.model else ""
+        matches = self._recogniser.who_all(result.faces, sha256)
         seen = [
-            Seen(
-                "face",
-                face.score,
-                face.box,
-                identity=self._recogniser.who(face.embedding, sha256).person,
-                described=True,
-                quality=face.quality,
-            )
-            for face in result.faces
+            Seen("face", face.score, face.box, match.person, match.stranger, doubt=match.reason)
+            for face, match in zip(result.faces, matches, strict=True)
         ]
-        return seen + [Seen(t.label, t.best.score, t.best.box, described=True) for t in result.tracks]
+        return seen + [Seen(t.label, t.best.score, t.best.box) for t in result.tracks]
 
     def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, step: Step) -> None:
         run, frame = visit.run, visit.frame

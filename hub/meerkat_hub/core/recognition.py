@@ -1,30 +1,33 @@
-"""Who somebody is: what the core asks of a gallery of known people."""
+"""Who somebody is: what the core asks of a gallery of known people (`gallery.Gallery` is one)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from meerkat_contract.messages import Face
 
 
 class Match(Protocol):
-    """The nearest known person, if near enough to be named."""
+    """Who it is, or why nobody can say."""
 
     @property
-    def person(self) -> str | None:
-        """None: nobody known, at the threshold of the gallery."""
+    def person(self) -> str | None: ...
+
+    @property
+    def stranger(self) -> bool:
+        """Well seen, and far from all who are known. Neither person nor stranger: nobody can tell."""
         ...
 
     @property
-    def distance(self) -> float:
-        """To the nearest known face, in the embedder's measure; infinite when nobody is known."""
+    def reason(self) -> str:
+        """In words."""
         ...
 
 
 class Recogniser(Protocol):
-    """A gallery at one moment: the same question has the same answer until somebody is enrolled."""
+    """A gallery: the same question has the same answer until somebody is enrolled."""
 
-    def who(self, embedding: bytes, model_sha256: str) -> Match:
-        """`embedding` is little-endian float32, as the model of this hash describes a face.
-
-        Embeddings of another model cannot be compared: then nobody is known.
-        """
+    def who_all(self, faces: Sequence[Face], model_sha256: str) -> Sequence[Match]:
+        """The faces of one picture, described by the model of this hash, in their order."""
         ...
