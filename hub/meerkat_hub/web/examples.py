@@ -46,6 +46,8 @@ EVENT: dict[str, Any] = {
     "model": CLIP["model"],
     "zones": [],
     "identity": None,
+    "alert": False,
+    "reason": "",
     "ended": True,
     "kept": False,
     "picture_revision": 2,
