@@ -188,7 +188,7 @@ class Tasks:
         begin = self._now()
         skill = self._openers[task](model)
         try:
-            skill.look(_blank())
+            skill.look(blank())
             took = self._now() - begin
             key = (task, skill.info.name, skill.device)
             if key not in self._measured:
@@ -213,7 +213,8 @@ class Tasks:
             self._ready.pop(name).close()
 
 
-def _blank() -> Picture:
+def blank() -> Picture:
+    """A grey picture: for trying a task out."""
     import numpy as np
 
     return np.full((360, 640, 3), 114, np.uint8)

@@ -27,7 +27,7 @@ from meerkat_contract.topics import HubTopic, WorkerTopic
 from . import node
 from .answers import Answers
 from .inbox import Assignment, Inbox
-from .tasks import Circumstances, Tasks
+from .tasks import Circumstances, Skill, Tasks, blank
 
 ANNOUNCE_SECONDS = 30.0
 """How the worker is (load, temperature, memory) is announced at most this often."""
@@ -37,6 +37,8 @@ DEGREES_STEP = 3.0
 """the temperature by so many degrees Celsius,"""
 MEMORY_STEP = 0.2
 """or the free memory by this share."""
+FAILURES = 3
+"""Jobs that fail one after the other here, and might succeed elsewhere, until the task is tried out."""
 END_SECONDS = 2.0
 """How long the end waits for the broker to take the last words."""
 
@@ -99,6 +101,7 @@ class Worker:
             self._inbox.deployed(tasks.serving)
         self._requests: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._busy = 0.0
+        self._failures = 0
         self._session = Session(
             connection,
             client_id=f"meerkat-worker-{name}",
@@ -246,6 +249,7 @@ class Worker:
         job = self._inbox.settle()
         self._answers.send(result.model_copy(update={"token": job.token, "waited": waited}), job.captured_at)
         if result.state == "done":
+            self._failures = 0
             self.counts.done += 1
             # Pictures come by the dozen each second; clips are few, and people like to read of them.
             _logger.log(
@@ -259,7 +263,24 @@ class Worker:
             )
         else:
             self.counts.failed += 1
-            _logger.warning("A clip from %s/%s failed: %s", job.device, job.camera, result.reason)
+            _logger.warning("A job from %s/%s failed: %s", job.device, job.camera, result.reason)
+            if result.retry and not held.called_off:
+                self._doubt(skill)
+
+    def _doubt(self, skill: Skill) -> None:
+        """Too many failures: when the task fails at a plain picture too, the worker ends rather than go on.
+
+        An accelerator that was pulled out fails for ever; whoever keeps the process starts it anew.
+        """
+        self._failures += 1
+        if self._failures < FAILURES:
+            return
+        self._failures = 0
+        try:
+            skill.look(blank())
+        except MeerkatError as error:
+            _logger.error("The worker ends: %s on %s is broken: %s", skill.info.name, skill.device, error)
+            self._requests.put("broken")
 
     # --- answers and announcements ----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ def load_edge_tpu(module: Any, device: str, library: str = EDGE_TPU_LIBRARY) -> 
     A library of another build than the runtime's can end the process: see coral.probe.
     """
     try:
+        # Looked at beforehand: a delegate that fails half-way complains once more when it is let go.
+        _ = ctypes.PyDLL(library).tflite_plugin_create_delegate
         return module.load_delegate(library, {"device": device})
     except OSError as error:
         raise ModelError(
