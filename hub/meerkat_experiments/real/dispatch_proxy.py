@@ -29,19 +29,29 @@ class Proxy:
     def __init__(self, port: int, delay: float) -> None:
         self._port = port
         self._delay = delay
+        self._open: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Yields the port that it listens on, on the loopback."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=CHUNK)
         async with server:
-            yield int(server.sockets[0].getsockname()[1])
+            try:
+                yield int(server.sockets[0].getsockname()[1])
+            finally:
+                for connection in self._open:
+                    connection.cancel()
+                await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
         try:
             there_in, there_out = await asyncio.open_connection("127.0.0.1", self._port, limit=CHUNK)
         except OSError:
-            writer.close()  # the broker is not there: the worker sees that, and tries again
+            await _close(writer)  # the broker is not there: the worker sees that, and tries again
             return
         for stream in (writer, there_out):
             stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -50,8 +60,8 @@ class Proxy:
                 ways.create_task(self._way(reader, there_out))
                 ways.create_task(self._way(there_in, writer))
         finally:
-            writer.close()
-            there_out.close()
+            await _close(writer)
+            await _close(there_out)
 
     async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One direction, until either end is closed; what is on its way then still arrives."""
@@ -70,15 +80,21 @@ class Proxy:
                     await writer.drain()
             writer.close()
 
-        releasing = asyncio.create_task(release())
-        data = b"-"
-        while data:
-            try:
-                data = await reader.read(CHUNK)
-            except ConnectionError:
-                data = b""
-            await held.put((loop.time() + self._delay, data))
-        await releasing
+        async with asyncio.TaskGroup() as group:
+            group.create_task(release())
+            data = b"-"
+            while data:
+                try:
+                    data = await reader.read(CHUNK)
+                except ConnectionError:
+                    data = b""
+                await held.put((loop.time() + self._delay, data))
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _run(port: int, delay: float) -> None:
@@ -88,8 +104,6 @@ async def _run(port: int, delay: float) -> None:
     async with Proxy(port, delay).listening() as here:
         print(here, flush=True)
         await ended.wait()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
 
 
 def main() -> int:

@@ -155,6 +155,9 @@ class StandIn:
         if held.called_off:
             self._hand_back(job, "the hub called it off")
             return
+        if held.late(time.monotonic()):
+            self._hand_back(job, f"its lease of {job.lease:g} s is over")
+            return
         result = Result(
             job=job.job,
             token=job.token,
