@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from meerkat_contract.errors import StorageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision under migrations/versions."""
 
 

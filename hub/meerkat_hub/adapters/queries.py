@@ -106,6 +106,7 @@ class Filter:
     category: str | None = None
     state: str | None = None
     kept: bool | None = None
+    workflow: str | None = None
     before: datetime | None = None
     after: datetime | None = None
     behind: Place | None = None
@@ -141,6 +142,8 @@ class Queries:
             query = query.where(table.c.label.in_(sorted(CATEGORIES[wanted.category])))
         elif wanted.category:
             query = query.where(table.c.label.not_in(sorted(WATCHED)))
+        if wanted.workflow:
+            query = query.where(table.c.workflow == wanted.workflow)
         if wanted.kept is not None:
             query = query.where(table.c.kept.is_(wanted.kept))
         with self._connection() as connection:

@@ -32,6 +32,7 @@ REMOVABLE = (
 """Clips that may go."""
 
 OVER = (
+    db.events.c.recording.is_not(None),
     db.events.c.ended,
     db.events.c.kept.is_(False),
     ~exists().where(db.clips.c.recording == db.events.c.recording, db.clips.c.file),
@@ -39,7 +40,18 @@ OVER = (
         select(db.announcements.c.event).where(db.announcements.c.event.is_not(None)).scalar_subquery()
     ),
 )
-"""Events that may go. The picture of a waiting announcement is read from its file when its turn comes."""
+"""Events of recordings that may go. Of a waiting announcement the picture is read from its file when its
+turn comes."""
+
+DECIDED = (
+    db.events.c.recording.is_(None),
+    db.events.c.ended,
+    db.events.c.kept.is_(False),
+    db.events.c.id.not_in(
+        select(db.announcements.c.event).where(db.announcements.c.event.is_not(None)).scalar_subquery()
+    ),
+)
+"""Events of workflows that may go when they are old enough: no clip shows what they show."""
 
 EMPTY = (
     db.recordings.c.closed,

@@ -1,7 +1,8 @@
 """What is kept, and for how long: media go by age, by size, and when the disk is nearly full.
 
 The oldest go first. Kept events with all their clips, clips that wait or whose recording is open, and
-events whose picture is still to be published stay. An event goes with the last of its clips. The row
+events whose picture is still to be published stay. An event goes with the last of its clips; one that a
+workflow decided has none, and goes by its age, or when room is needed that clips alone do not make. The row
 of a clip or meter picture outlives its file by REMEMBER, so that a device which sends it again after a
 long time hears `duplicate`.
 
@@ -29,7 +30,7 @@ from meerkat_hub.settings import RetentionSettings
 
 from . import schema as db
 from .media import MediaFolder, suffix_of
-from .removable import EMPTY, OVER, REMOVABLE, Row, event_pictures, oldest, total_bytes, up_to
+from .removable import DECIDED, EMPTY, OVER, REMOVABLE, Row, event_pictures, oldest, total_bytes, up_to
 
 log = logging.getLogger("meerkat.hub")
 
@@ -103,6 +104,7 @@ class Retention:
         room = self._keep_reserve()
         swept = self._remove(before=now - timedelta(days=self._settings.days), most=None)
         swept += self._remove_events(None)
+        swept += self._remove_decided(before=now - timedelta(days=self._settings.days), most=None)
         of_events, unnamed = self._measure_event_pictures(now)
         swept += self._keep_size(of_events)
         if swept:
@@ -136,7 +138,7 @@ class Retention:
         if free >= reserve:
             self._said.discard("low")
             return Swept()
-        swept = self._remove(before=None, most=int(reserve - free))
+        swept = self._make_room(int(reserve - free))
         if swept:
             self._said.discard("low")
             log.warning(
@@ -163,7 +165,7 @@ class Retention:
         if excess <= 0:
             self._said.discard("size")
             return Swept()
-        swept = self._remove(before=None, most=excess)
+        swept = self._make_room(excess)
         if swept.bytes < excess and not self._stopping.is_set():
             self._warn_once(
                 "size",
@@ -194,6 +196,32 @@ class Retention:
         return total, unnamed
 
     # --- removing -------------------------------------------------------------------------------
+
+    def _make_room(self, wanted: int) -> Swept:
+        """The oldest clips and meter pictures; if that is not enough, the oldest events of workflows."""
+        swept = self._remove(before=None, most=wanted)
+        if swept.bytes < wanted and not self._stopping.is_set():
+            swept += self._remove_decided(before=None, most=wanted - swept.bytes)
+        return swept
+
+    def _remove_decided(self, *, before: datetime | None, most: int | None) -> Swept:
+        """Events of workflows: those that began before, or the oldest that make up `most` bytes."""
+        table, swept = db.events, Swept()
+        query = select(table.c.id).where(*DECIDED).order_by(table.c.start_time, table.c.id)
+        if before is not None:
+            query = query.where(table.c.start_time < before)
+        with self._connection() as connection:
+            ids = list(connection.execute(query).scalars())
+        for chunk in _chunks(ids):
+            if self._stopping.is_set() or (most is not None and swept.bytes >= most):
+                break
+            statement = delete(table).where(table.c.id.in_(chunk), *DECIDED).returning(table.c.picture)
+            with self._connection(write=True) as connection:
+                pictures = list(connection.execute(statement).scalars())
+            freed = self._media.remove(self._path("events", name) for name in pictures if name)
+            swept += Swept(events=len(pictures), bytes=freed)
+            self._stopping.wait(BREATH)
+        return swept
 
     def _remove(self, *, before: datetime | None, most: int | None) -> Swept:
         """The oldest that may go: those older than `before`, or as many as make up `most` bytes.

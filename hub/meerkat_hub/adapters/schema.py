@@ -130,7 +130,8 @@ events = Table(
     _id(),
     Column("device", String(63), nullable=False),
     Column("camera", String(63), nullable=False),
-    Column("recording", ForeignKey("recordings.id"), nullable=False, index=True),
+    Column("recording", ForeignKey("recordings.id"), index=True),
+    Column("workflow", String(63)),
     Column("label", String(64), nullable=False),
     Column("score", Float, nullable=False),
     Column("start_time", UtcText, nullable=False, index=True),
@@ -142,6 +143,22 @@ events = Table(
     Column("members", Text, nullable=False),
 )
 Index("events_of_camera", events.c.device, events.c.camera, events.c.start_time)
+Index(
+    "events_of_workflow",
+    events.c.workflow,
+    events.c.start_time,
+    sqlite_where=text("workflow IS NOT NULL"),
+    postgresql_where=text("workflow IS NOT NULL"),
+)
+"""An event has the recording in which it was seen, or the workflow that decided it upon single frames."""
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
+)
 
 meter_pictures = Table(
     "meter_pictures",

@@ -32,8 +32,10 @@ from meerkat_hub.core.outputs import (
     RefusalNoted,
 )
 from meerkat_hub.core.records import Clip, EventRecord, RecordingSnapshot, Settled
+from meerkat_hub.core.workflow_records import Stored, WorkflowRemoved, WorkflowStored
 
 from . import schema as db
+from . import workflow_store
 
 _TRACKS = TypeAdapter(tuple[Track, ...])
 
@@ -148,6 +150,8 @@ class Store:
                     )
                 )
                 _add(connection, db.totals, "refused", 1)
+            case WorkflowStored() | WorkflowRemoved():
+                workflow_store.write(connection, change)
             case Announce():
                 seq = connection.execute(
                     insert(db.announcements).values(
@@ -213,6 +217,11 @@ class Store:
                 Waiting(row.seq, Announce(row.topic, row.payload, row.retain, row.content_type, row.event))
                 for row in connection.execute(select(table).order_by(table.c.seq))
             ]
+
+    def workflows(self) -> list[Stored]:
+        """Those that were asked for at run time, by age."""
+        with self._reading() as connection:
+            return workflow_store.read(connection)
 
     def event_picture(self, event_id: str) -> str | None:
         """The file name of an event's picture, without suffix."""
@@ -318,6 +327,7 @@ def _save_event(connection: Connection, record: EventRecord, picture: str | None
         device=state.device,
         camera=state.camera,
         recording=state.recording,
+        workflow=state.workflow,
         kept=False,
         **values,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
 
 from .records import Clip, EventRecord, MeterPicture, Refusal
+from .workflow_records import WorkflowChange
 
 # --- changes ------------------------------------------------------------------------------------
 
@@ -98,6 +99,7 @@ Change = (
     | EventSaved
     | RecordingClosed
     | Announce
+    | WorkflowChange
 )
 
 # --- effects ------------------------------------------------------------------------------------
