@@ -86,14 +86,20 @@ class Recording:
 
     def _next(self, now: float) -> Settled | None:
         """The earliest settled clip that no earlier one can still precede."""
+        earliest = self._earliest()
+        if earliest is None:
+            return None
+        settled, since = earliest
+        following = self.joined[-1].clip.sequence + 1 if self.joined else 0
+        return settled if settled.clip.sequence <= following or now >= since + HOLD else None
+
+    def _earliest(self) -> tuple[Settled, float] | None:
+        """The first settled clip with the time of its end, unless a pending one comes before it."""
         if not self.settled:
             return None
         settled, since = min(self.settled.values(), key=lambda pair: _order(pair[0]))
         first = min((c.sequence for c in self.pending.values()), default=None)
-        if first is not None and first < settled.clip.sequence:
-            return None
-        following = self.joined[-1].clip.sequence + 1 if self.joined else 0
-        return settled if settled.clip.sequence <= following or now >= since + HOLD else None
+        return None if first is not None and first < settled.clip.sequence else (settled, since)
 
     def is_complete(self) -> bool:
         """Whether every clip up to the last one has come and is joined."""
@@ -108,9 +114,8 @@ class Recording:
     def wake_at(self) -> float | None:
         """When `advance` or closing may become possible by time alone."""
         if self.settled:
-            first = min((c.sequence for c in self.pending.values()), default=None)
-            held = [since for s, since in self.settled.values() if first is None or s.clip.sequence <= first]
-            return min(held) + HOLD if held else None
+            earliest = self._earliest()
+            return earliest[1] + HOLD if earliest else None
         return None if self.pending else self.touched + self.patience
 
     def close(self) -> list[Change]:
