@@ -16,7 +16,7 @@ from .ids import Id, Name, UtcTime, format_time
 
 SCHEMA_VERSION = 1
 
-Trigger = Literal["motion", "schedule", "start", "command", "submit", "frame"]
+Trigger = Literal["motion", "schedule", "start", "command", "submit", "frame", "doorbell"]
 
 
 class Metadata(BaseModel):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hub_support.core_driver import CoreDriver, an_id, track
+from meerkat_hub.core.clips import MAX_TRIES, CoreSettings
 from meerkat_hub.core.inputs import BusChanged, MediaLost, SendFailed, WorkerAbsent
-from meerkat_hub.core.machine import MAX_TRIES, PAUSE, CoreSettings
+from meerkat_hub.core.pool import PAUSE
 
 
 def test_a_clip_is_stored_receipted_and_given_to_a_worker(core: CoreDriver) -> None:
@@ -49,12 +50,14 @@ def test_a_result_with_an_old_token_is_void(core: CoreDriver) -> None:
 def test_a_lease_ends_at_its_exact_instant_and_not_before(core: CoreDriver) -> None:
     core.worker()
     clip = core.clip(1)
-    lease = core.core.leases[clip.id]
+    (lease,) = core.core.leases[clip.id]
     core.turn(lease.expires - core.mono - 0.001)
     assert len(core.jobs()) == 1
     core.turn(0.001)
+    assert core.core.waiting[clip.id].attempts == 1
+    assert len(core.jobs()) == 1, "a worker that said nothing is left alone for a while"
+    core.turn(5 * PAUSE)
     assert len(core.jobs()) == 2
-    assert core.core.leases[clip.id].clip.attempts == 1
 
 
 def test_a_clip_fails_with_its_reason_after_the_last_try(core: CoreDriver) -> None:
@@ -88,14 +91,25 @@ def test_a_clip_that_cannot_be_read_fails_at_once(core: CoreDriver) -> None:
     assert [(o.state, o.reason) for o in core.outcomes()] == [("failed", "not a video")]
 
 
-def test_a_worker_that_goes_gives_its_clips_back_and_only_the_first_counts_a_try(core: CoreDriver) -> None:
+def test_a_worker_that_goes_gives_its_clips_back_and_its_death_counts_a_try_of_the_first(
+    core: CoreDriver,
+) -> None:
     core.worker()
     first, second = core.clip(1, recording=1), core.clip(2, recording=2)
     core.worker(online=False)
-    assert list(core.core.waiting) == [first.id, second.id]
-    assert [clip.attempts for clip in core.core.waiting.values()] == [1, 0]
+    assert sorted(core.core.waiting) == [first.id, second.id]
+    assert {item.attempts for item in core.core.waiting.values()} == {0}
     core.worker(start=2)
     assert [job.clip.id for job in core.jobs()[2:]] == [first.id, second.id]
+    assert [core.core.leases[clip.id][0].item.attempts for clip in (first, second)] == [1, 0]
+
+
+def test_a_worker_whose_network_went_has_failed_at_nothing(core: CoreDriver) -> None:
+    core.worker()
+    clip = core.clip(1)
+    core.worker(online=False)
+    core.worker()
+    assert core.core.leases[clip.id][0].item.attempts == 0
 
 
 def test_a_worker_that_starts_anew_has_lost_what_it_held(core: CoreDriver) -> None:
@@ -141,7 +155,7 @@ def test_a_job_that_was_not_delivered_waits_without_counting_a_try(core: CoreDri
     core.do(SendFailed(clip.id, token, "refused"))
     assert len(core.jobs()) == 1, "not in the same instant"
     core.turn(PAUSE)
-    assert core.core.leases[clip.id].clip.attempts == 0
+    assert core.core.leases[clip.id][0].item.attempts == 0
     assert core.job_of(clip).job.token > token
 
 
@@ -149,10 +163,10 @@ def test_a_worker_that_is_not_subscribed_yet_gets_its_jobs_when_it_announces_its
     core.worker()
     first, second = core.clip(1, recording=1), core.clip(2, recording=2)
     core.do(WorkerAbsent("cpu", first.id, core.job_of(first).job.token))
-    assert list(core.core.waiting) == [first.id, second.id]
+    assert sorted(core.core.waiting) == [first.id, second.id]
     core.worker()
     assert [job.clip.id for job in core.jobs()[2:]] == [first.id, second.id]
-    assert {lease.clip.attempts for lease in core.core.leases.values()} == {0}
+    assert {leases[0].item.attempts for leases in core.core.leases.values()} == {0}
 
 
 def test_a_clip_whose_file_is_gone_fails_with_the_reason(core: CoreDriver) -> None:

@@ -45,7 +45,8 @@ def test_the_picture_is_published_before_its_event(core: CoreDriver) -> None:
 def test_a_person_who_walks_through_three_clips_is_one_event_in_any_order(
     core: CoreDriver, order: tuple[int, ...]
 ) -> None:
-    core.worker(window=3)
+    core.worker("one")
+    core.worker("two")
     clips = [core.clip(n + 1, sequence=n, last=n == 2) for n in range(3)]
     for n in order:
         core.answer(clips[n], walk(n))  # type: ignore[arg-type]

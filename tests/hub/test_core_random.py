@@ -9,8 +9,8 @@ import pytest
 
 from hub_support.core_driver import CoreDriver, an_id, track
 from meerkat_contract.messages import Event
+from meerkat_hub.core.clips import CoreSettings
 from meerkat_hub.core.inputs import BusChanged, SendFailed, WorkerAbsent
-from meerkat_hub.core.machine import CoreSettings
 from meerkat_hub.core.outputs import RecordingClosed
 from meerkat_hub.core.records import Clip
 
@@ -57,19 +57,19 @@ class Life:
     def answer(self) -> None:
         if not self.core.core.leases:
             return
-        lease = self.chance.choice(list(self.core.core.leases.values()))
+        lease = self.chance.choice(self.chance.choice(list(self.core.core.leases.values())))
         start = self.starts[lease.worker]
         kind = self.chance.random()
         if kind < 0.1:
-            self.core.answer(lease.clip, state="failed", retry=True, reason="no memory", start=start)
+            self.core.answer(self.clips[lease.item.id], state="failed", retry=True, reason="no memory", start=start)
         elif kind < 0.2:
-            self.core.answer(lease.clip, state="failed", reason="damaged", start=start)
+            self.core.answer(self.clips[lease.item.id], state="failed", reason="damaged", start=start)
         elif kind < 0.3:
-            self.core.answer(lease.clip, track(), token=lease.token - 1, start=start)
+            self.core.answer(self.clips[lease.item.id], track(), token=lease.token - 1, start=start)
         else:
-            x = 0.25 * lease.clip.sequence
+            x = 0.25 * self.clips[lease.item.id].sequence
             people = [track(x=(x, x + 0.24), score=self.chance.uniform(0.3, 1.0))]
-            self.core.answer(lease.clip, *people[: self.chance.randint(0, 1)], start=start)
+            self.core.answer(self.clips[lease.item.id], *people[: self.chance.randint(0, 1)], start=start)
 
     def worker(self) -> None:
         name = self.chance.choice(("cpu", "coral", "jetson"))
@@ -89,11 +89,11 @@ class Life:
             self.core.do(BusChanged(up=False))
             self.core.do(BusChanged(up=True))
         elif self.core.core.leases:
-            lease = self.chance.choice(list(self.core.core.leases.values()))
+            lease = self.chance.choice(self.chance.choice(list(self.core.core.leases.values())))
             if kind < 0.7:
-                self.core.do(SendFailed(lease.clip.id, lease.token, "offline"))
+                self.core.do(SendFailed(lease.item.id, lease.token, "offline"))
             else:
-                self.core.do(WorkerAbsent(lease.worker, lease.clip.id, lease.token))
+                self.core.do(WorkerAbsent(lease.worker, lease.item.id, lease.token))
                 self.starts.pop(lease.worker, None)
 
     def settle(self) -> None:
@@ -108,8 +108,8 @@ class Life:
         for _ in range(10_000):
             if not self.core.core.leases and not self.core.core.waiting:
                 break
-            for lease in list(self.core.core.leases.values()):
-                self.core.answer(lease.clip, start=self.next_start)
+            for lease in [held for leases in self.core.core.leases.values() for held in leases]:
+                self.core.answer(self.clips[lease.item.id], start=self.next_start)
         self.core.turn(700)
         self.core.turn(700)
 

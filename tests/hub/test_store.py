@@ -54,7 +54,8 @@ def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
 def test_a_core_loaded_from_the_database_goes_on_where_it_was(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "hub.db")
     store, before = Store(engine), CoreDriver()
-    before.worker(window=3)
+    before.worker("one")
+    before.worker("two")
     before.answer(before.clip(1, sequence=0), track(x=(0.0, 0.3)))
     held = before.clip(2, sequence=1)
     third = before.clip(3, sequence=2, last=True)

@@ -17,8 +17,9 @@ from meerkat_contract.messages import (
     Track,
     WorkerState,
 )
+from meerkat_hub.core.clips import CoreSettings
 from meerkat_hub.core.inputs import BusChanged, ClipArrived, Input, ResultArrived, TimeReached, WorkerSeen
-from meerkat_hub.core.machine import CoreSettings, HubCore
+from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import (
     Announce,
     Change,
@@ -188,8 +189,9 @@ class CoreDriver:
         core = self.core
         assert len(set(settled)) == len(settled), "a clip was settled twice"
         assert sorted(stored) == sorted([*settled, *core.waiting, *core.leases])
-        held = [lease.clip.id for worker in core.workers.values() for lease in worker.leases]
-        assert sorted(held) == sorted(core.leases)
+        held = [lease.token for worker in core.workers.values() for lease in worker.leases]
+        leased = [lease.token for leases in core.leases.values() for lease in leases]
+        assert sorted(held) == sorted(leased)
         for worker in core.workers.values():
             assert len(worker.leases) <= worker.window
         for recording in core.recordings.values():

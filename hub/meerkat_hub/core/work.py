@@ -90,3 +90,22 @@ class TryEnded:
     item: Item
     worker: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result that counts. `void` are the other leases on the item, which nobody needs any more."""
+
+    lease: Lease
+    void: tuple[Lease, ...] = ()
+    elsewhere: bool = False
+    """It failed here, and another worker still has the item: nothing is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What time has ended. `over` are the leases that ran out: their workers may stop."""
+
+    over: tuple[Lease, ...] = ()
+    ended: tuple[TryEnded, ...] = ()
+    dropped: tuple[Dropped, ...] = ()

@@ -1,0 +1,311 @@
+"""Clips from their arrival to their end, and the recordings that they make up.
+
+    clip     waiting ──send──► leased ──result──► done
+                ▲                │  └──refused──► failed
+                └── try again ◄──┘       (lease over, worker ended, retry asked: MAX_TRIES at most)
+             waiting for EXPIRE_AFTER ──────────► expired
+
+Each ends exactly once. The pool deals them out; what a result means for events, recordings tell.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+
+from meerkat_contract.messages import Job, Receipt, Result
+
+from .announcements import count_message
+from .inputs import ClipArrived
+from .outputs import ClipSettled, ClipStored, ClipTried, Decision, EventSaved, SendJob, SendReceipt
+from .pool import Pool
+from .recording import Recording
+from .records import Clip, Now, RecordingSnapshot, Settled
+from .work import Answer, Flow, Item, Lease, Priority, TryEnded
+
+CLIPS = "clips"
+"""Their flow in the pool."""
+
+TASK = "detect_objects"
+MAX_TRIES = 3
+
+SAMPLE_FPS = 5.0
+"""Frames looked at per second of video."""
+
+REMEMBERED = 4096
+"""Ids of clips that ended lately, for duplicates that arrive before the database is asked."""
+
+SENT_LATE = 60.0
+"""Seconds after its end at which a clip that arrives was kept back by its device."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    expire_after: float = 24 * 3600.0
+    """Seconds a clip may wait at the hub before it is given up."""
+    clips_weight: float = 1.0
+    """The clips' share of the pool beside workflows, which have 1 each unless told otherwise."""
+
+
+def frames_of(clip: Clip) -> int:
+    """How many frames a clip costs: its cost in the plan."""
+    if clip.content_type.startswith("image/"):
+        return 1
+    return max(1, round((clip.duration or 5.0) * SAMPLE_FPS))
+
+
+def priority_of(clip: Clip) -> Priority:
+    """The doorbell first, what was kept back by its device last."""
+    if clip.trigger == "doorbell":
+        return Priority.URGENT
+    late = (clip.received_at - clip.end_at).total_seconds() > SENT_LATE
+    return Priority.BACKLOG if late else Priority.LIVE
+
+
+class Clips:
+    """All clips that have not ended, and the recordings that are open."""
+
+    def __init__(self, pool: Pool, new_id: Callable[[], str], settings: CoreSettings) -> None:
+        self.settings = settings
+        self.unfinished: OrderedDict[str, Clip] = OrderedDict()
+        """By id, in the order of their arrival."""
+        self.recordings: dict[str, Recording] = {}
+        self._pool = pool
+        self._new_id = new_id
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ageing: deque[str] = deque()
+        self._aged: set[str] = set()
+        """Too old to wait again: a worker has had them since before that."""
+        self._due: list[tuple[float, str]] = []
+        """When recordings want to be looked at; an entry may be out of date."""
+        self._in_view: dict[tuple[str, str], set[str]] = {}
+        """Open recordings with events, by camera."""
+        self._counts: dict[tuple[str, str], dict[str, int]] = {}
+        pool.open(Flow(CLIPS, TASK, weight=settings.clips_weight))
+
+    def load(self, recordings: Iterable[RecordingSnapshot], waiting: Iterable[Clip], now: Now) -> None:
+        """Take over what the database holds: open recordings, and clips that have not ended."""
+        for snapshot in recordings:
+            self._restore(snapshot, now)
+        for clip in waiting:
+            self._enqueue(clip, now)
+        for recording in list(self.recordings.values()):
+            self._look_again(recording)
+            key = (recording.device, recording.camera)
+            self._counts[key] = self._count(key, now)
+
+    def knows(self, clip_id: str) -> bool:
+        """Whether a clip of this id waits, is being looked at, or ended lately."""
+        return clip_id in self.unfinished or clip_id in self._ended
+
+    def oldest_waiting(self) -> Clip | None:
+        return next((clip for clip in self.unfinished.values() if clip.id not in self._pool.leases), None)
+
+    # --- arrival --------------------------------------------------------------------------------
+
+    def arrived(self, arrived: ClipArrived, now: Now, out: Decision) -> None:
+        clip = arrived.clip
+        if self.knows(clip.id):
+            out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="duplicate")))
+            return
+        if arrived.earlier is not None and arrived.earlier.id not in self.recordings:
+            self._restore(arrived.earlier, now)
+        self._enqueue(clip, now)
+        out.changes.append(ClipStored(clip))
+        out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="stored")))
+
+    def _restore(self, snapshot: RecordingSnapshot, now: Now) -> None:
+        recording = self.recordings[snapshot.id] = Recording.restore(snapshot, now.mono)
+        self._index(recording)
+
+    def _enqueue(self, clip: Clip, now: Now) -> None:
+        recording = self.recordings.get(clip.recording)
+        if recording is None:
+            recording = Recording(clip.recording, clip.device, clip.camera)
+            self.recordings[clip.recording] = recording
+        recording.arrive(clip, now.mono)
+        self.unfinished[clip.id] = clip
+        self._ageing.append(clip.id)
+        item = Item(
+            clip.id,
+            CLIPS,
+            cost=frames_of(clip),
+            size=clip.size,
+            arrived=now.mono,
+            priority=priority_of(clip),
+            source=f"{clip.device}/{clip.camera}",
+            attempts=clip.attempts,
+        )
+        self._pool.add(item, now.mono)
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def job(self, lease: Lease, now: Now) -> SendJob:
+        """What to send for a lease on a clip."""
+        clip = self.unfinished[lease.item.id]
+        job = Job(
+            job=clip.id,
+            token=lease.token,
+            task=lease.task,
+            device=clip.device,
+            camera=clip.camera,
+            media=clip.id,
+            content_type=clip.content_type,
+            captured_at=clip.captured_at,
+            lease=lease.expires - now.mono,
+            sample_fps=SAMPLE_FPS,
+        )
+        return SendJob(lease.worker, job, clip)
+
+    def answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
+        """A worker's word on a clip; its lease is over."""
+        item, worker = answer.lease.item, answer.lease.worker
+        clip = self.unfinished[item.id]
+        if result.state == "failed" and result.retry and not result.frames and not result.seconds:
+            out.notes.append(f"worker {worker} handed {clip.id} back: {result.reason}")
+            self._again(item, now, out)
+        elif result.state == "failed" and result.retry:
+            self.try_ended(TryEnded(item, worker, result.reason or "the worker gave no reason"), now, out)
+        else:
+            done = result.state == "done"
+            tracks = result.tracks if done else ()
+            settled = Settled(clip, result.state, tracks, result.model, result.reason, result.frames)
+            self._settle(settled, now, out, seconds=result.seconds, worker=worker)
+
+    def try_ended(self, tried: TryEnded, now: Now, out: Decision) -> None:
+        """A try ended without a result: another one, or the end."""
+        clip = self.unfinished[tried.item.id]
+        clip = self.unfinished[clip.id] = replace(clip, attempts=tried.item.attempts + 1)
+        if clip.attempts >= MAX_TRIES:
+            why = f"given up after {clip.attempts} tries; the last: {tried.reason}"
+            self._settle(Settled(clip, "failed", reason=why), now, out)
+            return
+        out.changes.append(ClipTried(clip.id, clip.attempts, tried.reason))
+        out.notes.append(f"{clip.device}/{clip.camera}: clip {clip.id} is tried again: {tried.reason}")
+        self._again(tried.item, now, out, tried=tried.worker)
+
+    def media_lost(self, clip_id: str, reason: str, now: Now, out: Decision) -> None:
+        clip = self.unfinished.get(clip_id)
+        if clip is not None:
+            self._pool.remove(clip_id)
+            self._settle(Settled(clip, "failed", reason=reason), now, out)
+
+    def _again(self, item: Item, now: Now, out: Decision, *, tried: str | None = None) -> None:
+        if item.id in self._aged:
+            self._expire(self.unfinished[item.id], now, out)
+        else:
+            self._pool.again(item, tried=tried)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _settle(
+        self, settled: Settled, now: Now, out: Decision, *, seconds: float = 0, worker: str = ""
+    ) -> None:
+        clip = settled.clip
+        del self.unfinished[clip.id]
+        self._aged.discard(clip.id)
+        self._ended[clip.id] = None
+        if len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+        out.changes.append(
+            ClipSettled(
+                clip.id,
+                settled.state,
+                reason=settled.reason,
+                model=settled.model,
+                frames=settled.frames,
+                seconds=seconds,
+                tracks=settled.tracks,
+                worker=worker,
+            )
+        )
+        if settled.state != "done":
+            out.notes.append(
+                f"{clip.device}/{clip.camera}: clip {clip.id} ended as {settled.state}: {settled.reason}"
+            )
+        recording = self.recordings[clip.recording]
+        recording.settle(settled, now.mono)
+        self._advance(recording, now, out)
+
+    def _expire(self, clip: Clip, now: Now, out: Decision) -> None:
+        hours = self.settings.expire_after / 3600
+        why = f"no worker could look at it within {hours:g} h. Start a worker, or a faster one"
+        self._settle(Settled(clip, "expired", reason=why), now, out)
+
+    def pass_time(self, now: Now, out: Decision) -> None:
+        while self._ageing:
+            clip = self.unfinished.get(self._ageing[0])
+            if clip is not None:
+                if (now.wall - clip.received_at).total_seconds() < self.settings.expire_after:
+                    break
+                if clip.id in self._pool.leases:
+                    self._aged.add(clip.id)
+                else:
+                    self._pool.remove(clip.id)
+                    self._expire(clip, now, out)
+            self._ageing.popleft()
+        while self._due and now.mono >= self._due[0][0]:
+            recording = self.recordings.get(heappop(self._due)[1])
+            if recording is not None:
+                at = recording.wake_at()
+                if at is not None and now.mono >= at:
+                    self._advance(recording, now, out)
+                else:
+                    self._look_again(recording)
+
+    def wake_at(self) -> float | None:
+        return self._due[0][0] if self._due else None
+
+    # --- recordings -----------------------------------------------------------------------------
+
+    def _look_again(self, recording: Recording) -> None:
+        if (at := recording.wake_at()) is not None:
+            heappush(self._due, (at, recording.id))
+
+    def _advance(self, recording: Recording, now: Now, out: Decision) -> None:
+        changes = recording.advance(now.mono, self._new_id)
+        out.changes += changes
+        out.notes += [
+            _in_words(c) for c in changes if isinstance(c, EventSaved) and c.record.state.revision == 1
+        ]
+        self._index(recording)
+        if recording.is_complete() or recording.is_stale(now.mono):
+            out.changes += recording.close()
+            del self.recordings[recording.id]
+            self._forget(recording)
+        else:
+            self._look_again(recording)
+        self._announce_counts(recording, now, out)
+
+    def _index(self, recording: Recording) -> None:
+        if recording.events:
+            self._in_view.setdefault((recording.device, recording.camera), set()).add(recording.id)
+
+    def _forget(self, recording: Recording) -> None:
+        ids = self._in_view.get((recording.device, recording.camera))
+        if ids is not None:
+            ids.discard(recording.id)
+            if not ids:
+                del self._in_view[recording.device, recording.camera]
+
+    def _announce_counts(self, recording: Recording, now: Now, out: Decision) -> None:
+        key = (recording.device, recording.camera)
+        before, after = self._counts.get(key, {}), self._count(key, now)
+        for label in sorted(before.keys() | after.keys()):
+            if before.get(label, 0) != after.get(label, 0):
+                out.changes.append(count_message(*key, label, after.get(label, 0)))
+        self._counts[key] = after
+
+    def _count(self, key: tuple[str, str], now: Now) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for recording_id in self._in_view.get(key, ()):
+            for label, count in self.recordings[recording_id].counts(now.wall).items():
+                totals[label] = totals.get(label, 0) + count
+        return totals
+
+
+def _in_words(saved: EventSaved) -> str:
+    state = saved.record.state
+    return f"{state.device}/{state.camera}: event {state.id}: {state.label} (score {state.score:.2f})"

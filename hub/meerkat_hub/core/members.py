@@ -1,0 +1,137 @@
+"""The workers of the pool: what each announced, what it holds, and what the hub has measured of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+from meerkat_contract.messages import Result, TaskInfo, WorkerState
+
+from .capacity import Link, Speed
+from .rules import InFlight, WorkerView
+from .work import Lease
+
+STEADY = 60.0
+"""Seconds on the bus after which a worker's earlier departures are forgotten."""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One worker."""
+
+    id: str
+    incarnation: str
+    tasks: dict[str, TaskInfo]
+    serving: str | None
+    window: int
+    joined: float
+    """Monotonic seconds, as all times here."""
+    departures: int = 0
+    """How often it left lately with work in its hands."""
+    paused_until: float = 0.0
+    """It gets no work before: it handed some back unbegun, let a lease run out, or comes and goes."""
+    silent: int = 0
+    """Leases in a row that ran out."""
+    last_answer: float = -inf
+    leases: list[Lease] = field(default_factory=list)
+    """In the order they were sent, which is the order in which the worker takes them."""
+    link: Link = field(default_factory=Link)
+    _speeds: dict[str, Speed] = field(default_factory=dict)
+    _views: dict[str, WorkerView] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, state: WorkerState, now: float) -> Member:
+        tasks = {task.task: task for task in state.tasks}
+        return cls(state.worker, state.incarnation, tasks, state.serving, state.window, now)
+
+    def announce(self, state: WorkerState) -> None:
+        """It says anew what it offers; what was measured at it stays, unless it says another figure."""
+        tasks = {task.task: task for task in state.tasks}
+        for name in [name for name in self._speeds if self.tasks.get(name) != tasks.get(name)]:
+            del self._speeds[name]
+        self.tasks, self.serving, self.window = tasks, state.serving, state.window
+        self._views.clear()
+
+    def does(self, task: str) -> bool:
+        """Whether it takes jobs of this task now."""
+        return task in self.tasks and self.serving in (None, task)
+
+    def seconds(self, task: str) -> float:
+        """Per unit of cost, estimated."""
+        return self._speed(task).seconds
+
+    def capacity(self, task: str) -> float:
+        """Units of cost a second, as measured by its work; as announced before it did any."""
+        return 1 / self.seconds(task)
+
+    def view(self, task: str, size: float) -> WorkerView:
+        """What a rule sees; `size` is the bytes that a job of this task usually has."""
+        view = self._views.get(task)
+        if view is None:
+            seconds = self.seconds(task)
+            held = tuple(
+                InFlight(lease.item.id, self._seconds_of(lease) / seconds, lease.sent)
+                for lease in self.leases
+            )
+            view = self._views[task] = WorkerView(
+                self.id,
+                seconds,
+                self.link.round_trip(size),
+                self.window,
+                self.tasks[task].frames_per_second,
+                held,
+                self.last_answer,
+                self._speed(task).variation,
+            )
+        return view
+
+    def take(self, lease: Lease) -> None:
+        self.leases.append(lease)
+        self._views.clear()
+
+    def drop(self, lease: Lease) -> None:
+        """It no longer holds the lease."""
+        if lease in self.leases:
+            self.leases.remove(lease)
+        self._views.clear()
+
+    def learn(self, lease: Lease, result: Result, now: float) -> None:
+        """From one answer that is done: its speed at the task, and the way to it.
+
+        The time between two answers, when the second job was there before the first was answered, is
+        what a job truly takes, whatever the worker says. Of a worker that was idle its own word is
+        taken, within the time that the hub has waited.
+        """
+        total = now - lease.sent
+        told = min(max(result.seconds, 0.0), total)
+        waited = result.waited
+        if waited is not None:
+            self.link.observe(total - min(waited, total) - told, lease.item.size)
+        elif self.last_answer <= lease.sent and self.leases[:1] == [lease]:
+            self.link.observe(total - told, lease.item.size)
+        was_there = lease.sent + self.link.round_trip(lease.item.size) < self.last_answer
+        spent = now - self.last_answer if was_there else told
+        cost = result.frames or lease.item.cost
+        if spent > 0 and cost > 0:
+            self._speed(lease.task).observe(spent / cost)
+
+    def answered(self, now: float) -> None:
+        """It said something about a job of its own."""
+        self.last_answer = now
+        self.silent = 0
+        self._views.clear()
+
+    def pause(self, until: float) -> None:
+        self.paused_until = max(self.paused_until, until)
+
+    def _speed(self, task: str) -> Speed:
+        speed = self._speeds.get(task)
+        if speed is None:
+            speed = self._speeds[task] = Speed(1 / self.tasks[task].frames_per_second)
+        return speed
+
+    def _seconds_of(self, lease: Lease) -> float:
+        """Predicted service time of what it holds; a task that it no longer offers counts as usual work."""
+        if lease.task not in self.tasks:
+            return lease.item.cost * max((s.seconds for s in self._speeds.values()), default=1.0)
+        return lease.item.cost * self.seconds(lease.task)
