@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, ErrorReport, Job, Result, WorkerState, read
+from meerkat_contract.messages import Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import HubTopic, WorkerTopic
@@ -22,7 +24,6 @@ from meerkat_inference import catalogue
 from support.broker import Mosquitto
 from support.media import make_clip
 from support.model_server import ModelServer
-from support.processes import quiet_models
 from support.processes import quiet_models
 from support.shared import shared
 from support.wait import wait_for
@@ -87,6 +88,10 @@ class Hub:
     def cancel(self, job: Job) -> None:
         message = Cancel(job=job.job, token=job.token)
         self.session.publish(WorkerTopic(NAME, "cancel"), message.to_json(), qos=1).wait(10)
+
+    def deploy(self, **order: str) -> None:
+        message = Deploy.model_validate(order)
+        self.session.publish(WorkerTopic(NAME, "deploy"), message.to_json(), qos=1).wait(10)
 
     def answer(self, job: Job) -> Result:
         def found() -> Result | None:
@@ -159,8 +164,14 @@ def test_it_announces_itself_does_a_job_and_survives_bad_ones(hub: Hub, launch: 
     assert state.host
     assert state.hardware
 
+    assert state.serving is None
+    assert state.memory_free is None or state.memory_free > 1_000_000
+    assert task.switch_seconds > 0
+
     good = hub.answer(hub.send(clip))
     assert (good.state, good.frames, good.incarnation) == ("done", 10, state.incarnation)
+    assert good.waited is not None
+    assert good.waited >= 0
 
     hub.send(clip, properties=[])
     hub.send(clip, properties=[("job", '{"job": "no id"}')])
@@ -324,3 +335,86 @@ def test_without_a_network_it_begins_with_what_it_has_and_changes_over(
         assert hub.answer(hub.send(clip)).model == second.tasks[0].model
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, str]:
+    """Environment with one model for objects, two for faces, and both tasks."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("kz_person.tflite", "yunet_n_320_320.onnx", "slim320.tflite"):
+        (folder / name).symlink_to(shared(f"models/{name}"))
+    return {"MEERKAT_MODELS": str(folder), "MEERKAT__WORKER__TASKS": "[detect_objects, detect_faces]"}
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    tones = np.tile(np.linspace(30, 220, 320).astype(np.uint8), (240, 1))
+    return cv2.imencode(".jpg", cv2.cvtColor(tones, cv2.COLOR_GRAY2BGR))[1].tobytes()
+
+
+@pytest.mark.shared
+def test_it_serves_what_it_is_told_alone_until_it_is_released(
+    hub: Hub, launch: Launch, models: dict[str, str], jpeg: bytes
+) -> None:
+    launch(model=None, **models)
+    state = hub.online()
+    assert [(task.task, task.model.name) for task in state.tasks] == [
+        ("detect_objects", "yolox-person"),
+        ("detect_faces", "yunet"),
+    ]
+    picture = {"content_type": "image/jpeg"}
+    for task, model in (("detect_objects", "yolox-person"), ("detect_faces", "yunet")):
+        answer = hub.answer(hub.send(jpeg, task=task, **picture))
+        assert (answer.state, answer.frames, answer.model and answer.model.name) == ("done", 1, model)
+
+    hub.deploy(task="detect_faces", model="slim-face")
+    wait_for(lambda: hub.states[-1].serving == "detect_faces", what="the word that it serves faces")
+    told = hub.states[-1]
+    assert told.incarnation == state.incarnation
+    assert {task.task: task.model.name for task in told.tasks}["detect_faces"] == "slim-face"
+    refused = hub.answer(hub.send(jpeg, **picture))
+    assert (refused.state, refused.retry) == ("failed", True)
+    assert "told to serve 'detect_faces'" in refused.reason
+    answer = hub.answer(hub.send(jpeg, task="detect_faces", **picture))
+    assert (answer.state, answer.model and answer.model.name) == ("done", "slim-face")
+
+    hub.deploy(task="detect_objects", model="nobody-knows")
+    wait_for(lambda: hub.errors, what="the word on the order that cannot be followed")
+    assert "nobody-knows" in hub.errors[0].what
+    assert hub.states[-1].serving == "detect_faces"
+    assert hub.answer(hub.send(jpeg, task="detect_faces", **picture)).state == "done"
+
+    hub.deploy(task="")
+    wait_for(lambda: hub.states[-1].serving is None, what="the word that all are loaded")
+    assert hub.answer(hub.send(jpeg, **picture)).state == "done"
+
+
+@pytest.mark.shared
+def test_a_switch_waits_for_the_running_job(
+    hub: Hub, launch: Launch, models: dict[str, str], clip: bytes, jpeg: bytes
+) -> None:
+    launch(model=None, **models)
+    hub.online()
+    running, waiting = hub.send(clip, sample_fps=30), hub.send(clip)
+    hub.deploy(task="detect_faces")
+    later = hub.send(jpeg, task="detect_faces", content_type="image/jpeg")
+    assert hub.answer(later).state == "done"
+    assert hub.answer(running).state in ("done", "failed")  # it may not have begun when the order came
+    handed = hub.answer(waiting)
+    assert handed.state == "done" or handed.retry
+    assert hub.states[-1].serving == "detect_faces"
+
+
+def test_what_is_too_much_for_its_memory_is_handed_back(
+    hub: Hub, launch: Launch, clip: bytes, long_clip: bytes
+) -> None:
+    launch(MEERKAT__WORKER__HELD_MEGABYTES=str((len(long_clip) + len(clip)) / 1e6))
+    hub.online()
+    running = hub.send(long_clip, sample_fps=60)
+    fits = hub.send(clip)
+    answer = hub.answer(hub.send(clip))
+    assert (answer.state, answer.retry) == ("failed", True)
+    assert "memory full" in answer.reason
+    hub.cancel(running)
+    assert hub.answer(fits).state == "done"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, Job
-from meerkat_inference.inbox import Inbox
+from meerkat_contract.messages import Cancel, Deploy, Job
+from meerkat_inference.inbox import Assignment, Inbox
 
 
 def job(**changes: object) -> Job:
@@ -43,7 +43,7 @@ def inbox(clock: Clock) -> Inbox:
 
 def take(inbox: Inbox) -> Job:
     held = inbox.take()
-    assert held is not None
+    assert isinstance(held, Assignment)
     return held.job
 
 
@@ -81,7 +81,7 @@ def test_a_newer_token_renews_the_job_whether_it_waits_or_runs(inbox: Inbox, clo
     inbox.put(old, b"")
     inbox.put(new, b"")
     running = inbox.take()
-    assert running is not None
+    assert isinstance(running, Assignment)
     assert running.job == new
     clock.at += 15
     inbox.put(newest, b"")
@@ -119,7 +119,7 @@ def test_what_waited_when_the_connection_broke_makes_room(inbox: Inbox) -> None:
     inbox.put(running, b"")
     inbox.put(waiting, b"")
     held = inbox.take()
-    assert held is not None
+    assert isinstance(held, Assignment)
     inbox.taken_back()
     assert inbox.put(first, b"") == ""
     assert not held.called_off
@@ -144,7 +144,7 @@ def test_cancel_removes_what_waits_and_flags_what_runs(inbox: Inbox) -> None:
     inbox.put(running, b"")
     inbox.put(waiting, b"")
     held = inbox.take()
-    assert held is not None
+    assert isinstance(held, Assignment)
     cancelled = inbox.cancel(Cancel(job=waiting.job, token=1))
     assert cancelled is not None
     assert cancelled.job == waiting
@@ -163,7 +163,7 @@ def test_a_cancel_with_another_token_is_void(inbox: Inbox) -> None:
 def test_a_lease_is_over_at_its_exact_end(inbox: Inbox, clock: Clock) -> None:
     inbox.put(job(lease=10), b"")
     held = inbox.take()
-    assert held is not None
+    assert isinstance(held, Assignment)
     assert not held.late(clock.at + 9.999)
     assert held.late(clock.at + 10)
 
@@ -188,3 +188,98 @@ def test_closing_wakes_the_thread_that_waits_for_a_job(inbox: Inbox) -> None:
     inbox.close()
     waiter.join(10)
     assert taken == [None]
+
+
+def test_the_bytes_held_are_bounded_but_one_job_always_fits(clock: Clock) -> None:
+    inbox = Inbox(16, now=clock, most_bytes=1000)
+    big, small, other = job(), job(), job()
+    assert inbox.put(big, bytes(5000)) == ""
+    assert "memory full" in inbox.put(small, b"1")
+    take(inbox)
+    finish(inbox)
+    assert inbox.put(small, bytes(600)) == ""
+    assert inbox.put(other, bytes(400)) == ""
+    assert "memory full: the worker holds 0.0 of 0.0 MB" in inbox.put(job(), b"1")
+
+
+def test_a_job_that_was_refused_for_its_size_may_come_again(clock: Clock) -> None:
+    inbox = Inbox(16, now=clock, most_bytes=1000)
+    first, second = job(), job()
+    inbox.put(first, bytes(800))
+    assert "memory full" in inbox.put(second, bytes(800))
+    take(inbox)
+    finish(inbox)
+    assert inbox.put(second, bytes(800)) == ""
+    assert take(inbox) == second
+
+
+def test_an_answer_that_is_given_makes_room_before_the_job_is_put_away(inbox: Inbox) -> None:
+    """The hub has the answer, and may send the next job, while this side still tidies up."""
+    inbox.put(job(), b"")
+    inbox.put(job(), b"")
+    take(inbox)
+    assert "window full" in inbox.put(job(), b"")
+    inbox.settle()
+    assert inbox.put(job(), b"") == ""
+    assert "window full" in inbox.put(job(), b"")
+
+
+def test_a_renewed_job_keeps_the_time_of_its_arrival(inbox: Inbox, clock: Clock) -> None:
+    old = job()
+    inbox.put(old, b"")
+    clock.at += 5
+    inbox.put(old.model_copy(update={"token": 2}), b"")
+    held = inbox.take()
+    assert isinstance(held, Assignment)
+    assert (held.arrived, held.received) == (100.0, 105.0)
+
+
+def test_an_order_goes_before_the_jobs_and_hands_back_those_of_another_task(inbox: Inbox) -> None:
+    objects, faces = job(), job(task="detect_faces")
+    inbox.put(objects, b"")
+    inbox.put(faces, b"")
+    order = Deploy(task="detect_faces")
+    assert [held.job for held in inbox.deploy(order)] == [objects]
+    assert "told to serve 'detect_faces'" in inbox.put(job(), b"")
+    assert inbox.take() == order
+    assert not inbox.wait_idle(0), "it is being loaded"
+    assert inbox.deployed("detect_faces") == []
+    assert inbox.wait_idle(0)
+    assert take(inbox) == faces
+
+
+def test_an_order_waits_for_the_running_job(inbox: Inbox) -> None:
+    running = job()
+    inbox.put(running, b"")
+    take(inbox)
+    assert inbox.deploy(Deploy(task="detect_faces")) == []
+    assert finish(inbox) == running
+    assert inbox.take() == Deploy(task="detect_faces")
+
+
+def test_an_order_that_failed_lets_in_what_was_let_in_before(inbox: Inbox) -> None:
+    inbox.deploy(Deploy(task="detect_faces"))
+    inbox.put(waiting := job(task="detect_faces"), b"")
+    inbox.take()
+    assert [held.job for held in inbox.deployed("detect_objects")] == [waiting]
+    assert inbox.put(job(), b"") == ""
+    assert "told to serve" in inbox.put(job(task="detect_faces"), b"")
+
+
+def test_of_two_orders_the_later_counts(inbox: Inbox) -> None:
+    inbox.deploy(Deploy(task="detect_faces"))
+    inbox.take()
+    inbox.deploy(Deploy(task="detect_objects"))
+    assert inbox.deployed("detect_faces") == []
+    inbox.put(objects := job(), b"")
+    assert "told to serve 'detect_objects'" in inbox.put(job(task="detect_faces"), b"")
+    assert inbox.take() == Deploy(task="detect_objects")
+    inbox.deployed("detect_objects")
+    assert take(inbox) == objects
+
+
+def test_a_release_lets_all_in(inbox: Inbox) -> None:
+    inbox.deployed("detect_faces")
+    assert inbox.put(job(), b"") != ""
+    inbox.deploy(Deploy(task=""))
+    assert inbox.put(job(), b"") == inbox.put(job(task="detect_faces"), b"") == ""
