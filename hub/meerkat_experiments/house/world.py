@@ -1,0 +1,267 @@
+"""One run of the house: its people and machines, the faults that meet them, and the end of it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from meerkat_contract.errors import StorageError
+from meerkat_hub.settings import HubSettings, RetentionSettings
+
+from .clock import Clock
+from .device import Device, Pace
+from .faults import Fault, draw
+from .hub import Disk, HubProcess, Killed
+from .network import Broker, Line
+from .session import Bus, SimulatedSession
+from .trace import Trace
+from .watch import Broken, Watch
+from .worker import Habits, Worker
+
+T = TypeVar("T")
+
+SETTLE = 6 * 3600.0
+"""Seconds in which all must have ended once the faults are over."""
+
+LOOK_EVERY = 600.0
+"""Seconds between two looks into the database."""
+
+STRANGE = (
+    Habits(frames_per_second=4, slow=0.1),
+    Habits(tells=0.001),
+    Habits(tells=1000.0),
+    Habits(announced=50.0, frames_per_second=8, window=4),
+    Habits(announced=0.02),
+    Habits(restarts_every=60.0),
+    Habits(hangs=0.05),
+    Habits(slow=0.1, deaf_to_cancel=True, window=4),
+    Habits(babbles=0.5),
+    Habits(declines=0.4),
+    Habits(twin=True),
+)
+"""Those of whom two are in every house beside the honest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is run. Everything else follows from it."""
+
+    seed: int
+    hours: float = 3.0
+    faults: float = 1.0
+    """Intensity: 1 has a fault of some kind every two minutes."""
+    devices: int = 4
+    pace: Pace = field(default_factory=Pace)
+    hub: type[HubProcess] = HubProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of it. `broken` is the invariant that did not hold, or empty."""
+
+    plan: Plan
+    simulated: float
+    """Seconds, the settling included."""
+    digest: str
+    counts: dict[str, int]
+    broken: str = ""
+    what: str = ""
+    tail: tuple[str, ...] = ()
+    """The last lines of the trace before the end."""
+
+
+class World:
+    """`folder` is empty and the world's own: the database and the media lie in it."""
+
+    def __init__(self, plan: Plan, folder: Path, copy_to: TextIO | None = None) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._clock = Clock(plan.seed)
+        self._trace = Trace(self._clock, copy_to)
+        self._watch = Watch(self._trace)
+        self._broker = Broker(self._clock, self._watch.accepted, duplicates=0.01)
+        self._bus = Bus(self._clock, self._broker, self._watch.fault)
+        self._disk = Disk()
+        self._hub_line = Line(self._clock)
+        self._hub: HubProcess | None = None
+        self._settings = HubSettings(expire_after_hours=1.0, retention=RetentionSettings(reserve_megabytes=0))
+
+    def run(self) -> Run:
+        """To the end, or to the first invariant that does not hold."""
+        try:
+            self._live()
+        except Broken as broken:
+            return self._result(broken.invariant, broken.what)
+        finally:
+            if self._hub is not None:
+                self._hub.engine.dispose()
+        return self._result()
+
+    def _result(self, broken: str = "", what: str = "") -> Run:
+        return Run(
+            self._plan,
+            self._clock.mono,
+            self._trace.digest,
+            dict(sorted(self._trace.counts.items())),
+            broken,
+            what,
+            tuple(self._trace.tail),
+        )
+
+    def _live(self) -> None:
+        plan, chance = self._plan, self._clock.chance("house")
+        self._start_hub()
+        self._devices = [Device(f"device-{n}", self._bus, self._watch, plan.pace) for n in range(plan.devices)]
+        self._workers = [
+            Worker("coral", self._bus, self._watch, Habits(frames_per_second=60)),
+            Worker("desk", self._bus, self._watch, Habits(frames_per_second=12, window=3)),
+        ]
+        for number, habits in enumerate(chance.sample(STRANGE, 2)):
+            name = "desk" if habits.twin else f"odd-{number}"
+            self._workers.append(Worker(name, self._bus, self._watch, habits))
+        for fault in draw(self._clock.chance("faults"), plan.hours, plan.faults):
+            self._clock.after(fault.at, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
+        self._clock.after(LOOK_EVERY, self._look)
+        self._clock.run_until(plan.hours * 3600)
+        self._end_faults()
+        while not self._at_rest():
+            if self._clock.mono > plan.hours * 3600 + SETTLE:
+                raise Broken("ends", self._unfinished())
+            self._clock.run_until(self._clock.mono + 60)
+        self._check_end()
+
+    # --- the hub's process ----------------------------------------------------------------------
+
+    def _start_hub(self) -> None:
+        """Start it, and again after a while when it cannot."""
+        hub = self._hub = self._plan.hub(
+            self._folder, self._bus, self._hub_line, self._watch, self._disk, self._settings
+        )
+        hub.on_death = self._hub_died
+        try:
+            hub.start()
+        except Killed as killed:
+            self._trace.note("hub", f"is killed {killed}", count="hub killed")
+        except StorageError:
+            self._trace.note("hub", "cannot start", count="hub could not start")
+        else:
+            self._trace.note("hub", "is up", count="hub started")
+            return
+        hub.die()
+        self._hub_died()
+
+    def _hub_died(self) -> None:
+        pause = self._clock.chance(f"restart {self._clock.new_id()}").uniform(0.5, 20)
+        self._clock.after(pause, self._start_hub)
+
+    def _look(self) -> None:
+        if self._hub is not None and self._hub.alive and self._hub.core is not None:
+            self._watch.check_database(self._hub.store, self._hub.media.root)
+        self._clock.after(LOOK_EVERY, self._look)
+
+    # --- faults ---------------------------------------------------------------------------------
+
+    def _strike(self, fault: Fault) -> None:
+        self._trace.note("fate", f"{fault.kind} {fault.detail} {fault.seconds:.1f}", count=f"fault: {fault.kind}")
+        match fault.kind:
+            case "kill hub":
+                self._kill_hub(fault)
+            case "kill worker":
+                self._one(self._workers, fault).crash(fault.seconds)
+            case "drain worker":
+                self._one(self._workers, fault).drain(fault.seconds)
+            case "reboot device":
+                self._one(self._devices, fault).reboot(fault.seconds)
+            case "restart broker":
+                self._broker.restart(
+                    keep_retained=fault.detail != "forgets all", keep_sessions=fault.detail == "keeps all"
+                )
+                self._clock.after(min(fault.seconds, 60), self._broker_back)
+            case "cut connection":
+                self._one(self._sessions(), fault).cut()
+            case "partition":
+                self._one(self._sessions(), fault).stall(fault.seconds)
+            case "set clock":
+                self._clock.jump(fault.seconds)
+            case "fill disk":
+                self._disk.database_full = fault.detail != "media"
+                self._disk.media_full = fault.detail != "database"
+                self._clock.after(fault.seconds, self._free_disk)
+            case _:
+                raise AssertionError(fault.kind)
+
+    def _kill_hub(self, fault: Fault) -> None:
+        if fault.detail:
+            self._disk.kill_at = fault.detail
+            if fault.detail == "while loading" and self._hub is not None and self._hub.alive:
+                self._hub.die()
+                self._hub_died()
+        elif self._hub is not None and self._hub.alive:
+            self._trace.note("hub", "is killed between two turns", count="hub killed")
+            self._hub.die()
+            self._hub_died()
+
+    def _one(self, among: list[T], fault: Fault) -> T:
+        return among[int(fault.pick * len(among))]
+
+    def _sessions(self) -> list[SimulatedSession]:
+        sessions = [*(d.session for d in self._devices), *(w.session for w in self._workers if w.session)]
+        if self._hub is not None and self._hub.alive:
+            sessions += [self._hub.session, self._hub.session]  # twice as often as anybody else
+        return sessions
+
+    def _broker_back(self) -> None:
+        self._broker.up = True
+
+    def _free_disk(self) -> None:
+        self._disk.database_full = self._disk.media_full = False
+
+    def _end_faults(self) -> None:
+        self._trace.note("fate", "is tired: no more faults and no more motion")
+        self._free_disk()
+        self._disk.kill_at = ""
+        self._broker_back()
+        for device in self._devices:
+            device.recording = False
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _at_rest(self) -> bool:
+        watch = self._watch
+        if watch.waiting or watch.unheard or any(device.waiting for device in self._devices):
+            return False
+        hub = self._hub
+        return bool(hub and hub.alive and hub.core and not hub.core.recordings and not hub.store.announcements())
+
+    def _unfinished(self) -> str:
+        hub, watch = self._hub, self._watch
+        left = {
+            "clips that wait at the hub": watch.waiting,
+            "things that wait on devices": sum(device.waiting for device in self._devices),
+            "announcements that were never published": len(watch.unheard),
+            "open recordings": len(hub.core.recordings) if hub and hub.core else -1,
+            "announcements in the database": len(hub.store.announcements()) if hub and hub.alive else -1,
+        }
+        said = ", ".join(f"{count} {name}" for name, count in left.items() if count)
+        return f"{SETTLE / 3600:g} h after the last fault there are still {said or 'no hub'}"
+
+    def _check_end(self) -> None:
+        assert self._hub is not None
+        self._watch.check_database(self._hub.store, self._hub.media.root)
+        made = Counter(self._trace.counts)
+        given = made["forgotten by devices"] + made["refused and put aside"]
+        if made["clips made"] + made["pictures made"] != given:
+            raise Broken("counts", f"{made['clips made']} clips and pictures were made, {given} were given")
+        if self._watch.open_recordings:
+            raise Broken("ends", f"{self._watch.open_recordings} recordings are open in the database")
+
+
+def run(plan: Plan, folder: Path, copy_to: TextIO | None = None) -> Run:
+    """Run a plan in an empty folder."""
+    return World(plan, folder, copy_to).run()
+
+
+Progress = Callable[[Run], None]
