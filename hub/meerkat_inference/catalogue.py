@@ -170,8 +170,25 @@ class Entry(BaseModel):
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every model, the preferred first: ours, then those of the owner's file $MEERKAT_CATALOGUE."""
-    return _ours() + _owned(os.environ.get("MEERKAT_CATALOGUE", ""))
+    """Every model, the preferred first: ours, then those of the owner's file $MEERKAT_CATALOGUE.
+
+    The owner's file may also say at which distance faces are the same person, in `[thresholds]`.
+    """
+    return _all(os.environ.get("MEERKAT_CATALOGUE", ""))
+
+
+@cache
+def _all(path: str) -> tuple[Entry, ...]:
+    owned, thresholds = _owned(path)
+    return tuple(_judged(entry, thresholds.get(entry.name)) for entry in (*_ours(), *owned))
+
+
+def _judged(entry: Entry, threshold: float | None) -> Entry:
+    """The entry with the owner's threshold in place of ours."""
+    if threshold is None or entry.embedding is None:
+        return entry
+    changes = {"threshold": threshold, "measured_on": "set by the owner"}
+    return entry.model_copy(update={"embedding": entry.embedding.model_copy(update=changes)})
 
 
 @cache
@@ -180,27 +197,42 @@ def _ours() -> tuple[Entry, ...]:
     return tuple(Entry.model_validate(item) for item in data["model"])
 
 
-@cache
-def _owned(path: str) -> tuple[Entry, ...]:
-    """The models of the owner's own catalogue. Raises UsageError that names the file and what is wrong."""
+class _OwnersFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: tuple[Entry, ...] = ()
+    thresholds: dict[str, Annotated[float, Field(gt=0, le=4)]] = Field(default_factory=dict)
+
+
+def _owned(path: str) -> tuple[tuple[Entry, ...], dict[str, float]]:
+    """The owner's models and thresholds. Raises UsageError that names the file and what is wrong."""
     if not path:
-        return ()
+        return (), {}
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        found = tuple(Entry.model_validate(item) for item in data.get("model", []))
+        found = _OwnersFile.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        what = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise UsageError(
             f"the catalogue cannot be read ({what})",
             where=path,
             remedy="Correct the file that $MEERKAT_CATALOGUE names; docs/reference/models.md has an example",
         ) from None
-    taken = {entry.name for entry in _ours()} & {entry.name for entry in found}
-    if taken:
+    ours = {entry.name: entry for entry in _ours()}
+    if taken := {entry.name for entry in found.model} & ours.keys():
         raise UsageError(
             f"the name {min(taken)!r} is Meerkat's own", where=path, remedy="Give your model another name"
         )
-    return tuple(entry.model_copy(update={"default": False}) for entry in found)
+    embedders = {e.name for e in (*ours.values(), *found.model) if e.embedding is not None}
+    if unknown := found.thresholds.keys() - embedders:
+        raise UsageError(
+            f"there is no embedder {min(unknown)!r} to have a threshold",
+            where=path,
+            remedy=f"Name one of {', '.join(sorted(embedders))}",
+        )
+    return tuple(e.model_copy(update={"default": False}) for e in found.model), found.thresholds
 
 
 def get(name: str) -> Entry:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meerkat_contract.errors import MediaError, MeerkatError
 from meerkat_contract.messages import Face, Found, Job, Result
 from meerkat_inference.detector import Detector
 
-from .embedder import Embedder
+from .embedder import Box, Embedder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,29 +94,53 @@ def describe_faces(
 
     A box too small to hold a face is left out. Raises ModelError when the network fails.
     """
-    from meerkat_inference.picture import encode_jpeg
-
-    from .alignment import cut_out
-
     described: list[Face] = []
     height, width = picture.shape[:2]
     faces = [found for found in founds if found.label == LABEL]
     for found in sorted(faces, key=lambda found: -found.score)[:MOST]:
         if found.box[2] * width < 2 or found.box[3] * height < 2:
             continue
-        seen = embedder.describe(picture, found.box)
-        close = _shrunk(cut_out(picture, found.box, rim=0.25))
+        sample = sampled(picture, found.box, embedder)
         described.append(
             Face(
                 box=found.box,
                 score=found.score,
-                quality=seen.quality,
+                quality=sample.quality,
                 # The message takes both encoded.
-                embedding=b64encode(seen.embedding.astype("<f4").tobytes()),
-                picture=b64encode(encode_jpeg(close, max_bytes=PICTURE_BYTES)),
+                embedding=b64encode(sample.embedding),
+                picture=b64encode(sample.picture),
             )
         )
     return tuple(described)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One face as it travels."""
+
+    embedding: bytes
+    """Little-endian float32."""
+    quality: float
+    reason: str
+    """What is wrong with it, when the quality is below GOOD."""
+    picture: bytes
+    """JPEG of at most PICTURE_BYTES."""
+
+
+def sampled(picture: NDArray[np.uint8], box: Box, embedder: Embedder) -> Sampled:
+    """Describe one face of a BGR picture, with a small picture of it. Raises MediaError, ModelError."""
+    from meerkat_inference.picture import encode_jpeg
+
+    from .alignment import cut_out
+
+    seen = embedder.describe(picture, box)
+    close = _shrunk(cut_out(picture, box, rim=0.25))
+    return Sampled(
+        seen.embedding.astype("<f4").tobytes(),
+        seen.quality,
+        seen.reason,
+        encode_jpeg(close, max_bytes=PICTURE_BYTES),
+    )
 
 
 def _picture(job: Job, payload: bytes) -> NDArray[np.uint8]:

@@ -1,0 +1,88 @@
+"""The people of a hub, over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from meerkat_contract.connection import find_page
+from meerkat_contract.errors import MeerkatError, UsageError
+from meerkat_contract.messages import ModelInfo
+
+from .process import Sampled
+
+USUAL = "http://127.0.0.1:8480"
+SECONDS = 20.0
+
+
+def find_hub(hub: str | None, data: Path | None) -> str:
+    """The address of the hub: the option --hub, what `meerkat up` wrote down, or where it usually is."""
+    address = (hub or find_page(data) or USUAL).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise UsageError(f"{address!r} is no address", where="--hub", remedy=f"Write it as {USUAL}")
+    return address
+
+
+class HubPeople:
+    """Who is enrolled at a hub. Every method raises MeerkatError with the hub's own words."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        # Forgetting is a DELETE without a body, and the hub takes changes as JSON alone.
+        self._http = httpx.Client(timeout=SECONDS, headers={"Content-Type": "application/json"})
+
+    def listed(self) -> list[dict[str, Any]]:
+        """As GET /api/people answers."""
+        answer: list[dict[str, Any]] = self._ask("GET", "/api/people")
+        return answer
+
+    def enrol(self, name: str, model: ModelInfo, samples: Sequence[Sampled]) -> dict[str, Any]:
+        """As POST /api/people/{name}/samples answers."""
+        body = {
+            "model": model.model_dump(mode="json", by_alias=True),
+            "samples": [
+                {
+                    "embedding": b64encode(sample.embedding).decode(),
+                    "quality": sample.quality,
+                    "picture": b64encode(sample.picture).decode(),
+                }
+                for sample in samples
+            ],
+        }
+        answer: dict[str, Any] = self._ask("POST", f"/api/people/{quote(name, safe='')}/samples", body)
+        return answer
+
+    def forget(self, name: str) -> None:
+        self._ask("DELETE", f"/api/people/{quote(name, safe='')}")
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _ask(self, method: str, path: str, body: object | None = None) -> Any:
+        try:
+            content = None if body is None else json.dumps(body)
+            response = self._http.request(method, self.address + path, content=content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise MeerkatError(
+                f"the hub does not answer ({error or type(error).__name__})",
+                where=self.address,
+                remedy="Start `meerkat up`, or name the hub with --hub http://host:8480",
+            ) from error
+        try:
+            answer = response.json() if response.content else None
+        except ValueError:
+            answer = None
+        if response.is_success and (answer is not None or response.status_code == 204):
+            return answer
+        told = answer if isinstance(answer, dict) else {}
+        raise MeerkatError(
+            str(told.get("what", f"the hub answers {response.status_code}, which is not a hub's word")),
+            where=str(told.get("where", "") or self.address),
+            remedy=str(told.get("remedy", "Is this the address of a Meerkat hub?")),
+        )

@@ -1,0 +1,287 @@
+"""`meerkat faces`: whose faces the house knows, and how well it tells them apart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meerkat_contract.errors import MediaError, UsageError
+
+if TYPE_CHECKING:
+    from .detector import Detector
+    from .faces.embedder import Embedder
+    from .faces.hub_people import HubPeople
+    from .faces.process import Sampled
+
+_hub = click.option(
+    "--hub", metavar="URL", help="The hub's page, http://host:8480  [default: this machine's]"
+)
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), metavar="DIR", help="The folder of `meerkat up`."
+)
+_model = click.option("--model", metavar="NAME", help="The embedder  [default: the best that is there]")
+_detector = click.option("--detector", metavar="NAME", help="What finds the faces  [default: the best there]")
+_folder = click.option(
+    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="Look there for models too."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def faces() -> None:
+    """Whom the house knows by face: enrol, list, forget, evaluate."""
+
+
+@faces.command()
+@click.argument("name")
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_hub
+@_data
+@_model
+@_detector
+@_folder
+@_json
+def enrol(
+    *,
+    name: str,
+    pictures: tuple[Path, ...],
+    hub: str | None,
+    data: Path | None,
+    model: str | None,
+    detector: str | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Let the hub know NAME by PICTURES, or by the pictures in a folder.
+
+    The pictures stay here: the hub gets the numbers that describe each face, and a small picture of it.
+    Exit status: 0 all were taken, 1 some were refused (each with its reason), 2 wrong usage.
+    """
+    from .faces.pictures import files_of
+
+    files = files_of(pictures)
+    refused: list[str] = []
+    with _hub_people(hub, data) as people, _tools(model, detector, folders) as (embedder, finder):
+        people.listed()  # a hub that is not there is told before minutes of work
+        taken: list[tuple[Path, Sampled]] = []
+        with _progress(len(files), "looking at faces") as (tell, advance):
+            for path in files:
+                try:
+                    taken.append((path, _one_face(path, embedder, finder, tell)))
+                except MediaError as error:
+                    refused.append(str(error))
+                    tell(f"left out: {error}")
+                advance()
+        if not taken:
+            raise UsageError(
+                "none of the pictures can be used",
+                where=name,
+                remedy="Take some in good light, one face in each, looking at the camera",
+            )
+        warnings = _strangers_among(taken, embedder)
+        answer = people.enrol(name, embedder.info, [sample for _, sample in taken])
+        for warning in answer["warnings"]:  # the hub counts the samples, people know their files
+            place, _, words = warning.partition(" ")
+            at = place.removeprefix("samples.")
+            file = taken[int(at)][0] if at.isdigit() and int(at) < len(taken) else place
+            warnings.append(f"{file}: {words}")
+    for warning in warnings:
+        click.echo(f"look at it: {warning}", err=True)
+    total = len(answer["person"]["samples"])
+    if as_json:
+        added = [str(path) for path, _ in taken]
+        click.echo(
+            json.dumps(
+                {"name": name, "added": added, "samples": total, "refused": refused, "warnings": warnings}
+            )
+        )
+    else:
+        click.echo(f"{name}: {len(taken)} of {len(files)} pictures taken, {total} in all")
+    if refused:
+        sys.exit(1)
+
+
+@faces.command("list")
+@_hub
+@_data
+@_json
+def list_command(*, hub: str | None, data: Path | None, as_json: bool) -> None:
+    """List who is enrolled."""
+    with _hub_people(hub, data) as people:
+        listed = people.listed()
+    if as_json:
+        click.echo(json.dumps(listed, ensure_ascii=False))
+        return
+    if not listed:
+        click.echo("Nobody is enrolled. `meerkat faces enrol NAME PICTURES…` does it")
+        return
+    width = max(len(person["name"]) for person in listed)
+    for person in listed:
+        models = sorted({sample["model"] for sample in person["samples"]})
+        count = len(person["samples"])
+        click.echo(
+            f"{person['name']:{width}}  {count} picture{'' if count == 1 else 's'}  {', '.join(models)}"
+            f"  since {person['added_at'][:10]}"
+        )
+
+
+@faces.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_hub
+@_data
+def forget(*, name: str, yes: bool, hub: str | None, data: Path | None) -> None:
+    """Forget NAME: numbers and pictures are removed from the hub for good."""
+    if not yes:
+        click.confirm(f"Remove all that the hub keeps of {name}'s face?", abort=True)
+    with _hub_people(hub, data) as people:
+        people.forget(name)
+    click.echo(f"{name} is forgotten")
+
+
+@faces.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--vary/--plain", default=True, help="Turned, darker, blurred and smaller too  [default: vary]")
+@click.option("--figure", type=click.Path(path_type=Path), metavar="PNG", help="Draw the curve there.")
+@_model
+@_detector
+@_folder
+@_json
+def evaluate(
+    *,
+    folder: Path,
+    vary: bool,
+    figure: Path | None,
+    model: str | None,
+    detector: str | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Measure how well people are told apart, on a FOLDER with one folder of pictures per person.
+
+    Nothing leaves this machine. Each picture is asked as one of the house and as a stranger; the
+    threshold that is proposed named no stranger of yours, with room.
+    """
+    from .faces.evaluate import describe_people
+    from .faces.measuring import measure
+    from .faces.pictures import people_of
+    from .faces.telling import as_object, in_words
+
+    people = list(people_of(folder))
+    count = sum(len(files) for _, files in people)
+    with _tools(model, detector, folders) as (embedder, finder):
+        with _progress(count, "looking at faces") as (tell, advance):
+            probes = describe_people(
+                people,
+                embedder,
+                finder,
+                vary=vary,
+                tell=lambda words: tell(f"left out: {words}"),
+                advance=advance,
+            )
+        meaning, name = embedder.embedding, embedder.info.name
+    report = measure(probes, margin=meaning.margin)
+    if figure is not None:
+        from .faces.figure import draw
+
+        title = f"{name}: {report.people} people, {report.pictures} pictures, {report.probes} probes"
+        draw(report, figure, title=title, threshold=meaning.threshold)
+    if as_json:
+        click.echo(json.dumps({"model": name, **as_object(report, meaning.threshold)}))
+    else:
+        click.echo(in_words(report, name, meaning.threshold))
+        if figure is not None:
+            click.echo(f"The curve is in {figure}")
+
+
+def _one_face(path: Path, embedder: Embedder, finder: Detector, tell: Callable[[str], None]) -> Sampled:
+    """The described face. Raises MediaError when there is none that could be recognised by."""
+    from .faces.embedder import GOOD, USABLE
+    from .faces.pictures import portrait
+    from .faces.process import sampled
+
+    whole = portrait(path, finder)
+    sample = sampled(whole.picture, whole.found.box, embedder)
+    if sample.quality < USABLE:
+        raise MediaError(
+            f"the face can hardly be made out ({sample.reason})",
+            where=str(path),
+            remedy="Take a larger, sharper, brighter picture that looks at the camera",
+        )
+    if sample.quality < GOOD:
+        tell(f"{path}: poor, but taken ({sample.reason})")
+    return sample
+
+
+def _strangers_among(taken: list[tuple[Path, Sampled]], embedder: Embedder) -> list[str]:
+    """Pictures that resemble none of the others: of somebody else, perhaps."""
+    import numpy as np
+
+    vectors = [np.frombuffer(sample.embedding, "<f4") for _, sample in taken]
+    found = []
+    for at, vector in enumerate(vectors):
+        others = [float(np.linalg.norm(vector - other)) for i, other in enumerate(vectors) if i != at]
+        if others and min(others) > embedder.embedding.threshold:
+            found.append(f"{taken[at][0]}: resembles none of the others: the same person?")
+    return found
+
+
+@contextmanager
+def _hub_people(hub: str | None, data: Path | None) -> Iterator[HubPeople]:
+    from .faces.hub_people import HubPeople, find_hub
+
+    people = HubPeople(find_hub(hub, data))
+    try:
+        yield people
+    finally:
+        people.close()
+
+
+@contextmanager
+def _tools(
+    model: str | None, detector: str | None, folders: tuple[Path, ...]
+) -> Iterator[tuple[Embedder, Detector]]:
+    """An embedder and what finds the faces for it."""
+    from .faces.loading import load_embedder
+    from .loading import load_detector
+
+    embedder = load_embedder(model, folders=folders, log=_say)
+    try:
+        finder = load_detector(detector, folders=folders, task="detect_faces")
+        try:
+            yield embedder, finder
+        finally:
+            finder.close()
+    finally:
+        embedder.close()
+
+
+@contextmanager
+def _progress(total: int, words: str) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    """(say a line above the bar, one step further); without a terminal the lines alone."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(words, total=total)
+        yield (
+            lambda line: progress.console.print(line, markup=False, highlight=False, soft_wrap=True),
+            lambda: progress.advance(task),
+        )
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)
