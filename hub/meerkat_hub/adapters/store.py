@@ -12,40 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from meerkat_contract.errors import StorageError
-from meerkat_contract.messages import DeviceInfo, EventState, ModelInfo, Track
-from meerkat_hub.core.outputs import (
-    Announce,
-    Change,
-    ClipJoined,
-    ClipSettled,
-    ClipStored,
-    ClipTried,
-    EventSaved,
-    PictureStored,
-    RecordingClosed,
-    RefusalNoted,
-)
+from meerkat_contract.messages import DeviceInfo, EventState, ModelInfo
+from meerkat_hub.core.outputs import Announce, Change
 from meerkat_hub.core.records import Clip, EventRecord, RecordingSnapshot, Settled
-from meerkat_hub.core.workflow_records import Stored, WorkflowRemoved, WorkflowStored
+from meerkat_hub.core.workflow_records import Stored
 
 from . import schema as db
 from . import workflow_store
+from .changes import TRACKS, Batch, Waiting
 
-_TRACKS = TypeAdapter(tuple[Track, ...])
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An announcement that the broker has not confirmed yet."""
-
-    seq: int
-    announce: Announce
+__all__ = ["Loaded", "Store", "Waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +37,18 @@ class Loaded:
     waiting: list[Clip]
 
 
+# SQLAlchemy takes a statement best that it has seen before.
+_KNOWN = [
+    select(table.c.id).where(table.c.id.in_(bindparam("wanted", expanding=True)))
+    for table in (db.clips, db.meter_pictures)
+]
+_RECORDING = select(db.recordings).where(db.recordings.c.id == bindparam("recording"))
+
+
 class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._last_seq = 0
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -98,72 +88,11 @@ class Store:
         `pictures` maps an event's id to the file name of its newly written picture.
         Raises StorageError; nothing of the batch is written then.
         """
-        fresh: list[Waiting] = []
         with self._writing() as connection:
-            for change in changes:
-                self._write(connection, change, now, pictures, fresh)
-            if announced:
-                connection.execute(delete(db.announcements).where(db.announcements.c.seq.in_(announced)))
-        return fresh
-
-    def _write(
-        self,
-        connection: Connection,
-        change: Change,
-        now: datetime,
-        pictures: dict[str, str],
-        fresh: list[Waiting],
-    ) -> None:
-        match change:
-            case ClipStored(clip=clip):
-                _insert_clip(connection, clip)
-                _add(connection, db.totals, "received", 1)
-            case ClipTried(id=clip_id, attempts=attempts, reason=reason):
-                values = {"attempts": attempts, "reason": reason}
-                connection.execute(update(db.clips).where(db.clips.c.id == clip_id).values(values))
-            case ClipSettled():
-                _settle_clip(connection, change, now)
-                _add(connection, db.totals, change.state, 1)
-            case ClipJoined(id=clip_id):
-                connection.execute(update(db.clips).where(db.clips.c.id == clip_id).values(joined=True))
-            case EventSaved(record=record):
-                _save_event(connection, record, pictures.get(record.state.id))
-            case RecordingClosed(id=recording_id):
-                _close_recording(connection, recording_id)
-            case PictureStored(picture=picture):
-                connection.execute(
-                    insert(db.meter_pictures).values(
-                        id=picture.id,
-                        device=picture.device,
-                        meter=picture.meter,
-                        captured_at=picture.captured_at,
-                        received_at=picture.received_at,
-                        size=picture.size,
-                        trigger=picture.trigger,
-                    )
-                )
-                _add(connection, db.totals, "pictures", 1)
-            case RefusalNoted(refusal=r):
-                connection.execute(
-                    insert(db.refusals).values(
-                        at=r.at, device=r.device, media=r.id, topic=r.topic[:255], reason=r.reason
-                    )
-                )
-                _add(connection, db.totals, "refused", 1)
-            case WorkflowStored() | WorkflowRemoved():
-                workflow_store.write(connection, change)
-            case Announce():
-                seq = connection.execute(
-                    insert(db.announcements).values(
-                        topic=change.topic,
-                        payload=change.payload,
-                        retain=change.retain,
-                        content_type=change.content_type,
-                        event=change.event_picture,
-                    )
-                ).inserted_primary_key
-                assert seq is not None
-                fresh.append(Waiting(seq[0], change))
+            batch = Batch(connection, now=now, pictures=pictures, last_seq=self._last_seq)
+            batch.write(changes, announced)
+        self._last_seq = batch.last_seq
+        return batch.fresh
 
     def save_device(self, info: DeviceInfo, now: datetime) -> None:
         values = {"info": info.to_json().decode(), "seen_at": now}
@@ -180,8 +109,8 @@ class Store:
             return set()
         with self._reading() as connection:
             found: set[str] = set()
-            for table in (db.clips, db.meter_pictures):
-                found.update(connection.execute(select(table.c.id).where(table.c.id.in_(wanted))).scalars())
+            for statement in _KNOWN:
+                found.update(connection.execute(statement, {"wanted": wanted}).scalars())
             return found
 
     def devices(self) -> list[DeviceInfo]:
@@ -193,9 +122,7 @@ class Store:
     def recording(self, recording_id: str) -> RecordingSnapshot | None:
         """A recording with its settled clips and events, or None when it never was."""
         with self._reading() as connection:
-            row = connection.execute(
-                select(db.recordings).where(db.recordings.c.id == recording_id)
-            ).one_or_none()
+            row = connection.execute(_RECORDING, {"recording": recording_id}).one_or_none()
             return _snapshot(connection, row) if row else None
 
     def load(self) -> Loaded:
@@ -261,95 +188,6 @@ def _add(connection: Connection, table: Any, name: str, amount: int) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def _insert_clip(connection: Connection, clip: Clip) -> None:
-    connection.execute(
-        upsert(db.recordings)
-        .values(
-            id=clip.recording,
-            device=clip.device,
-            camera=clip.camera,
-            started_at=clip.captured_at,
-            closed=False,
-        )
-        .on_conflict_do_update(index_elements=["id"], set_={"closed": False})
-    )
-    connection.execute(
-        insert(db.clips).values(
-            id=clip.id,
-            device=clip.device,
-            camera=clip.camera,
-            recording=clip.recording,
-            sequence=clip.sequence,
-            last=clip.last,
-            captured_at=clip.captured_at,
-            received_at=clip.received_at,
-            duration=clip.duration,
-            content_type=clip.content_type,
-            size=clip.size,
-            trigger=clip.trigger,
-            attempts=clip.attempts,
-        )
-    )
-
-
-def _settle_clip(connection: Connection, change: ClipSettled, now: datetime) -> None:
-    connection.execute(
-        update(db.clips)
-        .where(db.clips.c.id == change.id, db.WAITING)
-        .values(
-            state=change.state,
-            reason=change.reason,
-            settled_at=now,
-            model=change.model.to_json().decode() if change.model else None,
-            frames=change.frames,
-            seconds=change.seconds,
-            worker=change.worker,
-            tracks=_TRACKS.dump_json(change.tracks, by_alias=True, exclude_none=True).decode(),
-        )
-    )
-
-
-def _save_event(connection: Connection, record: EventRecord, picture: str | None) -> None:
-    state = record.state
-    values: dict[str, Any] = {
-        "label": state.label,
-        "score": state.score,
-        "start_time": state.start_time,
-        "end_time": state.end_time,
-        "ended": record.ended,
-        "state": state.to_json().decode(),
-        "members": json.dumps(record.members),
-    }
-    if picture:
-        values["picture"] = picture
-    statement = upsert(db.events).values(
-        id=state.id,
-        device=state.device,
-        camera=state.camera,
-        recording=state.recording,
-        workflow=state.workflow,
-        kept=False,
-        **values,
-    )
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
-
-
-def _close_recording(connection: Connection, recording_id: str) -> None:
-    """Close it, and drop the pictures that its clips' tracks still carry: the events have theirs on disk."""
-    where = db.recordings.c.id == recording_id
-    connection.execute(update(db.recordings).where(where).values(closed=True))
-    rows = connection.execute(
-        select(db.clips.c.id, db.clips.c.tracks).where(
-            db.clips.c.recording == recording_id, db.clips.c.tracks.like('%"picture"%')
-        )
-    ).all()
-    for row in rows:
-        tracks = json.loads(row.tracks)
-        for track in tracks:
-            track.pop("picture", None)
-        connection.execute(update(db.clips).where(db.clips.c.id == row.id).values(tracks=json.dumps(tracks)))
-
-
 def _snapshot(connection: Connection, row: Any) -> RecordingSnapshot:
     clips = connection.execute(
         select(db.clips).where(db.clips.c.recording == row.id, db.clips.c.state != "waiting")
@@ -376,7 +214,7 @@ def _settled(row: Any) -> Settled:
     return Settled(
         _clip(row),
         row.state,
-        _TRACKS.validate_json(row.tracks or "[]"),
+        TRACKS.validate_json(row.tracks or "[]"),
         ModelInfo.model_validate_json(row.model) if row.model else None,
         row.reason,
         row.frames,
