@@ -17,6 +17,7 @@ from meerkat_contract.errors import StorageError
 
 from .adapters.bus import HubBus
 from .adapters.database import open_database
+from .adapters.desk import Desk
 from .adapters.ingest import Ingest
 from .adapters.live import Live
 from .adapters.media import MediaFolder
@@ -48,6 +49,7 @@ class Hub:
     bus: HubBus
     retention: Retention
     people: PeopleStore
+    desk: Desk
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
 
@@ -115,4 +117,5 @@ def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page
     )
     retention = Retention(engine, media, settings.retention)
     people = PeopleStore(engine)
-    return Hub(engine, store, media, live, service, ingest, bus, retention, people, threading.Event())
+    desk = Desk(service.happened)
+    return Hub(engine, store, media, live, service, ingest, bus, retention, people, desk, threading.Event())

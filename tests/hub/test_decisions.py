@@ -44,6 +44,8 @@ def outcome(decision: Decision) -> str:
         ({"allowed": ["ada"]}, "ada", "event"),
         ({"allowed": ["ada"]}, "bob", "alert"),
         ({"allowed": ["ada"], "tell_allowed": False}, "ada", "nothing"),
+        ({"allowed": ["Ada"]}, "ada", "event"),
+        ({"forbidden": ["bob"]}, "Bob", "alert"),
         ({"forbidden": ["bob"]}, "ada", "event"),
         ({"forbidden": ["bob"]}, "bob", "alert"),
         ({"allowed": ["ada"], "forbidden": ["bob"]}, "bob", "alert"),

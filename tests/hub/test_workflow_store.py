@@ -152,30 +152,21 @@ def test_events_of_recordings_survive_the_migration(tmp_path: Path) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         at = format_time(NOW)
+        values = {"id": event, "recording": recording, "at": at}
         connection.execute(
-            text("INSERT INTO recordings VALUES (:id, 'porch', 'front', :at, 0)"), {"id": recording, "at": at}
+            text("INSERT INTO recordings VALUES (:recording, 'porch', 'front', :at, 0)"), values
         )
-        connection.execute(
-            text(
-                "INSERT INTO events (id, device, camera, recording, label, score, start_time, end_time, ended, "
-                "kept, state, members) VALUES (:id, 'porch', 'front', :recording, 'person', 0.9, :at, :at, 1, "
-                "1, '{}', '[]')"
-            ),
-            {"id": event, "recording": recording, "at": at},
-        )
+        columns = "id, device, camera, recording, label, score, state, start_time, end_time, ended, kept"
+        row = ":id, 'porch', 'front', :recording, 'person', 0.9, '{}', :at, :at, 1, 1"
+        connection.execute(text(f"INSERT INTO events ({columns}, members) VALUES ({row}, '[]')"), values)
     engine.dispose()
     new = open_database(path)
     with new.begin() as connection:
         row = connection.execute(select(db.events)).one()
         assert (row.id, row.recording, row.workflow, row.kept) == (event, recording, None, True)
         connection.execute(update(db.events).values(recording=None))
-        indexes = connection.execute(
-            text("SELECT name FROM sqlite_master WHERE tbl_name = 'events'")
-        ).scalars()
-        assert {
-            "events_of_camera",
-            "events_of_workflow",
-            "ix_events_recording",
-            "ix_events_start_time",
-        } <= set(indexes)
+        query = text("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'events'")
+        indexes = set(connection.execute(query).scalars())
+        expected = {"events_of_camera", "events_of_workflow", "ix_events_recording", "ix_events_start_time"}
+        assert expected <= indexes
     new.dispose()

@@ -78,7 +78,7 @@ class WhoMayBeHere(_Rule):
 
     @model_validator(mode="after")
     def _not_both(self) -> WhoMayBeHere:
-        if both := sorted(set(self.allowed) & set(self.forbidden)):
+        if both := sorted(person for person in self.allowed if _named(person, self.forbidden)):
             raise ValueError(f"{', '.join(both)} cannot be both allowed and forbidden")
         return self
 
@@ -168,11 +168,16 @@ def _judge_person(rule: WhoMayBeHere, thing: Seen) -> Decision:
         if rule.unknown == "ignore":
             return Decision(False, False, thing, "nobody known; the rule ignores visitors")
         return Decision(True, True, thing, "somebody whom nobody here knows")
-    if who in rule.forbidden:
+    if _named(who, rule.forbidden):
         return Decision(True, True, thing, f"{who} is forbidden here")
-    if rule.allowed and who not in rule.allowed:
+    if rule.allowed and not _named(who, rule.allowed):
         return Decision(True, True, thing, f"{who} is not among those who may be here")
     return Decision(rule.tell_allowed, False, thing, f"{who} may be here")
+
+
+def _named(who: str, people: tuple[str, ...]) -> bool:
+    """Whether somebody is on a list that a person wrote: small and capital letters are alike."""
+    return who.casefold() in {person.casefold() for person in people}
 
 
 def _judge_label(rule: SeenRule, thing: Seen) -> Decision:

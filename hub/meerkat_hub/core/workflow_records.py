@@ -167,7 +167,14 @@ class WorkflowWithdrawn:
     ticket: str = ""
 
 
-WorkflowInput = FrameArrived | WorkflowRequested | WorkflowWithdrawn
+@dataclass(frozen=True, slots=True)
+class WorkflowsAsked:
+    """Somebody asks how workflows and nodes stand. Nothing changes by it."""
+
+    ticket: str
+
+
+WorkflowInput = FrameArrived | WorkflowRequested | WorkflowWithdrawn | WorkflowsAsked
 
 # --- out: changes -------------------------------------------------------------------------------
 
@@ -229,12 +236,6 @@ class ForgetFrame:
     frame: str
 
 
-WorkflowEffect = DeployTask | SetFrameRate | PublishWorkflow | AnswerRequest | ForgetFrame
-
-
-# --- what the API shows -------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """A node as the orchestrator plans with it."""
@@ -251,6 +252,29 @@ class NodeView:
     """That run on it."""
     task: str | None
     """What it is to serve for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How all stands, for the API and the page."""
+
+    workflows: tuple[WorkflowState, ...]
+    """In the order of their requests."""
+    nodes: tuple[NodeView, ...]
+    specs: Mapping[str, WorkflowSpec]
+    configured: frozenset[str]
+    """Those of the configuration file, which only it can change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowWorkflows:
+    """The answer to WorkflowsAsked."""
+
+    ticket: str
+    view: View
+
+
+WorkflowEffect = DeployTask | SetFrameRate | PublishWorkflow | AnswerRequest | ForgetFrame | ShowWorkflows
 
 
 @dataclass(frozen=True, slots=True)

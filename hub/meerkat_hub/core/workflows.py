@@ -3,8 +3,8 @@
 What the core (`machine.HubCore`) calls, and when:
 
     load(configured, stored, now)       once, before the first step
-    request / withdraw                  inputs WorkflowRequested, WorkflowWithdrawn
-    frame_arrived                       input FrameArrived
+    happened(input, now)                inputs FrameArrived, WorkflowRequested, WorkflowWithdrawn and
+                                        WorkflowsAsked
     worker_seen(state, now)             input WorkerSeen, online or not
     measured(worker, speeds, round_trip, now)
                                         when the pool's estimates have changed; speeds are frames per
@@ -40,15 +40,18 @@ from .work import Dropped, Item, Lease, TryEnded
 from .workflow_records import (
     AnswerRequest,
     FrameArrived,
-    NodeView,
     Plan,
     Policy,
     PublishWorkflow,
+    ShowWorkflows,
     Stored,
+    View,
     WorkflowChange,
     WorkflowEffect,
+    WorkflowInput,
     WorkflowRemoved,
     WorkflowRequested,
+    WorkflowsAsked,
     WorkflowSpec,
     WorkflowStored,
     WorkflowWithdrawn,
@@ -65,17 +68,6 @@ class Outcome:
     changes: list[EventSaved | Announce | WorkflowChange] = field(default_factory=list)
     effects: list[WorkflowEffect] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How all stands, for the API and the page."""
-
-    workflows: tuple[WorkflowState, ...]
-    nodes: tuple[NodeView, ...]
-    specs: Mapping[str, WorkflowSpec]
-    configured: frozenset[str]
-    """Those of the configuration file, which only it can change."""
 
 
 class Workflows:
@@ -104,6 +96,17 @@ class Workflows:
             if one.name not in configured:
                 self._want(one.name, one.spec, now, wait=True)
         return self._planned(Outcome(), now)
+
+    def happened(self, happened: WorkflowInput, now: Now) -> Outcome:
+        match happened:
+            case FrameArrived():
+                return _of(self._frames.arrived(happened, now))
+            case WorkflowRequested():
+                return self.request(happened, now)
+            case WorkflowWithdrawn():
+                return self.withdraw(happened, now)
+            case WorkflowsAsked(ticket=ticket):
+                return Outcome(effects=[ShowWorkflows(ticket, self.view(now))])
 
     # --- requests -------------------------------------------------------------------------------
 
@@ -155,9 +158,6 @@ class Workflows:
         return self._planned(Outcome(), now)
 
     # --- frames ---------------------------------------------------------------------------------
-
-    def frame_arrived(self, arrived: FrameArrived, now: Now) -> Outcome:
-        return _of(self._frames.arrived(arrived, now))
 
     def knows(self, item_id: str) -> bool:
         return self._frames.knows(item_id)

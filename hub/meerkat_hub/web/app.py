@@ -10,7 +10,17 @@ from fastapi import FastAPI
 from meerkat_hub.adapters.queries import Queries
 from meerkat_hub.settings import HubSettings
 
-from . import problems, routes_clips, routes_devices, routes_events, routes_hub, routes_page, routes_people
+from . import (
+    overview,
+    problems,
+    routes_clips,
+    routes_devices,
+    routes_events,
+    routes_hub,
+    routes_page,
+    routes_people,
+    routes_workflows,
+)
 from .fanout import Fanout
 from .guard import Guard, is_loopback
 
@@ -28,6 +38,7 @@ TAGS = [
     {"name": "clips", "description": "What was recorded, and how looking at it ended."},
     {"name": "devices", "description": "Cameras and meters."},
     {"name": "people", "description": "Who can be recognised."},
+    {"name": "workflows", "description": "What is watched for, and the nodes on which it runs."},
     {"name": "hub", "description": "The hub itself."},
 ]
 
@@ -45,6 +56,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_clips.routes(queries, hub.media))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
     app.include_router(routes_people.routes(hub.people))
+    app.include_router(routes_workflows.routes(hub.desk, queries, lambda: overview.workers(hub)))
     app.include_router(routes_hub.routes(hub, queries, fanout, release))
     app.include_router(routes_page.routes())
     return app

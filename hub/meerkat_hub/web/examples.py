@@ -78,3 +78,12 @@ DEVICE: dict[str, Any] = {
     ],
     "meters": [],
 }
+
+WORKFLOW: dict[str, Any] = {
+    "id": "lobby",
+    "cameras": {"porch/front": 2, "porch/back": {"fps": 5, "measurement": "device"}},
+    "measurement": "detect_faces",
+    "feature": "recognise_faces",
+    "decision": {"rule": "who_may_be_here", "allowed": ["Ada"], "between": "22:00-06:00"},
+    "max_delay": 1.0,
+}

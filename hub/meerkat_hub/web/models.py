@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from meerkat_contract.ids import Name
 from meerkat_contract.messages import (
     CameraInfo,
     ErrorReport,
@@ -14,9 +15,12 @@ from meerkat_contract.messages import (
     HubState,
     MeterInfo,
     ModelInfo,
+    TaskInfo,
     Track,
     WorkerState,
+    WorkflowState,
 )
+from meerkat_hub.core.workflow_records import WorkflowSpec
 
 from . import examples
 
@@ -34,6 +38,12 @@ class Problem(View):
     what: str = Field(description="what is wrong", examples=["there is no such event"])
     where: str = Field("", description="the path, parameter or file", examples=["/api/events/0194…"])
     remedy: str = Field("", description="what to do", examples=["GET /api/events lists what there is"])
+
+
+class WorkflowProblem(Problem):
+    """Why a workflow cannot be had, with the numbers that failed."""
+
+    workflow: WorkflowState
 
 
 class Health(View):
@@ -160,6 +170,56 @@ class DeviceView(View):
     error: ErrorReport | None = Field(None, description="the last error that it reported")
     cameras: list[CameraView] = []
     meters: list[MeterView] = []
+
+
+# --- workflows ----------------------------------------------------------------------------------
+
+
+class WorkflowRequest(WorkflowSpec):
+    """A workflow that is asked for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.WORKFLOW]})
+
+    id: Name = Field(description="what it is called")
+    wait: bool = Field(
+        False, description="keep it though it is refused now, and try again whenever the nodes change"
+    )
+
+    @property
+    def spec(self) -> WorkflowSpec:
+        """The workflow itself."""
+        return WorkflowSpec.model_validate(self.model_dump(exclude={"id", "wait"}))
+
+
+class WorkflowView(View):
+    """A workflow as it was asked for, and how it stands."""
+
+    id: str
+    configured: bool = Field(description="it is in the configuration file, which alone can change it")
+    wanted: WorkflowSpec
+    state: WorkflowState
+
+
+class NodeTelemetry(View):
+    """A worker as a node: what it says of itself, and what the hub has measured."""
+
+    worker: str
+    online: bool
+    host: str = ""
+    hardware: str = ""
+    software: str = ""
+    serving: str | None = Field(None, description="the one task that is loaded; null when all of them are")
+    task: str | None = Field(None, description="what it is to serve for workflows")
+    workflows: tuple[str, ...] = Field((), description="that run on it")
+    capacity: dict[str, float] = Field(description="task: frames per second, as the hub plans with")
+    announced: tuple[TaskInfo, ...] = Field((), description="as it measured itself")
+    round_trip: float = Field(description="seconds to the worker and back, measured; 0 before the first job")
+    availability: float = Field(description="the share of time online, one hour of grace included")
+    load: float | None = Field(None, description="1 is one core busy")
+    temperature: float | None = Field(None, description="degrees Celsius, of the hottest part")
+    memory_free: int | None = Field(None, description="bytes")
+    energy: float | None = Field(None, description="watts while it works")
+    window: int = Field(0, description="jobs it takes at a time")
 
 
 # --- the hub ------------------------------------------------------------------------------------

@@ -11,19 +11,30 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from meerkat_contract.errors import MeerkatError
+from meerkat_contract.messages import WorkflowState
 
-from .models import Problem
+from .models import Problem, WorkflowProblem
 
 log = logging.getLogger("meerkat.hub")
 
 
 class ApiError(Exception):
-    """Ends a request with a status and a Problem."""
+    """Ends a request with a status and a Problem; of a workflow, with how it stands."""
 
-    def __init__(self, status: int, what: str, *, where: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        what: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        workflow: WorkflowState | None = None,
+    ) -> None:
         super().__init__(what)
         self.status = status
         self.problem = Problem(what=what, where=where, remedy=remedy)
+        if workflow is not None:
+            self.problem = WorkflowProblem(what=what, where=where, remedy=remedy, workflow=workflow)
 
 
 BAD_QUERY: dict[int | str, dict[str, Any]] = {422: {"model": Problem, "description": "A parameter is wrong"}}
@@ -35,7 +46,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description
 
 
 def answer(status: int, problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(problem.model_dump(), status_code=status, headers=headers)
+    return JSONResponse(problem.model_dump(mode="json", by_alias=True), status_code=status, headers=headers)
 
 
 def install(app: FastAPI) -> None:
