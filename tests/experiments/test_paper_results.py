@@ -10,7 +10,7 @@ import pytest
 from meerkat_experiments.paper import e1, e2
 from meerkat_experiments.paper.golden import counted, golden, published
 from meerkat_experiments.paper.parameters import E1_CLAIMS, INTEREST, NODES, SETS, Parameters
-from meerkat_experiments.paper.rules import OURS, PAPER, REFERENCE, RULES
+from meerkat_experiments.paper.rules import E1_RULES, FAIR, OURS, PAPER, REFERENCE, RULES
 from meerkat_hub.core.admission import processing_time
 
 PARAMETERS = Parameters()
@@ -40,6 +40,15 @@ def test_all_frames_on_four_nodes_take_107_ms_and_the_papers_own_rule_cannot() -
     # Credit 1 waits 12 ms for each image: 4 nodes manage 65 a second of 80, and the queue grows.
     assert case.rules[PAPER].longest[0] > 0.5
     assert not case.holds(PAPER)
+
+
+def test_fair_shares_delay_as_few_but_the_busier_workflow_waits_longer() -> None:
+    rules = {name: E1_RULES[name] for name in (OURS, FAIR)}
+    (case,) = e1.run(PARAMETERS, [(0.5, 2)], SEEDS, rules)
+    fair, together = case.rules[FAIR], case.rules[OURS]
+    assert median(fair.delayed) == pytest.approx(median(together.delayed), rel=0.02)
+    assert median(fair.longest) > 1.02 * median(together.longest)
+    assert all(mine >= best - 1e-9 for mine, best in zip(fair.longest, case.bound.longest, strict=True))
 
 
 def test_three_nodes_for_all_frames_fall_behind_for_ever() -> None:

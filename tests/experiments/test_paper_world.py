@@ -9,9 +9,10 @@ import pytest
 
 from meerkat_contract.errors import UsageError
 from meerkat_experiments.paper.bounds import ideal_queue, shortest_makespan
-from meerkat_experiments.paper.dispatchers import Dispatcher, MakeDispatcher, NodeSpec, by_rule
+from meerkat_experiments.paper.dispatchers import Answered, MakeDispatcher, Sent, by_rule
 from meerkat_experiments.paper.metrics import balance, delayed_ratio, percentile, throughput
 from meerkat_experiments.paper.parameters import Parameters
+from meerkat_experiments.paper.production import by_pool
 from meerkat_experiments.paper.world import Image, simulate
 from meerkat_hub.core.rules import EctStar, Pull
 
@@ -56,32 +57,58 @@ def test_credit_1_waits_out_the_link_and_credit_2_does_not() -> None:
 
 
 class Broken:
-    """Sends what it is given `times` over."""
+    """Sends nothing, or what it never was given."""
 
     name = "broken"
 
-    def __init__(self, times: int) -> None:
-        self.times = times
-        self.waiting: list[tuple[str, str]] = []
+    def __init__(self, sends: list[Sent]) -> None:
+        self.sends = sends
 
     def arrive(self, message: str, flow: str, source: str, now: float, /) -> None:
-        self.waiting += [(message, "flo-1")] * self.times
-
-    def answered(self, message: str, node: str, seconds: float, waited: float, now: float, /) -> None:
         pass
 
-    def send(self, now: float, /) -> list[tuple[str, str]]:
-        sent, self.waiting = self.waiting, []
-        return sent
+    def answered(self, answer: Answered, now: float, /) -> None:
+        pass
+
+    def send(self, now: float, /) -> tuple[list[Sent], float | None]:
+        sent, self.sends = self.sends, []
+        return sent, None
 
 
-@pytest.mark.parametrize(("times", "said"), [(0, "never answered"), (2, "twice")])
-def test_a_dispatcher_that_loses_or_doubles_is_caught(times: int, said: str) -> None:
-    def make(nodes: tuple[NodeSpec, ...]) -> Dispatcher:
-        return Broken(times)
-
+@pytest.mark.parametrize(
+    ("sends", "said"), [([], "never answered"), ([Sent("other", "flo-1")], "never given")]
+)
+def test_a_dispatcher_that_loses_or_invents_is_caught(sends: list[Sent], said: str) -> None:
     with pytest.raises(RuntimeError, match=said):
-        simulate(images(0.0), [20.0], make, PARAMETERS)
+        simulate(images(0.0), [20.0], lambda _: Broken(sends), PARAMETERS)
+
+
+def test_of_two_copies_the_first_answer_counts() -> None:
+    copies = [Sent("i0", "flo-1"), Sent("i0", "flo-2")]
+    (done,) = simulate(images(0.0), [20.0, 40.0], lambda _: Broken(copies), PARAMETERS)
+    assert done.node == "flo-2"
+
+
+class Sleeper(Broken):
+    """Asks to be woken at 0.5 s, and only then sends."""
+
+    def send(self, now: float, /) -> tuple[list[Sent], float | None]:
+        return super().send(now) if now >= 0.5 else ([], 0.5)
+
+
+def test_who_asks_to_be_woken_is_asked_again_then() -> None:
+    (done,) = simulate(images(0.0), [20.0], lambda _: Sleeper([Sent("i0", "flo-1")]), PARAMETERS)
+    assert done.begun == pytest.approx(0.508)
+
+
+@pytest.mark.parametrize("fair", [False, True])
+def test_the_pool_queues_the_workflows_together_or_shares_between_them(fair: bool) -> None:
+    # Ten of one workflow are there before one of another comes: who waits for whom?
+    many = [Image(f"a{n}", "a", "c", 0.0, 0.0) for n in range(10)]
+    one = Image("b", "b", "c", 0.001, 0.001)
+    done = simulate([*many, one], [20.0], by_pool("pool", fair=fair), PARAMETERS)
+    place = [one.image.id for one in done].index("b")
+    assert place == 10 if not fair else place <= 3
 
 
 # --- metrics --------------------------------------------------------------------------------------
@@ -133,7 +160,10 @@ def _best_longest(arrived: list[float], nodes: int, seconds: float) -> float:
     return best
 
 
-@pytest.mark.parametrize("make", [by_rule(EctStar), by_rule(Pull), by_rule(lambda: Pull(3))])
+@pytest.mark.parametrize(
+    "make",
+    [by_rule(EctStar), by_rule(Pull), by_rule(lambda: Pull(3)), by_pool("pool"), by_pool("fair", fair=True)],
+)
 @pytest.mark.parametrize("seed", range(5))
 def test_no_rule_ends_a_message_before_the_ideal_queue_does(make: MakeDispatcher, seed: int) -> None:
     chance = Random(seed)

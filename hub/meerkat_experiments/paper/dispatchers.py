@@ -1,4 +1,4 @@
-"""Who deals out the messages in the paper's world: the hub's pool, or a bare rule.
+"""Who deals out the messages in the paper's world: a bare rule here, the hub's pool in `production`.
 
 All times are seconds on the simulated clock.
 """
@@ -29,20 +29,40 @@ class NodeSpec:
     window: int = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message on its way to a node. `token` comes back with the answer."""
+
+    message: str
+    node: str
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the broker hears of a message that was done."""
+
+    message: str
+    node: str
+    token: int
+    seconds: float
+    """Of work."""
+    waited: float
+    """Seconds at the node, before the work."""
+
+
 class Dispatcher(Protocol):
-    """`arrive` and `answered` tell it what happened, `send` what to do; times never go back."""
+    """`arrive` and `answered` tell it what happened, `send` asks what to do; times never go back."""
 
     @property
     def name(self) -> str: ...
 
     def arrive(self, message: str, flow: str, source: str, now: float, /) -> None: ...
 
-    def answered(self, message: str, node: str, seconds: float, waited: float, now: float, /) -> None:
-        """`seconds` of work on it, after it `waited` at the node."""
-        ...
+    def answered(self, answer: Answered, now: float, /) -> None: ...
 
-    def send(self, now: float, /) -> list[tuple[str, str]]:
-        """(message, node) for all that is to be sent now."""
+    def send(self, now: float, /) -> tuple[list[Sent], float | None]:
+        """What is to be sent now, and when to ask again if nothing happens before."""
         ...
 
 
@@ -70,14 +90,14 @@ class ByRule:
         self._waiting[message] = WaitingJob(message)
         self._arrivals.arrive(now)
 
-    def answered(self, message: str, node: str, seconds: float, waited: float, now: float, /) -> None:
-        del waited
-        del self._in_flight[node][message]
-        self._seconds[node] = learn(self._seconds[node], seconds)
+    def answered(self, answer: Answered, now: float, /) -> None:
+        node = answer.node
+        del self._in_flight[node][answer.message]
+        self._seconds[node] = learn(self._seconds[node], answer.seconds)
         self._last_answer[node] = now
 
-    def send(self, now: float, /) -> list[tuple[str, str]]:
-        sent: list[tuple[str, str]] = []
+    def send(self, now: float, /) -> tuple[list[Sent], float | None]:
+        sent: list[Sent] = []
         while self._waiting:
             shown = list(islice(self._waiting.values(), SHOWN))
             views = [self._view(node) for node in self._nodes.values()]
@@ -85,10 +105,10 @@ class ByRule:
             for assignment in chosen:
                 job = self._waiting.pop(assignment.job)
                 self._in_flight[assignment.worker][job.id] = InFlight(job.id, job.cost, now)
-                sent.append((job.id, assignment.worker))
+                sent.append(Sent(job.id, assignment.worker))
             if len(chosen) < len(shown):
                 break
-        return sent
+        return sent, None
 
     def _view(self, node: NodeSpec) -> WorkerView:
         return WorkerView(

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
-from .dispatchers import Dispatcher, MakeDispatcher, NodeSpec
+from .dispatchers import Answered, Dispatcher, MakeDispatcher, NodeSpec, Sent
 from .parameters import Parameters
+
+LEAST_SLEEP = 1e-6
+"""Seconds; who asks to be woken at once would stop the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,16 @@ class _What(IntEnum):
     ANSWER = 1
     REACH = 2
     ARRIVE = 3
+    WAKE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One message at one node: when it reached it, and when its work begins."""
+
+    sent: Sent
+    reached: float = 0.0
+    begun: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,7 +69,6 @@ class _Node:
     seconds: float
     link_free: float = 0.0
     free: float = 0.0
-    reached: dict[str, float] = field(default_factory=dict)
 
 
 def simulate(
@@ -67,10 +79,10 @@ def simulate(
     *,
     seconds: Sequence[float] | None = None,
 ) -> list[Done]:
-    """Until every image is answered, in the order of the answers.
+    """Until every image is answered, in the order of the first answers.
 
     `seconds`: what each node really needs, 1/capacity unless given. Raises RuntimeError when the
-    dispatcher leaves images unanswered, sends one twice, or one that it was never given.
+    dispatcher leaves images unanswered, or sends one that it was never given.
     """
     specs = tuple(
         NodeSpec(f"flo-{number}", capacity, parameters.round_trip)
@@ -90,62 +102,71 @@ class _World:
         seconds: Sequence[float],
     ) -> None:
         self._images = {image.id: image for image in images}
-        self._to_send = {image.id for image in images}
         self._dispatcher = dispatcher
         self._parameters = parameters
         self._nodes = {spec.id: _Node(needs) for spec, needs in zip(specs, seconds, strict=True)}
-        self._events: list[tuple[float, _What, int, str, str]] = []
+        self._events: list[tuple[float, _What, int, Image | _Work | None]] = []
         self._number = 0
-        self._done: list[Done] = []
-        self._begun: dict[str, float] = {}
+        self._arrived: set[str] = set()
+        self._done: dict[str, Done] = {}
+        self._wake_at: float | None = None
         for image in images:
-            self._at(image.arrived, _What.ARRIVE, image.id)
+            self._at(image.arrived, _What.ARRIVE, image)
 
     def run(self) -> list[Done]:
         events = self._events
-        while events:
+        while events and len(self._done) < len(self._images):
             now = events[0][0]
             told = False
             while events and events[0][0] == now:
-                _, what, _, image, node = heapq.heappop(events)
-                told |= self._happen(what, image, node, now)
-            for image, node in self._dispatcher.send(now) if told else ():
-                self._send(image, node, now)
-        if len(self._done) < len(self._images):
-            left = len(self._images) - len(self._done)
+                _, what, _, about = heapq.heappop(events)
+                told |= self._happen(what, about, now)
+            if told:
+                self._ask(now)
+        if left := len(self._images) - len(self._done):
             raise RuntimeError(f"{self._dispatcher.name}: {left} images are never answered")
-        return self._done
+        return list(self._done.values())
 
-    def _at(self, at: float, what: _What, image: str, node: str = "") -> None:
+    def _at(self, at: float, what: _What, about: Image | _Work | None) -> None:
         self._number += 1
-        heapq.heappush(self._events, (at, what, self._number, image, node))
+        heapq.heappush(self._events, (at, what, self._number, about))
 
-    def _happen(self, what: _What, image_id: str, node_id: str, now: float) -> bool:
-        """Whether the broker learns of it."""
-        image = self._images[image_id]
-        if what is _What.ARRIVE:
-            self._dispatcher.arrive(image.id, image.flow, image.camera, now)
-            return True
-        node = self._nodes[node_id]
-        if what is _What.REACH:
-            node.reached[image_id] = now
-            self._begun[image_id] = max(now, node.free)
-            node.free = self._begun[image_id] + node.seconds
-            self._at(node.free, _What.END, image_id, node_id)
-            return False
-        if what is _What.END:
-            self._at(now + self._parameters.delay, _What.ANSWER, image_id, node_id)
-            return False
-        begun = self._begun[image_id]
-        ended = begun + node.seconds
-        self._done.append(Done(image, node_id, begun, ended, now))
-        self._dispatcher.answered(image_id, node_id, node.seconds, begun - node.reached[image_id], now)
-        return True
+    def _happen(self, what: _What, about: Image | _Work | None, now: float) -> bool:
+        """Whether the dispatcher is to be asked."""
+        match about:
+            case Image() as image:
+                self._arrived.add(image.id)
+                self._dispatcher.arrive(image.id, image.flow, image.camera, now)
+                return True
+            case _Work() as work if what is _What.REACH:
+                node = self._nodes[work.sent.node]
+                begun = max(now, node.free)
+                node.free = begun + node.seconds
+                self._at(node.free, _What.END, _Work(work.sent, now, begun))
+                return False
+            case _Work() as work if what is _What.END:
+                self._at(now + self._parameters.delay, _What.ANSWER, work)
+                return False
+            case _Work() as work:
+                self._answer(work, now)
+                return True
+        return now == self._wake_at
 
-    def _send(self, image: str, node_id: str, now: float) -> None:
-        if image not in self._to_send:
-            raise RuntimeError(f"{self._dispatcher.name} sent {image} twice, or it is none of ours")
-        self._to_send.remove(image)
-        node = self._nodes[node_id]
-        node.link_free = max(now, node.link_free) + self._parameters.transmission
-        self._at(node.link_free + self._parameters.delay, _What.REACH, image, node_id)
+    def _answer(self, work: _Work, now: float) -> None:
+        sent, seconds = work.sent, self._nodes[work.sent.node].seconds
+        done = Done(self._images[sent.message], sent.node, work.begun, work.begun + seconds, now)
+        self._done.setdefault(sent.message, done)
+        answer = Answered(sent.message, sent.node, sent.token, seconds, work.begun - work.reached)
+        self._dispatcher.answered(answer, now)
+
+    def _ask(self, now: float) -> None:
+        sent, self._wake_at = self._dispatcher.send(now)
+        for one in sent:
+            if one.message not in self._arrived:
+                raise RuntimeError(f"{self._dispatcher.name} sent {one.message}, which it was never given")
+            node = self._nodes[one.node]
+            node.link_free = max(now, node.link_free) + self._parameters.transmission
+            self._at(node.link_free + self._parameters.delay, _What.REACH, _Work(one))
+        if self._wake_at is not None:
+            self._wake_at = max(self._wake_at, now + LEAST_SLEEP)
+            self._at(self._wake_at, _What.WAKE, None)
