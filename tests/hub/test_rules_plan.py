@@ -28,6 +28,7 @@ class PlainWorker:
                 free = 2 * (now - self.half) - free
         self.free = max(free, now + self.half)
         self.held = len(view.in_flight)
+        self.first = self.view.seconds * view.in_flight[0].cost if view.in_flight else 0.0
         self.behind = sum(view.seconds * job.cost for job in view.in_flight[1:])
 
     def answers(self, cost: float) -> float:
@@ -36,14 +37,18 @@ class PlainWorker:
     def wants(self) -> bool:
         if self.held >= self.view.window:
             return False
-        if self.held < 2:
+        if self.held == 0:
             return True
+        if self.held == 1:
+            return self.view.round_trip > 0.005 * self.first
         spread = exp(-2 * self.view.variation / sqrt(self.held - 1))
         return self.behind * spread < 1.5 * self.view.round_trip
 
     def take(self, cost: float) -> None:
         if self.held:
             self.behind += self.view.seconds * cost
+        else:
+            self.first = self.view.seconds * cost
         self.held += 1
 
 
@@ -88,11 +93,11 @@ def plain(
 
 def turns(worker: PlainWorker, usual: float) -> int:
     """How many jobs of the usual cost it wants."""
-    held, behind, count = worker.held, worker.behind, 0
+    before, count = (worker.held, worker.first, worker.behind), 0
     while worker.wants():
         worker.take(usual)
         count += 1
-    worker.held, worker.behind = held, behind
+    worker.held, worker.first, worker.behind = before
     return count
 
 
@@ -116,7 +121,7 @@ def views(draw: st.DrawFn) -> WorkerView:
     return WorkerView(
         id="",
         seconds=draw(st.sampled_from([0.125, 0.5, 1.0, 1.125, 4.0])),
-        round_trip=draw(st.sampled_from([0.0, 0.25, 2.0])),
+        round_trip=draw(st.sampled_from([0.0, 1 / 128, 0.25, 2.0])),
         window=window,
         weight=1.0,
         in_flight=held,

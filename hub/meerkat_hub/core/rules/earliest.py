@@ -87,8 +87,8 @@ class _Plan:
         usual = self.usual = costs[0] if like else sorted(costs)[len(costs) // 2]
         self.willing = dict.fromkeys(willing)
         """Positions of those that should be given another job."""
-        self._held: dict[int, tuple[int, float]] = {}
-        """What those were given here now hold: jobs, and seconds of work behind the first."""
+        self._holding: dict[int, tuple[int, float, float]] = {}
+        """What those given a job here now hold: how many, and seconds of work in the first and behind."""
         entries = [
             (
                 (worker.answers if now <= worker.plain_until else worker.answers_at(now))
@@ -167,27 +167,35 @@ class _Plan:
 
     def _give(self, job: WaitingJob, position: int) -> Assignment:
         worker = self._workers[position]
-        held, behind = self._held.get(position) or (len(worker.in_flight), worker.behind)
-        if held:
-            behind += worker.seconds * job.cost
-        self._held[position] = held + 1, behind
-        if not worker.would_want(held + 1, behind):
+        holding = self._holding[position] = _more(self._held(position), worker.seconds * job.cost)
+        if not worker.would_want(*holding):
             self.willing.pop(position, None)
         return Assignment(job.id, worker.id)
+
+    def _held(self, position: int) -> tuple[int, float, float]:
+        holding = self._holding.get(position)
+        if holding is None:
+            worker = self._workers[position]
+            held = len(worker.in_flight)
+            holding = held, worker.first_end - worker.begun if held else 0.0, worker.behind
+        return holding
 
     def _turns(self, entry: tuple[float, int, float]) -> list[tuple[float, int]]:
         """When a willing worker would answer jobs of the usual cost, as many as it should be given."""
         answer, position, seconds = entry
-        worker = self._workers[position]
-        held, behind = self._held.get(position) or (len(worker.in_flight), worker.behind)
+        holding = _more(self._held(position), seconds * self.usual)
         turns = [(answer, position)]
-        while True:
-            behind += seconds * self.usual if held else 0.0
-            held += 1
-            if not worker.would_want(held, behind):
-                return turns
+        while self._workers[position].would_want(*holding):
+            holding = _more(holding, seconds * self.usual)
             answer += seconds * self.usual
             turns.append((answer, position))
+        return turns
+
+
+def _more(holding: tuple[int, float, float], seconds: float) -> tuple[int, float, float]:
+    """What a worker holds with one more job of so many seconds."""
+    held, first, behind = holding
+    return (held + 1, first, behind + seconds) if held else (1, seconds, 0.0)
 
 
 def _before(

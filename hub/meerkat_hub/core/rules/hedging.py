@@ -15,7 +15,11 @@ from .rule import Assignment
 from .view import InFlight, WorkerView
 
 OVERDUE = 2.0
-"""A job is overdue once it has run this many times its estimate."""
+"""A job is overdue once it has run this many times its estimate, and longer than it may well vary."""
+
+VARIES = 4.0
+"""Standard deviations that service times may well vary. With 0, one job in thirty of a stream whose times
+vary by half is copied for nothing; measured: docs/explanation/dispatch.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class Hedger:
     def _overdue_at(self, worker: WorkerView) -> float | None:
         if not worker.in_flight:
             return None
-        first = worker.in_flight[0]
-        return worker.begun + self.overdue * worker.seconds * first.cost + worker.round_trip / 2
+        times = max(self.overdue, 1 + VARIES * worker.variation)
+        return worker.begun + times * worker.seconds * worker.in_flight[0].cost + worker.round_trip / 2
 
 
 def _answers(worker: WorkerView, now: float) -> list[tuple[InFlight, float]]:

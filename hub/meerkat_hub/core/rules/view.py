@@ -21,6 +21,10 @@ HEADROOM = 1.5
 CAUTION = 2.0
 """How many standard deviations less than expected it is taken to last."""
 
+NEGLIGIBLE = 0.005
+"""A round trip of at most this part of the job at work is not worth a second job: what is not sent yet
+can still be planned anew, which matters most where jobs are long."""
+
 CLASS = log(1.2)
 """Workers whose service times are within a fifth of each other are of one class."""
 
@@ -89,23 +93,27 @@ class WorkerView:
         put(self, "behind", behind)
         put(self, "answers", free + half)
         put(self, "plain_until", busy_until)
-        put(self, "wants", self.would_want(len(held), behind))
+        put(self, "wants", self.would_want(len(held), first_end - begun if held else 0.0, behind))
         put(self, "speed_class", round(log(seconds) / CLASS))
 
     @property
     def room(self) -> int:
         return self.window - len(self.in_flight)
 
-    def would_want(self, held: int, behind: float) -> bool:
-        """Whether it should be given another job if it held so many, with so much work behind the first.
+    def would_want(self, held: int, first: float, behind: float) -> bool:
+        """Whether it should be given another job if it held so many: `first` seconds of work in the
+        first of them, `behind` in the others.
 
-        It takes two jobs at least, and otherwise what surely lasts while an answer and a job travel:
-        the sum of n service times is seldom less than exp(-CAUTION × variation / √n) of its mean.
+        One is enough where the round trip hardly matters. Otherwise the others must surely last while
+        an answer and a job travel: the sum of n service times is seldom less than
+        exp(-CAUTION × variation / √n) of its mean.
         """
         if held >= self.window:
             return False
-        if held < 2:
+        if held == 0:
             return True
+        if held == 1:
+            return self.round_trip > NEGLIGIBLE * first
         surely = behind * exp(-CAUTION * self.variation / sqrt(held - 1))
         return surely < HEADROOM * self.round_trip
 
@@ -131,7 +139,7 @@ class WorkerView:
 
 def credit(worker: WorkerView, cost: float) -> int:
     """How many jobs of this cost a worker would be given before it holds enough."""
-    held = 0
-    while worker.would_want(held, worker.seconds * cost * max(0, held - 1)):
+    held, each = 0, worker.seconds * cost
+    while worker.would_want(held, each, each * (held - 1)):
         held += 1
     return held
