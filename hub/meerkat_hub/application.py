@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,16 +15,23 @@ from sqlalchemy import Engine
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import StorageError
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import Face
 
 from .adapters.bus import HubBus
 from .adapters.database import open_database
 from .adapters.desk import Desk
+from .adapters.frames import FrameStore
 from .adapters.ingest import Ingest
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.people_store import PeopleStore
 from .adapters.retention import Retention
 from .adapters.store import Store
+from .adapters.workflow_bus import WorkflowBus
+from .clock import now
+from .core.recognition import Match
+from .core.workflow_records import Policy, WorkflowSpec
 from .service import HubService
 from .settings import HubSettings
 
@@ -49,6 +57,7 @@ class Hub:
     bus: HubBus
     retention: Retention
     people: PeopleStore
+    frames: FrameStore
     desk: Desk
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
@@ -90,7 +99,25 @@ class Hub:
                 return
 
 
-def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page: str = "") -> Hub:
+@dataclass(frozen=True, slots=True)
+class _Residents:
+    """The people of the house as they are now: their gallery is replaced when they change."""
+
+    people: PeopleStore
+
+    def who_all(self, faces: Sequence[Face], model_sha256: str) -> Sequence[Match]:
+        return self.people.gallery.who_all(faces, model_sha256)
+
+
+def build_hub(
+    data: Path,
+    connection: Connection,
+    settings: HubSettings,
+    *,
+    page: str = "",
+    workflows: Mapping[str, WorkflowSpec] | None = None,
+    policy: Policy | None = None,
+) -> Hub:
     """Open the data folder `<data>/hub` and put the parts together. Raises StorageError."""
     root = data / "hub"
     try:
@@ -103,7 +130,18 @@ def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page
         ) from error
     engine = open_database(root / "hub.db")
     store, live = Store(engine), Live()
-    service = HubService(store, media, live, settings)
+    people, frames = PeopleStore(engine), FrameStore()
+    service = HubService(
+        store,
+        media,
+        live,
+        settings,
+        frames=frames,
+        recogniser=_Residents(people),
+        workflows=workflows,
+        policy=policy,
+    )
+    desk = Desk(service.happened)
     ingest = Ingest(media, settings, lambda device: device in live.devices, service.give)
     bus = HubBus(
         connection,
@@ -114,8 +152,22 @@ def build_hub(data: Path, connection: Connection, settings: HubSettings, *, page
         live=live,
         software=version("meerkat-home"),
         page=page,
+        workflows=WorkflowBus(
+            frames, desk, happened=service.happened, clock=now, new_id=new_id, address=page
+        ),
     )
     retention = Retention(engine, media, settings.retention)
-    people = PeopleStore(engine)
-    desk = Desk(service.happened)
-    return Hub(engine, store, media, live, service, ingest, bus, retention, people, desk, threading.Event())
+    return Hub(
+        engine,
+        store,
+        media,
+        live,
+        service,
+        ingest,
+        bus,
+        retention,
+        people,
+        frames,
+        desk,
+        threading.Event(),
+    )

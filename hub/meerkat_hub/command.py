@@ -36,6 +36,7 @@ def hub(
     from .application import build_hub
     from .settings import HubSettings
     from .web.server import serve
+    from .workflow_settings import OrchestratorSettings, WorkflowsSettings
 
     settings = section(config, "hub", HubSettings)
     changes = {
@@ -48,7 +49,14 @@ def hub(
     connection = find_connection(
         "hub", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
-    built = build_hub(folder, connection, settings, page=page_address(settings))
+    built = build_hub(
+        folder,
+        connection,
+        settings,
+        page=page_address(settings),
+        workflows=section(config, "workflows", WorkflowsSettings).root,
+        policy=section(config, "orchestrator", OrchestratorSettings).policy(),
+    )
     built.start()
     try:
         serve(built, settings)

@@ -12,19 +12,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
 
+from .adapters.frames import FrameStore
 from .adapters.ingest import Arrived
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store
 from .clock import now
 from .core.inputs import Input
+from .core.recognition import Recogniser
 from .core.records import Now
+from .core.workflow_records import Policy, WorkflowSpec
 from .settings import HubSettings
 from .turn import BATCH, Actions, Turn
 
@@ -59,8 +62,24 @@ class HubService:
         live: Live,
         settings: HubSettings,
         clock: Callable[[], Now] = now,
+        *,
+        frames: FrameStore | None = None,
+        recogniser: Recogniser | None = None,
+        workflows: Mapping[str, WorkflowSpec] | None = None,
+        policy: Policy | None = None,
     ) -> None:
-        self.turn = Turn(store, media, live, settings, new_id)
+        """The keywords are those of Turn."""
+        self.turn = Turn(
+            store,
+            media,
+            live,
+            settings,
+            new_id,
+            frames=frames,
+            recogniser=recogniser,
+            workflows=workflows,
+            policy=policy,
+        )
         self._clock = clock
         self._actions: Actions | None = None
         self._queue: queue.SimpleQueue[Arrived | _Confirmed | _Stop] = queue.SimpleQueue()

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, get_args
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from .core.pool import PoolSettings
+from .core.rules import EctStar, Hedger, LeastInFlight, Pull, RoundRobin, Rule, WeightedRoundRobin
+
+RuleName = Literal["ect", "pull", "round_robin", "static_weights", "least_in_flight"]
+
+_RULES: dict[str, Callable[[], Rule]] = {
+    "ect": EctStar,
+    "pull": partial(Pull, 1),
+    "round_robin": RoundRobin,
+    "static_weights": WeightedRoundRobin,
+    "least_in_flight": LeastInFlight,
+}
+assert set(_RULES) == set(get_args(RuleName))
 
 
 class RetentionSettings(BaseModel):
@@ -20,6 +38,24 @@ class RetentionSettings(BaseModel):
     )
 
 
+class DispatchSettings(BaseModel):
+    """Who gets which job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: RuleName = Field(
+        "ect",
+        description="ect: the earliest predicted completion, the one to use; the others are there to "
+        "compare: pull (the MELINDA paper's), round_robin, static_weights, least_in_flight",
+    )
+    hedge: bool = Field(True, description="send a copy of a straggler to a worker that idles")
+
+
+def pool_settings(settings: DispatchSettings) -> PoolSettings:
+    """The same for the core."""
+    return PoolSettings(rule=_RULES[settings.rule], hedger=Hedger() if settings.hedge else None)
+
+
 class HubSettings(BaseModel):
     """The hub: its page, what it keeps, and what it accepts."""
 
@@ -28,6 +64,7 @@ class HubSettings(BaseModel):
     http_host: str = Field("127.0.0.1", description="address of the page; 0.0.0.0 opens it to the LAN")
     http_port: int = Field(8480, ge=1, le=65535)
     retention: RetentionSettings = RetentionSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     expire_after_hours: float = Field(
         24, gt=0, le=24 * 365, description="a clip that no worker could look at for so long is given up"
     )

@@ -10,18 +10,20 @@ receipt, and workers are asked again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import HubState
 
+from .adapters.frames import FrameStore
 from .adapters.ingest import Arrived
 from .adapters.live import Change as LiveChange
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store, Waiting
-from .core.clips import CoreSettings
+from .core.clips import CLIPS, CoreSettings
 from .core.inputs import AlreadyKnown, BusChanged, ClipArrived, Input, PictureArrived, TimeReached, WorkerSeen
 from .core.machine import HubCore
 from .core.outputs import (
@@ -34,8 +36,10 @@ from .core.outputs import (
     EventSaved,
     RecordingClosed,
 )
+from .core.recognition import Recogniser
 from .core.records import Now
-from .settings import HubSettings
+from .core.workflow_records import Policy, WorkflowSpec
+from .settings import HubSettings, pool_settings
 
 log = logging.getLogger("meerkat.hub")
 
@@ -86,13 +90,28 @@ class Turn:
     """The core, its database and its actions. Every method may raise, see above."""
 
     def __init__(
-        self, store: Store, media: MediaFolder, live: Live, settings: HubSettings, new_id: Callable[[], str]
+        self,
+        store: Store,
+        media: MediaFolder,
+        live: Live,
+        settings: HubSettings,
+        new_id: Callable[[], str],
+        *,
+        frames: FrameStore | None = None,
+        recogniser: Recogniser | None = None,
+        workflows: Mapping[str, WorkflowSpec] | None = None,
+        policy: Policy | None = None,
     ) -> None:
+        """`workflows` are those of the configuration; `frames` holds the bytes that the core speaks of."""
         self._store = store
         self._media = media
         self._live = live
         self._settings = settings
         self._new_id = new_id
+        self._frames = frames or FrameStore()
+        self._recogniser = recogniser
+        self._workflows = workflows or {}
+        self._policy = policy
         self._announced: list[int] = []
         self._bus_up = False
         self._counts: dict[str, int] = {}
@@ -103,19 +122,37 @@ class Turn:
     def make_core(self, epoch: int) -> HubCore:
         """A core that knows nothing yet."""
         settings = CoreSettings(expire_after=self._settings.expire_after_hours * 3600)
-        return HubCore(epoch=epoch, new_id=self._new_id, settings=settings)
+        return HubCore(
+            epoch=epoch,
+            new_id=self._new_id,
+            settings=settings,
+            pool=pool_settings(self._settings.dispatch),
+            policy=self._policy,
+            recogniser=self._recogniser,
+            local=_local,
+        )
 
     def load(self, now: Now) -> None:
         """Build the core from the database, publish what was left and do what is due."""
         loaded = self._store.load()
         core = self.make_core(self._store.new_epoch())
-        core.load(loaded.recordings, loaded.waiting, now)
+        work = Work()
+        work.add(
+            core.load(
+                loaded.recordings,
+                loaded.waiting,
+                now,
+                configured=self._workflows,
+                stored=self._store.workflows(),
+            )
+        )
         core.bus_up = self._bus_up
         self._counts = self._store.totals()
         over = set(self._announced)
         self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
         self.core = core
         try:
+            self._commit(work, now)
             self.process([Arrived(WorkerSeen(worker)) for worker in self._live.workers.values()], now)
         except BaseException:
             self.core = None
@@ -124,6 +161,7 @@ class Turn:
     def abandon(self, batch: Iterable[Arrived]) -> None:
         """Throw the core away, and with it the batch, whose senders will send again."""
         self.core = None
+        self._frames.clear()
         for arrived in batch:
             if arrived.incoming is not None:
                 arrived.incoming.unlink(missing_ok=True)
@@ -216,15 +254,19 @@ class Turn:
         newest = {
             change.record.state.id: change
             for change in changes
-            if isinstance(change, EventSaved) and change.picture is not None
+            if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
         }
         names: dict[str, str] = {}
         for event_id, change in newest.items():
             name = f"{event_id}-{change.record.state.revision}"
-            incoming = self._media.receive(change.picture or b"")
+            incoming = self._media.receive(change.picture or self._bytes_of(change.frame))
             self._media.place(incoming, self._media.path("events", name, ".jpg"))
             names[event_id] = name
         return names
+
+    def _bytes_of(self, frame: str | None) -> bytes:
+        stored = self._frames.get(frame) if frame else None
+        return stored.payload if stored is not None else b""
 
     def _remove_pictures(self, names: Sequence[str]) -> None:
         try:
@@ -251,15 +293,22 @@ class Turn:
         oldest = core.clips.oldest_waiting()
         self._acting.publish_state(
             HubState(
-                backlog=len(core.waiting),
+                backlog=core.pool.queues.length(CLIPS),
                 running=len(core.leases),
                 oldest_wait=max(round((now.wall - oldest.received_at).total_seconds()), 0) if oldest else 0,
                 done=self._counts.get("done", 0),
                 failed=self._counts.get("failed", 0),
                 expired=self._counts.get("expired", 0),
                 workers=len(core.workers),
+                frames=self._fates_of_frames(core),
             )
         )
+
+    def _fates_of_frames(self, core: HubCore) -> dict[str, int]:
+        fates = core.workflows.totals()
+        if not fates["received"] and not self._frames.refused:
+            return {}
+        return fates | ({"no_room": self._frames.refused} if self._frames.refused else {})
 
     @property
     def _acting(self) -> Actions:
@@ -270,6 +319,11 @@ class Turn:
     def _deciding(self) -> HubCore:
         assert self.core is not None
         return self.core
+
+
+def _local(wall: datetime) -> datetime:
+    """A time in the zone of this machine, which is the house's."""
+    return wall.astimezone()
 
 
 def _ids(arrived: Iterable[Arrived]) -> list[str]:

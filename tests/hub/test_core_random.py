@@ -61,7 +61,9 @@ class Life:
         start = self.starts[lease.worker]
         kind = self.chance.random()
         if kind < 0.1:
-            self.core.answer(self.clips[lease.item.id], state="failed", retry=True, reason="no memory", start=start)
+            self.core.answer(
+                self.clips[lease.item.id], state="failed", retry=True, reason="no memory", start=start
+            )
         elif kind < 0.2:
             self.core.answer(self.clips[lease.item.id], state="failed", reason="damaged", start=start)
         elif kind < 0.3:

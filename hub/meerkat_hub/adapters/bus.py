@@ -31,7 +31,7 @@ from meerkat_hub.core.inputs import (
     WorkerAbsent,
     WorkerSeen,
 )
-from meerkat_hub.core.outputs import CancelJob, Effect, SendJob, SendReceipt
+from meerkat_hub.core.outputs import CancelJob, Effect, SendFrame, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
 from meerkat_hub.turn import Actions
 
@@ -40,6 +40,7 @@ from .ingest import Ingest
 from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
 from .store import Store
+from .workflow_bus import WorkflowBus
 
 log = logging.getLogger("meerkat.hub")
 
@@ -69,6 +70,7 @@ class HubBus:
         live: Live,
         software: str,
         page: str,
+        workflows: WorkflowBus | None = None,
         clock: Callable[[], Now] = now,
         make_session: Callable[..., Session] = Session,
     ) -> None:
@@ -77,6 +79,7 @@ class HubBus:
         self._store = store
         self._media = media
         self._live = live
+        self._workflows = workflows
         self._clock = clock
         self._about = {"software": software, "page": page}
         self._state: HubState | None = None
@@ -108,6 +111,8 @@ class HubBus:
         subscribe(DeviceTopic(ANY, "error"), self._error)
         subscribe(WorkerTopic(ANY, "state"), self._worker)
         subscribe(WorkerTopic(ANY, "results"), self._result, join_parts=True)
+        if self._workflows is not None:
+            self._workflows.subscribe(self.session)
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
         for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
             subscribe(
@@ -246,6 +251,16 @@ class HubBus:
                 self.session.publish(WorkerTopic(worker, "cancel"), body, qos=1)
             case SendJob():
                 self._send_job(effect)
+            case SendFrame() if self._workflows is not None:
+                self._workflows.send(effect)
+            case _:
+                self._carry_out_for_workflows(effect)
+
+    def _carry_out_for_workflows(self, effect: Effect) -> None:
+        if self._workflows is None:
+            log.error("a hub without workflows cannot carry out %r", effect)
+        elif not isinstance(effect, SendReceipt | CancelJob | SendJob | SendFrame):
+            self._workflows.carry_out(effect)
 
     def _send_job(self, effect: SendJob) -> None:
         clip, job = effect.clip, effect.job

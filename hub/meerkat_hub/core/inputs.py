@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from meerkat_contract.messages import Result, WorkerState
 
 from .records import Clip, MeterPicture, RecordingSnapshot, Refusal
+from .workflow_records import WorkflowInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,10 @@ class WorkerAbsent:
 
 @dataclass(frozen=True, slots=True)
 class MediaLost:
-    """A clip's file is gone or unreadable, so that it cannot be sent to any worker."""
+    """The bytes of a clip or frame are gone or unreadable, so that it cannot be sent to any worker.
+
+    `clip` is the job's id.
+    """
 
     clip: str
     reason: str
@@ -104,4 +108,5 @@ Input = (
     | MediaLost
     | BusChanged
     | TimeReached
+    | WorkflowInput
 )

@@ -2,16 +2,19 @@
 
     HubCore.step(input, now) ──► Decision(changes, effects, notes)
 
-It only distributes: `clips` knows clips and recordings, `pool` the workers and who gets what.
+It only distributes: `clips` knows clips and recordings, `workflows` what is done with frames, `pool` the
+workers and who gets what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from meerkat_contract.messages import Receipt, Result
 
-from .clips import CLIPS, Clips, CoreSettings
+from .clips import CLIPS, TASK, Clips, CoreSettings
+from .gallery import Gallery
 from .inputs import (
     AlreadyKnown,
     BusChanged,
@@ -27,11 +30,26 @@ from .inputs import (
     WorkerSeen,
 )
 from .members import Member
-from .outputs import CancelJob, Decision, PictureStored, RefusalNoted, SendReceipt
+from .outputs import CancelJob, Decision, PictureStored, RefusalNoted, SendFrame, SendReceipt
 from .pool import Pool, PoolSettings
+from .recognition import Recogniser
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Refusal
-from .work import Item, Lease, TryEnded
+from .work import Answer, Dropped, Flow, Item, Lease, TryEnded
+from .workflow_records import (
+    FrameArrived,
+    Plan,
+    Policy,
+    Stored,
+    WorkflowRequested,
+    WorkflowsAsked,
+    WorkflowSpec,
+    WorkflowWithdrawn,
+)
+from .workflows import Outcome, Workflows
+
+MEASURED_EVERY = 1.0
+"""Seconds between two looks of the orchestrator at a worker's measured speed."""
 
 
 class HubCore:
@@ -44,14 +62,37 @@ class HubCore:
         new_id: Callable[[], str],
         settings: CoreSettings | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        recogniser: Recogniser | None = None,
+        local: Callable[[datetime], datetime] = lambda wall: wall,
     ) -> None:
+        """`local` gives a UTC time in the zone of the house; `recogniser` knows its people."""
+        self.settings = settings or CoreSettings()
         self.pool = Pool(first_token=epoch << 32, settings=pool)
-        self.clips = Clips(self.pool, new_id, settings or CoreSettings())
+        self.clips = Clips(self.pool, new_id, self.settings)
+        self.workflows = Workflows(
+            new_id=new_id, recogniser=recogniser or Gallery(), policy=policy, local=local
+        )
         self.bus_up = False
+        self._flows: set[str] = set()
+        """Of workflows, open in the pool."""
+        self._told: dict[str, float] = {}
+        """When the orchestrator last heard of a worker's measured speed."""
 
-    def load(self, recordings: Iterable[RecordingSnapshot], waiting: Iterable[Clip], now: Now) -> None:
-        """Take over what the database holds: open recordings, and clips that have not ended."""
+    def load(
+        self,
+        recordings: Iterable[RecordingSnapshot],
+        waiting: Iterable[Clip],
+        now: Now,
+        *,
+        configured: Mapping[str, WorkflowSpec] | None = None,
+        stored: Sequence[Stored] = (),
+    ) -> Decision:
+        """Take over what the database holds: open recordings, clips that have not ended, workflows."""
         self.clips.load(recordings, waiting, now)
+        out = Decision()
+        self._apply(self.workflows.load(configured or {}, stored, now), now, out)
+        return out
 
     def knows(self, clip_id: str) -> bool:
         """Whether a clip of this id waits, is being looked at, or ended lately."""
@@ -97,7 +138,9 @@ class HubCore:
             case WorkerSeen() | SendFailed() | WorkerAbsent() | BusChanged():
                 self._workers_changed(happened, now, out)
             case MediaLost(clip=clip_id, reason=reason):
-                self.clips.media_lost(clip_id, reason, now, out)
+                self._media_lost(clip_id, reason, now, out)
+            case FrameArrived() | WorkflowRequested() | WorkflowWithdrawn() | WorkflowsAsked():
+                self._apply(self.workflows.happened(happened, now), now, out)
             case TimeReached():
                 pass
         self._pass_time(now, out)
@@ -107,7 +150,8 @@ class HubCore:
 
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
-        return min((at for at in (self.pool.wake_at(), self.clips.wake_at()) if at is not None), default=None)
+        times = (self.pool.wake_at(), self.clips.wake_at(), self.workflows.wake_at())
+        return min((at for at in times if at is not None), default=None)
 
     def _refused(self, refusal: Refusal, out: Decision) -> None:
         out.changes.append(RefusalNoted(refusal))
@@ -124,6 +168,7 @@ class HubCore:
                 said, ended = self.pool.seen(state, now.mono)
                 out.notes += [said] if said else []
                 self._tries_ended(ended, now, out)
+                self._apply(self.workflows.worker_seen(state, now), now, out)
             case SendFailed(clip=item_id, token=token):
                 self.pool.not_sent(item_id, token, now.mono)
             case WorkerAbsent(worker=worker, token=token):
@@ -142,22 +187,83 @@ class HubCore:
             return
         self._call_off(answer.void, out)
         if answer.elsewhere:
-            out.notes.append(
-                f"worker {worker} failed at {result.job}, which another has too: {result.reason}"
-            )
+            out.notes.append(f"worker {worker} failed at {result.job}; another has it too: {result.reason}")
         elif answer.lease.item.flow == CLIPS:
             self.clips.answered(answer, result, now, out)
+        else:
+            self._frame_answered(answer, result, now, out)
+        if result.state == "done" and now.mono >= self._told.get(worker, 0.0) + MEASURED_EVERY:
+            self._told[worker] = now.mono
+            member = self.pool.members[worker]
+            speeds = {task: member.capacity(task) for task in member.tasks}
+            round_trip = member.link.round_trip(answer.lease.item.size)
+            self._apply(self.workflows.measured(worker, speeds, round_trip, now), now, out)
+
+    def _frame_answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
+        item = answer.lease.item
+        if result.state == "failed" and result.retry and not result.frames and not result.seconds:
+            self._drop(self.pool.again(item), now, out)  # never begun: it waits on
+        elif result.state == "failed" and result.retry:
+            tried = TryEnded(item, answer.lease.worker, result.reason or "the worker gave no reason")
+            self._tries_ended([tried], now, out)
+        else:
+            self._apply(self.workflows.result(item.id, result, now), now, out)
+
+    def _media_lost(self, item_id: str, reason: str, now: Now, out: Decision) -> None:
+        if self.workflows.knows(item_id):
+            self.pool.remove(item_id)
+            self._apply(self.workflows.lost(item_id, now), now, out)
+        else:
+            self.clips.media_lost(item_id, reason, now, out)
 
     def _pass_time(self, now: Now, out: Decision) -> None:
         passed = self.pool.pass_time(now.mono)
         self._call_off(passed.over, out)
         self._tries_ended(passed.ended, now, out)
+        self._drop(passed.dropped, now, out)
         self.clips.pass_time(now, out)
+        self._apply(self.workflows.pass_time(now), now, out)
 
     def _tries_ended(self, ended: Iterable[TryEnded], now: Now, out: Decision) -> None:
         for tried in ended:
             if tried.item.flow == CLIPS:
                 self.clips.try_ended(tried, now, out)
+            else:
+                self._apply(self.workflows.try_ended(tried, now), now, out)
+
+    # --- workflows and the pool -----------------------------------------------------------------
+
+    def _apply(self, outcome: Outcome, now: Now, out: Decision) -> None:
+        """Do what workflows ask for."""
+        out.changes += outcome.changes
+        out.effects += outcome.effects
+        out.notes += outcome.notes
+        if outcome.plan is not None:
+            self._open(outcome.plan, now, out)
+        for item in outcome.items:
+            if item.flow not in self._flows:
+                self._drop([Dropped(item, "gone")], now, out)
+            elif item.attempts:
+                self._drop(self.pool.again(item), now, out)
+            else:
+                self._drop(self.pool.add(item, now.mono), now, out)
+
+    def _drop(self, dropped: Iterable[Dropped], now: Now, out: Decision) -> None:
+        for one in dropped:
+            self._apply(self.workflows.dropped(one, now), now, out)
+
+    def _open(self, plan: Plan, now: Now, out: Decision) -> None:
+        """The flows of the pool are to be these."""
+        wanted = {flow.id for flow in plan.flows}
+        for gone in sorted(self._flows - wanted):
+            waiting, void = self.pool.close(gone)
+            self._call_off(void, out)
+            items = {item.id: item for item in (*waiting, *(lease.item for lease in void))}
+            self._drop([Dropped(item, "gone") for item in items.values()], now, out)
+        for flow in plan.flows:
+            self.pool.open(flow)
+        self._flows = wanted
+        self.pool.open(Flow(CLIPS, TASK, self.settings.clips_weight, plan.clip_nodes))
 
     def _call_off(self, leases: Iterable[Lease], out: Decision) -> None:
         out.effects += [CancelJob(lease.worker, lease.item.id, lease.token) for lease in leases]
@@ -166,3 +272,6 @@ class HubCore:
         for lease in leases:
             if lease.item.flow == CLIPS:
                 out.effects.append(self.clips.job(lease, now))
+            else:
+                job = self.workflows.job(lease, lease.expires - now.mono)
+                out.effects.append(SendFrame(lease.worker, job))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
 
 from .records import Clip, EventRecord, MeterPicture, Refusal
-from .workflow_records import WorkflowChange
+from .workflow_records import WorkflowChange, WorkflowEffect
 
 # --- changes ------------------------------------------------------------------------------------
 
@@ -127,7 +127,15 @@ class CancelJob:
     token: int
 
 
-Effect = SendReceipt | SendJob | CancelJob
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Publish the bytes of the frame that `job.media` names, with this job, to the worker."""
+
+    worker: str
+    job: Job
+
+
+Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect
 
 
 @dataclass(slots=True)

@@ -1,0 +1,149 @@
+"""Workflows on the bus: frames in; their jobs, orders to nodes and cameras, and how they stand, out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from meerkat_contract.errors import BadMessage
+from meerkat_contract.ids import format_time
+from meerkat_contract.messages import FrameFindings, read
+from meerkat_contract.session import Delivery, Incoming, Session
+from meerkat_contract.topics import ANY, SettingTopic, ThingTopic, WorkerTopic, WorkflowTopic, parse
+from meerkat_hub.core.inputs import Input, MediaLost, SendFailed, WorkerAbsent
+from meerkat_hub.core.outputs import SendFrame
+from meerkat_hub.core.records import Now
+from meerkat_hub.core.workflow_records import (
+    AnswerRequest,
+    DeployTask,
+    ForgetFrame,
+    FrameArrived,
+    PublishWorkflow,
+    SetFrameRate,
+    ShowWorkflows,
+    WorkflowEffect,
+)
+
+from .desk import Desk
+from .frames import FrameStore
+
+log = logging.getLogger("meerkat.hub")
+
+MAX_FRAME = 8 * 1024 * 1024
+"""Bytes; no picture of a camera is larger."""
+
+
+class WorkflowBus:
+    def __init__(
+        self,
+        frames: FrameStore,
+        desk: Desk,
+        *,
+        happened: Callable[[Input], None],
+        clock: Callable[[], Now],
+        new_id: Callable[[], str],
+        address: str,
+    ) -> None:
+        """`address` of the hub's HTTP server, where nodes fetch models; empty when it has none."""
+        self._frames = frames
+        self._desk = desk
+        self._happened = happened
+        self._clock = clock
+        self._new_id = new_id
+        self._address = address
+        self._session: Session | None = None
+
+    def subscribe(self, session: Session) -> None:
+        self._session = session
+        session.subscribe(ThingTopic(ANY, ANY, "frame"), self._frame, qos=1)
+
+    @property
+    def _out(self) -> Session:
+        assert self._session is not None, "subscribe comes first"
+        return self._session
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def _frame(self, message: Incoming) -> None:
+        """A JPEG; any subscriber may send one: without an id or a time it gets them here."""
+        topic = parse(message.topic)
+        assert isinstance(topic, ThingTopic)
+        if not message.payload:
+            return
+        if len(message.payload) > MAX_FRAME:
+            raise BadMessage(
+                f"a frame of {len(message.payload)} bytes",
+                where=message.topic,
+                remedy=f"Send at most {MAX_FRAME}: a smaller picture, or a lower quality",
+            )
+        findings: FrameFindings | None = None
+        frame, captured_at = "", None
+        for name, value in message.properties:
+            if name == "found":
+                findings = read(FrameFindings, value.encode(), topic=message.topic)
+        if message.properties:
+            metadata = message.metadata()
+            frame, captured_at = metadata.id, metadata.captured_at
+        frame = frame or self._new_id()
+        if not self._frames.put(frame, message.payload, message.qos):
+            return
+        self._happened(
+            FrameArrived(
+                frame,
+                topic.device,
+                topic.thing,
+                captured_at or self._clock().wall,
+                len(message.payload),
+                message.content_type or "image/jpeg",
+                None if findings is None else findings.found,
+                "" if findings is None else findings.task,
+                None if findings is None else findings.model,
+            )
+        )
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def send(self, effect: SendFrame) -> None:
+        """Send a job with its frame's bytes; the frame came and goes with the same QoS."""
+        job = effect.job
+        stored = self._frames.get(job.media)
+        if stored is None:
+            self._happened(MediaLost(job.job, "its bytes are gone"))
+            return
+        delivery = self._out.publish(
+            WorkerTopic(effect.worker, "jobs"),
+            stored.payload,
+            qos=stored.qos,
+            content_type=job.content_type,
+            properties=[
+                ("schema", "1"),
+                ("id", job.job),
+                ("captured-at", format_time(job.captured_at)),
+                ("trigger", "frame"),
+                ("job", job.to_json().decode()),
+            ],
+        )
+
+        def done(delivery: Delivery) -> None:
+            if delivery.nobody:
+                self._happened(WorkerAbsent(effect.worker, job.job, job.token))
+            elif delivery.error is not None:
+                self._happened(SendFailed(job.job, job.token, str(delivery.error)))
+
+        delivery.add_done_callback(done)
+
+    def carry_out(self, effect: WorkflowEffect) -> None:
+        match effect:
+            case ForgetFrame(frame=frame):
+                self._frames.forget(frame)
+            case DeployTask(worker=worker, deploy=deploy):
+                order = deploy.model_copy(update={"address": self._address})
+                self._out.publish(WorkerTopic(worker, "deploy"), order.to_json(), qos=1)
+            case SetFrameRate(device=device, camera=camera, frames_per_second=rate):
+                topic = SettingTopic(device, camera, "frames", "set")
+                self._out.publish(topic, f"{rate:g}", qos=1, retain=True)
+            case PublishWorkflow(name=name, state=state):
+                payload = b"" if state is None else state.to_json()
+                self._out.publish(WorkflowTopic(name, "state"), payload, qos=1, retain=True)
+            case AnswerRequest() | ShowWorkflows():
+                self._desk.answered(effect)
