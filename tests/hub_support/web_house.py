@@ -15,7 +15,8 @@ from starlette.routing import Mount
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import EventState, ModelInfo, Track
+from meerkat_contract.messages import EventState, ModelInfo, Track, WorkerState
+from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.core.outputs import (
     Change,
@@ -26,7 +27,9 @@ from meerkat_hub.core.outputs import (
     PictureStored,
     RefusalNoted,
 )
-from meerkat_hub.core.records import Clip, EventRecord, MeterPicture, Refusal
+from meerkat_hub.core.records import Clip, EventRecord, MeterPicture, Now, Refusal
+from meerkat_hub.core.workflow_records import AnswerRequest, Policy, ShowWorkflows, WorkflowInput
+from meerkat_hub.core.workflows import Workflows
 from meerkat_hub.settings import HubSettings
 from meerkat_hub.web.server import HubServer, listen
 from support.wait import wait_for
@@ -43,6 +46,23 @@ class WebHouse:
         self.settings = settings or HubSettings()
         # Nothing connects there: the hub is never started.
         self.hub: Hub = build_hub(folder, Connection("127.0.0.1", 1), self.settings)
+        self.workflows = Workflows(
+            new_id=new_id, recogniser=self.hub.people.gallery, policy=Policy(gather=0, reserve=0)
+        )
+        self.hub.desk = self.desk = Desk(self._ask)
+
+    def _ask(self, asked: WorkflowInput) -> None:
+        """The core's answer at once: the hub's thread does not run here."""
+        outcome = self.workflows.happened(asked, Now(NOW, 0.0))
+        self.commit(*outcome.changes)
+        for effect in outcome.effects:
+            if isinstance(effect, AnswerRequest | ShowWorkflows):
+                self.desk.answered(effect)
+
+    def node(self, state: WorkerState) -> None:
+        """A worker that the page and the orchestrator hear of."""
+        self.hub.live.workers[state.worker] = state
+        self.workflows.worker_seen(state, Now(NOW, 0.0))
 
     def commit(self, *changes: Change, pictures: dict[str, str] | None = None) -> None:
         self.hub.store.commit(changes, announced=[], now=NOW, pictures=pictures or {})

@@ -86,4 +86,7 @@ WORKFLOW: dict[str, Any] = {
     "feature": "recognise_faces",
     "decision": {"rule": "who_may_be_here", "allowed": ["Ada"], "between": "22:00-06:00"},
     "max_delay": 1.0,
+    "shared": True,
+    "weight": 1.0,
+    "wait": False,
 }

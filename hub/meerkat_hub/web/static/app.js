@@ -1,6 +1,7 @@
 // The page: how all is, live pictures, meters and events, kept up to date by server-sent events.
 
 import * as detail from "./detail.js";
+import * as work from "./workflows.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, query, since, soon, span, tick, title, words } from "./tools.js";
 
 const PAGE = 24;
@@ -29,6 +30,7 @@ function notices() {
   if (!state.connected) bad("The hub is not connected to the MQTT broker; it goes on trying. Look whether the broker runs.");
   else if (!state.ok) bad(state.reason);
   if (!state.workers.length) warn("No worker is online. Clips are kept and wait until one comes: start one with `meerkat worker`.");
+  for (const text of work.refused()) warn(text);
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
     if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
@@ -170,17 +172,18 @@ function showEvents() {
 }
 
 function eventCard([event, camera]) {
-  const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = title(event.label);
+  const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = event.identity || title(event.label);
   return h("li", {}, h("a", { class: "card", href: `#event=${event.id}` },
     h("span", { class: "picture" },
       event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy" })
         : h("span", { class: "none" }, "No picture"),
       !event.ended && h("span", { class: "badge motion" }, "Now"),
+      event.alert && h("span", { class: "badge alert" }, "Alert"),
       event.kept && h("span", { class: "badge right" }, "★ Kept")),
     h("span", { class: "text" },
       h("span", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "soft", title: "Certainty" }, percent(event.score))),
       h("span", { class: "line soft" }, h("span", {}, camera), since(event.start_time)),
-      h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, span(seconds))))));
+      h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, event.workflow ? event.reason : span(seconds))))));
 }
 
 function options(name, pairs) {
@@ -230,6 +233,7 @@ const refresh = {
   state: soon(careful("state", async () => { state = await api("state"); }), 400),
   devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); })),
   events: soon(careful("events", reload)),
+  work: soon(careful("work", work.load), 1000),
   labels: soon(careful("labels", async () => {
     labels = await api("labels");
     options("label", labels.map((label) => [label, title(label)]));
@@ -254,6 +258,7 @@ function listen() {
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   };
   for (const kind of ["hub", "worker", "outcome"]) on(kind, () => refresh.state());
+  for (const kind of ["worker", "workflow"]) on(kind, () => refresh.work());
   on("device", () => refresh.devices());
   on("event", ({ data }) => { refresh.events(); detail.refresh(data.after.id); });
   on("motion", ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); });

@@ -60,6 +60,7 @@ export async function open(id) {
   if (!dialog.open) dialog.showModal();
   const first = nextPlayable(-1);
   if (first >= 0) play(first, (new Date(event.start_time) - new Date(clips[first].captured_at)) / 1000 - 1);
+  else if (event.workflow) say("Decided upon this single frame.");
   else say(clips.length ? "The clips of this event have been removed by now." : "This event has no clips.");
 }
 
@@ -122,24 +123,27 @@ function mark() {
 }
 
 function describe() {
-  $("detail-title").textContent = `${title(event.label)} · ${cameraOf(event)}`;
+  $("detail-title").textContent = `${event.identity || title(event.label)} · ${cameraOf(event)}`;
   $("parts").replaceChildren(...clips.map((clip, i) => h("li", {}, h("button", {
     type: "button", onclick: () => play(i), disabled: !clip.available,
     title: [clip.state, clip.reason].filter(Boolean).join(": "),
     "aria-label": `Clip ${i + 1}, ${clock(clip.captured_at)}, ${span(clip.duration)}, ${clip.state}`,
   }, `${clock(clip.captured_at)} · ${span(clip.duration)}${clip.state === "done" ? "" : ` · ${clip.state}`}`))));
   $("parts").hidden = clips.length < 2;
+  $("download").hidden = !clips.length;
   mark();
   const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000;
   const model = event.model;
   const rows = [
     ["When", `${day(event.start_time)}, ${clock(event.start_time)} (${ago(event.start_time)})`],
-    ["How long", event.ended ? span(seconds) : `${span(seconds)}, going on`],
+    ["Decision", event.reason && `${event.alert ? "Alert: " : ""}${event.reason}`],
+    ["Workflow", event.workflow && title(event.workflow)],
+    ["How long", !event.workflow && (event.ended ? span(seconds) : `${span(seconds)}, going on`)],
     ["Certainty", percent(event.score)],
     ["Camera", `${event.device} / ${event.camera}`],
     ["Model", model && `${model.name} on ${model.engine}${model.fallback ? " (built-in fallback)" : ""}`],
     ["Looked at by", [...new Set(clips.map((clip) => clip.worker).filter(Boolean))].join(", ")],
-    ["Clips", `${count(clips.length, "clip")}, ${(clips.reduce((sum, clip) => sum + clip.size, 0) / 1e6).toFixed(1)} MB`],
+    ["Clips", clips.length > 0 && `${count(clips.length, "clip")}, ${(clips.reduce((sum, clip) => sum + clip.size, 0) / 1e6).toFixed(1)} MB`],
     ...clips.filter((clip) => clip.reason).map((clip) => [`Clip of ${clock(clip.captured_at)}`, `${clip.state}: ${clip.reason}`]),
   ];
   $("about").replaceChildren(...rows.filter(([, value]) => value).map(([name, value]) =>

@@ -1,0 +1,74 @@
+// Workflows and the nodes on which they run: what runs where, what became of frames, what was refused.
+
+import { $, Keyed, api, arrange, count, h, percent, since, title } from "./tools.js";
+
+const cards = new Keyed();
+let workflows = [], nodes = [];
+
+const fps = (rate) => rate.toLocaleString(undefined, { maximumFractionDigits: rate < 10 ? 1 : 0 });
+const ms = (seconds) => (seconds < 10 ? `${Math.round(seconds * 1000).toLocaleString()} ms` : `${Math.round(seconds)} s`);
+const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
+const said = { running: ["good", "Runs"], starting: ["warn", "Starts"], refused: ["bad", "Refused"] };
+const fates = {
+  surplus: "more than asked for", unmeasured: "not looked at by the device", full: "too many waited",
+  late: "too late", gone: "workflow ended", failed: "failed", lost: "picture lost",
+};
+
+export async function load() {
+  [workflows, nodes] = await Promise.all([api("workflows"), api("nodes")]);
+  show();
+}
+
+/** What is to be looked at, for the notices on top. */
+export const refused = () => workflows.filter(({ state }) => state.state === "refused")
+  .map(({ id, state }) => `Workflow ${title(id)} does not run: ${state.reason.replace(/^workflow \S+ is refused: /, "")}.`);
+
+function show() {
+  const runs = workflows.filter(({ state }) => state.state !== "refused").length, online = nodes.filter((node) => node.online).length;
+  $("work").hidden = !workflows.length && !nodes.length;
+  if (workflows.length && !$("work").dataset.seen) $("work").open = $("work").dataset.seen = true;
+  $("work-title").textContent = `${workflows.length ? `${runs} of ${count(workflows.length, "workflow")} run` : "No workflow"} · ${count(online, "node")} online`;
+  arrange($("workflows"), workflows.map((one) => cards.get(`workflow ${one.id}`, one, workflowCard)));
+  arrange($("nodes"), nodes.map((one) => cards.get(`node ${one.worker}`, one, nodeCard)));
+}
+
+function workflowCard({ id, wanted, state }) {
+  const [kind, word] = said[state.state], { frames } = state;
+  const levels = [...new Set(state.nodes.map((node) => node.task))].map((task) => [task, state.nodes.filter((node) => node.task === task)]);
+  const where = ([task, list]) => fact(title(task), list.map(({ node, share, capacity, ready }) =>
+    `${node}: ${fps(share)} of ${fps(capacity)} frames/s${ready ? "" : " (loading)"}`).join("; "));
+  const dropped = Object.entries(fates).filter(([fate]) => frames[fate]).map(([fate, text]) => `${frames[fate].toLocaleString()} ${text}`);
+  const free = Object.entries(state.capacity).map(([task, rate]) => `${fps(rate)} ${title(task).toLowerCase()}`).join(", ");
+  return h("li", {}, h("div", { class: "card text", "data-workflow": id },
+    h("div", { class: "line" }, h("span", { class: "name" }, title(id)), h("span", { class: `pill ${kind}` }, word)),
+    state.state === "refused" && h("p", { class: "why" }, `${state.reason}.`),
+    h("dl", { class: "about" },
+      fact("Cameras", Object.entries(state.cameras).map(([camera, rate]) => `${camera} ${fps(rate)}/s`).join(", ")),
+      fact("Asked for", `${fps(state.flow)} frames/s within ${ms(state.max_delay)}`),
+      free && fact(state.state === "refused" ? "Free now" : "Free when it began", `${free} frames/s`),
+      state.delay != null && fact("Takes", ms(state.delay)),
+      ...levels.map(where),
+      fact("Rule", title(wanted.decision.rule)),
+      frames.received && fact("Frames", `${frames.received.toLocaleString()} received, ${(frames.nothing ?? 0).toLocaleString()} without anything of interest, ${(frames.decided ?? 0).toLocaleString()} decided`),
+      dropped.length && fact("Dropped", dropped.join(", ")),
+      frames.events && fact("Events", `${frames.events.toLocaleString()}, ${count(frames.alerts ?? 0, "alert")}`),
+      fact("Since", since(state.since)))));
+}
+
+function nodeCard(node) {
+  const tasks = Object.entries(node.capacity).map(([task, rate]) => `${title(task)} ${fps(rate)}/s`).join(", ");
+  const doing = node.serving ? `${title(node.serving)}${node.task && node.task !== node.serving ? `, is to load ${title(node.task)}` : ""}` : "all of them at once";
+  return h("li", {}, h("div", { class: "card text", "data-node": node.worker },
+    h("div", { class: "line" }, h("span", { class: "name" }, node.worker), h("span", { class: `pill ${node.online ? "good" : "bad"}` }, node.online ? "Online" : "Offline")),
+    h("dl", { class: "about" },
+      (node.hardware || node.host) && fact("Machine", [node.hardware, node.host].filter(Boolean).join(", ")),
+      fact("Measured", tasks || "no task"),
+      fact("Serves", doing),
+      node.workflows.length && fact("Works for", node.workflows.map(title).join(", ")),
+      node.round_trip > 0 && fact("Round trip", ms(node.round_trip)),
+      node.load != null && fact("Load", fps(node.load)),
+      node.temperature != null && fact("Temperature", `${Math.round(node.temperature)} °C`),
+      node.memory_free != null && fact("Memory free", `${Math.round(node.memory_free / 1e6).toLocaleString()} MB`),
+      node.energy != null && fact("Power", `${fps(node.energy)} W`),
+      fact("Available", percent(node.availability)))));
+}
