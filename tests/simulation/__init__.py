@@ -1,1 +1,1 @@
-"""A small simulated world for the dispatch rules: a hub, links, and workers, on a clock of its own."""
+"""What the dispatch rules and the pool must reach in the simulated streams and batches."""
