@@ -68,8 +68,8 @@ def table(outcome: Outcome) -> Table:
         shown.add_row(words, "", f"{1e3 * theirs.hop:.0f}", _ours(hop), f"{1e3 * hop.median:.2f}")
     shown.add_section()
     whole = outcome.whole
-    reckoned = f"{1e3 * theirs.whole:.0f}"
-    shown.add_row("frame to decision", "107", reckoned, _ours(whole), f"{1e3 * whole.median:.1f}")
+    sum_of_all = f"{1e3 * theirs.whole:.0f}"
+    shown.add_row("frame to decision", "107", sum_of_all, _ours(whole), f"{1e3 * whole.median:.1f}")
     return shown
 
 

@@ -47,6 +47,7 @@ class EngineEmbedder:
         self.embedding: Embedding = entry.embedding
         self.size = entry.input
         self.info = ModelInfo(name=entry.name, sha256=entry.model.sha256, engine=engine.name)
+        self.device = engine.device
         self._engine = engine
         self._finder = finder
 
