@@ -6,7 +6,8 @@ const cards = new Keyed();
 let workflows = [], nodes = [];
 
 const fps = (rate) => rate.toLocaleString(undefined, { maximumFractionDigits: rate < 10 ? 1 : 0 });
-const ms = (seconds) => (seconds < 10 ? `${Math.round(seconds * 1000).toLocaleString()} ms` : `${Math.round(seconds)} s`);
+const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${fps(seconds)} s`);
+const why = ({ state }) => state.reason.replace(/^workflow \S+ is refused: /, "");
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
 const said = { running: ["good", "Runs"], starting: ["warn", "Starts"], refused: ["bad", "Refused"] };
 const fates = {
@@ -21,7 +22,7 @@ export async function load() {
 
 /** What is to be looked at, for the notices on top. */
 export const refused = () => workflows.filter(({ state }) => state.state === "refused")
-  .map(({ id, state }) => `Workflow ${title(id)} does not run: ${state.reason.replace(/^workflow \S+ is refused: /, "")}.`);
+  .map((one) => `Workflow ${title(one.id)} does not run: ${why(one)}.`);
 
 function show() {
   const runs = workflows.filter(({ state }) => state.state !== "refused").length, online = nodes.filter((node) => node.online).length;
@@ -41,7 +42,7 @@ function workflowCard({ id, wanted, state }) {
   const free = Object.entries(state.capacity).map(([task, rate]) => `${fps(rate)} ${title(task).toLowerCase()}`).join(", ");
   return h("li", {}, h("div", { class: "card text", "data-workflow": id },
     h("div", { class: "line" }, h("span", { class: "name" }, title(id)), h("span", { class: `pill ${kind}` }, word)),
-    state.state === "refused" && h("p", { class: "why" }, `${state.reason}.`),
+    state.state === "refused" && h("p", { class: "why" }, `${why({ state })}.`),
     h("dl", { class: "about" },
       fact("Cameras", Object.entries(state.cameras).map(([camera, rate]) => `${camera} ${fps(rate)}/s`).join(", ")),
       fact("Asked for", `${fps(state.flow)} frames/s within ${ms(state.max_delay)}`),
@@ -50,7 +51,7 @@ function workflowCard({ id, wanted, state }) {
       ...levels.map(where),
       fact("Rule", title(wanted.decision.rule)),
       frames.received && fact("Frames", `${frames.received.toLocaleString()} received, ${(frames.nothing ?? 0).toLocaleString()} without anything of interest, ${(frames.decided ?? 0).toLocaleString()} decided`),
-      dropped.length && fact("Dropped", dropped.join(", ")),
+      dropped.length > 0 && fact("Dropped", dropped.join(", ")),
       frames.events && fact("Events", `${frames.events.toLocaleString()}, ${count(frames.alerts ?? 0, "alert")}`),
       fact("Since", since(state.since)))));
 }
@@ -64,7 +65,7 @@ function nodeCard(node) {
       (node.hardware || node.host) && fact("Machine", [node.hardware, node.host].filter(Boolean).join(", ")),
       fact("Measured", tasks || "no task"),
       fact("Serves", doing),
-      node.workflows.length && fact("Works for", node.workflows.map(title).join(", ")),
+      node.workflows.length > 0 && fact("Works for", node.workflows.map(title).join(", ")),
       node.round_trip > 0 && fact("Round trip", ms(node.round_trip)),
       node.load != null && fact("Load", fps(node.load)),
       node.temperature != null && fact("Temperature", `${Math.round(node.temperature)} °C`),
