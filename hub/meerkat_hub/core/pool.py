@@ -78,6 +78,8 @@ class Pool:
         self._sizes: dict[str, float] = {}
         self._hedge_at: float | None = None
         self._replan_at: float | None = None
+        self._dealing = False
+        """Whether work may be sent: since the last `dispatch` the broker has not gone."""
 
     # --- what waits -----------------------------------------------------------------------------
 
@@ -169,6 +171,7 @@ class Pool:
 
     def bus_down(self) -> None:
         """Jobs in flight when the broker went may be lost: all of them wait again."""
+        self._dealing = False
         every = [lease for leases in self.leases.values() for lease in leases]
         for lease in sorted(every, key=lambda lease: lease.token, reverse=True):
             self._release(lease)
@@ -288,18 +291,18 @@ class Pool:
         """When `pass_time` or `dispatch` may next have something to do by time alone."""
         while self._expiries and not self._stands(self._expiries[0][2]):
             heappop(self._expiries)
-        times = [self._expiries[0][0]] if self._expiries else []
-        if self.queues.waiting:
+        times = [self._expiries[0][0] if self._expiries else None, self.queues.next_deadline()]
+        if self._dealing:
+            times += [self._hedge_at, self._replan_at]
+        if self._dealing and self.queues.waiting:
             times += [member.paused_until for member in self._paused.values()]
-        times += [
-            at for at in (self.queues.next_deadline(), self._hedge_at, self._replan_at) if at is not None
-        ]
-        return min(times, default=None)
+        return min((at for at in times if at is not None), default=None)
 
     # --- dealing out ----------------------------------------------------------------------------
 
     def dispatch(self, now: float) -> list[Lease]:
-        """The jobs to send now, in this order."""
+        """The jobs to send now, in this order. Not to be called while the broker is away."""
+        self._dealing = True
         for member in [member for member in self._paused.values() if now >= member.paused_until]:
             member.paused_until = 0.0
             del self._paused[member.id]
