@@ -33,7 +33,7 @@ SPOOLED = 1_000.0
 class Pace:
     """How much a device has to tell."""
 
-    recordings_per_hour: float = 12.0
+    recordings_per_hour: float = 20.0
     picture_every: float = 900.0
     """Seconds between two pictures of its meter."""
     damaged: float = 0.01
@@ -189,7 +189,9 @@ class Device:
             self._watch.note(self.name, f"puts aside {receipt.id[:8]}", count="refused and put aside")
             self.refused.append(receipt.id)
             if kept.whole:
-                raise Broken("acknowledged", f"{self.name}'s whole {receipt.id[:8]} was refused: {receipt.reason}")
+                raise Broken(
+                    "acknowledged", f"{self.name}'s whole {receipt.id[:8]} was refused: {receipt.reason}"
+                )
         self._send()
 
     def _send(self) -> None:

@@ -22,6 +22,7 @@ class Fault:
 MEAN_MINUTES = {
     "kill hub": 20,
     "kill worker": 15,
+    "no workers": 180,
     "drain worker": 40,
     "reboot device": 60,
     "restart broker": 60,
@@ -48,6 +49,8 @@ def _seconds(chance: Random, kind: str) -> float:
     if kind == "set clock":
         size = chance.choice((2.0, 90.0, 90.0, 4000.0, 50_000.0))
         return chance.uniform(-size, size)
+    if kind == "no workers":
+        return chance.uniform(300, 6000)
     mean = {"partition": 15.0, "fill disk": 60.0}.get(kind, 10.0)
     return 0.2 + chance.expovariate(1 / mean) * (10 if chance.random() < 0.1 else 1)
 

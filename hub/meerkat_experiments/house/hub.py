@@ -240,7 +240,9 @@ class HubProcess:
 
     def _commit_time(self) -> float:
         """Seconds until the hub's thread gets to it: an SD card now and then takes very long."""
-        return self._chance.expovariate(1 / 0.01) if self._chance.random() > 0.01 else self._chance.uniform(1, 8)
+        return (
+            self._chance.expovariate(1 / 0.01) if self._chance.random() > 0.01 else self._chance.uniform(1, 8)
+        )
 
     def _turn_in(self, seconds: float) -> None:
         """Turn then, or earlier if that is planned already."""

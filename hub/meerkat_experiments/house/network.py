@@ -50,7 +50,9 @@ class Client(Protocol):
     client_id: str
     persistent: bool
     will: Packet | None
-    filters: tuple[str, ...]
+
+    @property
+    def filters(self) -> tuple[str, ...]: ...
 
     def connection_lost(self) -> None: ...
 
@@ -206,9 +208,7 @@ class Broker:
             if packet.payload:
                 self._retained[packet.topic] = packet
         levels = packet.topic.split("/")
-        live = Packet(
-            packet.topic, packet.payload, packet.qos, False, packet.properties, packet.content_type
-        )
+        live = Packet(packet.topic, packet.payload, packet.qos, False, packet.properties, packet.content_type)
         heard = False
         for session in list(self._sessions.values()):
             if any(matches(wanted, levels) for wanted in session.filters):

@@ -2,15 +2,6 @@
 
 The watch stands outside the hub. It hears what the hub commits, decides and publishes, and what the
 devices forget, keeps its own books, and raises Broken when the two do not agree.
-
-acknowledged  what a device forgot on a receipt is in the database
-one result    each clip is stored once and ends once, by a result whose lease was good, told in one way
-window        no worker holds more leases than its window
-counts        received = done + failed + expired + waiting, in the hub's state and in the database
-told          what was committed is published
-rest          a hub with nothing to do does nothing
-ends          once the faults are over, everything durable ends
-no fault      no exception but those that say what is wrong and what helps
 """
 
 from __future__ import annotations
@@ -51,6 +42,16 @@ from meerkat_hub.core.records import Now
 
 from .network import Packet
 from .trace import Trace
+
+INVARIANTS = {
+    "acknowledged": "what a device forgot on a receipt is in the database, with its file while it waits",
+    "one result": "each clip is stored once and ends once, by a result whose lease was good",
+    "window": "no worker holds more leases than its window",
+    "counts": "received = done + failed + expired + waiting, in the hub's state and in the database",
+    "ends": "once the faults are over, everything durable ends and is published",
+    "rest": "a hub with nothing to do does nothing",
+    "no fault": "no exception but those that say what is wrong and what helps",
+}
 
 
 class Broken(BaseException):
@@ -109,7 +110,8 @@ class Watch:
                 for change in decision.changes:
                     if isinstance(change, ClipSettled) and change.id == result.job and change.worker:
                         self._check_fence(worker, result.token, result.job, lease)
-                if lease is not None and (lease.worker, lease.incarnation) == (worker, result.incarnation):
+                said = (worker, result.incarnation, result.job)
+                if lease is not None and (lease.worker, lease.incarnation, lease.clip) == said:
                     self._end((lease,), "answered already")
             case WorkerSeen(state=state):
                 self._worker(state)
@@ -259,7 +261,9 @@ class Watch:
             if self._told.setdefault(clip_id, checksum) != checksum:
                 raise Broken("one result", f"two different outcomes of clip {clip_id[:8]} were published")
             if clip_id not in self.settled:
-                raise Broken("one result", f"the outcome of {clip_id[:8]} was published before it was committed")
+                raise Broken(
+                    "one result", f"the outcome of {clip_id[:8]} came before its commit"
+                )
 
     def forgotten(self, device: str, media_id: str) -> None:
         """A device trusts a receipt and deletes its copy."""

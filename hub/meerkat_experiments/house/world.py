@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO, TypeVar
 
 from meerkat_contract.errors import StorageError
@@ -52,8 +54,7 @@ class Plan:
     seed: int
     hours: float = 3.0
     faults: float = 1.0
-    """Intensity: 1 has a fault of some kind every two minutes."""
-    devices: int = 4
+    """Intensity: 1 has a fault of some kind every minute and a half."""
     pace: Pace = field(default_factory=Pace)
     hub: type[HubProcess] = HubProcess
 
@@ -114,10 +115,12 @@ class World:
     def _live(self) -> None:
         plan, chance = self._plan, self._clock.chance("house")
         self._start_hub()
-        self._devices = [Device(f"device-{n}", self._bus, self._watch, plan.pace) for n in range(plan.devices)]
+        names = [f"device-{number}" for number in range(chance.randint(2, 6))]
+        self._devices = [Device(name, self._bus, self._watch, plan.pace) for name in names]
+        speed = chance.choice((0.2, 1.0, 3.0))  # of a house that cannot keep up, to one that idles
         self._workers = [
-            Worker("coral", self._bus, self._watch, Habits(frames_per_second=60)),
-            Worker("desk", self._bus, self._watch, Habits(frames_per_second=12, window=3)),
+            Worker("coral", self._bus, self._watch, Habits(frames_per_second=40 * speed)),
+            Worker("desk", self._bus, self._watch, Habits(frames_per_second=8 * speed, window=3)),
         ]
         for number, habits in enumerate(chance.sample(STRANGE, 2)):
             name = "desk" if habits.twin else f"odd-{number}"
@@ -165,12 +168,17 @@ class World:
     # --- faults ---------------------------------------------------------------------------------
 
     def _strike(self, fault: Fault) -> None:
-        self._trace.note("fate", f"{fault.kind} {fault.detail} {fault.seconds:.1f}", count=f"fault: {fault.kind}")
+        self._trace.note(
+            "fate", f"{fault.kind} {fault.detail} {fault.seconds:.1f}", count=f"fault: {fault.kind}"
+        )
         match fault.kind:
             case "kill hub":
                 self._kill_hub(fault)
             case "kill worker":
                 self._one(self._workers, fault).crash(fault.seconds)
+            case "no workers":
+                for worker in self._workers:
+                    worker.crash(fault.seconds * (0.5 + fault.pick))
             case "drain worker":
                 self._one(self._workers, fault).drain(fault.seconds)
             case "reboot device":
@@ -234,7 +242,9 @@ class World:
         if watch.waiting or watch.unheard or any(device.waiting for device in self._devices):
             return False
         hub = self._hub
-        return bool(hub and hub.alive and hub.core and not hub.core.recordings and not hub.store.announcements())
+        return bool(
+            hub and hub.alive and hub.core and not hub.core.recordings and not hub.store.announcements()
+        )
 
     def _unfinished(self) -> str:
         hub, watch = self._hub, self._watch
@@ -259,9 +269,18 @@ class World:
             raise Broken("ends", f"{self._watch.open_recordings} recordings are open in the database")
 
 
-def run(plan: Plan, folder: Path, copy_to: TextIO | None = None) -> Run:
-    """Run a plan in an empty folder."""
-    return World(plan, folder, copy_to).run()
+def run_in_scratch(plan: Plan, copy_to: TextIO | None = None) -> Run:
+    """Run a plan in a folder of its own that goes afterwards, in memory where the system has such a place.
 
-
-Progress = Callable[[Run], None]
+    The hub's log is silent meanwhile: it tells of each fault, at length.
+    """
+    shared_memory = Path("/dev/shm")
+    fast = shared_memory if os.access(shared_memory, os.W_OK) else None
+    logger = logging.getLogger("meerkat")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with TemporaryDirectory(prefix="meerkat-house-", dir=fast) as folder:
+            return World(plan, Path(folder), copy_to).run()
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,74 @@
+"""`meerkat simulate house`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from time import process_time
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .report import failure, table
+from .world import Plan, Run, run_in_scratch
+
+
+@click.command()
+@click.option(
+    "--hours", type=click.FloatRange(0.1, 10_000), default=3.0, show_default=True, help="Simulated, per seed."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The first seed.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=10, show_default=True, help="How many, one after another."
+)
+@click.option(
+    "--faults", type=click.FloatRange(0, 20), default=1.0, show_default=True,
+    help="Intensity; 1 has a fault every minute and a half, 0 none.",
+)  # fmt: skip
+@click.option(
+    "--trace", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write every line there."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def house(*, hours: float, seed: int, seeds: int, faults: float, trace: Path | None, as_json: bool) -> None:
+    """A house with faults: nothing durable may be lost.
+
+    The production hub with its real database runs on a simulated clock among devices and workers.
+    Hub and workers are killed, the broker restarts, connections break and stall, the disk fills up,
+    clocks are set. Ends with status 1 and the last events at the first invariant that does not hold.
+    The same seed gives the same course of events.
+    """
+    began = process_time()
+    runs: list[Run] = []
+    with ExitStack() as stack:
+        copy_to = stack.enter_context(trace.open("w", encoding="utf-8")) if trace else None
+        bar = stack.enter_context(_bar(hidden=as_json))
+        task = bar.add_task("simulating", total=seeds)
+        for number in range(seed, seed + seeds):
+            runs.append(run_in_scratch(Plan(number, hours=hours, faults=faults), copy_to))
+            bar.advance(task)
+            if runs[-1].broken:
+                break
+    seconds = process_time() - began
+    if as_json:
+        print(json.dumps({"cpu_seconds": round(seconds, 2), "runs": [_plain(run) for run in runs]}, indent=1))
+    elif runs[-1].broken:
+        click.echo(failure(runs[-1]), err=True)
+    else:
+        Console().print(table(runs, seconds))
+    if runs[-1].broken:
+        sys.exit(1)
+
+
+def _bar(*, hidden: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden)
+
+
+def _plain(run: Run) -> dict[str, object]:
+    plan = {"seed": run.plan.seed, "hours": run.plan.hours, "faults": run.plan.faults}
+    rest = {name: value for name, value in asdict(run).items() if name not in ("plan", "tail")}
+    return {**plan, **rest, **({"tail": run.tail} if run.broken else {})}
