@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import click
 from rich.console import Console
@@ -11,11 +12,11 @@ from meerkat_experiments.paper.command import capacity_set
 from meerkat_experiments.paper.output import progress
 from meerkat_experiments.paper.parameters import MESSAGES, SETS
 
-from .dispatch_carriers import Carrier, Clips
+from .dispatch_carriers import Carrier, Clips, Frames
 from .dispatch_run import RULES, Plan, as_object, limits, run
 from .dispatch_table import table
 
-CARRIERS: dict[str, type[Clips]] = {"clip": Clips}
+CARRIERS: dict[str, Callable[[int], Carrier]] = {"clip": Clips, "frame": Frames}
 
 
 @click.command()

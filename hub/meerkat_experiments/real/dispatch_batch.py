@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from meerkat_contract.messages import CameraInfo, DeviceInfo, HubState, Result, read
+from meerkat_contract.messages import CameraInfo, DeviceInfo, HubState, Result, WorkflowState, read
 from meerkat_contract.session import Delivery, Incoming, Session
-from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, WorkerTopic, parse
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, WorkerTopic, WorkflowTopic, parse
 
-from .dispatch_carriers import CAMERA, Carrier
+from .dispatch_carriers import Carrier
 from .dispatch_site import DEVICE, Site, SiteError
 
 CONNECT_SECONDS = 20.0
@@ -53,18 +53,26 @@ class Source:
         self._copies = 0
         self._failed = 0
         self._hub = HubState()
+        self._workflow: WorkflowState | None = None
 
     def start(self, workers: int) -> None:
-        """Connect, and wait until the hub knows so many workers. Raises BrokerError or SiteError."""
-        info = DeviceInfo(device=DEVICE, cameras=(CameraInfo(name=CAMERA),))
+        """Connect, and wait until the hub knows so many workers and its workflow runs.
+
+        Raises BrokerError or SiteError.
+        """
+        cameras = tuple(CameraInfo(name=name) for name in self._carrier.cameras)
+        info = DeviceInfo(device=DEVICE, cameras=cameras)
         self._client.subscribe(WorkerTopic(ANY, "results"), self._result)
         self._client.subscribe(HubTopic("state"), self._state)
+        self._client.subscribe(WorkflowTopic(ANY, "state"), self._workflow_state)
         self._device.keep(DeviceTopic(DEVICE, "info"), info.to_json())
         for session in (self._device, self._client):
             session.start()
             session.wait_connected(CONNECT_SECONDS)
         self._client.wait_subscribed(CONNECT_SECONDS)
         self._await(lambda: self._hub.workers >= workers, CONNECT_SECONDS, "the hub does not see all workers")
+        if self._carrier.workflow:
+            self._await(self._workflow_runs, CONNECT_SECONDS, "the workflow does not run")
 
     def stop(self) -> None:
         self._device.stop(timeout=1)
@@ -78,7 +86,7 @@ class Source:
             self._copies = self._failed = 0
         cpu = self._site.hub.cpu_seconds()
         begun = time.monotonic()
-        self._publish(messages)
+        self._publish(messages, patience)
         self._await(lambda: len(self._answered) >= messages, patience, "images are not answered")
         self._await(lambda: not self._hub.backlog and not self._hub.running, patience, "the hub is not done")
         spent = self._site.hub.cpu_seconds()
@@ -99,7 +107,7 @@ class Source:
         after = self._site.hub.cpu_seconds()
         return None if before is None or after is None else (after - before) / seconds
 
-    def _publish(self, messages: int) -> None:
+    def _publish(self, messages: int, patience: float) -> None:
         room = threading.Semaphore(UNDER_WAY)
         lost: list[Delivery] = []
 
@@ -108,9 +116,16 @@ class Source:
                 lost.append(delivery)
             room.release()
 
-        for _ in range(messages):
+        most = self._carrier.most_waiting or messages
+        for number in range(messages):
             room.acquire()
-            self._carrier.publish(self._device).add_done_callback(done)
+            if number >= most:
+                self._await(
+                    lambda sent=number: sent - len(self._answered) < most,  # type: ignore[misc]
+                    patience,
+                    "images are not answered",
+                )
+            self._carrier.publish(self._device, number).add_done_callback(done)
         for _ in range(UNDER_WAY):
             room.acquire()
         if lost:
@@ -136,6 +151,14 @@ class Source:
         with self._changed:
             self._hub = read(HubState, message.payload, topic=message.topic)
             self._changed.notify_all()
+
+    def _workflow_state(self, message: Incoming) -> None:
+        with self._changed:
+            self._workflow = read(WorkflowState, message.payload, topic=message.topic)
+            self._changed.notify_all()
+
+    def _workflow_runs(self) -> bool:
+        return self._workflow is not None and self._workflow.state == "running"
 
     def _await(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds

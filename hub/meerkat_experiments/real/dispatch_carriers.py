@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from meerkat_contract.ids import new_id
+from meerkat_contract.messages import Found, FrameFindings
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Session
 from meerkat_contract.topics import ThingTopic
 
 from .dispatch_site import DEVICE
 
-CAMERA = "front"
 _JPEG_16_BY_16 = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19i"
     "Z2hnPk1xeXBkeFxlZ2P/wAALCAAQABABAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUF"
@@ -24,6 +23,8 @@ _JPEG_16_BY_16 = base64.b64decode(
     "4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/ACiiiv/Z"
 )
 _LONGEST_SEGMENT = 0xFFFF
+MOST_WAITING = 250
+"""Frames unanswered at a time."""
 
 
 def jpeg(size: int) -> bytes:
@@ -55,14 +56,23 @@ def _box(kind: bytes, body: bytes) -> bytes:
 
 
 class Carrier(Protocol):
-    """`task` is what a worker must offer; `settings` belong into the hub's section of meerkat.yaml."""
+    """How images reach the hub."""
 
     name: str
     task: str
-    settings: Mapping[str, object]
+    """What a worker must offer."""
+    most_waiting: int | None
+    """Images that the hub may have unanswered at a time; None: all of them."""
+    cameras: tuple[str, ...]
+    workflow: str | None
+    """The workflow that has to run first."""
 
-    def publish(self, session: Session) -> Delivery:
-        """Send one image as device `bench`."""
+    def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
+        """Sections of the hub's meerkat.yaml, for workers of these jobs a second."""
+        ...
+
+    def publish(self, session: Session, number: int, /) -> Delivery:
+        """Send one image as device `bench`, the `number`th of its batch."""
         ...
 
 
@@ -71,13 +81,66 @@ class Clips:
 
     name = "clip"
     task = "detect_objects"
-    settings: Mapping[str, object] = {}
+    most_waiting: int | None = None
+    cameras: tuple[str, ...] = ("front",)
+    workflow: str | None = None
 
     def __init__(self, size: int) -> None:
         self._payload = one_frame_clip(size)
 
-    def publish(self, session: Session) -> Delivery:
+    def configuration(self, _capacities: tuple[int, ...], /) -> dict[str, object]:
+        return {}
+
+    def publish(self, session: Session, _number: int, /) -> Delivery:
         metadata = Metadata(
             id=new_id(), captured_at=datetime.now(UTC), content_type="video/mp4", duration=0.2, last=True
         )
-        return session.publish(ThingTopic(DEVICE, CAMERA, "clip"), self._payload, qos=1, metadata=metadata)
+        topic = ThingTopic(DEVICE, self.cameras[0], "clip")
+        return session.publish(topic, self._payload, qos=1, metadata=metadata)
+
+
+class Frames:
+    """Perishable: frames of interest of one workflow whose device has found a face in each.
+
+    One workflow of four cameras on all workers. It asks for more frames a second than they can do
+    (`overbooking`), because E2 has more images at once than any house would let wait. The hub holds at most
+    256 waiting frames of a workflow, so the device keeps fewer than that unanswered: no worker is ever
+    without one, and the shortest makespan stays what it is.
+    """
+
+    name = "frame"
+    task = "recognise_faces"
+    most_waiting: int | None = MOST_WAITING
+    cameras: tuple[str, ...] = ("east", "north", "south", "west")
+    workflow: str | None = "bench"
+
+    def __init__(self, size: int) -> None:
+        self._payload = jpeg(size)
+        found = Found(label="face", score=0.9, box=(0.25, 0.25, 0.5, 0.5))
+        self._found = FrameFindings(found=(found,)).to_json().decode()
+
+    def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
+        # More than all but the slowest can do, so that admission takes every worker.
+        wanted = sum(capacities) - min(capacities) / 2
+        overbooking = max(1.0, 1.2 * MOST_WAITING / wanted)
+        fps = overbooking * wanted / len(self.cameras)
+        workflow = {
+            "cameras": {f"{DEVICE}/{camera}": fps for camera in self.cameras},
+            "measurement": "device",
+            "feature": self.task,
+            "decision": {"rule": "seen", "cooldown": 86_400, "alert": False},
+            "max_delay": 3600,
+        }
+        return {
+            "workflows": {self.workflow: workflow},
+            "orchestrator": {"reserve": 0, "overbooking": overbooking},
+        }
+
+    def publish(self, session: Session, number: int, /) -> Delivery:
+        metadata = Metadata(
+            id=new_id(), captured_at=datetime.now(UTC), content_type="image/jpeg", trigger="frame"
+        )
+        topic = ThingTopic(DEVICE, self.cameras[number % len(self.cameras)], "frame")
+        return session.publish(
+            topic, self._payload, qos=0, metadata=metadata, properties=[("found", self._found)]
+        )

@@ -150,7 +150,8 @@ def _run_site(
 ) -> tuple[list[Row], float | None]:
     """One broker, one hub, the workers of one set; its runs, and the hub's idle part of a core after them."""
     with open_site() as site:
-        site.start_hub({**carrier.settings, **({} if rule == OURS else {"dispatch": {"rule": rule}})})
+        hub = {} if rule == OURS else {"dispatch": {"rule": rule}}
+        site.start_hub({"hub": hub, **carrier.configuration(capacities)})
         for number, capacity in enumerate(capacities, 1):
             site.start_worker(
                 worker_name(number),

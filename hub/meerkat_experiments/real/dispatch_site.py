@@ -94,11 +94,11 @@ class Site:
         self.start("mosquitto", [sys.executable, "-m", "meerkat_cli.lifeline", *self._broker.argv])
         self._await(lambda: not ports.is_free(port), "mosquitto", "does not listen")
 
-    def start_hub(self, settings: Mapping[str, object]) -> None:
-        """The hub as `meerkat hub` runs it; `settings` is the section `hub` of its meerkat.yaml."""
-        configuration = self.folder / "meerkat.yaml"
-        configuration.write_text(json.dumps({"hub": settings}))  # JSON is YAML too
-        argv = [sys.executable, "-m", "meerkat_cli", "hub", "--config", str(configuration)]
+    def start_hub(self, configuration: Mapping[str, object]) -> None:
+        """The hub as `meerkat hub` runs it; `configuration` is what its meerkat.yaml says."""
+        file = self.folder / "meerkat.yaml"
+        file.write_text(json.dumps(configuration))  # JSON is YAML too
+        argv = [sys.executable, "-m", "meerkat_cli", "hub", "--config", str(file)]
         argv += ["--data", str(self.folder / "data"), "--http-port", str(free_port())]
         self.start("hub", argv, broker=self.connection("hub"))
 
