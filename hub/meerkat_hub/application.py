@@ -153,7 +153,13 @@ def build_hub(
         software=version("meerkat-home"),
         page=page,
         workflows=WorkflowBus(
-            frames, desk, happened=service.happened, clock=now, new_id=new_id, address=page
+            frames,
+            desk,
+            happened=service.happened,
+            clock=now,
+            new_id=new_id,
+            address=page,
+            tell=live.tell,
         ),
     )
     retention = Retention(engine, media, settings.retention)

@@ -91,6 +91,8 @@ class HubBus:
             on_connected=self._connected,
             on_disconnected=self._disconnected,
         )
+        if workflows is not None:
+            workflows.attach(self.session)
         self._announcer = Announcer(self.session, self._event_picture, service.confirm, lambda: clock().mono)
 
     def actions(self) -> Actions:
@@ -112,7 +114,7 @@ class HubBus:
         subscribe(WorkerTopic(ANY, "state"), self._worker)
         subscribe(WorkerTopic(ANY, "results"), self._result, join_parts=True)
         if self._workflows is not None:
-            self._workflows.subscribe(self.session)
+            self._workflows.subscribe()
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
         for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
             subscribe(

@@ -26,6 +26,7 @@ from meerkat_hub.core.workflow_records import (
 
 from .desk import Desk
 from .frames import FrameStore
+from .live import Change
 
 log = logging.getLogger("meerkat.hub")
 
@@ -43,23 +44,37 @@ class WorkflowBus:
         clock: Callable[[], Now],
         new_id: Callable[[], str],
         address: str,
+        tell: Callable[[Change], None] = lambda _change: None,
     ) -> None:
-        """`address` of the hub's HTTP server, where nodes fetch models; empty when it has none."""
+        """`address` of the hub's HTTP server, where nodes fetch models; empty when it has none.
+
+        `tell` lets the page know.
+        """
         self._frames = frames
         self._desk = desk
         self._happened = happened
         self._clock = clock
         self._new_id = new_id
         self._address = address
+        self._tell = tell
         self._session: Session | None = None
+        self._said: set[str] = set()
+        """Workflows whose state this hub has published."""
+        self._asked: set[str] = set()
+        """Cameras' topics on which this hub has asked for frames."""
 
-    def subscribe(self, session: Session) -> None:
+    def attach(self, session: Session) -> None:
+        """Speak through this session from now on. What is retained is said when it connects."""
         self._session = session
-        session.subscribe(ThingTopic(ANY, ANY, "frame"), self._frame, qos=1)
+
+    def subscribe(self) -> None:
+        self._out.subscribe(ThingTopic(ANY, ANY, "frame"), self._frame, qos=1)
+        self._out.subscribe(WorkflowTopic(ANY, "state"), self._state)
+        self._out.subscribe(SettingTopic(ANY, ANY, "frames", "set"), self._rate)
 
     @property
     def _out(self) -> Session:
-        assert self._session is not None, "subscribe comes first"
+        assert self._session is not None, "attach comes first"
         return self._session
 
     # --- in -------------------------------------------------------------------------------------
@@ -101,6 +116,19 @@ class WorkflowBus:
             )
         )
 
+    def _state(self, message: Incoming) -> None:
+        """A retained state of a workflow that an earlier run had, and this one has not, is cleared."""
+        topic = parse(message.topic)
+        assert isinstance(topic, WorkflowTopic)
+        if message.payload and topic.workflow not in self._said:
+            log.info("workflow %s of an earlier run is cleared from the bus", topic.workflow)
+            self._out.keep(topic, b"")
+
+    def _rate(self, message: Incoming) -> None:
+        """A camera that an earlier run asked for frames, and nobody asks now, is told so."""
+        if message.topic not in self._asked and message.payload not in (b"", b"0"):
+            self._out.keep(message.topic, b"0")
+
     # --- out ------------------------------------------------------------------------------------
 
     def send(self, effect: SendFrame) -> None:
@@ -140,10 +168,16 @@ class WorkflowBus:
                 order = deploy.model_copy(update={"address": self._address})
                 self._out.publish(WorkerTopic(worker, "deploy"), order.to_json(), qos=1)
             case SetFrameRate(device=device, camera=camera, frames_per_second=rate):
-                topic = SettingTopic(device, camera, "frames", "set")
-                self._out.publish(topic, f"{rate:g}", qos=1, retain=True)
+                topic = str(SettingTopic(device, camera, "frames", "set"))
+                self._asked.add(topic)
+                self._out.keep(topic, f"{rate:g}")
             case PublishWorkflow(name=name, state=state):
                 payload = b"" if state is None else state.to_json()
-                self._out.publish(WorkflowTopic(name, "state"), payload, qos=1, retain=True)
+                if state is None:
+                    self._said.discard(name)
+                else:
+                    self._said.add(name)
+                self._out.keep(WorkflowTopic(name, "state"), payload, content_type="application/json")
+                self._tell(Change("workflow", payload=payload))
             case AnswerRequest() | ShowWorkflows():
                 self._desk.answered(effect)
