@@ -57,6 +57,8 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
     devices: dict[str, int] = {"online": 0, "offline": 0, "asleep": 0}
     for word in hub.live.availability.copy().values():
         devices[word] = devices.get(word, 0) + 1
+    frames = hub.live.hub.frames
+    ended_frames = {"done": 0, **{fate: n for fate, n in frames.items() if fate != "received"}}
     ended = [({"state": name}, float(getattr(counts, name))) for name in ("done", "failed", "expired")]
     return [
         Metric("info", "gauge", "Version of the hub.", [({"version": version}, 1)]),
@@ -68,6 +70,8 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
         _one("clips_running", "gauge", "Clips that a worker has.", now.hub.running),
         _one("backlog", "gauge", "Clips that no worker has yet.", now.hub.backlog),
         _one("oldest_wait_seconds", "gauge", "How long the oldest waiting clip has waited.", now.oldest_wait),
+        _one("frames_received_total", "counter", "Frames that workflows took.", frames.get("received", 0)),
+        Metric("frames_ended_total", "counter", "Frames that ended, by fate.", _by("fate", ended_frames)),
         _one("meter_pictures_total", "counter", "Meter pictures stored.", counts.pictures),
         _one("refused_total", "counter", "Clips and pictures that were not accepted.", counts.refused),
         _one("announcements_waiting", "gauge", "Messages the broker has not confirmed.", now.announcements),
