@@ -46,6 +46,7 @@ class DlibEmbedder:
     """dlib finds the landmarks itself: those that are given to `describe` are not used."""
 
     size = (_SIDE, _SIDE)
+    device = "cpu"
 
     def __init__(self, entry: Entry, files: Files) -> None:
         if entry.embedding is None or files.landmarks is None:

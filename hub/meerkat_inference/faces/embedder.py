@@ -48,6 +48,11 @@ class Embedder(Protocol):
     def info(self) -> ModelInfo: ...
 
     @property
+    def device(self) -> str:
+        """What it truly runs on: cpu, cuda, tensorrt, edgetpu."""
+        ...
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the aligned face that the network takes, in pixels."""
         ...
