@@ -23,7 +23,7 @@ lies and how a variable overrides one value. `NAME` stands for a name of your ow
 This page is written by `scripts/reference.py` from the models that check the file.
 """
 
-ORDER = ("broker", "devices", "hub", "worker", "homeassistant")
+ORDER = ("broker", "devices", "hub", "workflows", "orchestrator", "worker", "homeassistant")
 
 # Fields whose name says it all in the code, and not quite to a reader.
 MEANINGS = {
@@ -31,6 +31,9 @@ MEANINGS = {
     "devices.NAME.label": "what people call the device",
     "devices.NAME.meters.NAME.kind": "what the meter counts",
     "hub.http_port": "port of the page",
+    "workflows.NAME.decision (rule: who_may_be_here).rule": "this rule",
+    "workflows.NAME.decision (rule: seen).rule": "this rule",
+    "workflows.NAME.decision (rule: seen).min_score": "what scores less does not count",
 }
 
 Schema = dict[str, Any]
@@ -58,7 +61,10 @@ def _group(path: str, schema: Schema, models: dict[str, Schema]) -> Iterator[str
     below: list[tuple[str, Schema]] = []
     for name, field in schema["properties"].items():
         whole = _resolve(field, models)
-        if "properties" in whole or _named(whole):
+        if kinds := [_resolve(kind, models) for kind in whole.get("oneOf", ())]:
+            by = whole["discriminator"]["propertyName"]
+            below += [(f"{path}.{name} ({by}: {kind['properties'][by]['const']})", kind) for kind in kinds]
+        elif "properties" in whole or _named(whole):
             below.append((f"{path}.{name}", whole))
         else:
             rows.append(_row(f"{path}.{name}", name, whole, required=name in schema.get("required", ())))
@@ -97,7 +103,7 @@ def _row(path: str, name: str, field: Schema, *, required: bool) -> str:
 
 
 def _value(default: object) -> str:
-    if default in (None, ""):
+    if default in (None, "", []):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
@@ -107,6 +113,12 @@ def _value(default: object) -> str:
 
 
 def _allowed(field: Schema) -> str:
+    if choices := field.get("anyOf"):
+        return " or ".join(_allowed(choice) for choice in choices)
+    if "const" in field:
+        return f"`{field['const']}`"
+    if field.get("type") == "array":
+        return f"list of {_allowed({'type': 'string', **field['items']})}"
     if choices := field.get("enum"):
         return ", ".join(f"`{choice}`" for choice in choices)
     kinds = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}

@@ -53,7 +53,10 @@ class CameraUse(BaseModel):
 
 
 class WorkflowSpec(BaseModel):
-    """W = {cameras, measurement, feature and decision task, max_delay} (MELINDA, section 3.2)."""
+    """One workflow: cameras, a task that finds something, one that says more about it, a rule that decides.
+
+    W = {So, MLT, FLT, DLT, MaxDelay} (MELINDA, section 3.2).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
