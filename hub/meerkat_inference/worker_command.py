@@ -86,6 +86,25 @@ def worker(
     sys.exit(Serving(plan, nodes).run(fetch))
 
 
+@worker.command()
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of JPEGs of your own: every engine is compared with the first one on the processor.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def verify(verified: Verified, *, pictures: Path | None, as_json: bool) -> None:
+    """Look at known pictures with every engine found here, and say what is wrong.
+
+    Compares the boxes with the published ones, the speed with the published table, and what runs with
+    what was asked for. Ends with status 1 when something is wrong.
+    """
+    from .verify_command import verify as run
+
+    sys.exit(run(verified.settings, verified.folders, pictures, as_json=as_json))
+
+
 def coral_nodes(plan: Plan, config: Path | None, data: Path) -> Nodes | None:
     """A node for each Coral that the settings name, or that is plugged in; None where there is none."""
     wanted = plan.settings.coral

@@ -1,0 +1,310 @@
+"""Looks at known pictures with every engine, device and model that is here, and says what is wrong.
+
+What an owner runs on a real Coral or Jetson: the boxes are compared with the published ones (or, for
+pictures of the owner's own, with those of the first engine on the processor), the speed with the
+published table, and what truly runs with what was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from meerkat_contract.errors import MeerkatError
+
+from . import catalogue, coral, known, store
+from .catalogue import Entry
+from .detector import Detector, Found
+from .engine import is_edge_tpu
+from .families import build
+from .opening import installed
+
+if TYPE_CHECKING:
+    from .picture import Picture
+
+FLOOR = 0.3
+"""Boxes below this score are not compared."""
+SURE = 0.5
+"""A box of the reference with this score must be found…"""
+OVERLAP = 0.8
+"""…with this much overlap (intersection over union), and a score within…"""
+SCORES_APART = 0.12
+"""…this of the reference's: engines round differently."""
+RUNS = 7
+SLOW = 4.0
+"""A model that is this many times slower than the others here would have it lacks something."""
+CORAL_SLOW = 4.0
+"""A Coral this many times slower than Google's figure hangs on a slow port, or is too hot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One model on one engine and device."""
+
+    entry: Entry
+    engine: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.entry.name} on {self.engine}, {self.device}"
+
+
+@dataclass(slots=True)
+class Row:
+    """What came of one case."""
+
+    case: Case
+    ran_on: str = ""
+    expected: int = 0
+    """Boxes that had to be found,"""
+    agreed: int = 0
+    """and those that were."""
+    overlap: float = 1.0
+    """The smallest of those that agreed."""
+    apart: float = 0.0
+    """The largest difference of their scores."""
+    milliseconds: float | None = None
+    published: float | None = None
+    wrong: list[Wrong] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something that is not as it should be."""
+
+    what: str
+    remedy: str = ""
+
+
+def milliseconds(
+    look: Callable[[Picture], object], picture: Picture, *, now: Callable[[], float] = time.perf_counter
+) -> float:
+    """The quickest of some looks, after one to warm up: a busy neighbour makes none quicker."""
+    look(picture)
+    spans = []
+    for _ in range(RUNS):
+        begin = now()
+        look(picture)
+        spans.append(now() - begin)
+    return 1000 * min(spans)
+
+
+def cases(
+    *,
+    folders: Sequence[Path] = (),
+    corals: Sequence[str] = (),
+    providers: Sequence[str] = (),
+) -> Iterator[Case]:
+    """Every detector that can run here: model files that lie here, engines that are installed.
+
+    `corals` are Edge TPUs that answered; `providers` what onnxruntime says that it can use.
+    """
+    gpus = [
+        device
+        for device, provider in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider"))
+        if provider in providers
+    ]
+    for entry in catalogue.entries():
+        if entry.embedding is not None or store.locate(entry, folders=folders) is None:
+            continue
+        for engine in entry.engines:
+            if not installed(engine):
+                continue
+            if "cpu" in entry.devices:
+                yield Case(entry, engine, "cpu")
+            if engine == "onnxruntime":
+                yield from (Case(entry, engine, device) for device in gpus)
+            if "edgetpu" in entry.devices:
+                yield from (Case(entry, engine, device) for device in corals)
+
+
+def run(
+    case: Case,
+    pictures: Mapping[str, Picture],
+    reference: Mapping[str, Sequence[Found]],
+    *,
+    folders: Sequence[Path] = (),
+    library: str = "",
+) -> tuple[Row, dict[str, list[Found]]]:
+    """Look at the pictures with one case; returns its row and all that it found.
+
+    `reference` says what must be found in which picture; pictures that it leaves out are looked at only.
+    """
+    row = Row(case)
+    founds: dict[str, list[Found]] = {}
+    try:
+        files = store.find(case.entry, folders=folders)
+        detector = build(case.entry, files, kind=case.engine, device=case.device, library=library)
+        try:
+            row.ran_on = str(getattr(detector, "device", "cpu"))
+            founds = {name: detector.detect(picture) for name, picture in pictures.items()}
+            row.milliseconds = _speed(detector, next(iter(pictures.values())))
+        finally:
+            detector.close()
+    except MeerkatError as error:
+        row.wrong.append(Wrong(f"{case}: {error.what}", error.remedy))
+        return row, founds
+    for name, expected in reference.items():
+        compare(row, name, expected, founds[name])
+    if case.device not in row.ran_on:
+        row.wrong.append(
+            Wrong(
+                f"{case}: it ran on {row.ran_on}",
+                "Install the GPU build of onnxruntime that belongs to this JetPack or CUDA "
+                "(docs/how-to/workers.md); the worker's log has its reason",
+            )
+        )
+    return row, founds
+
+
+def _speed(detector: Detector, picture: Picture) -> float:
+    return milliseconds(detector.detect, picture)
+
+
+def reference_of(case: Case) -> dict[str, Sequence[Found]]:
+    """What the case must find in the known pictures: the published boxes, else the object itself."""
+    table = known.published().get(case.entry.name)
+    if table is not None:
+        return dict(table.founds)
+    words = case.entry.labels
+    return {
+        each.name: [Found(each.label, SURE, each.box)] if each.label in words else []
+        for each in known.PICTURES
+    }
+
+
+def compare(row: Row, picture: str, expected: Sequence[Found], found: Sequence[Found]) -> None:
+    """Match each sure box of the reference with the best of its label, and tell what is missing.
+
+    A model without published boxes (an Edge TPU's, an owner's) must find the object, nothing more.
+    """
+    exact = row.case.entry.name in known.published()
+    for wanted in expected:
+        if wanted.score < SURE:
+            continue
+        row.expected += 1
+        alike = [each for each in found if each.label == wanted.label]
+        best = max(alike, key=lambda each: overlap(each.box, wanted.box), default=None)
+        if best is None:
+            row.wrong.append(_unlike(row, f"in {picture} there is no {wanted.label}"))
+            continue
+        share, apart = overlap(best.box, wanted.box), abs(best.score - wanted.score)
+        least, most = (OVERLAP, SCORES_APART) if exact else (0.4, 1.0)
+        if share < least or apart > most:
+            row.wrong.append(
+                _unlike(
+                    row,
+                    f"in {picture} the {wanted.label} overlaps by {share:.2f} and scores {best.score:.2f} "
+                    f"instead of {wanted.score:.2f}",
+                )
+            )
+            continue
+        row.agreed += 1
+        row.overlap, row.apart = min(row.overlap, share), max(row.apart, apart)
+
+
+def _unlike(row: Row, what: str) -> Wrong:
+    edge = row.case.entry.devices == ("edgetpu",)
+    remedy = (
+        "Fetch the file again (`meerkat models pull`), and update libedgetpu to the build of the runtime"
+        if edge
+        else "Fetch the file again (`meerkat models pull`); if it stays so, this build of the engine is not "
+        "to be used: name another engine's model"
+    )
+    return Wrong(f"{row.case}: {what}", remedy)
+
+
+def overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """Intersection over union of two boxes (x, y, width, height)."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (one[2] * one[3] + other[2] * other[3] - both)
+
+
+def judge_speed(rows: Sequence[Row]) -> None:
+    """Compare each speed with the published one, by the pace of this machine.
+
+    The table is of one core of an AMD EPYC; another machine is slower or faster as a whole, which is no
+    fault. A case that falls behind the median of the others is: its engine lacks this processor's fast
+    kernels. A GPU must beat the processor with the same model, a Coral come near Google's figure.
+    """
+    paces: dict[str, float] = {}
+    for row in rows:
+        if row.case.device == "cpu" and _first(row.case):
+            row.published = known.published()[row.case.entry.name].milliseconds
+            if row.milliseconds:
+                paces[str(row.case)] = row.milliseconds / row.published
+        elif is_edge_tpu(row.case.device):
+            row.published = known.CORAL_MILLISECONDS.get(row.case.entry.name)
+    pace = median(paces.values()) if paces else 1.0
+    for row in rows:
+        if not row.milliseconds:
+            continue
+        if row.case.device in ("cuda", "tensorrt"):
+            _judge_gpu(row, rows)
+        elif row.case.device == "cpu" and row.published:
+            _judge_processor(row, row.milliseconds / row.published / pace, len(paces))
+        elif row.published and row.milliseconds > CORAL_SLOW * row.published:
+            row.wrong.append(
+                Wrong(
+                    f"{row.case}: {row.milliseconds:.1f} ms, Google states {row.published:.1f} ms",
+                    "Use a USB 3 port and its own cable, and see that the stick is not too hot",
+                )
+            )
+
+
+def _judge_processor(row: Row, behind: float, others: int) -> None:
+    if behind > SLOW and others >= 3:
+        row.wrong.append(
+            Wrong(
+                f"{row.case}: {row.milliseconds:.1f} ms, {behind:.0f} times what the other models here "
+                "let expect",
+                "This build of the engine lacks fast kernels: install ai-edge-litert or a current "
+                "onnxruntime",
+            )
+        )
+
+
+def _judge_gpu(row: Row, rows: Sequence[Row]) -> None:
+    processor = next(
+        (
+            other.milliseconds
+            for other in rows
+            if other.case.entry is row.case.entry
+            and other.case.engine == row.case.engine
+            and other.case.device == "cpu"
+        ),
+        None,
+    )
+    if processor and row.milliseconds and row.milliseconds > processor:
+        row.wrong.append(
+            Wrong(
+                f"{row.case}: {row.milliseconds:.1f} ms, the processor takes {processor:.1f} ms",
+                "Parts of the network fall back to the processor: leave device: cpu, or use tensorrt",
+            )
+        )
+
+
+def _first(case: Case) -> bool:
+    """Whether the published figure is of this engine."""
+    table = known.published().get(case.entry.name)
+    return table is not None and table.engine == case.engine
+
+
+def corals_here(wanted: Sequence[str], library: str) -> tuple[list[str], list[Wrong]]:
+    """The Edge TPUs that answer, and what is wrong with those that do not."""
+    answering, wrong = [], []
+    for device in wanted:
+        state = coral.probe(device, library)
+        if state.ok:
+            answering.append(device)
+        else:
+            wrong.append(Wrong(f"Edge TPU {device}: {state.what}", state.remedy))
+    return answering, wrong
