@@ -115,19 +115,25 @@ class _Plan:
         """
         sent: list[Assignment] = []
         left: list[WaitingJob] = []
+        willing, usual, end = self.willing, self.usual, self.end
+        alike = len(self._heaps) == 1
+        heap = self._heaps[0]
         for job in head:
             cost = job.cost
-            heap = self._heaps[0] if len(self._heaps) == 1 else self._first(cost - self.usual)
+            if not alike:
+                heap = self._first(cost - usual)
             answer, position, seconds = heap[0]
             heapreplace(heap, (answer + seconds * cost, position, seconds))
-            answer += seconds * (cost - self.usual)
-            self.end = max(self.end, answer)
-            if position not in self.willing:
+            answer += seconds * (cost - usual)
+            if answer > end:  # noqa: PLR1730 - max() takes three times as long
+                end = answer
+            if position not in willing:
                 left.append(job)
                 continue
             sent.append(self._give(job, position))
-            if not self.willing:
+            if not willing:
                 break
+        self.end = end
         return sent, left
 
     def place_others(self, left: list[WaitingJob], others: int) -> list[Assignment]:
@@ -140,17 +146,18 @@ class _Plan:
         if others <= 0:
             return []
         entries = [entry for heap in self._heaps for entry in heap]
-        turns = sorted(turn for entry in entries if entry[1] in self.willing for turn in self._turns(entry))
-        del turns[len(left) :]
-        low, high = 0, len(turns)  # the first `low` are used, those from `high` on are not
-        probe = 0
+        firsts = sorted([entry for entry in entries if entry[1] in self.willing])[: len(left)]
+        if not _before(firsts[0][:2], entries, self.usual, others):
+            return []
+        turns = sorted([turn for entry in firsts for turn in self._turns(entry)])[: len(left)]
+        low, high = 1, len(turns)  # the first `low` are used, those from `high` on are not
+        probe = high - 1  # mostly all are used, or none
         while low < high:
             if _before(turns[probe], entries, self.usual, others):
                 low = probe + 1
-                probe = high - 1 if probe == 0 else (low + high) // 2
             else:
                 high = probe
-                probe = (low + high) // 2
+            probe = (low + high) // 2
         return [self._give(left.pop(), position) for _, position in turns[:low]]
 
     def _first(self, more: float) -> list[tuple[float, int, float]]:

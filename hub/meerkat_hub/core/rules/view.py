@@ -134,7 +134,9 @@ class WorkerView:
         if now <= self.plain_until:
             return self.answers
         half = self.round_trip / 2
-        return max(self.free_at(now), now + half) + half
+        free = self.ends if now - half <= self.first_end else self.free_at(now)
+        soonest = now + half
+        return (max(soonest, free)) + half
 
 
 def credit(worker: WorkerView, cost: float) -> int:
