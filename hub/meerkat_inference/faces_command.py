@@ -35,7 +35,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group()
 def faces() -> None:
-    """Whom the house knows by face: enrol, list, forget, evaluate."""
+    """Whom the house knows by face: enrol, who, list, forget, evaluate."""
 
 
 @faces.command()
@@ -105,6 +105,45 @@ def enrol(
         click.echo(f"{name}: {len(taken)} of {len(files)} pictures taken, {total} in all")
     if refused:
         sys.exit(1)
+
+
+@faces.command()
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_hub
+@_data
+@_model
+@_detector
+@_folder
+@_json
+def who(
+    *,
+    pictures: tuple[Path, ...],
+    hub: str | None,
+    data: Path | None,
+    model: str | None,
+    detector: str | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Ask the hub who is in PICTURES, to see whether it knows those whom you enrolled.
+
+    Nothing of it is kept. Every face of a picture is asked about, from left to right.
+    """
+    from .faces.pictures import faces_in, files_of, read_picture
+    from .faces.process import sampled
+
+    with _hub_people(hub, data) as people, _tools(model, detector, folders) as (embedder, finder):
+        for path in files_of(pictures):
+            picture = read_picture(path)
+            found = sorted(faces_in(picture, finder), key=lambda face: face.box[0])
+            if not found and not as_json:
+                click.echo(f"{path}: no face is to be seen")
+            answers = [people.who(embedder.info, sampled(picture, face.box, embedder)) for face in found]
+            if as_json:
+                click.echo(json.dumps({"picture": str(path), "faces": answers}, ensure_ascii=False))
+                continue
+            for answer in answers:
+                click.echo(f"{path}: {answer['person'] or answer['verdict']} ({answer['reason']})")
 
 
 @faces.command("list")

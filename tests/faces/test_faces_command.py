@@ -124,6 +124,36 @@ def test_enrolled_listed_recognised_and_forgotten(house: WebHouse, web: Served, 
     assert json.loads(run("list", "--json", "--hub", web.base).stdout) == []
 
 
+def test_who_is_in_a_picture(house: WebHouse, web: Served, tmp_path: Path) -> None:
+    assert enrol(web, "Ada", save(tmp_path / "a.png", like(1, 0))).exit_code == 0
+    pictures = [
+        save(tmp_path / "1.png", like(1, 1)),
+        save(tmp_path / "2.png", like(2, 1)),
+        save(tmp_path / "3.png", like(1, 1), count=0),
+    ]
+    told = run("who", *pictures, "--model", "mine", "--hub", web.base)
+    assert told.exit_code == 0, told.output
+    first, second, third = told.stdout.splitlines()
+    assert first.startswith(f"{pictures[0]}: Ada (Ada at 0.")
+    assert second.startswith(f"{pictures[1]}: unknown (nobody is near: Ada at ")
+    assert third == f"{pictures[2]}: no face is to be seen"
+    lines = run("who", *pictures, "--json", "--model", "mine", "--hub", web.base).stdout.splitlines()
+    assert [len(json.loads(line)["faces"]) for line in lines] == [1, 1, 0]
+    assert json.loads(lines[0])["faces"][0]["person"] == "Ada"
+
+
+def test_many_pictures_go_in_several_requests(
+    web: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meerkat_inference.faces.hub_people.AT_A_TIME", 2)
+    assert enrol(web, "Bob", save(tmp_path / "b.png", like(2, 0))).exit_code == 0
+    ada = [save(tmp_path / f"a{n}.png", like(1, n)) for n in range(4)]
+    done = enrol(web, "Ada", *ada, save(tmp_path / "bob.png", like(2, 1)))
+    assert done.stdout == "Ada: 5 of 5 pictures taken, 5 in all\n"
+    assert f"{tmp_path / 'bob.png'}: resembles Bob" in done.stderr
+    assert "a0.png" not in done.stderr
+
+
 def test_pictures_that_will_not_do_are_left_out_with_their_reason(web: Served, tmp_path: Path) -> None:
     good = save(tmp_path / "good.png", like(1, 0))
     nobody = save(tmp_path / "nobody.png", like(1, 0), count=0)

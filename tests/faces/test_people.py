@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, inspect
 
 from hub_support.web_house import JPEG, Served, WebHouse
 from meerkat_contract.errors import StorageError
+from meerkat_hub.adapters import database
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore
 from meerkat_inference import catalogue
@@ -98,12 +102,14 @@ def test_a_database_that_refuses_is_told(tmp_path: Path) -> None:
 
 
 def test_a_database_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
-    engine = open_database(tmp_path / "hub.db")
-    with engine.begin() as connection:
-        for table in ("face_samples", "people"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    engine.dispose()
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    old = create_engine(f"sqlite:///{tmp_path / 'hub.db'}")
+    with old.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        assert not inspect(connection).has_table("people")
+    old.dispose()
     engine = open_database(tmp_path / "hub.db")
     PeopleStore(engine).add("Ada", MODEL, "dlib-resnet", [NewSample(embedding(1), 0.8)])
     engine.dispose()
@@ -124,6 +130,29 @@ def test_enrolled_people_are_listed_and_recognised(house: WebHouse, web: Served)
     assert "embedding" not in listed[0]["samples"][0]
     assert house.hub.people.gallery.who(near(2), MODEL).person == "Ada Lovelace"
     assert house.hub.people.gallery.who(near(3), MODEL).person == "Zoë"
+
+
+def test_somebody_asks_who_it_is(house: WebHouse, web: Served) -> None:
+    enrol(web, "Ada", body(1))
+    before = house.hub.people.gallery
+
+    def ask(numbers: bytes, **fields: Any) -> Any:
+        sent = {"model": body()["model"], "embedding": b64encode(numbers).decode(), **fields}
+        return web.http.post("/api/recognise", json=sent).raise_for_status().json()
+
+    known = ask(near(1))
+    assert (known["verdict"], known["person"]) == ("known", "Ada")
+    assert known["distance"] == pytest.approx(0.113, abs=0.002)
+    stranger = ask(embedding(2))
+    assert (stranger["verdict"], stranger["person"]) == ("unknown", None)
+    assert ask(near(1), quality=0.1) == {
+        "verdict": "unfit",
+        "person": None,
+        "distance": None,
+        "reason": "the face is hardly to be made out (quality 10%)",
+    }
+    assert ask(b"abc")["verdict"] == "incomparable"
+    assert house.hub.people.gallery is before, "nothing of it is kept"
 
 
 def test_a_sample_shows_its_face(web: Served) -> None:

@@ -120,6 +120,7 @@ def test_the_surest_faces_are_described_and_no_more_than_there_is_time_for(
     found = tuple(Found(label="face", score=i / 100, box=LEFT) for i in range(40))
     done = run(job(found=found), payload, embedder)
     assert [face.score for face in done.faces] == [i / 100 for i in range(39, 39 - MOST, -1)]
+    assert done.reason == f"40 faces are there: the {MOST} surest were described"
 
 
 def test_a_box_without_pixels_hides_no_other_face(embedder: Embedder, payload: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
@@ -63,6 +63,25 @@ class SamplesBody(BaseModel):
     samples: list[SampleBody] = Field(min_length=1, max_length=50)
 
 
+class FaceBody(BaseModel):
+    """A face that somebody asks about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelInfo
+    embedding: Base64Bytes = Field(description="little-endian float32", max_length=32_768)
+    quality: float = Field(1.0, ge=0, le=1)
+
+
+class WhoView(View):
+    """Who it is, or why nobody is named."""
+
+    verdict: Literal["known", "unknown", "between", "unfit", "incomparable"]
+    person: str | None = Field(None, description="only with `known`", examples=["Ada"])
+    distance: float | None = Field(None, description="to the nearest person, named or not")
+    reason: str = Field(description="in words", examples=["Ada at 0.31"])
+
+
 class Enrolled(View):
     person: PersonView
     added: list[str] = Field(description="ids of the new samples")
@@ -88,18 +107,18 @@ def view(stored: StoredPerson) -> PersonView:
 
 
 def routes(people: PeopleStore) -> APIRouter:
-    router = APIRouter(prefix="/api/people", tags=["people"], responses=REFUSED)
+    router = APIRouter(prefix="/api", tags=["people"], responses=REFUSED)
 
     def missing(request: Request, what: str) -> ApiError:
         remedy = "GET /api/people lists who is enrolled"
         return ApiError(404, what, where=request.url.path, remedy=remedy)
 
-    @router.get("", summary="List people")
+    @router.get("/people", summary="List people")
     def listed() -> list[PersonView]:
         """Everybody who is enrolled, by name."""
         return [view(person) for person in people.people()]
 
-    @router.post("/{name}/samples", summary="Enrol", responses=BAD_QUERY)
+    @router.post("/people/{name}/samples", summary="Enrol", responses=BAD_QUERY)
     def enrol(request: Request, name: PersonPath, body: SamplesBody) -> Enrolled:
         """Add pictures of a person, who is made if new. `meerkat faces enrol` sends them."""
         meaning = _check(body, request.url.path)
@@ -118,7 +137,18 @@ def routes(people: PeopleStore) -> APIRouter:
             raise missing(request, f"{name} was forgotten meanwhile")
         return Enrolled(person=view(stored), added=added, warnings=warnings)
 
-    @router.delete("/{name}", summary="Forget a person", status_code=204, responses=NOT_FOUND)
+    @router.post("/recognise", summary="Who is this?", responses=BAD_QUERY)
+    def recognise(body: FaceBody) -> WhoView:
+        """Compare a face with all who are enrolled, as a workflow would. Nothing of it is kept."""
+        match = people.gallery.who(body.embedding, body.model.sha256, body.quality)
+        return WhoView(
+            verdict=match.verdict,
+            person=match.person,
+            distance=match.distance if math.isfinite(match.distance) else None,
+            reason=match.reason,
+        )
+
+    @router.delete("/people/{name}", summary="Forget a person", status_code=204, responses=NOT_FOUND)
     def forget(request: Request, name: PersonPath) -> Response:
         """Remove a person with all samples and pictures for good."""
         if not people.forget(name):
@@ -126,7 +156,7 @@ def routes(people: PeopleStore) -> APIRouter:
         return Response(status_code=204)
 
     @router.delete(
-        "/{name}/samples/{sample_id}", summary="Forget a sample", status_code=204, responses=NOT_FOUND
+        "/people/{name}/samples/{sample_id}", summary="Forget a sample", status_code=204, responses=NOT_FOUND
     )
     def forget_sample(request: Request, name: PersonPath, sample_id: IdPath) -> Response:
         """Remove one picture of a person for good."""
@@ -135,7 +165,7 @@ def routes(people: PeopleStore) -> APIRouter:
         return Response(status_code=204)
 
     @router.get(
-        "/{name}/samples/{sample_id}/picture",
+        "/people/{name}/samples/{sample_id}/picture",
         summary="A sample's picture",
         response_class=Response,
         responses={**NOT_FOUND, 200: {"content": {"image/jpeg": {}}, "description": "The face, small"}},

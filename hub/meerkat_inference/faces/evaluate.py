@@ -10,7 +10,7 @@ from meerkat_inference.detector import Detector
 
 from .embedder import Embedder
 from .measuring import Probe
-from .pictures import SURE, Portrait, portrait
+from .pictures import Portrait, faces_in, portrait
 from .variations import variations
 
 
@@ -51,7 +51,7 @@ def _probes(
     if not vary:
         return probes
     for variation, picture in variations(whole.picture, whole.found.box):
-        faces = [f for f in detector.detect(picture) if f.label == "face" and f.score >= SURE]
+        faces = faces_in(picture, detector)
         if not faces:
             probes.append(Probe(person, name, variation, None, 0.0))
             continue

@@ -19,6 +19,8 @@ from .process import Sampled
 
 USUAL = "http://127.0.0.1:8480"
 SECONDS = 20.0
+AT_A_TIME = 50
+"""Samples that one request may hold."""
 
 
 def find_hub(hub: str | None, data: Path | None) -> str:
@@ -43,19 +45,36 @@ class HubPeople:
         return answer
 
     def enrol(self, name: str, model: ModelInfo, samples: Sequence[Sampled]) -> dict[str, Any]:
-        """As POST /api/people/{name}/samples answers."""
+        """As POST /api/people/{name}/samples answers; `warnings` count all samples from 0.
+
+        More samples than one request may hold go in several: those before a refusal stay.
+        """
+        warnings: list[str] = []
+        answer: dict[str, Any] = {}
+        for start in range(0, len(samples), AT_A_TIME):
+            body = {
+                "model": model.model_dump(mode="json", by_alias=True),
+                "samples": [
+                    {
+                        "embedding": b64encode(sample.embedding).decode(),
+                        "quality": sample.quality,
+                        "picture": b64encode(sample.picture).decode(),
+                    }
+                    for sample in samples[start : start + AT_A_TIME]
+                ],
+            }
+            answer = self._ask("POST", f"/api/people/{quote(name, safe='')}/samples", body)
+            warnings += [_counted_from(start, warning) for warning in answer["warnings"]]
+        return {**answer, "warnings": warnings}
+
+    def who(self, model: ModelInfo, sample: Sampled) -> dict[str, Any]:
+        """As POST /api/recognise answers."""
         body = {
             "model": model.model_dump(mode="json", by_alias=True),
-            "samples": [
-                {
-                    "embedding": b64encode(sample.embedding).decode(),
-                    "quality": sample.quality,
-                    "picture": b64encode(sample.picture).decode(),
-                }
-                for sample in samples
-            ],
+            "embedding": b64encode(sample.embedding).decode(),
+            "quality": sample.quality,
         }
-        answer: dict[str, Any] = self._ask("POST", f"/api/people/{quote(name, safe='')}/samples", body)
+        answer: dict[str, Any] = self._ask("POST", "/api/recognise", body)
         return answer
 
     def forget(self, name: str) -> None:
@@ -86,3 +105,10 @@ class HubPeople:
             where=str(told.get("where", "") or self.address),
             remedy=str(told.get("remedy", "Is this the address of a Meerkat hub?")),
         )
+
+
+def _counted_from(start: int, warning: str) -> str:
+    """`samples.3 resembles …` of one request, numbered among all."""
+    place, _, words = warning.partition(" ")
+    number = place.removeprefix("samples.")
+    return f"samples.{start + int(number)} {words}" if number.isdigit() else warning

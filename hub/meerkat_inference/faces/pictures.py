@@ -83,10 +83,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
+def faces_in(picture: NDArray[np.uint8], detector: Detector) -> list[Found]:
+    """The faces that are sure enough, the surest first."""
+    return [face for face in detector.detect(picture) if face.label == "face" and face.score >= SURE]
+
+
 def portrait(path: Path, detector: Detector) -> Portrait:
     """The picture and its only face. Raises MediaError that says why there is none to speak of."""
     picture = read_picture(path)
-    found = [face for face in detector.detect(picture) if face.label == "face" and face.score >= SURE]
+    found = faces_in(picture, detector)
     if not found:
         raise MediaError(
             "no face is to be seen", where=str(path), remedy="Take one in which the face looks at the camera"

@@ -46,9 +46,9 @@ def process_faces(
     """Describe the faces of one JPEG; never raises for what it was given.
 
     `Result.faces` holds box, embedding (little-endian float32), quality and a small JPEG of each; no
-    face at all is `done` with none. A picture that cannot be read is `failed` for good. Without boxes
-    and without a detector, or when the network breaks, it is `failed` with `retry`: another worker may
-    do it. `now` is a monotonic clock, for `Result.seconds`.
+    face at all is `done` with none, and with more than MOST `reason` says so. A picture that cannot be
+    read is `failed` for good. Without boxes and without a detector, or when the network breaks, it is
+    `failed` with `retry`: another worker may do it. `now` is a monotonic clock, for `Result.seconds`.
     """
     begin = now()
     state: Literal["done", "failed"] = "done"
@@ -59,7 +59,10 @@ def process_faces(
         picture = _picture(job, payload)
         height, width = picture.shape[:2]
         frames = 1
-        faces = describe_faces(picture, _boxes(job, picture, detector), embedder)
+        founds = [found for found in _boxes(job, picture, detector) if found.label == LABEL]
+        faces = describe_faces(picture, founds, embedder)
+        if len(founds) > MOST:
+            reason = f"{len(founds)} faces are there: the {MOST} surest were described"
     except MediaError as error:
         state, reason = "failed", str(error)
     except MeerkatError as error:
@@ -90,14 +93,13 @@ def process_faces(
 def describe_faces(
     picture: NDArray[np.uint8], founds: Sequence[Found], embedder: Embedder
 ) -> tuple[Face, ...]:
-    """The faces among `founds` in a BGR picture (H, W, 3), the surest first, at most MOST of them.
+    """The faces `founds` in a BGR picture (H, W, 3), the surest first, at most MOST of them.
 
     A box too small to hold a face is left out. Raises ModelError when the network fails.
     """
     described: list[Face] = []
     height, width = picture.shape[:2]
-    faces = [found for found in founds if found.label == LABEL]
-    for found in sorted(faces, key=lambda found: -found.score)[:MOST]:
+    for found in sorted(founds, key=lambda found: -found.score)[:MOST]:
         if found.box[2] * width < 2 or found.box[3] * height < 2:
             continue
         sample = sampled(picture, found.box, embedder)
