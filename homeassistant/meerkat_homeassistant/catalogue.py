@@ -41,7 +41,9 @@ EVENT_TEMPLATE = (
     " else 'object',"
     " 'event_id': event.id, 'label': event.label, 'score': event.score | round(2),"
     " 'start_time': event.start_time, 'device': event.device, 'camera': event.camera,"
-    " 'zones': event.get('zones', []), 'identity': event.get('identity')} | to_json }}{% endif %}"
+    " 'zones': event.get('zones', []), 'identity': event.get('identity'),"
+    " 'workflow': event.get('workflow'), 'alert': event.get('alert', false),"
+    " 'reason': event.get('reason', '')} | to_json }}{% endif %}"
 )
 """Turns the message of a new event into what an event entity wants. An `update` or `end` renders to
 nothing, which Home Assistant ignores without a log line: one event triggers an automation once."""
