@@ -11,15 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_contract.errors import BadMessage, UsageError
-from meerkat_hub.core.admission import (
-    Admitted,
-    EdgeNode,
-    Refused,
-    Workflow,
-    processing_time,
-    provision,
-    service,
-)
+from meerkat_hub.core.admission import Admitted, Refused, provision, service
+from meerkat_hub.core.graph import EdgeNode, Workflow, processing_time
 from meerkat_hub.core.selection import METHODS, Method, Weights
 
 DETECT, RECOGNISE, DECIDE = "detect_faces", "recognise_faces", "decide"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from meerkat_contract.messages import WorkerState
 
-from .admission import EdgeNode
+from .graph import EdgeNode
 from .workflow_records import CLIP_TASK
 
 DRIFT = 0.2

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from .admission import Admitted, EdgeNode, Refused, Workflow, provision
+from .admission import Admitted, Refused, provision
+from .graph import EdgeNode, Workflow
 from .nodes import PART, Nodes, worker_of
 from .workflow_records import DECISION_TASK, HUB_NODE, Policy
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from .admission import Admitted, EdgeNode, Graph, Operator
+from .admission import Admitted
+from .graph import EdgeNode, Graph, Operator
 from .selection import meets
 
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from meerkat_contract.ids import NAME_PATTERN
 from meerkat_contract.messages import Deploy, Found, ModelInfo, WorkflowState
 
-from .admission import Workflow
 from .decisions import Rule
+from .graph import Workflow
 from .selection import Method, Weights
 from .work import Flow
 
