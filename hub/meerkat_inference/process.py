@@ -119,6 +119,9 @@ class _Look:
     frames: int = 0
     width: int = 0
     height: int = 0
+    drawn: bool = True
+    """Whether pictures are drawn. A frame of a workflow comes by the dozen each second, and the hub has it
+    still: drawing and compressing it again would take as long as looking does."""
     _tracker: Tracker = field(default_factory=Tracker)
     _shots: dict[int, _Shot] = field(default_factory=dict)
     _over: list[Followed] = field(default_factory=list)
@@ -127,6 +130,7 @@ class _Look:
         """Look at every sampled frame; returns what is damaged, in words."""
         kind = job.content_type.partition(";")[0].strip().lower()
         if kind == "image/jpeg":
+            self.drawn = job.workflow is None
             self._take(Sample(0.0, decode_jpeg(payload)))
             self._close(self._tracker.finish())
             return ""
@@ -147,6 +151,8 @@ class _Look:
     def tracks(self) -> tuple[Track, ...]:
         """What was followed, in order of appearance, with pictures as far as the budget goes."""
         tracks = settle(self._over)
+        if not self.drawn:
+            return tuple(track.message(None) for track in tracks)
         left = ALL_PICTURES_BYTES
         pictures: dict[int, bytes] = {}
         for track in sorted(tracks, key=lambda each: each.founds[each.best].score, reverse=True):
@@ -163,14 +169,14 @@ class _Look:
         self.height, self.width = sample.picture.shape[:2]
         founds = [found for found in self.detector.detect(sample.picture) if found.label in self.labels]
         best, over = self._tracker.update(sample.at, founds)
-        if best:
+        if best and self.drawn:
             shown = [found for found in distinct(founds) if found.score >= START]
             shot = _Shot(_scaled(sample.picture), shown)
             self._shots.update((track.number, shot) for track in best)
         self._close(over)
 
     def _close(self, over: list[Followed]) -> None:
-        for track in over:
+        for track in over if self.drawn else ():
             self._shots[track.number].encode()
         self._over += over
 

@@ -222,3 +222,22 @@ def test_pictures_together_stay_within_the_budget(clip: bytes, monkeypatch: pyte
     with_picture = [track for track in result.tracks if track.picture]
     assert len(with_picture) == ALL_PICTURES_BYTES // PICTURE_BYTES
     assert min(track.score for track in with_picture) > 0.75
+
+
+def test_a_picture_has_tracks_of_one_sighting_and_a_workflows_frame_none_drawn() -> None:
+    picture = cv2.imencode(".jpg", square_at(background((320, 240)), 0.5))[1].tobytes()
+    plain = run(picture, content_type="image/jpeg")
+    (track,) = plain.tracks
+    assert (plain.frames, plain.duration, track.hits, len(track.sightings)) == (1, 0, 1, 1)
+    assert track.best == track.sightings[0]
+    assert track.picture
+    frame = run(picture, content_type="image/jpeg", workflow="visitors")
+    (seen,) = frame.tracks
+    assert seen.picture is None
+    assert seen == track.model_copy(update={"picture": None})
+
+
+def test_faces_are_tracks_with_that_label() -> None:
+    picture = cv2.imencode(".jpg", square_at(background((320, 240)), 0.5))[1].tobytes()
+    result = run(picture, Squares(label="face"), content_type="image/jpeg", task="detect_faces")
+    assert [(track.label, track.hits) for track in result.tracks] == [("face", 1)]
