@@ -13,11 +13,10 @@ from meerkat_contract.messages import ModelInfo
 from meerkat_inference import store
 from meerkat_inference.detector import FALLBACK, Found
 from meerkat_inference.looking import opener
-from meerkat_inference.looking import opener
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
-from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.serving import Serving
+from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
 
 
