@@ -261,9 +261,7 @@ class Watch:
             if self._told.setdefault(clip_id, checksum) != checksum:
                 raise Broken("one result", f"two different outcomes of clip {clip_id[:8]} were published")
             if clip_id not in self.settled:
-                raise Broken(
-                    "one result", f"the outcome of {clip_id[:8]} came before its commit"
-                )
+                raise Broken("one result", f"the outcome of {clip_id[:8]} came before its commit")
 
     def forgotten(self, device: str, media_id: str) -> None:
         """A device trusts a receipt and deletes its copy."""

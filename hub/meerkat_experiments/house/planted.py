@@ -1,0 +1,116 @@
+"""Mistakes to plant in the hub: each must be found, else the simulated world proves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from meerkat_contract.messages import Result
+from meerkat_hub.core.inputs import Input, ResultArrived, WorkerSeen
+from meerkat_hub.core.machine import HubCore
+from meerkat_hub.core.outputs import Decision, SendReceipt
+from meerkat_hub.core.records import Now
+from meerkat_hub.core.work import Dropped, Item
+from meerkat_hub.turn import Work
+
+from .hub import HubProcess, WatchedTurn
+
+WIDE = 8
+"""What a hub that ignores windows takes them for."""
+
+
+class _TakesAnyResult(HubCore):
+    """Whoever says done, and with whatever token: the job's newest lease is taken to be meant."""
+
+    def step(self, happened: Input, now: Now) -> Decision:
+        if isinstance(happened, ResultArrived) and self._is_forged(happened.result):
+            lease = self.pool.leases[happened.result.job][-1]
+            worker, incarnation, token = lease.worker, lease.incarnation, lease.token
+            forged: Result = happened.result.model_copy(update={"token": token, "incarnation": incarnation})
+            happened = ResultArrived(worker, forged)
+        return super().step(happened, now)
+
+    def _is_forged(self, result: Result) -> bool:
+        leases = self.pool.leases.get(result.job, [])
+        return result.state == "done" and bool(leases) and all(one.token != result.token for one in leases)
+
+
+class _IgnoresWindows(HubCore):
+    """Every worker is taken to hold more than it said."""
+
+    def step(self, happened: Input, now: Now) -> Decision:
+        if isinstance(happened, WorkerSeen):
+            happened = replace(happened, state=happened.state.model_copy(update={"window": WIDE}))
+        return super().step(happened, now)
+
+
+class _ForgetsWhatComesBack(HubCore):
+    """What a worker does not answer, or loses, waits no more."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+
+        def again(item: Item, *, tried: str | None = None) -> list[Dropped]:
+            del item, tried
+            return []
+
+        self.pool.again = again  # type: ignore[method-assign]
+
+
+class _OtherCore(WatchedTurn):
+    """A turn whose core is one of those above."""
+
+    core_type: type[HubCore]
+
+    def make_core(self, epoch: int) -> HubCore:
+        honest = super().make_core(epoch)
+        return self.core_type(epoch=epoch, new_id=self._new_id, settings=honest.settings)
+
+
+class _NoToken(_OtherCore):
+    core_type = _TakesAnyResult
+
+
+class _NoRequeue(_OtherCore):
+    core_type = _ForgetsWhatComesBack
+
+
+class _NoWindow(_OtherCore):
+    core_type = _IgnoresWindows
+
+
+class _AcknowledgesFirst(WatchedTurn):
+    """Acknowledgements and receipts go out before what they promise is committed."""
+
+    def _commit(self, work: Work, now: Now, *, idle: bool = False) -> None:
+        for ack in work.acks:
+            ack()
+        for effect in work.effects:
+            if isinstance(effect, SendReceipt):
+                self._acting.carry_out(effect)
+        work.acks = []
+        work.effects = [effect for effect in work.effects if not isinstance(effect, SendReceipt)]
+        super()._commit(work, now, idle=idle)
+
+
+def _hub_with(turn: type[WatchedTurn]) -> type[HubProcess]:
+    return type(turn.__name__, (HubProcess,), {"turn_type": turn})
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A hub with a mistake, and the invariant that it breaks."""
+
+    said: str
+    hub: type[HubProcess]
+    breaks: str
+
+
+PLANTED = {
+    "no-token": Planted("results count whatever their token", _hub_with(_NoToken), "one result"),
+    "acknowledge-first": Planted(
+        "receipts go out before the commit", _hub_with(_AcknowledgesFirst), "acknowledged"
+    ),
+    "no-requeue": Planted("what workers lose is forgotten", _hub_with(_NoRequeue), "counts"),
+    "no-window": Planted("windows are ignored", _hub_with(_NoWindow), "window"),
+}
