@@ -18,6 +18,7 @@ from meerkat_contract.topics import ThingTopic
 from .address import parse_source
 from .backoff import Backoff
 from .clock import Clock, clock_state
+from .frames import Frames
 from .motion import MotionDetector
 from .mp4 import write_clip
 from .opening import open_source
@@ -51,6 +52,7 @@ class Camera:
         self.settings = settings
         self.failed: MeerkatError | None = None
         """Why it ended, when it did not end well."""
+        self.frames = Frames(name, settings.frames, station=station, clock=clock, pace=pace)
         self._station = station
         self._outbox = outbox
         self._clock = clock
@@ -144,6 +146,7 @@ class Camera:
             found.height,
             found.fps,
         )
+        self.frames.opened(found.fps)
         if info != self._info:
             self._info = info
             self._station.changed()
@@ -183,6 +186,7 @@ class Camera:
             self._next_picture = now + wait
             topic = ThingTopic(self._station.name, self.name, "picture")
             self._station.keep(topic, jpeg(shot.frame), content_type="image/jpeg")
+        self.frames.offer(shot, moving=bool(self._moving))  # last: a detector may have the frame from now on
 
     def _say_motion(self, active: bool) -> None:
         if active == self._moving:

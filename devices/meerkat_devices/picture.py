@@ -43,11 +43,15 @@ def jpeg(
     max_width: int = MAX_WIDTH,
 ) -> bytes:
     """The frame as JPEG of at most `max_bytes`: `max_width` first, then of less quality, then smaller."""
+    return encode(scaled(frame, max_width=max_width), qualities=qualities, max_bytes=max_bytes)
+
+
+def scaled(frame: VideoFrame, *, max_width: int = MAX_WIDTH) -> Any:
+    """The frame as a BGR picture (uint8, height × width × 3), scaled down to `max_width` if it is wider."""
     width, height = frame.width, frame.height
     if width > max_width:
-        width, height = max_width, round(height * max_width / width) // 2 * 2
-    picture = frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
-    return encode(picture, qualities=qualities, max_bytes=max_bytes)
+        width, height = max_width, max(2, round(height * max_width / width) // 2 * 2)
+    return frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
 
 
 def encode(picture: Any, *, qualities: Sequence[int] = QUALITIES, max_bytes: int = MAX_BYTES) -> bytes:

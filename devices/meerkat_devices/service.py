@@ -13,7 +13,7 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +22,7 @@ from pathlib import Path
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import DeviceInfo
-from meerkat_contract.session import Session, Will
+from meerkat_contract.session import Delivery, Session, Will
 from meerkat_contract.topics import DeviceTopic
 
 from .backoff import Backoff
@@ -101,7 +101,7 @@ class Device:
             clock=self._clock,
             spooled_bytes_per_second=settings.outbox.spooled_bytes_per_second,
             report=self.report,
-            on_hub=self.reports.hub_is,
+            on_hub=self._hub_is,
         )
         self.cameras = [
             Camera(
@@ -150,9 +150,14 @@ class Device:
         self.session.keep(self._availability, "online")
         self.changed()
         self._sender.start()
+        for camera in self.cameras:
+            camera.frames.start()
+            self.session.subscribe(camera.frames.topic, camera.frames.told)
         self.session.start()
         for camera in self.cameras:
             self._supervise(f"camera {camera.name}", camera.run)
+            if detector := camera.frames.detector:
+                self._supervise(f"camera {camera.name}, frames", detector.run)
         for meter in self.meters:
             self._supervise(f"meter {meter.name}", meter.run)
         if clock_state(self._clock.now()) == "unsynced":
@@ -184,6 +189,8 @@ class Device:
         """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
+        for camera in self.cameras:
+            camera.frames.end()
         for name, thread in self._threads.items():
             thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
             if thread.is_alive():
@@ -207,6 +214,11 @@ class Device:
         del reason  # the session has said it in the log
         self._sender.disconnected()
         self.reports.disconnected()
+
+    def _hub_is(self, *, here: bool, news: bool) -> None:
+        self.reports.hub_is(here=here, news=news)
+        for camera in self.cameras:
+            camera.frames.hub_is(here=here)
 
     def _await_clock(self, stop: threading.Event) -> None:
         """The info says `unsynced` until the network's time has come."""
@@ -244,6 +256,15 @@ class Device:
         thread.start()
 
     # --- Station ---------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self.session.connected
+
+    def send(
+        self, topic: object, payload: bytes, *, properties: Sequence[tuple[str, str]], content_type: str
+    ) -> Delivery:
+        return self.session.publish(topic, payload, properties=properties, content_type=content_type)
 
     def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
         self.session.keep(topic, payload, content_type=content_type)

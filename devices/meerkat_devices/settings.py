@@ -12,6 +12,7 @@ from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import Name
 
 from .address import parse_source
+from .frame_settings import FrameSettings
 from .motion_settings import MotionSettings
 
 
@@ -59,6 +60,7 @@ class CameraSettings(_Settings):
     source: SourceText
     label: str = Field("", max_length=80, description="what people call it, such as Front door")
     motion: MotionSettings = Field(default_factory=MotionSettings)
+    frames: FrameSettings = Field(default_factory=FrameSettings)
     pre_roll: float = Field(3.0, ge=0, le=30, description="seconds kept from before the motion")
     post_roll: float = Field(3.0, ge=0, le=60, description="seconds recorded after the motion")
     clip_seconds: float = Field(5.0, ge=1, le=60, description="a recording is cut into clips this long")

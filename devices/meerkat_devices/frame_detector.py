@@ -1,0 +1,184 @@
+"""The device looks by itself: at the newest frame, on a thread of its own.
+
+The camera's thread leaves a frame here and goes on at once: recording and motion never wait. A frame
+that is replaced by a newer one before it was looked at is passed over, and counted. A detector that
+fails is reported and tried again: its frames are counted as failed, and never read as "nothing found".
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from meerkat_contract.errors import MeerkatError, ModelError
+from meerkat_contract.messages import Found, FrameFindings
+from meerkat_contract.vocabulary import WATCHED
+
+from .backoff import Backoff
+from .clock import Clock
+from .frame_settings import FrameSettings
+from .picture import scaled
+from .source import Shot
+
+if TYPE_CHECKING:
+    from meerkat_inference.detector import Detector
+
+_log = logging.getLogger("meerkat.device")
+
+WORKING_POINT = 0.5
+"""Scores are calibrated so that from here on a thing counts as found."""
+
+MOST_FOUND = 100
+"""Boxes told of one frame, the best: they ride in a user property, which holds 64 kB."""
+
+
+class Send(Protocol):
+    def __call__(self, shot: Shot, picture: Any, findings: FrameFindings) -> None: ...
+
+
+class FrameDetector:
+    """`offer` on the camera's thread, `run` on its own, `rest` and `end` on any."""
+
+    def __init__(
+        self,
+        camera: str,
+        settings: FrameSettings,
+        *,
+        report: Callable[[MeerkatError], None],
+        well: Callable[[], None],
+        send: Send,
+        count: Callable[[str], None],
+        clock: Clock,
+        open_detector: Callable[[str], Detector] | None = None,
+    ) -> None:
+        """`report` tells a trouble that lasts until `well`. `send` gets the picture in BGR."""
+        assert settings.detect is not None
+        self._camera = camera
+        self._task = settings.detect
+        self._width = settings.width
+        self._labels = frozenset(settings.labels) or WATCHED
+        self._report = report
+        self._well = well
+        self._send = send
+        self._count = count
+        self._clock = clock
+        self._open_detector = open_detector or open_for
+        self._changed = threading.Condition()
+        self._newest: Shot | None = None
+        self._resting = False
+        self._ended = threading.Event()
+
+    def offer(self, shot: Shot) -> None:
+        """The newest frame, in place of one that was not looked at yet."""
+        with self._changed:
+            replaced, self._newest = self._newest, shot
+            self._resting = False
+            self._changed.notify()
+        if replaced is not None:
+            self._count("passed over")
+
+    def rest(self) -> None:
+        """Nobody asks: forget the frame that waits, and give the detector's memory back."""
+        with self._changed:
+            self._newest = None
+            self._resting = True
+            self._changed.notify()
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended.set()
+            self._changed.notify()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `end` (`stop` is looked at between frames only)."""
+        detector: Detector | None = None
+        backoff = Backoff(first=1.0, longest=60.0)
+        troubled = False
+        try:
+            while not stop.is_set():
+                shot = self._next()
+                if self._ended.is_set():
+                    return
+                if shot is None:
+                    if detector is not None:
+                        detector.close()
+                        detector = None
+                    continue
+                try:
+                    if detector is None:
+                        detector = self._open_detector(self._task)
+                        _log.info("camera %s: looking with %s", self._camera, detector.info.name)
+                    self._look(detector, shot)
+                except MeerkatError as error:
+                    troubled = True
+                    self._count("failed")
+                    self._report(_of_camera(error, self._camera))
+                    self._clock.wait(self._ended, backoff.next())
+                    continue
+                except BaseException:
+                    self._count("failed")
+                    raise
+                backoff.reset()
+                if troubled:
+                    troubled = False
+                    self._well()
+        finally:
+            if detector is not None:
+                detector.close()
+
+    def _next(self) -> Shot | None:
+        """The newest frame; None when there is to be a rest, or an end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._resting or self._ended.is_set())
+            shot, self._newest = self._newest, None
+            self._resting = False
+            return shot
+
+    def _look(self, detector: Detector, shot: Shot) -> None:
+        """Raises MeerkatError when it cannot be looked at or encoded."""
+        picture = scaled(shot.frame, max_width=self._width)
+        seen = [found for found in detector.detect(picture) if found.label in self._labels]
+        if not any(found.score >= WORKING_POINT for found in seen):
+            self._count("nothing")
+            return
+        found = tuple(
+            Found(label=one.label, score=one.score, box=_rounded(one.box)) for one in seen[:MOST_FOUND]
+        )
+        self._send(shot, picture, FrameFindings(task=self._task, model=detector.info, found=found))
+
+
+def open_for(task: str) -> Detector:
+    """The best detector for a task that is on this machine. Raises ModelError with the remedy."""
+    told: list[str] = []
+    try:
+        from meerkat_inference.loading import load_detector
+
+        detector = load_detector(task=task, log=told.append)
+    except ImportError as error:
+        raise ModelError(
+            f"{error.name or error} is not installed, and without it the device cannot look by itself",
+            where=task,
+            remedy="Install the extra `worker`: pip install 'meerkat-home[device,worker]'. Or take "
+            "`detect` out of the camera's `frames`",
+        ) from error
+    except ModelError as error:
+        told.append(error.what)
+        raise ModelError("; ".join(told), where=error.where or task, remedy=error.remedy) from error
+    for line in told:
+        _log.log(logging.WARNING if detector.info.fallback else logging.INFO, "%s", line)
+    return detector
+
+
+def _of_camera(error: MeerkatError, camera: str) -> MeerkatError:
+    """The same error that says whose detector it is."""
+    where = f"camera {camera}, frames"
+    return type(error)(
+        error.what, where=f"{where}, {error.where}" if error.where else where, remedy=error.remedy
+    )
+
+
+def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = (round(value, 4) for value in box)
+    return x, y, width, height

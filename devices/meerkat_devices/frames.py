@@ -1,0 +1,262 @@
+"""Frames of interest: a hub asks a camera for so many a second, and they go to it as JPEG.
+
+    meerkat/device/<d>/<camera>/frames/set     a decimal number, retained: frames per second, 0 for none
+    meerkat/device/<d>/<camera>/frames/state   the rate in force, retained
+    meerkat/device/<d>/<camera>/frame          a JPEG, QoS 0
+
+They are perishable: one that cannot go at once is passed over and counted, never kept for later. While
+nobody asks, or the hub says that it is away, a frame costs one comparison.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import FrameFindings
+from meerkat_contract.metadata import Metadata
+from meerkat_contract.session import Delivery, Incoming
+from meerkat_contract.topics import SettingTopic, ThingTopic
+
+from .clock import Clock, clock_state
+from .frame_detector import FrameDetector
+from .frame_settings import FrameSettings
+from .picture import QUALITIES, encode, scaled
+from .recorder import TICKS
+from .source import Pace, Shot, moment
+from .station import Station
+from .words import counted
+
+_log = logging.getLogger("meerkat.device")
+
+MOST = 240.0
+"""Frames per second that can be asked for."""
+
+MAX_BYTES = 1_000_000
+"""Of one frame, which goes in one packet: half of what Mosquitto takes unless it is told otherwise."""
+
+_NUMBER = re.compile(rb"[0-9]{1,9}(\.[0-9]{0,9})?(e-?[0-9]{1,2})?")
+
+
+def parse_rate(payload: bytes, *, topic: str = "") -> float:
+    """Frames per second of a frames/set message; nothing at all is 0. Raises BadMessage."""
+    if not payload:
+        return 0.0
+    rate = float(payload) if _NUMBER.fullmatch(payload) else math.nan
+    if not 0 <= rate <= MOST:
+        shown = payload[:40].decode(errors="replace")
+        raise BadMessage(
+            f"{shown!r} is no number of frames per second; the rate stays as it was",
+            where=topic,
+            remedy=f"Send a decimal number from 0 to {MOST:g}, such as 2 or 0.5",
+        )
+    return rate
+
+
+class Spacing:
+    """Which frames to take of a camera's, so that they are evenly spaced. Pure; times in seconds.
+
+    Frames come when the camera has them, so each is the one nearest to its moment. On average they
+    are never more than was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._last = self._due = -math.inf
+        self._paused = False
+
+    def take(self, at: float, rate: float, *, wanted: bool = True) -> bool:
+        """Whether to take the frame of time `at`; call it for every frame. `rate` is above 0."""
+        interval = 1 / rate
+        step = at - self._last
+        self._last = at
+        if rate != self._rate or step < 0:  # asked anew, or the stream's clock began again
+            self._rate, self._due, step = rate, at, 0.0
+        if not wanted:
+            self._paused = True
+            return False
+        if at > self._due + (0.0 if self._paused else interval):  # nothing is made up for
+            self._due = at
+        self._paused = False
+        if at + min(step, interval, 1.0) / 2 < self._due:
+            return False
+        self._due += interval
+        return True
+
+
+class Frames:
+    """One camera's. `offer` is the camera thread's, `told` and `hub_is` the network thread's."""
+
+    def __init__(
+        self, camera: str, settings: FrameSettings, *, station: Station, clock: Clock, pace: Pace = "own"
+    ) -> None:
+        self.camera = camera
+        self.settings = settings
+        self.asked = 0.0
+        """Frames per second."""
+        self.rate = 0.0
+        """In force: what was asked for, no more than the camera has, 0 while the hub is away."""
+        self.counts = dict.fromkeys(("sent", "nothing", "passed over", "failed"), 0)
+        """Frames by fate; `nothing`: the device looked, and nothing was in it."""
+        self._station = station
+        self._clock = clock
+        self._by_media_time = pace == "own"
+        self._own = math.inf
+        self._hub_away = False
+        self._settling = threading.Lock()
+        self._counting = threading.Lock()
+        self._spacing = Spacing()
+        self._delivery: Delivery | None = None
+        self._began = dict(self.counts)
+        self._troubled = False
+        self._detector: FrameDetector | None = None
+        if settings.detect is not None:
+            self._detector = FrameDetector(
+                camera,
+                settings,
+                report=lambda error: station.report(error, about=f"camera {camera}, detector"),
+                well=lambda: station.well(f"camera {camera}, detector"),
+                send=self._found,
+                count=self._count,
+                clock=clock,
+            )
+
+    @property
+    def detector(self) -> FrameDetector | None:
+        """What looks at the frames before they go; to be run on a thread of its own."""
+        return self._detector
+
+    @property
+    def topic(self) -> SettingTopic:
+        return SettingTopic(self._station.name, self.camera, "frames", "set")
+
+    @property
+    def _about(self) -> str:
+        return f"camera {self.camera}, frames"
+
+    # --- what is asked --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Say that nothing is in force yet: an earlier run may have left another word."""
+        self._say()
+
+    def told(self, message: Incoming) -> None:
+        """A message on `topic`; what is no rate is reported, and changes nothing."""
+        try:
+            asked = parse_rate(message.payload, topic=message.topic)
+        except BadMessage as error:
+            self._station.report(error)
+            return
+        self.asked = asked
+        self._settle()
+
+    def hub_is(self, *, here: bool) -> None:
+        """A hub that has said goodbye, or died, leaves its wish behind, and nobody to take frames."""
+        self._hub_away = not here
+        self._settle()
+
+    def opened(self, own: float) -> None:
+        """The camera's own frames per second are known; 0 when they are not."""
+        self._own = own or math.inf
+        self._settle()
+
+    def end(self) -> None:
+        """No more frames; ends the detector's thread."""
+        self._hub_away = True
+        self._settle()
+        if self._detector is not None:
+            self._detector.end()
+
+    def _settle(self) -> None:
+        with self._settling:  # three threads come here
+            before, self.rate = self.rate, 0.0 if self._hub_away else min(self.asked, self._own)
+            if self.rate == before:
+                return
+            if not before:
+                self._began = dict(self.counts)
+                _log.info("camera %s: %g frames a second are asked for", self.camera, self.rate)
+            if not self.rate:
+                _log.info("camera %s: no more frames are asked for; %s", self.camera, self._summary())
+                if self._detector is not None:
+                    self._detector.rest()
+            self._say()
+
+    def _say(self) -> None:
+        topic = self.topic._replace(kind="state")
+        self._station.keep(topic, f"{self.rate:g}")
+
+    def _summary(self) -> str:
+        since = {fate: count - self._began[fate] for fate, count in self.counts.items()}
+        more = [f"{count} {fate}" for fate, count in since.items() if count and fate != "sent"]
+        return ", ".join([f"{counted(since['sent'], 'frame', 'frames')} sent", *more])
+
+    # --- what is sent ---------------------------------------------------------------------------
+
+    def offer(self, shot: Shot, *, moving: bool) -> None:
+        """A frame of the camera. With a detector it is the detector's from here on: leave it alone."""
+        rate = self.rate
+        if not rate or not self._station.connected:
+            return
+        at = shot.at / TICKS if self._by_media_time else self._clock.monotonic()
+        wanted = moving or self.settings.when == "always"
+        if not self._spacing.take(at, rate, wanted=wanted):
+            return
+        if self._delivery is not None and not self._delivery.done:  # the line is slower than the frames
+            self._count("passed over")
+        elif self._detector is not None:
+            self._detector.offer(shot)
+        else:
+            try:
+                self._send(shot, scaled(shot.frame, max_width=self.settings.width))
+            except MeerkatError as error:
+                self._count("failed")
+                self._trouble(error)
+
+    def _found(self, shot: Shot, picture: Any, findings: FrameFindings) -> None:
+        self._send(shot, picture, properties=[("found", findings.to_json().decode())])
+
+    def _send(self, shot: Shot, picture: Any, *, properties: Sequence[tuple[str, str]] = ()) -> None:
+        """`picture` is BGR. Raises MediaError when it cannot be encoded."""
+        if not self.rate:  # withdrawn while the detector looked
+            return
+        quality = self.settings.quality
+        qualities = (quality, *(lower for lower in QUALITIES if lower < quality))
+        payload = encode(picture, qualities=qualities, max_bytes=MAX_BYTES)
+        metadata = Metadata(
+            id=new_id(),
+            captured_at=moment(shot.captured),
+            clock=clock_state(self._clock.now()),
+            trigger="frame",
+        )
+        # As plain properties, so that one that is too large for the broker fails and goes in no parts.
+        self._delivery = self._station.send(
+            ThingTopic(self._station.name, self.camera, "frame"),
+            payload,
+            properties=[*metadata.to_properties(), *properties],
+            content_type="image/jpeg",
+        )
+        self._delivery.add_done_callback(self._sent)
+
+    def _sent(self, delivery: Delivery) -> None:
+        error = delivery.error
+        self._count("failed" if error else "sent")
+        if isinstance(error, MessageTooLarge):
+            remedy = "Raise the broker's packet limit, or lower frames.width or frames.quality"
+            self._trouble(MessageTooLarge(error.what, where=self._about, remedy=remedy))
+        elif error is None and self._troubled:
+            self._troubled = False
+            self._station.well(self._about)
+
+    def _trouble(self, error: MeerkatError) -> None:
+        self._troubled = True
+        self._station.report(error, about=self._about)
+
+    def _count(self, fate: str) -> None:
+        with self._counting:
+            self.counts[fate] += 1
