@@ -337,6 +337,7 @@ def test_at_a_start_nodes_are_listened_to_before_they_are_told_anything() -> Non
     assert house.orchestrator.wake_at(house.mono) == 2.0
     house.turn(1.999)
     assert house.deploys == []
+    assert house.published == {}, "nobody is told that it is refused because its nodes are not heard of yet"
     house.turn(0.001)
     assert house.on("lobby")[FACES] == ["c"]
     assert house.deploys == []

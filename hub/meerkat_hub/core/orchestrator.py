@@ -97,7 +97,7 @@ class Orchestrator:
         self._seniorities = 0
         self._stale = False
         self._gathering: float | None = None
-        """Until when nodes are only listened to: the first was heard of a moment ago."""
+        """Until when nodes are only listened to. None: nothing has happened yet."""
         self._plan = Plan()
         self._rates: dict[str, float] = {}
         self._shown: set[str] = set()
@@ -111,6 +111,7 @@ class Orchestrator:
         """Ask for a workflow. One that is refused is forgotten, unless it may wait for better times."""
         if name in self._wanted:
             return "exists"
+        self._begin(now)
         self._numbers += 1
         one = _Wanted(name, spec, self._numbers, now.wall)
         self._put(one, self._running(), now)
@@ -128,14 +129,21 @@ class Orchestrator:
 
     def node_seen(self, state: WorkerState, now: Now) -> None:
         """A worker's state as it was published."""
-        if self.nodes.seen(state, now.mono):
-            self._stale = True
-            if self._gathering is None:
-                self._gathering = now.mono + self.policy.gather
+        self._begin(now)
+        self._stale |= self.nodes.seen(state, now.mono)
 
     def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float) -> None:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
         self._stale |= self.nodes.measured(worker, speeds, round_trip)
+
+    @property
+    def stale(self) -> bool:
+        """Whether something has happened that a plan may have to follow."""
+        return self._stale
+
+    def _begin(self, now: Now) -> None:
+        if self._gathering is None:
+            self._gathering = now.mono + self.policy.gather
 
     # --- how it stands --------------------------------------------------------------------------
 

@@ -120,8 +120,8 @@ class Policy:
     decisions_per_second: float = 1000.0
     """What the hub takes of them, as a node of the decision level."""
     gather: float = 2.0
-    """Seconds from the first node until nodes are told anything: at a start of the hub they are heard of
-    one after another, and what they serve already is best left as it is."""
+    """Seconds from the start until anything is planned, but for a workflow that somebody asks for: nodes
+    are heard of one after another, and what they serve already is best left as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,11 +151,15 @@ class Workflows:
 
     def worker_seen(self, state: WorkerState, now: Now) -> Outcome:
         self._orchestrator.node_seen(state, now)
-        return self._planned(Outcome(), now)
+        return self._followed(now)
 
     def measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> Outcome:
         self._orchestrator.node_measured(worker, speeds, round_trip)
-        return self._planned(Outcome(), now)
+        return self._followed(now)
+
+    def _followed(self, now: Now) -> Outcome:
+        """Telemetry comes all the time; a plan is made when something has changed."""
+        return self._planned(Outcome(), now) if self._orchestrator.stale else Outcome()
 
     # --- frames ---------------------------------------------------------------------------------
 

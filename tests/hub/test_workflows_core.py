@@ -1,0 +1,125 @@
+"""The orchestrator and the frames together, as the hub's core calls them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hub_support.orchestra import a_spec, a_worker, an_id
+from meerkat_hub.core.gallery import Gallery
+from meerkat_hub.core.records import Now
+from meerkat_hub.core.work import Dropped
+from meerkat_hub.core.workflow_records import (
+    AnswerRequest,
+    FrameArrived,
+    Policy,
+    PublishWorkflow,
+    ShowWorkflows,
+    Stored,
+    WorkflowRemoved,
+    WorkflowRequested,
+    WorkflowsAsked,
+    WorkflowStored,
+    WorkflowWithdrawn,
+)
+from meerkat_hub.core.workflows import TELL_EVERY, Outcome, Workflows
+
+START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self._numbers = 0
+        policy = Policy(reserve=0, gather=0)
+        self.workflows = Workflows(new_id=self._new_id, recogniser=Gallery(), policy=policy)
+        self.mono = 0.0
+
+    def _new_id(self) -> str:
+        self._numbers += 1
+        return an_id(self._numbers)
+
+    @property
+    def now(self) -> Now:
+        return Now(START + timedelta(seconds=self.mono), self.mono)
+
+    def nodes(self) -> None:
+        for worker in (a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20)):
+            self.workflows.worker_seen(worker, self.now)
+
+    def frame(self) -> Outcome:
+        arrived = FrameArrived(self._new_id(), "porch", "front", self.now.wall, 1000)
+        return self.workflows.happened(arrived, self.now)
+
+
+def told(outcome: Outcome) -> list[dict[str, int] | None]:
+    published = [effect for effect in outcome.effects if isinstance(effect, PublishWorkflow)]
+    return [effect.state.frames if effect.state else None for effect in published]
+
+
+def test_a_request_is_stored_planned_and_answered_in_one_step() -> None:
+    bench = Bench()
+    bench.nodes()
+    out = bench.workflows.happened(WorkflowRequested("lobby", a_spec(), "ticket"), bench.now)
+    assert out.changes == [WorkflowStored(Stored("lobby", a_spec(), START))]
+    assert out.plan is not None
+    assert {flow.id for flow in out.plan.flows} == {"lobby/measurement", "lobby/feature"}
+    (answer,) = (effect for effect in out.effects if isinstance(effect, AnswerRequest))
+    assert (answer.ticket, answer.outcome) == ("ticket", "admitted")
+    assert answer.state is not None
+    assert answer.state.state == "running"
+    ended = bench.workflows.happened(WorkflowWithdrawn("lobby"), bench.now)
+    assert ended.changes == [WorkflowRemoved("lobby")]
+    assert ended.plan is not None
+    assert ended.plan.flows == ()
+    assert not any(isinstance(effect, AnswerRequest) for effect in ended.effects), "nobody asked"
+
+
+def test_what_is_refused_changes_nothing() -> None:
+    bench = Bench()
+    out = bench.workflows.happened(WorkflowRequested("lobby", a_spec(), "ticket"), bench.now)
+    assert (out.changes, out.plan, out.items) == ([], None, [])
+    assert [effect.outcome for effect in out.effects if isinstance(effect, AnswerRequest)] == ["refused"]
+
+
+def test_counts_are_published_now_and_then_and_only_when_they_changed() -> None:
+    bench = Bench()
+    bench.nodes()
+    bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)
+    (item,) = bench.frame().items
+    bench.workflows.dropped(Dropped(item, "late"), bench.now)
+    wake = bench.workflows.wake_at()
+    assert wake is not None
+    assert wake <= TELL_EVERY
+    bench.mono = wake - 0.001
+    assert told(bench.workflows.pass_time(bench.now)) == []
+    bench.mono = wake
+    assert told(bench.workflows.pass_time(bench.now)) == [{"received": 1, "late": 1}]
+    bench.mono += 10 * TELL_EVERY
+    assert told(bench.workflows.pass_time(bench.now)) == []
+
+
+def test_telemetry_that_changes_nothing_plans_nothing() -> None:
+    bench = Bench()
+    bench.nodes()
+    bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)
+    warmer = a_worker("coral", detect_faces=40).model_copy(update={"temperature": 70.0, "load": 1.0})
+    assert bench.workflows.worker_seen(warmer, bench.now) == Outcome()
+    assert bench.workflows.measured("coral", {"detect_faces": 39}, 0.0001, bench.now) == Outcome()
+    assert bench.workflows.measured("coral", {"detect_faces": 5}, 0.0001, bench.now).plan is not None
+
+
+def test_the_configuration_goes_before_what_was_stored_and_both_keep_their_order() -> None:
+    bench = Bench()
+    stored = [Stored("young", a_spec(), START), Stored("old", a_spec(), START - timedelta(days=1))]
+    configured = {"zebra": a_spec(5), "ant": a_spec(6), "old": a_spec(7)}
+    bench.workflows.load(configured, stored, bench.now)
+    out = bench.workflows.happened(WorkflowsAsked("ticket"), bench.now)
+    (shown,) = out.effects
+    assert isinstance(shown, ShowWorkflows)
+    assert [state.workflow for state in shown.view.workflows] == ["zebra", "ant", "old", "young"]
+    assert shown.view.specs["old"] == a_spec(7)
+    assert shown.view.configured == {"zebra", "ant", "old"}
+    assert out.changes == []
+    answer = bench.workflows.happened(WorkflowWithdrawn("ant", "ticket"), bench.now)
+    assert [effect.outcome for effect in answer.effects if isinstance(effect, AnswerRequest)] == [
+        "configured"
+    ]
