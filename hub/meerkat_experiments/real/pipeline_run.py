@@ -46,6 +46,7 @@ SECONDS = 30.0
 """Without an answer for so long the run ends with an error."""
 
 _now = time.perf_counter
+_cpu = time.thread_time
 _Queue = queue.SimpleQueue
 T = TypeVar("T")
 
@@ -59,10 +60,13 @@ class Figures:
     most: float
     deviation: float
     median: float
+    cpu: float | None = None
+    """Of the thread that did it, the median: what it takes when no neighbour is on the machine."""
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> Figures:
-        return cls(fmean(seconds), min(seconds), max(seconds), pstdev(seconds), median(seconds))
+    def of(cls, seconds: Sequence[float], cpu: Sequence[float] = ()) -> Figures:
+        spread = fmean(seconds), min(seconds), max(seconds), pstdev(seconds), median(seconds)
+        return cls(*spread, cpu=median(cpu) if cpu else None)
 
 
 @dataclass(slots=True)
@@ -73,6 +77,8 @@ class _Times:
     decision: list[float] = field(default_factory=list)
     hops: list[list[float]] = field(default_factory=lambda: [[], [], []])
     whole: list[float] = field(default_factory=list)
+    cpu: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Of detection, encoding, recognition and decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,7 @@ def run(
                 times = _Times()
             tick()
     height, width = picture.shape[:2]
+    detection, encoding, recognition, decision = zip(*times.cpu, strict=True)
     return Outcome(
         frames=frames,
         size=(width, height),
@@ -137,10 +144,10 @@ def run(
         detector=f"{detector.info.name} on {detector.info.engine}",
         embedder=f"{embedder.info.name} on {embedder.info.engine}",
         faces=faces,
-        detection=Figures.of(times.detection),
-        encoding=Figures.of(times.encoding),
-        recognition=Figures.of(times.recognition),
-        decision=Figures.of(times.decision),
+        detection=Figures.of(times.detection, detection),
+        encoding=Figures.of(times.encoding, encoding),
+        recognition=Figures.of(times.recognition, recognition),
+        decision=Figures.of(times.decision, decision),
         hops=(Figures.of(times.hops[0]), Figures.of(times.hops[1]), Figures.of(times.hops[2])),
         whole=Figures.of(times.whole),
         verdict=said,
@@ -154,8 +161,8 @@ class _Line:
         self._embedder = embedder
         self.frames: _Queue[tuple[float, bytes]] = queue.SimpleQueue()
         """When the hub had a frame, and the frame."""
-        self.work: _Queue[tuple[float, float, float]] = queue.SimpleQueue()
-        """When the worker had a job, when it was done, when the answer went."""
+        self.work: _Queue[tuple[float, float, float, float]] = queue.SimpleQueue()
+        """When the worker had a job, when it was done, when the answer went; and the CPU seconds it took."""
         self.answers: _Queue[tuple[float, bytes]] = queue.SimpleQueue()
         """When the hub had the answer, and the answer."""
         self.device, self.hub, self.worker = (
@@ -171,12 +178,13 @@ class _Line:
         self.frames.put((_now(), bytes(message.payload)))
 
     def _job(self, message: Incoming) -> None:
-        heard = _now()
+        heard, cpu = _now(), _cpu()
         job = read(Job, dict(message.properties)["job"].encode())
         payload = bytes(message.payload)
         result = process_faces(job, payload, self._embedder, None, incarnation=job.media, now=_now)
-        done, answer = _now(), result.to_json()
-        self.work.put((heard, done, _now()))
+        done, cpu = _now(), _cpu() - cpu
+        answer = result.to_json()
+        self.work.put((heard, done, _now(), cpu))
         self.worker.publish(WorkerTopic(WORKER, "results"), answer)
 
     def _result(self, message: Incoming) -> None:
@@ -194,21 +202,21 @@ def _one(
     line: _Line, picture: NDArray[np.uint8], detector: Detector, gallery: Gallery, times: _Times
 ) -> tuple[str, int, int]:
     """One frame through all; returns the decision in words, the message's bytes, how many faces."""
-    begin = _now()
+    begin, cpu_begin = _now(), _cpu()
     founds = [f for f in detector.detect(picture) if f.label == "face" and f.score >= SURE]
-    detected = _now()
+    detected, cpu_detected = _now(), _cpu()
     jpeg = encode_jpeg(picture, quality=92)
-    sent = _now()
+    sent, cpu_sent = _now(), _cpu()
     line.device.publish(ThingTopic(DEVICE, CAMERA, "frame"), jpeg)
     at_hub, payload = _await(line.frames, "the frame did not reach the hub")
     job = _job(tuple(Found(label=f.label, score=f.score, box=f.box) for f in founds))
     given = _now()
     line.hub.publish(WorkerTopic(WORKER, "jobs"), payload, properties=[("job", job.to_json().decode())])
-    heard, done, answered = _await(line.work, "the worker did not do its job")
+    heard, done, answered, cpu_work = _await(line.work, "the worker did not do its job")
     back, answer = _await(line.answers, "the answer did not reach the hub")
-    judging = _now()
+    judging, cpu_judging = _now(), _cpu()
     said, count = _judge(answer, gallery)
-    end = _now()
+    end, cpu_end = _now(), _cpu()
     times.detection.append(detected - begin)
     times.encoding.append(sent - detected)
     times.recognition.append(done - heard)
@@ -216,6 +224,7 @@ def _one(
     for hop, seconds in zip(times.hops, (at_hub - sent, heard - given, back - answered), strict=True):
         hop.append(seconds)
     times.whole.append(end - begin)
+    times.cpu.append((cpu_detected - cpu_begin, cpu_sent - cpu_detected, cpu_work, cpu_end - cpu_judging))
     return said, len(jpeg), count
 
 
