@@ -23,7 +23,7 @@ def test_a_workflow_takes_a_node_for_each_level_and_says_so() -> None:
     assert state.state == "running"
     assert state.flow == 20
     assert state.capacity == {FACES: 40, WHO: 20}
-    assert state.delay == pytest.approx(1 / 40 + 1 / 20 + 1 / 1000)
+    assert state.delay == pytest.approx(1 / 40 + 1 / 20 + 1 / 2000)
     assert house.rates == {"porch/front": 20}
 
 
@@ -44,12 +44,12 @@ def test_a_refusal_carries_the_numbers_and_leaves_no_trace() -> None:
 def test_a_refusal_by_delay_names_both_times() -> None:
     house = Orchestra()
     house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
-    house.ask("lobby", a_spec(10, max_delay=0.075))
+    house.ask("lobby", a_spec(10, max_delay=0.0754))
     state = house.state("lobby")
     assert state.cause == "delay"
-    assert state.delay == pytest.approx(0.076)
-    assert state.max_delay == 0.075
-    assert house.ask("lobby", a_spec(10, max_delay=0.076)) == "admitted", "at the very limit it holds"
+    assert state.delay == pytest.approx(0.0755)
+    assert state.max_delay == 0.0754
+    assert house.ask("lobby", a_spec(10, max_delay=0.0755)) == "admitted", "at the very limit it holds"
 
 
 def test_a_name_is_taken_once() -> None:
@@ -94,7 +94,7 @@ def test_a_device_that_detects_needs_no_node_for_it() -> None:
     assert house.ask("lobby", a_spec(20, measurement="device")) == "admitted"
     assert [flow.id for flow in house.plan.flows] == ["lobby/feature"]
     assert house.state("lobby").capacity == {WHO: 20}
-    assert house.state("lobby").delay == pytest.approx(0.051)
+    assert house.state("lobby").delay == pytest.approx(0.0505)
 
 
 def test_only_the_cameras_that_do_not_detect_count_at_the_measurement_level() -> None:
@@ -210,7 +210,7 @@ def test_a_link_that_slows_counts_in_the_delay() -> None:
     house.see(a_worker("coral", detect_faces=20), a_worker("jetson", recognise_faces=20))
     house.ask("lobby", a_spec(10, max_delay=0.15))
     house.slow("jetson", round_trip=0.04, recognise_faces=20)
-    assert house.state("lobby").delay == pytest.approx(0.05 + 0.05 + 0.001 + 2 * 0.02)
+    assert house.state("lobby").delay == pytest.approx(0.05 + 0.05 + 0.0005 + 2 * 0.02)
     house.slow("jetson", round_trip=0.1, recognise_faces=20)
     assert house.state("lobby").cause == "delay"
 

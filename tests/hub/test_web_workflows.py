@@ -91,7 +91,7 @@ def test_a_refusal_is_a_problem_with_the_numbers(house: WebHouse, web: Served) -
     assert state["capacity"] == {"detect_faces": 40, "recognise_faces": 20}
     slow = web.http.post("/api/workflows", json=lobby(max_delay=0.05)).json()["workflow"]
     assert (slow["cause"], slow["max_delay"]) == ("delay", 0.05)
-    assert slow["delay"] == pytest.approx(1 / 40 + 1 / 20 + 1 / 1000 + 2 * 0.006)
+    assert slow["delay"] == pytest.approx(1 / 40 + 1 / 20 + 1 / 2000 + 2 * 0.006)
     assert web.json("/api/workflows") == []
     assert house.hub.store.workflows() == []
 
