@@ -171,11 +171,13 @@ def test_what_waits_behind_the_head_uses_a_slow_worker() -> None:
     assert with_behind(2.0) == "2b"  # the fourth at 5.5 by b
 
 
-def test_the_head_is_bounded() -> None:
+def test_the_head_is_bounded_and_the_rest_is_counted() -> None:
+    # b answers before the fourth job of a. Of four jobs it gets the last of the head.
     full = worker("a", 1.0, ("x", 0.0), ("y", 0.0))
     slow = worker("b", 5.5)
-    assert sent(EctStar(head=3), jobs(9), full, slow) == ""
-    assert sent(EctStar(head=4), jobs(9), full, slow) == "4b"
+    assert sent(EctStar(head=3), jobs(3), full, slow) == ""
+    assert sent(EctStar(head=3), jobs(4), full, slow) == "3b"
+    assert sent(EctStar(head=4), jobs(4), full, slow) == "4b"
 
 
 def test_what_a_worker_holds_is_foreseen() -> None:

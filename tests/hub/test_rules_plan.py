@@ -77,10 +77,11 @@ def plain(
             left.append(job)
     capacity = sum(1 / view.seconds for view in views)
     part = rule.still_to_come * min(1.0, arrivals.rate / capacity) ** rule.load_power
-    coming = part * arrivals.rate * (end - now + arrivals.behind / capacity)
+    behind = arrivals.behind + sum(job.cost for job in waiting[rule.head :])
+    coming = part * arrivals.rate * (end - now + behind / capacity)
     # Turns are handed out before the jobs, whose true costs the count of what is wanted then knows.
     wanted = {worker.view.id: turns(worker, usual) for worker in workers}
-    for _ in range(int((arrivals.behind + coming) / usual)):
+    for _ in range(int((behind + coming) / usual)):
         if not left or not any(wanted.values()):
             break
         best = first(workers, usual, usual)

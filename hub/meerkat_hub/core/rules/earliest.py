@@ -13,6 +13,7 @@ A decision looks at each worker a few times and at each job of the head once, ho
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
@@ -20,8 +21,8 @@ from heapq import heapify, heapreplace
 from .rule import ArrivalEstimate, Assignment, WaitingJob
 from .view import WorkerView
 
-HEAD = 64
-"""Jobs that one plan looks at one by one."""
+HEAD = 32
+"""Jobs that one plan looks at one by one; those behind are counted."""
 
 STILL_TO_COME = 1.0
 """Part of the arrivals expected until the plan's end that takes part in it when every worker is busy."""
@@ -55,18 +56,18 @@ class EctStar:
         plan = _Plan(workers, willing, now, [job.cost for job in head])
         sent, left = plan.place(head)
         if left and plan.willing:
-            others = self._others(workers, arrivals, plan.end - now) / plan.usual
+            behind = arrivals.behind + sum([job.cost for job in waiting[self.head :]])
+            others = self._others(workers, arrivals.rate, behind, plan.end - now) / plan.usual
             sent += plan.place_others(left, int(others))
         return sent
 
-    def _others(self, workers: Sequence[WorkerView], arrivals: ArrivalEstimate, horizon: float) -> float:
+    def _others(self, workers: Sequence[WorkerView], rate: float, behind: float, horizon: float) -> float:
         """Units of cost that take part in the plan though they are not in its head."""
-        if not (arrivals.rate or arrivals.behind):
-            return 0.0
+        if not rate:
+            return behind
         capacity = sum([1 / worker.seconds for worker in workers])
-        load = min(1.0, arrivals.rate / capacity)
-        part: float = self.still_to_come * load**self.load_power
-        return arrivals.behind + part * arrivals.rate * (horizon + arrivals.behind / capacity)
+        part: float = self.still_to_come * min(1.0, rate / capacity) ** self.load_power
+        return behind + part * rate * (horizon + behind / capacity)
 
 
 class _Plan:
@@ -101,9 +102,9 @@ class _Plan:
         self._heaps = [entries]
         """(answer to one more job of the usual cost, position, seconds), by class of speed."""
         if not like:
-            classes: dict[int, list[tuple[float, int, float]]] = {}
-            for entry in entries:
-                classes.setdefault(workers[entry[1]].speed_class, []).append(entry)
+            classes: defaultdict[int, list[tuple[float, int, float]]] = defaultdict(list)
+            for worker, entry in zip(workers, entries, strict=True):
+                classes[worker.speed_class].append(entry)
             self._heaps = list(classes.values())
         for heap in self._heaps:
             heapify(heap)
@@ -210,11 +211,13 @@ def _before(
 ) -> bool:
     """Whether fewer than `limit` turns of all workers come before this one."""
     at, of = turn
-    count = 0
-    for answer, position, seconds in entries:
-        if answer <= at:
-            turns = (at - answer) / (seconds * usual)
-            count += int(turns) + 1 if position < of else -int(-turns // 1)
-            if count >= limit:
-                return False
-    return True
+    turns = [(at - answer) / (seconds * usual) for answer, _, seconds in entries if answer <= at]
+    count = len(turns) + sum(map(int, turns))
+    if count < limit:
+        return True
+    if count - len(turns) >= limit:
+        return False
+    for answer, position, seconds in entries:  # at the same instant the first worker comes first
+        if answer <= at and position >= of and ((at - answer) / (seconds * usual)).is_integer():
+            count -= 1
+    return count < limit
