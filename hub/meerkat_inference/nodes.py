@@ -37,7 +37,7 @@ class NodeSpec:
 
 
 class Nodes:
-    """`start()` once, `ask_to_end()` from anywhere, `end()` once: then no process is left."""
+    """`start()` (again does nothing), `ask_to_end()` from anywhere, `end()`: then no process is left."""
 
     def __init__(self, specs: Sequence[NodeSpec], *, first_pause: float = FIRST_PAUSE) -> None:
         self._nodes = [_Node(spec, first_pause) for spec in specs]
@@ -67,10 +67,13 @@ class _Node:
         self._first_pause = first_pause
         self._process: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
+        self._begun = False
         self._thread = threading.Thread(target=self._keep, name=spec.name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
 
     def ask_to_end(self) -> None:
         self._ending.set()
@@ -79,6 +82,8 @@ class _Node:
             process.terminate()
 
     def end(self, seconds: float) -> None:
+        if not self._begun:
+            return
         self._thread.join(seconds)
         process = self._process
         if self._thread.is_alive() and process is not None:

@@ -30,6 +30,18 @@ END_SECONDS = 3.0
 _logger = logging.getLogger(__name__)
 
 
+def fitting(model: str | None, coral: str | None) -> str | None:
+    """The model that the settings name, if it runs here: one for the Edge TPU is not for the processor.
+
+    A name that nobody knows is kept, so that loading it tells so.
+    """
+    entry = next((entry for entry in catalogue.entries() if entry.name == model), None)
+    if entry is None or ("edgetpu" if coral else "cpu") in entry.devices:
+        return None if coral and entry is None else model
+    _logger.info("Model %s runs on %s: another is taken here", model, " or ".join(entry.devices))
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one worker is to offer, and on what."""
@@ -56,8 +68,6 @@ class Serving:
         """Serve until a signal asks for the end; the exit status. Changes over when `fetch` is done."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.end())
-        if self._nodes is not None:
-            self._nodes.start()
         try:
             return self._serve(fetch)
         finally:
@@ -114,6 +124,8 @@ class Serving:
             return 0
         if fetch is not None:
             fetch.when_here(serving.end)
+        if self._nodes is not None:
+            self._nodes.start()  # not before: what is measured here is measured alone
         status = serving.run()
         if serving.idle:  # else a task is still in use, and goes with the process
             tasks.close()

@@ -67,7 +67,7 @@ def worker(
     if context.invoked_subcommand is not None:
         context.obj = Verified(settings, folders)
         return
-    from .serving import Plan, Serving
+    from .serving import OBJECTS, Plan, Serving, fitting
 
     folder = data or default_data_folder()
     if name is not None and not is_name(name):
@@ -78,11 +78,12 @@ def worker(
         "worker", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
     identity = name or settings.id or kept_name(folder)
-    plan = Plan(identity, connection, settings, model or settings.model, folders, coral)
+    plan = Plan(identity, connection, settings, fitting(model or settings.model, coral), folders, coral)
     if coral is not None:
         sys.exit(Serving(plan).run(None))
     nodes = coral_nodes(plan, config, folder)
-    fetch = fetch_first(list(folders)) if plan.model is None and settings.fetch else None
+    wanted = plan.model is None and settings.fetch and OBJECTS in (settings.tasks or (OBJECTS,))
+    fetch = fetch_first(list(folders)) if wanted else None
     sys.exit(Serving(plan, nodes).run(fetch))
 
 

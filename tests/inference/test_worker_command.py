@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.errors import ModelError, StorageError, UsageError
 from meerkat_contract.ids import is_name
 from meerkat_contract.messages import ModelInfo
@@ -15,7 +16,7 @@ from meerkat_inference.detector import FALLBACK, Found
 from meerkat_inference.looking import opener
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
-from meerkat_inference.serving import Serving
+from meerkat_inference.serving import FACES, OBJECTS, RECOGNITION, Plan, Serving, fitting, offer
 from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
 
@@ -126,3 +127,39 @@ def test_speed_is_the_median_without_the_warm_up_and_bounded_in_time() -> None:
     slow = Steady([9.0, 4.0])
     assert frames_per_second(slow.detect, now=lambda: slow.at) == pytest.approx(0.25)
     assert len(slow.shapes) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "coral", "used"),
+    [
+        ("yolox-person", None, "yolox-person"),
+        ("yolox-person", "usb:0", None),
+        ("ssdlite-mobiledet", None, None),
+        ("ssdlite-mobiledet", "usb:0", "ssdlite-mobiledet"),
+        (FALLBACK, None, FALLBACK),
+        (FALLBACK, "usb:0", None),
+        ("no-such-model", None, "no-such-model"),
+        (None, None, None),
+        (None, "usb:0", None),
+    ],
+)
+def test_a_model_is_used_where_it_runs(model: str | None, coral: str | None, used: str | None) -> None:
+    assert fitting(model, coral) == used
+
+
+def test_the_tasks_whose_models_are_here_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here: set[str] = set()
+    monkeypatch.setattr(store, "locate", lambda entry, *, folders: entry.name in here or None)
+
+    def offered(model: str | None = None, coral: str | None = None) -> tuple[str, ...]:
+        return offer(Plan("x", Connection("h", 1), WorkerSettings(), model, (), coral))
+
+    assert offered() == offered(coral="usb:0") == (OBJECTS,)
+    here |= {"yunet", "sface"}
+    assert offered() == (OBJECTS, FACES, RECOGNITION)
+    assert offered("yunet") == (FACES, RECOGNITION)
+    assert offered(coral="usb:0") == (OBJECTS,), "to say that no model for it is here"
+    here |= {"ssd-mobilenet-v2-face"}
+    assert offered(coral="usb:0") == (FACES,)
+    here |= {"ssdlite-mobiledet"}
+    assert offered(coral="usb:0") == (OBJECTS, FACES)
