@@ -4,8 +4,9 @@
 
 Each row is a process of its own that replays the same video at its own pace. The first row opens and
 decodes it and does nothing else. The others are the whole device: motion, recording, pictures, outbox
-and MQTT, against a real broker and a stand-in hub that gives receipts. CPU is counted after the start,
-in percent of one core; memory is what the process holds at the end (resident).
+and MQTT, against a real broker and a stand-in hub that gives receipts. In the last one the hub asks for
+frames, too, five a second, always. CPU is counted after the start, in percent of one core; memory is
+what the process holds at the end (resident).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+FRAMES_SET = "meerkat/device/bench/porch/frames/set"
 
 SETTLE = 3.0
 """Seconds after the start before counting begins."""
@@ -63,8 +66,10 @@ def measure(seconds: float, video: Path | None) -> list[dict[str, Any]]:
         try:
             rows = []
             for name, path in videos.items():
-                for kind in ("decode", "device"):
+                for kind in ("decode", "device", "frames"):
                     before = len(hub.arrivals)
+                    wish = "5" if kind == "frames" else ""
+                    hub.session.publish(FRAMES_SET, wish, qos=1, retain=True).wait(10)
                     row = run(kind, path, server.connection.url, seconds)
                     rows.append(row | {"video": name, "what": kind, "clips": len(hub.arrivals) - before})
             return rows
@@ -111,7 +116,8 @@ def device(video: Path, broker: str, data: Path) -> Any:
     from meerkat_devices.service import Device, Replay
     from meerkat_devices.settings import DeviceSettings
 
-    settings = DeviceSettings.model_validate({"cameras": {"porch": {"source": str(video)}}})
+    camera = {"source": str(video), "frames": {"when": "always"}}
+    settings = DeviceSettings.model_validate({"cameras": {"porch": camera}})
     own = Device("bench", settings, parse_broker_url(broker), data, replay=Replay(loop=True))
     own.start()
     return own.stop
