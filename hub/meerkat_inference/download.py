@@ -181,7 +181,8 @@ def pull(
     `progress` is told of each file how many bytes are there. Raises ModelError with the addresses and
     the folder to put the file by hand, StorageError when the folder cannot be written.
     """
-    _check_source(entry)
+    if not hub:
+        _check_source(entry)
     folder = folder or store.cache_folder()
     patience = patience or Patience()
     deadline = patience.clock() + patience.total
@@ -299,7 +300,7 @@ def _fetch(
     raise ModelError(
         f"{file.name} could not be fetched ({'; '.join(failures)})",
         where=f"model {entry.name}",
-        remedy=f"Check the network, or fetch {entry.urls(file)[0]} elsewhere and put it into {target.parent}",
+        remedy=f"Check the network, or fetch {(entry.urls(file) or urls)[0]} elsewhere and put it into {target.parent}",
     )
 
 

@@ -17,6 +17,7 @@ from . import (
     routes_devices,
     routes_events,
     routes_hub,
+    routes_models,
     routes_page,
     routes_people,
     routes_workflows,
@@ -57,6 +58,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
     app.include_router(routes_people.routes(hub.people))
     app.include_router(routes_workflows.routes(hub.desk, queries, lambda: overview.workers(hub)))
+    app.include_router(routes_models.routes())
     app.include_router(routes_hub.routes(hub, queries, fanout, release))
     app.include_router(routes_page.routes())
     return app
