@@ -28,13 +28,14 @@ from .core.inputs import Input
 from .core.recognition import Recogniser
 from .core.records import Now
 from .core.workflow_records import Policy, WorkflowSpec
+from .patience import Patience
 from .settings import HubSettings
 from .turn import BATCH, Actions, Turn
 
 log = logging.getLogger("meerkat.hub")
 
 RETRY = 1.0
-"""Seconds between attempts to load the database again after it refused."""
+"""Seconds before the first attempt to load the database again after it refused; then longer, see Patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class HubService:
         self._clock = clock
         self._actions: Actions | None = None
         self._queue: queue.SimpleQueue[Arrived | _Confirmed | _Stop] = queue.SimpleQueue()
+        self._patience = Patience(RETRY)
         self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
         self._stopping = threading.Event()
         self.failure: MeerkatError | None = None
@@ -153,7 +155,7 @@ class HubService:
         self.failure = error
         log.error("%s", error)
         self.turn.abandon(batch.arrived)
-        while self.turn.core is None and not self._stopping.wait(RETRY):
+        while self.turn.core is None and not self._stopping.wait(self._patience.failed(self._clock().mono)):
             try:
                 self.turn.load(self._clock())
             except MeerkatError as again:
