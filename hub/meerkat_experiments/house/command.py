@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .planted import PLANTED
 from .report import failure, table
 from .world import Plan, Run, run_in_scratch
 
@@ -32,8 +33,14 @@ from .world import Plan, Run, run_in_scratch
 @click.option(
     "--trace", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write every line there."
 )
+@click.option(
+    "--plant", type=click.Choice(list(PLANTED)), default="", metavar="MISTAKE",
+    help=f"Plant a mistake in the hub, to see it found: {', '.join(PLANTED)}.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def house(*, hours: float, seed: int, seeds: int, faults: float, trace: Path | None, as_json: bool) -> None:
+def house(
+    *, hours: float, seed: int, seeds: int, faults: float, trace: Path | None, plant: str, as_json: bool
+) -> None:
     """A house with faults: nothing durable may be lost.
 
     The production hub with its real database runs on a simulated clock among devices and workers.
@@ -48,7 +55,7 @@ def house(*, hours: float, seed: int, seeds: int, faults: float, trace: Path | N
         bar = stack.enter_context(_bar(hidden=as_json))
         task = bar.add_task("simulating", total=seeds)
         for number in range(seed, seed + seeds):
-            runs.append(run_in_scratch(Plan(number, hours=hours, faults=faults), copy_to))
+            runs.append(run_in_scratch(Plan(number, hours=hours, faults=faults, planted=plant), copy_to))
             bar.advance(task)
             if runs[-1].broken:
                 break
@@ -69,6 +76,7 @@ def _bar(*, hidden: bool) -> Progress:
 
 
 def _plain(run: Run) -> dict[str, object]:
-    plan = {"seed": run.plan.seed, "hours": run.plan.hours, "faults": run.plan.faults}
-    rest = {name: value for name, value in asdict(run).items() if name not in ("plan", "tail")}
-    return {**plan, **rest, **({"tail": run.tail} if run.broken else {})}
+    plain = asdict(run)
+    plan, tail = plain.pop("plan"), plain.pop("tail")
+    del plan["pace"]
+    return {**plan, **plain, **({"tail": tail} if run.broken else {})}

@@ -20,7 +20,7 @@ class Fault:
 
 
 MEAN_MINUTES = {
-    "kill hub": 20,
+    "kill hub": 12,
     "kill worker": 15,
     "no workers": 180,
     "drain worker": 40,

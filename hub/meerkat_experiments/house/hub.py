@@ -28,6 +28,7 @@ from meerkat_hub.core.inputs import Input
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Change, Decision, Effect
 from meerkat_hub.core.records import Now
+from meerkat_hub.patience import Patience
 from meerkat_hub.service import RETRY
 from meerkat_hub.settings import HubSettings
 from meerkat_hub.turn import BATCH, Turn
@@ -134,7 +135,7 @@ class HubProcess:
     turn_type: type[WatchedTurn] = WatchedTurn
 
     def __init__(
-        self, folder: Path, bus: Bus, line: Line, watch: Watch, disk: Disk, settings: HubSettings
+        self, folder: Path, bus: Bus, line: Line, watch: Watch, *, disk: Disk, settings: HubSettings
     ) -> None:
         self._clock: Clock = bus.clock
         self._bus = bus
@@ -146,6 +147,7 @@ class HubProcess:
         self._turn_number = 0
         self._due = float("inf")
         self._restless = 0
+        self._patience = Patience(RETRY)
         self.alive = True
         self.on_death: Callable[[], None] = _nobody_cares
         """Called when it has died at a place where it was to die."""
@@ -274,7 +276,7 @@ class HubProcess:
         except MeerkatError as error:
             self._watch.note("hub", f"recovers: {type(error).__name__}", count="hub recoveries")
             self.turn.abandon(batch)
-            self._later(RETRY, self._load_again)
+            self._load_later()
         else:
             self._check_rest(idle=idle)
             self._sleep()
@@ -285,12 +287,15 @@ class HubProcess:
         if self._restless > RESTLESS:
             raise Broken("rest", f"{RESTLESS} turns within a second, and nothing came of them")
 
+    def _load_later(self) -> None:
+        self._later(self._patience.failed(self._clock.mono), self._load_again)
+
     def _load_again(self) -> None:
         self._watch.loading()
         try:
             self.turn.load(self._clock.now())
         except MeerkatError:
-            self._later(RETRY, self._load_again)
+            self._load_later()
             return
         self._watch.check_database(self.store, self.media.root)
         self.bus.actions().recovered()

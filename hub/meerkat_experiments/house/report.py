@@ -58,12 +58,15 @@ def table(runs: Sequence[Run], cpu_seconds: float) -> Table:
 
 def failure(run: Run) -> str:
     """The seed, what broke, and the last events before it."""
-    hours, faults = run.plan.hours, run.plan.faults
+    plan = run.plan
+    again = (
+        f"meerkat simulate house --seed {plan.seed} --seeds 1 --hours {plan.hours:g} --faults {plan.faults:g}"
+    )
     return "\n".join(
         (
             *run.tail,
             "",
-            f"seed {run.plan.seed}, after {run.simulated / 3600:.3f} h: {run.broken}: {run.what}",
-            f"again: meerkat simulate house --seed {run.plan.seed} --seeds 1 --hours {hours:g} --faults {faults:g}",
+            f"seed {plan.seed}, after {run.simulated / 3600:.3f} h: {run.broken}: {run.what}",
+            f"again: {again}{f' --plant {plan.planted}' if plan.planted else ''}",
         )
     )

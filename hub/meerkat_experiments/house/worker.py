@@ -40,7 +40,7 @@ class Habits:
     """What it announces, as a multiple of its real speed."""
     tells: float = 1.0
     """The time that it says a job took, as a multiple of the real one."""
-    slow: float = 0.01
+    slow: float = 0.03
     """Share that takes a hundred times as long: leases end before it does."""
     hangs: float = 0.0
     """Share that is never answered; it serves nothing more until it is cancelled or started again."""

@@ -18,6 +18,7 @@ from .device import Device, Pace
 from .faults import Fault, draw
 from .hub import Disk, HubProcess, Killed
 from .network import Broker, Line
+from .planted import PLANTED
 from .session import Bus, SimulatedSession
 from .trace import Trace
 from .watch import Broken, Watch
@@ -44,7 +45,7 @@ STRANGE = (
     Habits(declines=0.4),
     Habits(twin=True),
 )
-"""Those of whom two are in every house beside the honest ones."""
+"""Those of whom three are in every house beside the honest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Plan:
     faults: float = 1.0
     """Intensity: 1 has a fault of some kind every minute and a half."""
     pace: Pace = field(default_factory=Pace)
-    hub: type[HubProcess] = HubProcess
+    planted: str = ""
+    """A mistake in the hub, by its name in PLANTED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class World:
         self._bus = Bus(self._clock, self._broker, self._watch.fault)
         self._disk = Disk()
         self._hub_line = Line(self._clock)
+        self._process = PLANTED[plan.planted].hub if plan.planted else HubProcess
         self._hub: HubProcess | None = None
         self._settings = HubSettings(expire_after_hours=1.0, retention=RetentionSettings(reserve_megabytes=0))
 
@@ -122,7 +125,7 @@ class World:
             Worker("coral", self._bus, self._watch, Habits(frames_per_second=40 * speed)),
             Worker("desk", self._bus, self._watch, Habits(frames_per_second=8 * speed, window=3)),
         ]
-        for number, habits in enumerate(chance.sample(STRANGE, 2)):
+        for number, habits in enumerate(chance.sample(STRANGE, 3)):
             name = "desk" if habits.twin else f"odd-{number}"
             self._workers.append(Worker(name, self._bus, self._watch, habits))
         for fault in draw(self._clock.chance("faults"), plan.hours, plan.faults):
@@ -140,8 +143,13 @@ class World:
 
     def _start_hub(self) -> None:
         """Start it, and again after a while when it cannot."""
-        hub = self._hub = self._plan.hub(
-            self._folder, self._bus, self._hub_line, self._watch, self._disk, self._settings
+        hub = self._hub = self._process(
+            self._folder,
+            self._bus,
+            self._hub_line,
+            self._watch,
+            disk=self._disk,
+            settings=self._settings,
         )
         hub.on_death = self._hub_died
         try:
