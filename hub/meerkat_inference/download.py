@@ -297,10 +297,11 @@ def _fetch(
             failures.append(f"{_host(url)}: {failure}")
         else:
             return
+    source = (entry.urls(file) or urls)[0]
     raise ModelError(
         f"{file.name} could not be fetched ({'; '.join(failures)})",
         where=f"model {entry.name}",
-        remedy=f"Check the network, or fetch {(entry.urls(file) or urls)[0]} elsewhere and put it into {target.parent}",
+        remedy=f"Check the network, or fetch {source} elsewhere and put it into {target.parent}",
     )
 
 
