@@ -151,7 +151,7 @@ def show(rows: Sequence[Row], wrong: Sequence[Wrong]) -> None:
             f"{row.apart:.2f}" if row.agreed else "–",
             "–" if row.milliseconds is None else f"{row.milliseconds:.1f}",
             "–" if row.published is None else f"{row.published:.1f}",
-            "wrong" if row.wrong else "ok",
+            "wrong" if row.wrong else "ok, but slow" if row.slow else "ok",
         )
     console.print(table)
     if not wrong:
@@ -177,6 +177,7 @@ def report(rows: Sequence[Row], wrong: Sequence[Wrong]) -> dict[str, object]:
                 "apart": round(row.apart, 3),
                 "milliseconds": row.milliseconds and round(row.milliseconds, 2),
                 "published": row.published,
+                "slow": row.slow,
                 "ok": not row.wrong,
             }
             for row in rows

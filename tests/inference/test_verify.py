@@ -94,6 +94,9 @@ def test_a_slow_machine_is_no_fault_and_an_engine_that_falls_behind_is() -> None
     judge_speed(rows)
     assert [bool(each.wrong) for each in rows] == [False, True, False, False]
     assert "lacks fast kernels" in rows[1].wrong[0].remedy
+    second = row("fastestdet", "opencv", milliseconds=9 * 5 * table["fastestdet"].milliseconds)
+    judge_speed([*rows, second])
+    assert (second.slow, second.wrong) == (True, []), "an engine that is known to be slower is no fault"
 
 
 def test_a_gpu_must_beat_the_processor_and_a_coral_come_near_googles_figure() -> None:
