@@ -1,0 +1,156 @@
+"""What a worker says of itself, and when it gives up: in this process, against a real broker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from meerkat_contract.errors import ModelError
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import Job, ModelInfo, Result, WorkerState, read
+from meerkat_contract.metadata import Metadata
+from meerkat_contract.session import Incoming, Session
+from meerkat_contract.topics import WorkerTopic
+from meerkat_inference import node, worker
+from meerkat_inference.tasks import Circumstances, Tasks
+from meerkat_inference.worker import FAILURES, Worker
+from support.broker import Mosquitto
+from support.wait import wait_for
+
+NAME = "stick"
+
+
+class Stick:
+    """A task on an accelerator that can be pulled out."""
+
+    def __init__(self) -> None:
+        self.info = ModelInfo(name="stick")
+        self.device = "edgetpu usb:0"
+        self.plugged = True
+        self.spoilt = 0
+        """Jobs that fail though the accelerator is sound."""
+
+    def do(self, job: Job, payload: bytes, circumstances: Circumstances) -> Result:
+        sound = self.plugged and not self.spoilt
+        self.spoilt = max(0, self.spoilt - 1)
+        return Result(
+            job=job.job,
+            token=job.token,
+            incarnation=circumstances.incarnation,
+            state="done" if sound else "failed",
+            retry=not sound,
+            seconds=6.0,
+        )
+
+    def look(self, picture: object) -> None:
+        if not self.plugged:
+            raise ModelError("the device is gone")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Bench:
+    """A worker on a thread of this process, and the hub's side of it."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self.stick = Stick()
+        tasks = Tasks({"detect_objects": lambda model: self.stick})
+        tasks.prepare()
+        self.worker = Worker(NAME, broker.connection, tasks, energy=4.5)
+        self.status: list[int] = []
+        self.states: list[WorkerState] = []
+        self.results: list[Result] = []
+        self.session = Session(broker.connection, client_id="hub")
+        self.session.subscribe(WorkerTopic(NAME, "state"), self._state)
+        self.session.subscribe(WorkerTopic(NAME, "results"), self._result)
+        self.session.start()
+        self.session.wait_subscribed(10)
+        self.thread = threading.Thread(target=lambda: self.status.append(self.worker.run()), daemon=True)
+        self.thread.start()
+        wait_for(lambda: self.states, what="the announcement")
+
+    def _state(self, message: Incoming) -> None:
+        self.states.append(read(WorkerState, message.payload))
+
+    def _result(self, message: Incoming) -> None:
+        self.results.append(read(Result, message.payload))
+
+    def jobs(self, count: int) -> None:
+        """Send some, one after the other."""
+        for _ in range(count):
+            had = len(self.results)
+            job = Job(
+                job=new_id(),
+                token=1,
+                device="porch",
+                camera="front",
+                media=new_id(),
+                captured_at=datetime.now(UTC),
+                lease=60,
+            )
+            self.session.publish(
+                WorkerTopic(NAME, "jobs"),
+                b"x",
+                qos=1,
+                metadata=Metadata(id=job.job, captured_at=job.captured_at),
+                properties=[("job", job.to_json().decode())],
+            ).wait(10)
+            wait_for(lambda had=had: len(self.results) > had, what="the answer")
+
+    def end(self) -> None:
+        self.worker.end()
+        self.thread.join(20)
+        self.session.stop()
+
+
+@pytest.fixture
+def bench(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(worker, "ANNOUNCE_SECONDS", 0.05)
+    monkeypatch.setattr(node, "temperature", lambda: 50.0)
+    monkeypatch.setattr(node, "memory_free", lambda: 1000)
+    made = Bench(broker)
+    yield made
+    made.end()
+
+
+def test_an_accelerator_that_is_gone_ends_the_worker_after_some_jobs(bench: Bench) -> None:
+    bench.jobs(1)
+    bench.stick.plugged = False
+    bench.jobs(FAILURES)
+    bench.thread.join(20)
+    assert bench.status == [1]
+    wait_for(lambda: not bench.states[-1].online, what="the goodbye")
+    assert [result.state for result in bench.results] == ["done"] + ["failed"] * FAILURES
+
+
+def test_failures_of_a_sound_accelerator_do_not(bench: Bench) -> None:
+    bench.stick.spoilt = FAILURES
+    bench.jobs(FAILURES)
+    bench.stick.spoilt = FAILURES - 1
+    bench.jobs(FAILURES)
+    assert bench.status == []
+    assert bench.results[-1].state == "done"
+
+
+def test_it_says_how_it_is_when_that_has_changed_enough(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.states[0]
+    assert (first.temperature, first.memory_free, first.energy, first.load) == (50.0, 1000, 4.5, 0.0)
+    monkeypatch.setattr(node, "temperature", lambda: 52.9)
+    monkeypatch.setattr(node, "memory_free", lambda: 801)
+    bench.jobs(1)
+    wait_for(lambda: bench.states[-1].load, what="the load")
+    told = len(bench.states)
+    assert bench.states[-1].temperature == 52.9, "all is told when one has changed enough"
+    monkeypatch.setattr(node, "temperature", lambda: 56.0)
+    wait_for(lambda: bench.states[-1].temperature == 56.0, what="the temperature")
+    assert len(bench.states) > told
+    monkeypatch.setattr(node, "memory_free", lambda: 100)
+    wait_for(lambda: bench.states[-1].memory_free == 100, what="the memory")
+    monkeypatch.setattr(node, "temperature", lambda: None)
+    wait_for(lambda: bench.states[-1].temperature is None, what="a sensor that is silent")
