@@ -223,8 +223,6 @@ class Frames:
 
     def _send(self, shot: Shot, picture: Any, *, properties: Sequence[tuple[str, str]] = ()) -> None:
         """`picture` is BGR. Raises MediaError when it cannot be encoded."""
-        if not self.rate:  # withdrawn while the detector looked
-            return
         quality = self.settings.quality
         qualities = (quality, *(lower for lower in QUALITIES if lower < quality))
         payload = encode(picture, qualities=qualities, max_bytes=MAX_BYTES)
@@ -234,14 +232,17 @@ class Frames:
             clock=clock_state(self._clock.now()),
             trigger="frame",
         )
-        # As plain properties, so that one that is too large for the broker fails and goes in no parts.
-        self._delivery = self._station.send(
-            ThingTopic(self._station.name, self.camera, "frame"),
-            payload,
-            properties=[*metadata.to_properties(), *properties],
-            content_type="image/jpeg",
-        )
-        self._delivery.add_done_callback(self._sent)
+        with self._settling:
+            if not self.rate:  # withdrawn meanwhile: no frame comes after the word that none will
+                return
+            # As plain properties, so that one too large for the broker fails and goes in no parts.
+            delivery = self._delivery = self._station.send(
+                ThingTopic(self._station.name, self.camera, "frame"),
+                payload,
+                properties=[*metadata.to_properties(), *properties],
+                content_type="image/jpeg",
+            )
+        delivery.add_done_callback(self._sent)
 
     def _sent(self, delivery: Delivery) -> None:
         error = delivery.error
