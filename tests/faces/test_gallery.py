@@ -62,6 +62,13 @@ def test_between_two_people_nobody_is_named() -> None:
     assert gallery(("ada", at(0)), ("bob", at(0.5))).who(at(0.19), MODEL).person == "ada"
 
 
+def test_the_margin_is_the_least_difference() -> None:
+    people = [Sample("1", "ada", MODEL, at(0)), Sample("2", "bob", MODEL, at(0.5))]
+    house = Gallery(people, {MODEL: Meaning(threshold=0.5, margin=0.25)})
+    assert house.who(at(0.125), MODEL).person == "ada"
+    assert house.who(at(math.nextafter(0.125, 1)), MODEL).verdict == "between"
+
+
 def test_two_pictures_of_one_person_are_no_doubt() -> None:
     assert gallery(("ada", at(0)), ("ada", at(0.01))).who(at(0), MODEL).person == "ada"
 
