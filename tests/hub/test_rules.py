@@ -178,6 +178,8 @@ def test_the_head_is_bounded_and_the_rest_is_counted() -> None:
     assert sent(EctStar(head=3), jobs(3), full, slow) == ""
     assert sent(EctStar(head=3), jobs(4), full, slow) == "3b"
     assert sent(EctStar(head=4), jobs(4), full, slow) == "4b"
+    assert sent(EctStar(aside=2), jobs(4), full, slow) == "4b"
+    assert sent(EctStar(aside=2), jobs(3), full, slow) == ""
 
 
 def test_what_a_worker_holds_is_foreseen() -> None:

@@ -75,9 +75,13 @@ def plain(
                 return sent
         else:
             left.append(job)
+            if len(left) == rule.aside:
+                break
     capacity = sum(1 / view.seconds for view in views)
     part = rule.still_to_come * min(1.0, arrivals.rate / capacity) ** rule.load_power
-    behind = arrivals.behind + sum(job.cost for job in waiting[rule.head :])
+    seen = len(sent) + len(left)
+    behind = arrivals.behind + sum(job.cost for job in waiting[seen:])
+    left += head[seen:]
     coming = part * arrivals.rate * (end - now + behind / capacity)
     # Turns are handed out before the jobs, whose true costs the count of what is wanted then knows.
     wanted = {worker.view.id: turns(worker, usual) for worker in workers}
@@ -153,14 +157,14 @@ def named(view: WorkerView, number: int) -> WorkerView:
     ),
     rate=st.sampled_from([0.0, 0.5, 2.0, 10.0]),
     behind=st.sampled_from([0.0, 0.0, 1.0, 8.0, 1000.0]),
-    head=st.sampled_from([4, 64]),
+    bounds=st.tuples(st.sampled_from([4, 64]), st.sampled_from([2, 32])),
 )
 def test_the_fast_plan_is_the_plain_one(
-    shapes: list[WorkerView], costs: list[float], rate: float, behind: float, head: int
+    shapes: list[WorkerView], costs: list[float], rate: float, behind: float, bounds: tuple[int, int]
 ) -> None:
     workers = [named(view, number) for number, view in enumerate(shapes)]
     waiting = [WaitingJob(str(number), cost) for number, cost in enumerate(costs)]
-    rule = EctStar(head=head)
+    rule = EctStar(head=bounds[0], aside=bounds[1])
     arrivals = ArrivalEstimate(rate, behind)
     chosen = [(a.job, a.worker) for a in rule.assign(waiting, workers, NOW, arrivals)]
     assert chosen == plain(rule, waiting, workers, NOW, arrivals)

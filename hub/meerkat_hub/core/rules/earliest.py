@@ -21,8 +21,11 @@ from heapq import heapify, heapreplace
 from .rule import ArrivalEstimate, Assignment, WaitingJob
 from .view import WorkerView
 
-HEAD = 32
-"""Jobs that one plan looks at one by one; those behind are counted."""
+HEAD = 64
+"""Jobs that one plan looks at; whoever sees them all sent asks again."""
+
+ASIDE = 32
+"""Jobs that one plan puts aside, for workers that have enough; those behind are only counted."""
 
 STILL_TO_COME = 1.0
 """Part of the arrivals expected until the plan's end that takes part in it when every worker is busy."""
@@ -39,6 +42,7 @@ class EctStar:
     still_to_come: float = STILL_TO_COME
     load_power: float = LOAD_POWER
     head: int = HEAD
+    aside: int = ASIDE
     name: str = "ect*"
 
     def assign(
@@ -54,9 +58,11 @@ class EctStar:
             return []
         head = waiting[: self.head]
         plan = _Plan(workers, willing, now, [job.cost for job in head])
-        sent, left = plan.place(head)
+        sent, left = plan.place(head, self.aside)
         if left and plan.willing:
-            behind = arrivals.behind + sum([job.cost for job in waiting[self.head :]])
+            seen = len(sent) + len(left)
+            behind = arrivals.behind + sum([job.cost for job in waiting[seen:]])
+            left += head[seen:]
             others = self._others(workers, arrivals.rate, behind, plan.end - now) / plan.usual
             sent += plan.place_others(left, int(others))
         return sent
@@ -109,10 +115,10 @@ class _Plan:
         for heap in self._heaps:
             heapify(heap)
 
-    def place(self, head: Sequence[WaitingJob]) -> tuple[list[Assignment], list[WaitingJob]]:
+    def place(self, head: Sequence[WaitingJob], aside: int) -> tuple[list[Assignment], list[WaitingJob]]:
         """Give each job to the worker that answers it first, the first on ties, while any wants one.
 
-        Returns what is sent, and the jobs that wait for a worker that has enough.
+        Returns what is sent, and the jobs put aside for a worker that has enough, `aside` at most.
         """
         sent: list[Assignment] = []
         left: list[WaitingJob] = []
@@ -130,6 +136,8 @@ class _Plan:
                 end = answer
             if position not in willing:
                 left.append(job)
+                if len(left) == aside:
+                    break
                 continue
             sent.append(self._give(job, position))
             if not willing:
