@@ -34,12 +34,19 @@ from .world import Plan, Run, run_in_scratch
     "--trace", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write every line there."
 )
 @click.option(
-    "--plant", type=click.Choice(list(PLANTED)), default="", metavar="MISTAKE",
+    "--plant", type=click.Choice(list(PLANTED)), metavar="MISTAKE",
     help=f"Plant a mistake in the hub, to see it found: {', '.join(PLANTED)}.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def house(
-    *, hours: float, seed: int, seeds: int, faults: float, trace: Path | None, plant: str, as_json: bool
+    *,
+    hours: float,
+    seed: int,
+    seeds: int,
+    faults: float,
+    trace: Path | None,
+    plant: str | None,
+    as_json: bool,
 ) -> None:
     """A house with faults: nothing durable may be lost.
 
@@ -55,7 +62,9 @@ def house(
         bar = stack.enter_context(_bar(hidden=as_json))
         task = bar.add_task("simulating", total=seeds)
         for number in range(seed, seed + seeds):
-            runs.append(run_in_scratch(Plan(number, hours=hours, faults=faults, planted=plant), copy_to))
+            runs.append(
+                run_in_scratch(Plan(number, hours=hours, faults=faults, planted=plant or ""), copy_to)
+            )
             bar.advance(task)
             if runs[-1].broken:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -167,6 +168,10 @@ class SimulatedSession:
             self._again()
 
     # --- in -------------------------------------------------------------------------------------
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is to be gained here: there is one thread."""
+        return nullcontext()
 
     def subscribe(
         self,
