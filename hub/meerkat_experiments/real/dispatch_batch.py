@@ -5,6 +5,7 @@ Both are sessions of the process that measures, which the hub and the workers kn
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -45,8 +46,10 @@ class Source:
     def __init__(self, site: Site, carrier: Carrier) -> None:
         self._site = site
         self._carrier = carrier
-        self._device = Session(site.connection(f"device-{DEVICE}"), client_id=f"device-{DEVICE}")
-        self._client = Session(site.connection("client"), client_id="bench")
+        quiet = logging.getLogger("meerkat.bench.sessions")
+        quiet.setLevel(logging.ERROR)  # what goes wrong here is raised, with more to it
+        self._device = Session(site.connection(f"device-{DEVICE}"), client_id=f"device-{DEVICE}", log=quiet)
+        self._client = Session(site.connection("client"), client_id="bench", log=quiet)
         self._changed = threading.Condition()
         self._answered: dict[str, float] = {}
         self._served: Counter[str] = Counter()
@@ -165,6 +168,8 @@ class Source:
         with self._changed:
             while not self._changed.wait_for(condition, timeout=1):
                 self._site.check()
+                if (workflow := self._workflow) is not None and workflow.state == "refused":
+                    raise SiteError(workflow.reason, where="the hub")
                 if time.monotonic() > deadline:
                     hub = self._hub
                     raise SiteError(

@@ -120,8 +120,8 @@ class Frames:
         self._found = FrameFindings(found=(found,)).to_json().decode()
 
     def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
-        # More than all but the slowest can do, so that admission takes every worker.
-        wanted = sum(capacities) - min(capacities) / 2
+        # Slowest first, it takes all workers to do this; yet measured capacities may dip by half.
+        wanted = max(1.25 * (sum(capacities) - max(capacities)), 0.3 * sum(capacities))
         overbooking = max(1.0, 1.2 * MOST_WAITING / wanted)
         fps = overbooking * wanted / len(self.cameras)
         workflow = {
@@ -133,7 +133,7 @@ class Frames:
         }
         return {
             "workflows": {self.workflow: workflow},
-            "orchestrator": {"reserve": 0, "overbooking": overbooking},
+            "orchestrator": {"reserve": 0, "overbooking": overbooking, "method": "worst_fit"},
         }
 
     def publish(self, session: Session, number: int, /) -> Delivery:

@@ -6,7 +6,9 @@ from rich.table import Table
 
 from .dispatch_run import RULES, Outcome, Row
 
-PAPER = "the authors' code: pull 1.03–1.15 (40/20/10), 1.03–1.05 (60/30/10), round robin 2.5–3.9"
+PAPER = (
+    "The authors' own code on loopback: pull 1.03–1.15 (40/20/10), 1.03–1.05 (60/30/10), round robin 2.5–3.9"
+)
 
 
 def table(outcome: Outcome) -> Table:
@@ -15,7 +17,7 @@ def table(outcome: Outcome) -> Table:
     shown = Table(
         title=f"E2 over a real broker and real processes: {outcome.carrier}s of 50 kB, {links}",
         title_justify="left",
-        caption=f"The median of {outcome.plan.runs} runs, in brackets the least and the greatest. {PAPER}.",
+        caption=f"Of {outcome.plan.runs} runs the median, in brackets the least and the greatest. {PAPER}.",
         caption_justify="left",
     )
     for name in ("workers, jobs/s", "images", "rule"):
