@@ -4,9 +4,10 @@
 
 One real Mosquitto on loopback. A small C program is both ends, so that they do not limit, and between
 them lies nothing (`direct`), a relay in C (`c`), our session (`paho`, `own`: published in the handler;
-`thread`: published by another thread), or the paper's broker (`imagezmq`, without Mosquitto). In every
-round each path is measured once, so that all of them meet the same machine; the figures are medians.
-Latencies are taken at 80 and 200 messages a second.
+`thread`: published by another thread), the hub itself (`hub`: frames of a workflow at QoS 0, clips of
+motion at QoS 1, dealt to a worker that answers at once), or the paper's broker (`imagezmq`, without
+Mosquitto). In every round each path is measured once, so that all of them meet the same machine; the
+figures are medians. Latencies are taken at 80 and 200 messages a second.
 """
 
 from __future__ import annotations
@@ -23,21 +24,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "data_path"))
+
+import hub_path
+
 from support.broker import Mosquitto, free_port
 
-HERE = Path(__file__).parent / "data_path"
+HERE = Path(__file__).resolve().parent / "data_path"
 WINDOW = 32
 """Messages under way between the ends when it goes as fast as it can."""
 RATES = (80.0, 200.0)
 LATENCY_SECONDS = 4.0
 SETTINGS = ("allow_anonymous true", "max_queued_messages 0")
-PATHS = ("direct", "c", "imagezmq", "paho", "own", "thread")
+PATHS = ("direct", "c", "imagezmq", "paho", "own", "thread", "hub")
 IN, OUT = "meerkat/device/porch/front/frame", "meerkat/worker/one/jobs"
 
 
@@ -55,6 +59,17 @@ class Sample:
     lost: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What lies between the ends: its process, and the topics on either side of it."""
+
+    relay: int | None
+    source: str
+    sink: str
+    answers: tuple[str, ...] = ()
+    """Where a worker answers, and its incarnation."""
+
+
 class Bench:
     def __init__(self, folder: Path, size: int) -> None:
         self.size = size
@@ -64,26 +79,52 @@ class Bench:
             raise SystemExit("no C compiler: apt-get install gcc")
         subprocess.run([compiler, "-O2", "-o", str(self.c), str(HERE / "relay.c")], check=True)
         self.broker = Mosquitto(folder / "broker", settings=SETTINGS)
+        self._folder = folder
+        self._files: dict[int, tuple[Path, str]] = {}
+        for qos, data, kind in (
+            (0, hub_path.jpeg(size), "image/jpeg"),
+            (1, hub_path.clip(size), "video/mp4"),
+        ):
+            path = folder / f"payload-{qos}"
+            path.write_bytes(data)
+            self._files[qos] = (path, kind)
+        self._hubs = 0
 
     def measure(self, path: str, qos: int, count: int, rate: float) -> Sample:
         """`rate` messages a second, or as fast as they go when it is 0."""
         if path == "imagezmq":
             return self._imagezmq(count, rate)
-        out = IN if path == "direct" else OUT
-        with self._relay(path, qos) as relay:
-            pids = [relay, self.broker.process.pid if self.broker.process else None]
+        with self._relay(path, qos) as stage:
+            pids = [stage.relay, self.broker.process.pid if self.broker.process else None]
             before = [_cpu(pid) for pid in pids]
-            words = [str(self.c), "ends", str(self.broker.port), IN, out, str(qos), str(count)]
-            words += [str(self.size), str(rate), str(WINDOW)]
+            words = [
+                str(self.c),
+                "ends",
+                str(self.broker.port),
+                stage.source,
+                stage.sink,
+                str(qos),
+                str(count),
+            ]
+            file, kind = self._files[qos]
+            words += [str(file), kind, str(rate), str(WINDOW), *stage.answers]
             run = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False, timeout=120)
             after = [_cpu(pid) for pid in pids]
         return _sample(json.loads(run.stdout), count, before, after)
 
     @contextmanager
-    def _relay(self, path: str, qos: int) -> Iterator[int | None]:
+    def _relay(self, path: str, qos: int) -> Iterator[Stage]:
         port = str(self.broker.port)
         if path == "direct":
-            yield None
+            yield Stage(None, IN, IN)
+            return
+        if path == "hub":
+            self._hubs += 1
+            folder = self._folder / f"hub-{self._hubs}"
+            source = hub_path.CLIPS if qos else hub_path.FRAMES
+            with hub_path.running_hub(self.broker.connection, folder, qos=qos) as (hub, incarnation):
+                yield Stage(hub, source, hub_path.JOBS, (hub_path.RESULTS, incarnation))
+            shutil.rmtree(folder)
             return
         script = [sys.executable, str(HERE / "session_relay.py"), port, IN, OUT, str(qos)]
         words = {
@@ -93,7 +134,7 @@ class Bench:
             "thread": [*script, "own", "thread"],
         }[path]
         with _program(words) as pid:
-            yield pid
+            yield Stage(pid, IN, OUT)
 
     def _imagezmq(self, count: int, rate: float) -> Sample:
         peers = [sys.executable, str(HERE / "zmq_peers.py")]

@@ -42,6 +42,8 @@ from meerkat_hub.core.records import Clip, Now
 
 BATCHES = (1, 10, 100)
 CLIPS_PER_RECORDING = 4
+WORKERS = 100
+"""As many as a batch is large: each answers one job of it."""
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 MODEL = ModelInfo(name="ssd-mobilenet-v2-coco", sha256="0" * 64, engine="litert")
 LOADING = 10_000
@@ -71,6 +73,8 @@ class Hub:
     made: int = 0
     recording: str = ""
     announced: list[int] = field(default_factory=list)
+    dealt: list[SendJob] = field(default_factory=list)
+    incarnation: str = field(default_factory=new_id)
     store: Store = field(init=False)
     core: HubCore = field(init=False)
     spent: Spent = field(default_factory=Spent)
@@ -79,10 +83,7 @@ class Hub:
     def __post_init__(self) -> None:
         self.store = Store(open_database(self.folder / "hub.db"))
         self.core = HubCore(epoch=self.store.new_epoch(), new_id=new_id)
-        self.incarnation = new_id()
         self.step(BusChanged(up=True))
-
-    incarnation: str = ""
 
     def now(self) -> Now:
         return Now(START + timedelta(seconds=time.monotonic() - self.began), time.monotonic())
@@ -91,11 +92,16 @@ class Hub:
         decision = self.core.step(happened, self.now())
         return decision.changes, [e for e in decision.effects if isinstance(e, SendJob)]
 
-    def worker(self) -> list[SendJob]:
-        """It appears, and asks for as many jobs as it may."""
-        task = TaskInfo(task="detect_objects", model=MODEL, frames_per_second=2000)
-        state = WorkerState(worker="one", incarnation=self.incarnation, online=True, tasks=(task,), window=64)
-        return self.step(WorkerSeen(state))[1]
+    def workers(self) -> None:
+        """They appear, once, and get as many jobs as they may."""
+        if self.core.workers:
+            return
+        task = TaskInfo(task="detect_objects", model=MODEL, frames_per_second=20)
+        for number in range(WORKERS):
+            state = WorkerState(
+                worker=f"worker-{number}", incarnation=self.incarnation, online=True, tasks=(task,), window=4
+            )
+            self.dealt += self.step(WorkerSeen(state))[1]
 
     def clip(self) -> Clip:
         number = self.made % CLIPS_PER_RECORDING
@@ -116,20 +122,21 @@ class Hub:
             size=50_000,
         )
 
-    def put(self, count: int) -> list[SendJob]:
-        """Store so many clips in one commit; the jobs that were dealt out meanwhile."""
+    def put(self, count: int) -> None:
+        """Store so many clips in one commit."""
         clips = [self.clip() for _ in range(count)]
         began = time.perf_counter()
         known = self.store.known([clip.id for clip in clips])
         assert not known
-        for recording in {clip.recording for clip in clips} - self.core.recordings.keys():
-            self.store.recording(recording)
+        for recording in {clip.recording for clip in clips}:
+            if recording not in self.core.recordings:
+                self.store.recording(recording)
         self.spent.store += time.perf_counter() - began
-        return self.commit([ClipArrived(clip) for clip in clips])
+        self.commit([ClipArrived(clip) for clip in clips])
 
-    def settle(self, jobs: Sequence[SendJob]) -> list[SendJob]:
-        """The worker has looked at these and found nothing."""
-        return self.commit(
+    def settle(self, jobs: Sequence[SendJob]) -> None:
+        """The workers have looked at these and found nothing."""
+        self.commit(
             [
                 ResultArrived(
                     job.worker,
@@ -141,46 +148,41 @@ class Hub:
                         model=MODEL,
                         duration=5.0,
                         frames=25,
-                        seconds=0.0125,
+                        seconds=1.25,
                     ),
                 )
                 for job in jobs
             ]
         )
 
-    def commit(self, inputs: Sequence[Input]) -> list[SendJob]:
+    def commit(self, inputs: Sequence[Input]) -> None:
         began = time.perf_counter()
         changes: list[Change] = []
-        jobs: list[SendJob] = []
         for happened in inputs:
             decided, dealt = self.step(happened)
             changes += decided
-            jobs += dealt
+            self.dealt += dealt
         self.core.wake_at()
         decided_at = time.perf_counter()
         fresh = self.store.commit(changes, announced=self.announced, now=self.now().wall, pictures={})
         self.announced = [waiting.seq for waiting in fresh]
         self.spent.core += decided_at - began
         self.spent.store += time.perf_counter() - decided_at
-        return jobs
 
     def cycles(self, batch: int, seconds: float) -> tuple[float, Spent]:
         """Cycles a second."""
+        self.workers()
         self.spent = Spent()
-        jobs = self.worker()
         done = 0
         began, cpu = time.perf_counter(), time.process_time()
         while time.perf_counter() - began < seconds:
-            jobs += self.put(batch)
-            now, later = jobs[:batch], jobs[batch:]
-            jobs = later + self.settle(now)
-            done += len(now)
+            self.put(batch)
+            finished, self.dealt = self.dealt[:batch], self.dealt[batch:]
+            self.settle(finished)
+            done += len(finished)
         took = time.perf_counter() - began
-        each = max(done, 1)
-        spent = Spent(self.spent.core / each, self.spent.store / each, (time.process_time() - cpu) / each)
-        while jobs:  # the next run begins with nothing dealt out
-            jobs = jobs[batch:] + self.settle(jobs[:batch]) if not self.core.waiting else []
-        return done / took, spent
+        cpu = time.process_time() - cpu
+        return done / took, Spent(self.spent.core / done, self.spent.store / done, cpu / done)
 
 
 class Raw:
@@ -196,7 +198,7 @@ class Raw:
         )
         self.connection.execute("CREATE INDEX waiting ON jobs (at) WHERE state = 0")
 
-    def cycles(self, batch: int, seconds: float) -> float:
+    def cycles(self, batch: int, seconds: float) -> tuple[float, Spent]:
         run = self.connection.executemany
         done = 0
         began = time.perf_counter()
@@ -220,7 +222,7 @@ class Raw:
                 run(sql, rows)
                 self.connection.execute("COMMIT")
             done += batch
-        return done / (time.perf_counter() - began)
+        return done / (time.perf_counter() - began), Spent()
 
 
 def fill(hub: Hub, count: int) -> tuple[float, float]:
@@ -237,20 +239,18 @@ def fill(hub: Hub, count: int) -> tuple[float, float]:
 Figures = dict[str, dict[int, list[tuple[float, Spent]]]]
 
 
-def measure(figures: Figures, hub: Hub, name: str, raw: Raw | None, rounds: int, seconds: float) -> None:
-    for _ in range(rounds):
-        for batch in BATCHES:
-            if raw is not None:
-                figures.setdefault("raw sqlite3", {}).setdefault(batch, []).append(
-                    (raw.cycles(batch, seconds), Spent())
-                )
-            figures.setdefault(name, {}).setdefault(batch, []).append(hub.cycles(batch, seconds))
+def measure(figures: Figures, paths: dict[str, Hub | Raw], seconds: float) -> None:
+    """One round."""
+    for batch in BATCHES:
+        for name, path in paths.items():
+            figures.setdefault(name, {}).setdefault(batch, []).append(path.cycles(batch, seconds))
 
 
 def summary(figures: Figures) -> list[dict[str, float | str]]:
     rows: list[dict[str, float | str]] = []
     for name, by_batch in figures.items():
         for batch, found in by_batch.items():
+            empty = [rate for rate, _ in figures["hub, empty"][batch]]
             raw = [rate for rate, _ in figures["raw sqlite3"][batch]]
             row: dict[str, float | str] = {
                 "path": name,
@@ -259,12 +259,16 @@ def summary(figures: Figures) -> list[dict[str, float | str]]:
                 "core": statistics.median(spent.core for _, spent in found) * 1e6,
                 "store": statistics.median(spent.store for _, spent in found) * 1e6,
                 "cpu": statistics.median(spent.cpu for _, spent in found) * 1e6,
-                "of_raw": statistics.median(
-                    rate / other for (rate, _), other in zip(found, raw, strict=False)
-                ),
+                "of_raw": _ratio(found, raw),
+                "of_empty": _ratio(found, empty),
             }
             rows.append(row)
     return rows
+
+
+def _ratio(found: list[tuple[float, Spent]], others: list[float]) -> float:
+    """The median over the rounds."""
+    return statistics.median(rate / other for (rate, _), other in zip(found, others, strict=True))
 
 
 def main() -> None:
@@ -283,22 +287,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="meerkat-durable-", dir=options.folder) as name:
         folder = Path(name)
         (folder / "full").mkdir()
-        raw, hub = Raw(folder), Hub(folder)
-        measure(figures, hub, "hub, empty", raw, options.rounds, options.seconds)
+        paths: dict[str, Hub | Raw] = {"raw sqlite3": Raw(folder), "hub, empty": Hub(folder)}
         if options.waiting:
-            full = Hub(folder / "full")
+            full = paths[f"hub, {options.waiting:,} wait"] = Hub(folder / "full")
             with console.status(f"{options.waiting:,} clips are made to wait"):
                 memory, disk = fill(full, options.waiting)
-            for _ in range(options.rounds):
-                measure(figures, hub, "hub, empty", raw, 1, options.seconds)
-                waiting = f"hub, {options.waiting:,} wait"
-                measure(figures, full, waiting, None, 1, options.seconds)
+        for _ in range(options.rounds):
+            measure(figures, paths, options.seconds)
     rows = summary(figures)
     if options.json:
         print(json.dumps({"rows": rows, "memory_per_clip": memory, "disk_per_clip": disk}, indent=1))
         return
     table = Table(title="cycles (put, lease, done) a second")
-    for column in ("path", "batch", "cycles/s", "of raw", "core µs", "store µs", "CPU µs"):
+    for column in ("path", "batch", "cycles/s", "of raw", "of empty", "core µs", "store µs", "CPU µs"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -306,6 +307,7 @@ def main() -> None:
             f"{row['batch']}",
             f"{row['cycles']:,.0f}",
             f"{row['of_raw']:.2f}",
+            f"{row['of_empty']:.2f}" if row["core"] else "",
             *(f"{row[key]:.0f}" if row["core"] else "" for key in ("core", "store", "cpu")),
         )
     console.print(table)

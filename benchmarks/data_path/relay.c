@@ -2,13 +2,15 @@
  *
  *   relay relay PORT IN OUT QOS
  *       Passes every message of topic IN on to topic OUT, until the connection ends.
- *   relay ends PORT IN OUT QOS COUNT SIZE RATE WINDOW
- *       Publishes COUNT messages of SIZE bytes to IN and receives them from OUT. RATE a second, or as
- *       fast as they return with WINDOW under way when it is 0. Prints one line of JSON.
+ *   relay ends PORT IN OUT QOS COUNT FILE TYPE RATE WINDOW [RESULTS INCARNATION]
+ *       Publishes COUNT messages with the bytes of FILE, of content type TYPE, to IN and receives them
+ *       from OUT. RATE a second, or as fast as they return with WINDOW under way when it is 0. With
+ *       RESULTS, what comes are jobs of a hub, and each is answered there as done. A % in IN stands for
+ *       the number of one of 64 cameras, which take turns. Prints one line of JSON.
  *
  * Plain MQTT 5 over a loopback socket, TCP_NODELAY, no library. A message carries what a frame of a
- * camera carries beside its bytes: a content type and three user properties. It acknowledges a QoS 1
- * message once it is passed on, as the hub's session does.
+ * camera carries beside its bytes: a content type and user properties, and its number in the end of its
+ * id. The relay acknowledges a QoS 1 message once it is passed on, as the hub's session does.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PUBLISH = 3, PUBACK = 4, SUBACK = 9, INFLIGHT = 20, PATIENCE_MS = 10000 };
+enum { CAMERAS = 64, PUBLISH = 3, PUBACK = 4, SUBACK = 9, INFLIGHT = 20, PATIENCE_MS = 10000 };
 
 typedef struct {
     int fd;
@@ -242,15 +244,22 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static size_t put_properties(uint8_t *at) {
-    static const char *pairs[3][2] = {{"schema", "1"},
-                                      {"id", "019a9f2e-6b1c-7d3e-8f4a-5b6c7d8e9f01"},
-                                      {"captured-at", "2026-11-20T08:15:00.250Z"}};
-    uint8_t block[200];
+/* What rides beside message `number`; every run has ids of its own. */
+static size_t put_properties(uint8_t *at, const char *type, uint32_t run, uint32_t number) {
+    char id[40], captured[64], second[24];
+    struct timespec now;
+    struct tm calendar;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &calendar);
+    strftime(second, sizeof second, "%Y-%m-%dT%H:%M:%S", &calendar);
+    snprintf(captured, sizeof captured, "%s.%03ldZ", second, now.tv_nsec / 1000000);
+    snprintf(id, sizeof id, "%08x-0000-7000-8000-0000%08x", run, number);
+    const char *pairs[][2] = {{"schema", "1"}, {"id", id}, {"captured-at", captured}, {"trigger", "motion"}};
+    uint8_t block[300];
     size_t n = 0;
     block[n++] = 0x03; /* content type */
-    n += put_string(block + n, "image/jpeg");
-    for (int i = 0; i < 3; i++) {
+    n += put_string(block + n, type);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         block[n++] = 0x26; /* user property */
         n += put_string(block + n, pairs[i][0]);
         n += put_string(block + n, pairs[i][1]);
@@ -260,29 +269,97 @@ static size_t put_properties(uint8_t *at) {
     return digits + n;
 }
 
-static int ends(int port, const char *in, const char *out, int qos, long count, size_t size, double rate,
-                long window) {
-    Peer source = connect_to(port, "source"), sink = connect_to(port, "sink");
-    subscribe(&sink, out, qos);
+/* The value behind `name` in the properties: up to `end`, at most 39 bytes. Returns whether it is there. */
+static int value_of(const Packet *packet, const char *name, char end, char *value) {
+    const uint8_t *at = memmem(packet->properties, packet->properties_size, name, strlen(name));
+    if (!at) return 0;
+    at += strlen(name);
+    size_t n = 0;
+    while (n < 39 && at + n < packet->payload && at[n] != (uint8_t)end) value[n] = (char)at[n], n++;
+    value[n] = 0;
+    return 1;
+}
+
+/* The number of a message of this run, or -1. A hub's job names it as its media. */
+static long number_of(const Packet *packet, uint32_t run) {
+    char id[40];
+    unsigned found, number;
+    if (!value_of(packet, "\"media\":\"", '"', id)) {
+        const uint8_t *at = memmem(packet->properties, packet->properties_size, "\x26\0\2id\0\x24", 7);
+        if (!at || at + 7 + 36 > packet->payload) return -1;
+        memcpy(id, at + 7, 36);
+        id[36] = 0;
+    }
+    if (sscanf(id, "%8x-0000-7000-8000-0000%8x", &found, &number) != 2 || found != run) return -1;
+    return (long)number;
+}
+
+/* "Done", as a worker says it. */
+static void answer(int fd, const Packet *packet, const char *results, const char *incarnation, uint16_t id) {
+    char job[40], token[40], body[400];
+    if (!value_of(packet, "\"job\":\"", '"', job) || !value_of(packet, "\"token\":", ',', token)) return;
+    int size = snprintf(body, sizeof body,
+                        "{\"schema\":1,\"job\":\"%s\",\"token\":%s,\"incarnation\":\"%s\",\"state\":\"done\","
+                        "\"frames\":1,\"seconds\":0.00001,\"waited\":0}",
+                        job, token, incarnation);
+    uint8_t head[300], none = 0;
+    struct iovec parts[3] = {{head, put_head(head, results, 1, id, 1 + (size_t)size)}, {&none, 1}, {body, (size_t)size}};
+    write_all(fd, parts, 3);
+}
+
+/* The topic of message `number`. */
+static const char *topic_of(const char *pattern, long number, char *topic, size_t room) {
+    const char *gap = strchr(pattern, '%');
+    if (!gap) return pattern;
+    snprintf(topic, room, "%.*s%ld%s", (int)(gap - pattern), pattern, number % CAMERAS, gap + 1);
+    return topic;
+}
+
+typedef struct {
+    const char *in, *out, *type, *results, *incarnation;
+    int port, qos;
+    long count, window;
+    double rate;
+} Task;
+
+static uint8_t *read_file(const char *name, size_t *size) {
+    FILE *file = fopen(name, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) die(name);
+    *size = (size_t)ftell(file);
+    uint8_t *data = malloc(*size);
+    rewind(file);
+    if (!data || fread(data, 1, *size, file) != *size) die(name);
+    fclose(file);
+    return data;
+}
+
+static int ends(const Task *task, const char *file) {
+    Peer source = connect_to(task->port, "source"), sink = connect_to(task->port, "sink");
+    int qos = task->qos;
+    long count = task->count;
+    double rate = task->rate;
+    subscribe(&sink, task->out, qos);
     fcntl(source.fd, F_SETFL, O_NONBLOCK);
-    uint8_t *message = calloc(1, size + 512), properties[256];
+    size_t size, length = 0, written = 0;
+    uint8_t *payload = read_file(file, &size), *message = malloc(size + 1024);
     uint64_t *took = calloc((size_t)count, sizeof *took), *due = calloc((size_t)count, sizeof *due);
     if (!message || !took || !due) die("memory");
-    size_t block = put_properties(properties), length = 0, written = 0;
     long sent = 0, received = 0, confirmed = 0;
     uint64_t began = now_ns();
+    uint32_t run = (uint32_t)(began >> 10);
     Packet packet;
     while (received < count) {
         uint64_t now = now_ns();
         uint64_t at = rate > 0 ? began + (uint64_t)((double)sent * 1e9 / rate) : now;
-        if (written == length && sent < count && now >= at && (rate > 0 || sent - received < window) &&
+        if (written == length && sent < count && now >= at && (rate > 0 || sent - received < task->window) &&
             (!qos || sent - confirmed < INFLIGHT)) {
-            length = put_head(message, in, qos, (uint16_t)(sent % 65535 + 1), block + size);
+            uint8_t properties[400];
+            char topic[200];
+            size_t block = put_properties(properties, task->type, run, (uint32_t)sent);
+            length = put_head(message, topic_of(task->in, sent, topic, sizeof topic), qos, (uint16_t)(sent % 65535 + 1), block + size);
             memcpy(message + length, properties, block);
-            length += block;
-            uint32_t number = (uint32_t)sent;
-            memcpy(message + length, &number, sizeof number);
-            length += size;
+            memcpy(message + length + block, payload, size);
+            length += block + size;
             written = 0;
             due[sent++] = now;
         }
@@ -299,7 +376,7 @@ static int ends(int port, const char *in, const char *out, int qos, long count, 
                 at = began + (uint64_t)((double)sent * 1e9 / rate);
                 now = now_ns();
                 rest = at > now ? at - now : 0;
-            } else if (sent - received < window) {
+            } else if (sent - received < task->window) {
                 rest = 0;
             }
         }
@@ -314,10 +391,14 @@ static int ends(int port, const char *in, const char *out, int qos, long count, 
             if (!fill(&sink, 0)) die("the broker hung up on the sink");
             while (next(&sink, &packet)) {
                 if (packet.type != PUBLISH) continue;
-                uint32_t number;
-                memcpy(&number, packet.payload, sizeof number);
-                if (number < (uint32_t)count) took[received++] = now_ns() - due[number];
+                long number = number_of(&packet, run);
+                if (number >= 0 && number < count && due[number]) {
+                    took[received++] = now_ns() - due[number];
+                    due[number] = 0; /* a second copy counts for nothing */
+                }
                 if (packet.qos) acknowledge(sink.fd, packet.id);
+                if (task->results)
+                    answer(sink.fd, &packet, task->results, task->incarnation, (uint16_t)(received % 65535 + 1));
             }
         }
     }
@@ -337,9 +418,13 @@ static int ends(int port, const char *in, const char *out, int qos, long count, 
 int main(int argc, char **argv) {
     if (argc == 6 && !strcmp(argv[1], "relay"))
         return relay(atoi(argv[2]), argv[3], argv[4], atoi(argv[5]));
-    if (argc == 10 && !strcmp(argv[1], "ends"))
-        return ends(atoi(argv[2]), argv[3], argv[4], atoi(argv[5]), atol(argv[6]), (size_t)atol(argv[7]),
-                    atof(argv[8]), atol(argv[9]));
-    fprintf(stderr, "usage: relay relay PORT IN OUT QOS | relay ends PORT IN OUT QOS COUNT SIZE RATE WINDOW\n");
+    if ((argc == 11 || argc == 13) && !strcmp(argv[1], "ends")) {
+        Task task = {.in = argv[3], .out = argv[4], .type = argv[8], .port = atoi(argv[2]), .qos = atoi(argv[5]),
+                     .count = atol(argv[6]), .rate = atof(argv[9]), .window = atol(argv[10])};
+        if (argc == 13) task.results = argv[11], task.incarnation = argv[12];
+        return ends(&task, argv[7]);
+    }
+    fprintf(stderr, "usage: relay relay PORT IN OUT QOS\n"
+                    "       relay ends PORT IN OUT QOS COUNT FILE TYPE RATE WINDOW [RESULTS INCARNATION]\n");
     return 2;
 }

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from meerkat_contract.connection import Connection
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Face
+from meerkat_contract.session import Session
 
 from .adapters.bus import HubBus
 from .adapters.database import open_database
@@ -161,6 +163,7 @@ def build_hub(
             address=page,
             tell=live.tell,
         ),
+        make_session=partial(Session, wire="own"),  # every clip and frame passes here twice
     )
     retention = Retention(engine, media, settings.retention)
     return Hub(

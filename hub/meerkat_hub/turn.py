@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -66,6 +67,8 @@ class Actions:
     pump: Callable[[], None]
     publish_state: Callable[[HubState], None]
     recovered: Callable[[], None]
+    together: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What is done within leaves for the network in one go."""
 
 
 @dataclass(slots=True)
@@ -242,12 +245,13 @@ class Turn:
 
     def _act(self, work: Work, fresh: Iterable[Waiting]) -> None:
         """What the commit allows: nothing of it happens before."""
-        for ack in work.acks:
-            ack()
-        for effect in work.effects:
-            self._acting.carry_out(effect)
-        self._acting.announce(fresh)
-        self._acting.pump()
+        with self._acting.together():
+            for ack in work.acks:
+                ack()
+            for effect in work.effects:
+                self._acting.carry_out(effect)
+            self._acting.announce(fresh)
+            self._acting.pump()
 
     def _write_pictures(self, changes: Iterable[Change]) -> dict[str, str]:
         """Put the pictures of new best frames on disk; event id → file name without its suffix."""

@@ -104,6 +104,7 @@ class HubBus:
             pump=self._announcer.pump,
             publish_state=self._publish_state,
             recovered=self._recovered,
+            together=self.session.together,
         )
 
     def start(self) -> None:
