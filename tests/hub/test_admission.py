@@ -331,3 +331,29 @@ def check_bookings(pool: Sequence[EdgeNode], runs: Sequence[Admitted], overbooki
     for use in uses.values():
         assert len(set(use)) == 1
         assert len(use) == 1 or use == [(RECOGNISE, False)] * len(use)
+
+
+def test_nodes_that_can_do_both_are_divided_by_what_each_level_asks_for() -> None:
+    """30 frames a second, of which the devices measure 20 themselves: 10 and 30."""
+    cameras = {"a": 10.0, "b": 20.0}
+    wanted = Workflow("mixed", cameras, DETECT, RECOGNISE, DECIDE, 10.0, on_device=frozenset({"b"}))
+    assert wanted.demands == (10, 30)
+    for nodes in ([node("s", 10, 10), node("l", 30, 30)], [node("l", 30, 30), node("s", 10, 10)]):
+        graph = admit(wanted, [*nodes, HUB]).graph
+        assert (names(graph.measurement), names(graph.feature)) == ({"s"}, {"l"})
+
+
+def test_a_level_that_asks_for_nothing_takes_no_node_and_no_time() -> None:
+    seen = Workflow("seen", {"a": 10.0}, DETECT, None, DECIDE, 0.101)
+    graph = admit(seen, [node("s", 10, 10), HUB]).graph
+    assert (names(graph.measurement), graph.feature) == ({"s"}, ())
+    assert graph.workflow_time == pytest.approx(0.101)
+    alone = Workflow("alone", {"a": 10.0}, DETECT, None, DECIDE, 0.001, on_device=frozenset({"a"}))
+    answer = admit(alone, [HUB])
+    assert answer.graph.accelerators == set()
+    assert answer.graph.workflow_time == pytest.approx(0.001)
+    refused = refuse(Workflow("late", {"a": 10.0}, DETECT, None, DECIDE, 0.1), [node("s", 10, 10), HUB])
+    assert refused.cause == "delay"
+    assert refused.idle_capacity == 10
+    short = refuse(Workflow("short", {"a": 11.0}, DETECT, None, DECIDE, 1), [node("s", 10, 10), HUB])
+    assert short.reason.endswith("what is free can do 10 of detect_faces")

@@ -171,7 +171,9 @@ def test_only_as_many_give_way_as_must_the_youngest_first() -> None:
     house.see(a_worker("jetson", recognise_faces=60))
     for name in ("first", "second", "third"):
         house.ask(name)
+    second = house.state("second")
     house.leave(house.on("first")[FACES][0])
+    assert house.state("second") == second, "the youngest gives way, and nobody in between moves"
     assert [house.state(name).state for name in ("first", "second", "third")] == [
         "running",
         "running",
@@ -379,6 +381,16 @@ def test_of_several_the_reserve_is_what_the_workflow_can_best_do_without() -> No
     house.see(a_worker("jetson", recognise_faces=20))
     assert house.ask("lobby", a_spec(20)) == "admitted"
     assert house.on("lobby")[FACES] == ["fast"]
+
+
+def test_the_reserve_is_the_node_that_is_of_least_use() -> None:
+    house = Orchestra(reserve=1, weights=Weights(waste=0, latency=0, unavailability=0))
+    house.see(a_worker("large", energy=1, detect_objects=9, detect_faces=40, recognise_faces=40))
+    house.see(a_worker("small", energy=1, detect_objects=9, detect_faces=20, recognise_faces=20))
+    house.see(a_worker("spare", energy=100, recognise_faces=40))
+    assert house.ask("lobby", a_spec(15)) == "admitted"
+    assert house.on("lobby") == {FACES: ["large"], WHO: ["spare"]}
+    assert house.plan.clip_nodes == {"small"}
 
 
 def test_without_a_reserve_clips_go_everywhere() -> None:

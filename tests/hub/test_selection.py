@@ -33,14 +33,14 @@ def eighths(least: int, most: int) -> st.SearchStrategy[float]:
 @st.composite
 def pools(draw: st.DrawFn, most: int = 8) -> tuple[float, list[Node], Weights]:
     capacity = draw(st.sampled_from([eighths(1, 480), st.sampled_from([10.0, 20.0, 40.0])]))
-    node = st.tuples(capacity, eighths(0, 200), eighths(0, 80), eighths(0, 8))
+    node = st.tuples(capacity, eighths(0, 200), eighths(0, 80), eighths(0, 8), eighths(0, 40))
     kinds = draw(st.lists(node, min_size=1, max_size=most))
     repeats = draw(st.integers(1, most // len(kinds)))
     nodes = [Node(f"n{i}", *kind) for i, kind in enumerate(kinds * repeats)]
     demand = draw(eighths(1, math.ceil(8 * 1.1 * sum(n.capacity for n in nodes))))
     weight = st.sampled_from([0.0, 0.25, 1.0, 64.0])
     outage: Outage = draw(st.sampled_from(["all_down", "any_down"]))
-    return demand, nodes, Weights(draw(weight), draw(weight), draw(weight), draw(weight), outage)
+    return demand, nodes, Weights(*(draw(weight) for _ in range(4)), outage, draw(weight))
 
 
 def price(chosen: Sequence[Node], demand: float, w: Weights) -> float:
@@ -51,6 +51,7 @@ def price(chosen: Sequence[Node], demand: float, w: Weights) -> float:
         + w.latency * max(n.latency_ms for n in chosen)
         + w.energy * sum(n.energy for n in chosen)
         + w.unavailability * (down if w.outage == "all_down" else 1 - up)
+        + w.switching * sum(n.switching for n in chosen)
     )
 
 

@@ -1,0 +1,80 @@
+"""What the orchestrator knows of a node: its availability, its figures, when it may be told to switch."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub_support.orchestra import CLIPS, FACES, a_worker
+from meerkat_hub.core.nodes import DRIFT, PRIOR, SERVE_FACTOR, EdgeWorker, Nodes, worker_of
+
+
+def seen(*, serving: str | None = None, switch: float = 2.0, start: float = 0.0) -> tuple[Nodes, EdgeWorker]:
+    nodes = Nodes()
+    state = a_worker("coral", serving=serving, switch=switch, detect_objects=20, detect_faces=40)
+    assert nodes.seen(state, start)
+    worker = nodes.get("coral")
+    assert worker is not None
+    return nodes, worker
+
+
+def test_availability_is_the_share_of_time_online() -> None:
+    nodes, worker = seen()
+    assert worker.availability(0.0) == 1
+    assert worker.availability(PRIOR) == 1
+    nodes.seen(a_worker("coral", online=False), PRIOR)
+    assert worker.availability(2 * PRIOR) == pytest.approx(2 / 3)
+    nodes.seen(a_worker("coral", start=2, detect_faces=40), 2 * PRIOR)
+    assert worker.availability(3 * PRIOR) == pytest.approx(3 / 4)
+    nodes.seen(a_worker("coral", start=2, online=False), 3 * PRIOR)
+    assert worker.availability(5 * PRIOR) == pytest.approx(3 / 6)
+
+
+def test_a_short_absence_after_a_minute_is_not_half_of_the_time() -> None:
+    nodes, worker = seen()
+    nodes.seen(a_worker("coral", online=False), 60)
+    assert worker.availability(120) > 0.98
+
+
+def test_a_figure_counts_when_it_differs_by_more_than_a_fifth_from_the_one_planned_with() -> None:
+    nodes, worker = seen()
+    assert not nodes.measured("coral", {FACES: 40 * (1 - DRIFT)}, 0.0)
+    assert worker.capacities[FACES] == 40
+    assert nodes.measured("coral", {FACES: 40 * (1 - DRIFT) - 0.01}, 0.0)
+    assert worker.capacities[FACES] == pytest.approx(31.99)
+    assert worker.capacities[CLIPS] == 20, "not measured: as announced"
+    assert not nodes.measured("coral", {FACES: 32}, 0.0005)
+    assert nodes.measured("coral", {FACES: 32}, 0.010)
+    assert not nodes.measured("coral", {FACES: 32}, 0.0119)
+    assert nodes.measured("coral", {FACES: 32}, 0.0121)
+    assert not nodes.measured("somebody-else", {FACES: 1}, 1.0)
+
+
+def test_telemetry_is_kept_and_changes_no_plan() -> None:
+    nodes, worker = seen()
+    state = worker.state.model_copy(update={"temperature": 80.0, "load": 3.0})
+    assert not nodes.seen(state, 1.0)
+    assert worker.state.temperature == 80
+
+
+def test_what_a_node_offers_while_it_may_not_switch() -> None:
+    nodes, worker = seen(serving=CLIPS)
+    assert worker.offers(FACES, 0.0), "from clips it is called away at once"
+    nodes.told(worker, FACES, 0.0)
+    assert worker.offers(FACES, 0.0)
+    assert not worker.offers(CLIPS, 0.0), "it is loading something else"
+    nodes.seen(worker.state.model_copy(update={"serving": FACES}), 1.0)
+    until = 1.0 + SERVE_FACTOR * 2.0
+    assert worker.may_switch_at() == nodes.unlock_at(1.0) == until
+    assert not worker.offers(CLIPS, until - 0.001)
+    assert worker.offers(CLIPS, until)
+    assert worker.switch_seconds(CLIPS) == 2.0
+    assert worker.switch_seconds(FACES) == 0.0
+
+
+def test_only_a_node_that_holds_all_at_once_has_halves() -> None:
+    nodes, _ = seen()
+    halves = nodes.edge_nodes(0.0, split=frozenset({"coral"}))
+    assert [half.capacities[FACES] for half in halves] == [20, 20]
+    assert {worker_of(half.id) for half in halves} == {"coral"}
+    alone, _ = seen(serving=FACES)
+    assert [node.id for node in alone.edge_nodes(0.0, split=frozenset({"coral"}))] == ["coral"]
