@@ -21,6 +21,7 @@ from meerkat_inference.faces.engine_embedder import EngineEmbedder, frontal
 from meerkat_inference.faces.landmarks import CloseLook, Landmarks, open_close_look
 from meerkat_inference.faces.loading import load_embedder
 from meerkat_inference.opening import open_engine
+from support.edge_tpu import build_stub, write_compiled_model
 from support.shared import shared
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -227,6 +228,36 @@ def test_an_owner_adds_an_embedder_with_a_catalogue_of_their_own(
     assert embedder.info.engine == "onnxruntime"
     assert embedder.embedding.threshold == 0.4
     assert embedder.describe(painted(1), WHOLE).embedding.shape == (48,)
+
+
+def test_an_embedder_that_is_compiled_for_it_runs_on_an_edge_tpu(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in for a Coral says where the bright pixels are: ten boxes, taken as 40 numbers."""
+    library = str(build_stub(alone))
+    path = write_compiled_model(alone / "compiled.tflite", side=64)
+    file = networks.entry(path).model
+    text = OWN.format(bytes=file.bytes, sha256=file.sha256).replace("onnxruntime", "litert")
+    text = text.replace("dimensions = 48", "dimensions = 40\nrim = 0\nnormalise = false")
+    text = text.replace('licence = "mine"', 'licence = "mine"\ndevices = ["edgetpu"]')
+    (alone / "mine.toml").write_text(text)
+    monkeypatch.setenv("MEERKAT_CATALOGUE", str(alone / "mine.toml"))
+    embedder = load_embedder(device="usb:0", library=library)
+    assert (embedder.info.name, embedder.device) == ("mine", "edgetpu usb:0")
+    picture = np.full((200, 200, 3), 90, np.uint8)
+    picture[50:100, 100:200] = 250
+    seen = embedder.describe(picture, WHOLE)
+    np.testing.assert_allclose(seen.embedding[:4], [0.25, 0.5, 0.5, 1.0], atol=0.02)
+    embedder.close()
+    with pytest.raises(ModelError, match="mine runs on edgetpu, not on cpu"):
+        load_embedder("mine")
+    with pytest.raises(ModelError, match="dlib-resnet runs on cpu, not on usb:0"):
+        load_embedder("dlib-resnet", device="usb:0", library=library)
+
+
+def test_without_one_for_the_edge_tpu_no_other_is_taken(alone: Path) -> None:
+    with pytest.raises(ModelError, match="Compile one for it"):
+        load_embedder(device="usb:0")
 
 
 def test_a_wrong_catalogue_is_told_with_its_file(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from meerkat_contract.errors import ModelError, UsageError
 from meerkat_inference import catalogue, store
 from meerkat_inference.catalogue import Entry
+from meerkat_inference.engine import EDGE_TPU_LIBRARY, is_edge_tpu
+from meerkat_inference.loading import candidates
 
 from .embedder import Embedder
 
@@ -20,14 +23,18 @@ def load_embedder(
     folders: Sequence[Path] = (),
     engine: str | None = None,
     device: str = "cpu",
+    library: str = EDGE_TPU_LIBRARY,
     log: Callable[[str], None] | None = None,
 ) -> Embedder:
     """An embedder by its name in the catalogue, or the best whose files are on this machine.
 
-    `folders` are searched after $MEERKAT_MODELS and the user's cache. `engine` and `device` are those
-    of `open_engine`. Raises UsageError when dlib is wanted and not installed, ModelError when a named
-    model is absent or does not load, or when there is none at all. `log` takes one line in words.
+    `folders` are searched after $MEERKAT_MODELS and the user's cache. `engine`, `device` and `library`
+    are those of `open_engine`; on an Edge TPU only what is compiled for it is opened (the eyes are found
+    on the processor, if they have to be). Raises UsageError when dlib is wanted and not installed, or
+    when there is no embedder at all, ModelError when a named model is absent, does not load or does not
+    run on the device. `log` takes one line in words.
     """
+    open_it = partial(_open, folders=folders, engine=engine, device=device, library=library)
     if model is not None:
         entry = catalogue.get(model)
         if entry.embedding is None:
@@ -36,15 +43,27 @@ def load_embedder(
                 where="model",
                 remedy=f"Name one of {', '.join(e.name for e in catalogue.ranked(TASK))}",
             )
-        return _open(entry, folders=folders, engine=engine, device=device)
-    for entry in catalogue.ranked(TASK):
+        if entry not in candidates(TASK, device):
+            raise ModelError(
+                f"{model} runs on {' or '.join(entry.devices)}, not on {device}",
+                where="model",
+                remedy=f"Name one of {', '.join(e.name for e in candidates(TASK, device)) or 'none'}",
+            )
+        return open_it(entry)
+    for entry in candidates(TASK, device):
         if store.locate(entry, folders=folders) is None:
             continue
         try:
-            return _open(entry, folders=folders, engine=engine, device=device)
+            return open_it(entry)
         except (ModelError, UsageError) as error:
             if log is not None:
                 log(f"Model {entry.name} is there but cannot be used: {error}")
+    if is_edge_tpu(device):
+        raise ModelError(
+            "no model that recognises faces on an Edge TPU is there",
+            where=TASK,
+            remedy="Compile one for it, and describe it in a catalogue of your own ($MEERKAT_CATALOGUE)",
+        )
     raise UsageError(
         "no model that recognises faces is there",
         where=TASK,
@@ -52,7 +71,9 @@ def load_embedder(
     )
 
 
-def _open(entry: Entry, *, folders: Sequence[Path], engine: str | None, device: str) -> Embedder:
+def _open(
+    entry: Entry, *, folders: Sequence[Path], engine: str | None, device: str, library: str
+) -> Embedder:
     if entry.family == "dlib":
         from .dlib_embedder import DlibEmbedder, import_dlib
 
@@ -69,7 +90,7 @@ def _open(entry: Entry, *, folders: Sequence[Path], engine: str | None, device: 
     has_eyes = store.locate(catalogue.get("yunet"), folders=folders) is not None
     finder = open_close_look(folders=folders) if wants_eyes or has_eyes else None
     try:
-        network = open_engine(files.model, kind=engine, device=device)
+        network = open_engine(files.model, kind=engine, device=device, library=library)
     except BaseException:
         if finder is not None:
             finder.close()
