@@ -41,6 +41,9 @@ MOST = 240.0
 MAX_BYTES = 1_000_000
 """Of one frame, which goes in one packet: half of what Mosquitto takes unless it is told otherwise."""
 
+TELL_SECONDS = 3600.0
+"""Between lines of the log that say what became of the frames."""
+
 _NUMBER = re.compile(rb"[0-9]{1,9}(\.[0-9]{0,9})?(e-?[0-9]{1,2})?")
 
 
@@ -109,11 +112,13 @@ class Frames:
         self._by_media_time = pace == "own"
         self._own = math.inf
         self._hub_away = False
+        self._ended = False
         self._settling = threading.Lock()
         self._counting = threading.Lock()
         self._spacing = Spacing()
         self._delivery: Delivery | None = None
-        self._began = dict(self.counts)
+        self._summed = dict(self.counts)
+        self._tell_at = math.inf
         self._troubled = False
         self._detector: FrameDetector | None = None
         if settings.detect is not None:
@@ -167,19 +172,21 @@ class Frames:
         self._settle()
 
     def end(self) -> None:
-        """No more frames; ends the detector's thread."""
-        self._hub_away = True
+        """No more frames, whatever is asked from now on; ends the detector's thread."""
+        self._ended = True
         self._settle()
         if self._detector is not None:
             self._detector.end()
 
     def _settle(self) -> None:
         with self._settling:  # three threads come here
-            before, self.rate = self.rate, 0.0 if self._hub_away else min(self.asked, self._own)
+            nobody = self._hub_away or self._ended
+            before, self.rate = self.rate, 0.0 if nobody else min(self.asked, self._own)
             if self.rate == before:
                 return
             if not before:
-                self._began = dict(self.counts)
+                self._summary()
+                self._tell_at = self._clock.monotonic() + TELL_SECONDS
                 _log.info("camera %s: %g frames a second are asked for", self.camera, self.rate)
             if not self.rate:
                 _log.info("camera %s: no more frames are asked for; %s", self.camera, self._summary())
@@ -192,7 +199,9 @@ class Frames:
         self._station.keep(topic, f"{self.rate:g}")
 
     def _summary(self) -> str:
-        since = {fate: count - self._began[fate] for fate, count in self.counts.items()}
+        """What became of the frames since the last summary, in words."""
+        before, self._summed = self._summed, dict(self.counts)
+        since = {fate: count - before[fate] for fate, count in self._summed.items()}
         more = [f"{count} {fate}" for fate, count in since.items() if count and fate != "sent"]
         return ", ".join([f"{counted(since['sent'], 'frame', 'frames')} sent", *more])
 
@@ -203,7 +212,11 @@ class Frames:
         rate = self.rate
         if not rate or not self._station.connected:
             return
-        at = shot.at / TICKS if self._by_media_time else self._clock.monotonic()
+        now = self._clock.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            _log.info("camera %s: %s in the last hour", self.camera, self._summary())
+        at = shot.at / TICKS if self._by_media_time else now
         wanted = moving or self.settings.when == "always"
         if not self._spacing.take(at, rate, wanted=wanted):
             return

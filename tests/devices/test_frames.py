@@ -257,3 +257,29 @@ def test_the_end_of_a_request_is_logged_with_its_counts(caplog: pytest.LogCaptur
         ]
         * 2
     )
+
+
+def test_while_frames_are_asked_for_the_log_counts_them_every_hour(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    station, clock = Station(), Clock()
+    frames = frames_of(station, clock=clock)
+    ask(frames, "10")
+    for number, hour in enumerate([0, 3599, 3600, 3601, 7199, 7200, 7201]):
+        clock.turned = hour
+        frames.offer(shot(number), moving=True)
+    assert caplog.messages[1:] == [
+        "camera yard: 2 frames sent in the last hour",
+        "camera yard: 3 frames sent in the last hour",
+    ]
+
+
+def test_after_the_end_nothing_begins_again() -> None:
+    station = Station()
+    frames = frames_of(station)
+    ask(frames, "10")
+    frames.end()
+    frames.hub_is(here=True)
+    ask(frames, "20")
+    frames.offer(shot(), moving=True)
+    assert station.rates == ["10", "0"]
+    assert not station.sent

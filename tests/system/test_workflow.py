@@ -35,7 +35,7 @@ HEADERS = {"Content-Type": "application/json"}
 class House:
     """Hub and worker over a broker, the hub's API, and all that is said on the bus."""
 
-    def __init__(self, folder: Path, broker: Mosquitto, configuration: str) -> None:
+    def __init__(self, folder: Path, broker: Mosquitto, configuration: str, *, worker: bool = True) -> None:
         self.folder = folder
         self.broker = broker
         self.configuration = folder / "meerkat.yaml"
@@ -43,7 +43,7 @@ class House:
         self.programs: list[Program] = []
         port = free_port()
         self.hub = self.program("hub", "hub", "--http-port", str(port))
-        self.worker = self.program("worker", "worker", "--id", "cpu")
+        self.worker = self.program("worker", "worker", "--id", "cpu") if worker else None
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
         self.heard: list[Incoming] = []
         self.session = Session(broker.connection, client_id="witness")
@@ -70,19 +70,18 @@ class House:
         events = [read(Event, message.payload) for message in self.said("/event")]
         return [event.after for event in events if event.after.workflow == workflow]
 
-    def wait_for_task(self, task: str) -> None:
-        """Until the hub's API answers and counts on the worker for it."""
+    def wait_for_task(self, task: str | None) -> None:
+        """Until the hub's API answers, and counts on the worker for the task."""
 
         def counts() -> bool:
-            assert self.hub.running, self.logs()
-            assert self.worker.running, self.logs()
+            assert all(program.running for program in self.programs), self.logs()
             try:
                 nodes = self.api.get("/api/nodes").raise_for_status().json()
             except httpx.TransportError:
                 return False
-            return any(node["online"] and task in node["capacity"] for node in nodes)
+            return task is None or any(node["online"] and task in node["capacity"] for node in nodes)
 
-        wait_for(counts, seconds=90, what=f"a node for {task}")
+        wait_for(counts, seconds=90, what=f"the hub, and a node for {task}")
 
     def ask(self, name: str, **workflow: Any) -> None:
         answer = self.api.post("/api/workflows", json={"id": name, **workflow}, headers=HEADERS)
@@ -111,8 +110,8 @@ class House:
 def houses(tmp_path: Path, broker: Mosquitto) -> Iterator[Any]:
     made: list[House] = []
 
-    def make(configuration: str) -> House:
-        made.append(House(tmp_path, broker, configuration))
+    def make(configuration: str, **more: bool) -> House:
+        made.append(House(tmp_path, broker, configuration, **more))
         return made[-1]
 
     yield make
@@ -202,7 +201,42 @@ def _ends(house: House, device: Program) -> None:
     assert "no more frames are asked for" in device.text()
 
 
-# --- a device that detects -----------------------------------------------------------------------------
+LOOKING = """\
+devices:
+  porch: {cameras: {front: {source: "scene:porch", frames: {detect: detect_objects, labels: [person]}}}}
+"""
+
+
+def test_a_device_that_looks_by_itself_needs_no_worker(houses: Any) -> None:
+    house = houses(LOOKING, worker=False)
+    device = house.program("device", "device", "--name", "porch")
+    house.wait_for_task(None)
+    house.ask(
+        "visitors",
+        cameras={"porch/front": 2},
+        measurement="device",
+        feature=None,
+        decision={"rule": "seen", "labels": ["person"]},
+        max_delay=10,
+    )
+    wait_for(lambda: house.decided("visitors"), seconds=90, what=f"an event\n{house.logs()}")
+    event = house.decided("visitors")[0]
+    assert event.label == "person"
+    assert event.model is not None
+    assert event.model.fallback
+    for message in house.said("/front/frame"):
+        findings = read(FrameFindings, dict(message.properties)["found"].encode())
+        assert findings.task == "detect_objects"
+        assert findings.found[0].label == "person"
+        assert findings.found[0].score >= 0.5
+    counts = house.state("visitors")["frames"]
+    assert counts["decided"] == counts["received"], "nothing else was sent"
+    assert house.api.delete("/api/workflows/visitors", headers=HEADERS).status_code == 204
+    wait_for(lambda: house.said("/frames/state")[-1].payload == b"0", what="the device to hear of it")
+    assert device.stop() == 0, device.text()
+
+
+# --- faces ---------------------------------------------------------------------------------------------
 
 
 class LookingDevice:
