@@ -24,6 +24,7 @@ from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.retention import Retention
 from meerkat_hub.adapters.store import Store, Waiting
+from meerkat_hub.application import SWEEP_EVERY
 from meerkat_hub.core.inputs import Input
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Change, Decision, Effect
@@ -208,6 +209,7 @@ class HubProcess:
         self._watch.check_database(self.store, self.media.root)
         self.bus.start()
         self._sleep()
+        self._sweep_later()
 
     def die(self) -> None:
         """Leave the database and the files as they are, and nothing else."""
@@ -300,6 +302,20 @@ class HubProcess:
         self._watch.check_database(self.store, self.media.root)
         self.bus.actions().recovered()
         self._sleep()
+
+    def _sweep_later(self) -> None:
+        self._later(self._chance.uniform(0.2, 1.0) * SWEEP_EVERY, self._sweep)
+
+    def _sweep(self) -> None:
+        """What the sweeper's thread does, between two turns."""
+        try:
+            swept = self.retention.sweep(self._clock.now().wall)
+        except StorageError:
+            self._watch.note("hub", "could not sweep")
+        else:
+            if swept:
+                self._watch.note("hub", f"swept {swept}", count="sweeps that removed media")
+        self._sweep_later()
 
     def _sleep(self) -> None:
         self._turn_in(self._commit_time() if self._queue else self.turn.sleep(self._clock.mono))

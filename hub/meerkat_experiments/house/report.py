@@ -20,6 +20,7 @@ _SHOWN = (
     "pictures kept",
     "jobs sent",
     "messages",
+    "sweeps that removed media",
     "hub killed",
     "hub recoveries",
     "workers killed",

@@ -123,8 +123,8 @@ class Watch:
             case WorkerAbsent(worker=worker):
                 self._end([lease for lease in self._leases.values() if lease.worker == worker], "")
                 self._workers.pop(worker, None)
-            case MediaLost(clip=clip):
-                self._end([lease for lease in self._leases.values() if lease.clip == clip], "of lost media")
+            case MediaLost(clip=clip, reason=reason):
+                raise Broken("acknowledged", f"the file of {clip[:8]} was gone: {reason}")
             case _:
                 pass
         self._effects(decision.effects)

@@ -91,7 +91,8 @@ class World:
         self._hub_line = Line(self._clock)
         self._process = PLANTED[plan.planted].hub if plan.planted else HubProcess
         self._hub: HubProcess | None = None
-        self._settings = HubSettings(expire_after_hours=1.0, retention=RetentionSettings(reserve_megabytes=0))
+        retention = RetentionSettings(days=1.5 / 24, reserve_megabytes=0)
+        self._settings = HubSettings(expire_after_hours=1.0, retention=retention)
 
     def run(self) -> Run:
         """To the end, or to the first invariant that does not hold."""
