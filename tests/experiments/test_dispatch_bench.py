@@ -10,11 +10,13 @@ from click.testing import CliRunner
 from meerkat_contract.errors import UsageError
 from meerkat_experiments.bench_command import bench
 from meerkat_experiments.real.dispatch_batch import Measured
-from meerkat_experiments.real.dispatch_carriers import jpeg, one_frame_clip
+from meerkat_experiments.real.dispatch_carriers import Frames, jpeg, one_frame_clip
 from meerkat_experiments.real.dispatch_run import Limit, Outcome, Plan, Row, as_object, limits
 from meerkat_experiments.real.dispatch_site import SiteError, open_site
 from meerkat_experiments.real.dispatch_table import table
 from meerkat_hub.container import check_video
+from meerkat_hub.core.admission import Admitted, EdgeNode, provision
+from meerkat_hub.workflow_settings import OrchestratorSettings, WorkflowsSettings
 from meerkat_inference.picture import decode_jpeg, jpeg_size
 
 CAPACITIES = (60, 30, 10)
@@ -122,10 +124,39 @@ def run(*arguments: str) -> dict[str, object]:
     return content
 
 
-def test_a_small_run_over_a_real_broker_and_longer_links() -> None:
-    content = run("--rule", "ect", "--round-trip", "6")
+@pytest.mark.parametrize(("carrier", "trip"), [("frame", "6"), ("clip", "0")])
+def test_a_small_run_over_a_real_broker(carrier: str, trip: str) -> None:
+    content = run("--rule", "ect", "--carrier", carrier, "--round-trip", trip)
+    assert (content["carrier"], content["round_trip_ms"]) == (carrier, float(trip))
     (row,) = content["rows"]  # type: ignore[misc]
     assert sum(row["served"]) == 20
     assert row["served"][0] > row["served"][2], "the fastest does more than the slowest"
     assert row["makespan_ms"][0] >= row["optimum_ms"] > 0, "nothing is faster than the optimum"
-    assert row["failed"] == 0
+
+
+@pytest.mark.parametrize(
+    "capacities", [(60, 30, 10), (40, 20, 10), (50, 50, 50), (100, 1), (60,), (9, 8, 2, 1)]
+)
+@pytest.mark.parametrize("dip", [1.0, 0.8])
+def test_the_workflow_of_the_frames_is_admitted_on_all_workers(
+    capacities: tuple[int, ...], dip: float
+) -> None:
+    sections = Frames(1000).configuration(capacities)
+    workflows = WorkflowsSettings.model_validate(sections["workflows"]).root
+    policy = OrchestratorSettings.model_validate(sections["orchestrator"]).policy()
+    nodes = [EdgeNode(f"w{n}", {"recognise_faces": dip * speed}) for n, speed in enumerate(capacities)]
+    admitted = provision(
+        workflows["bench"].workflow("bench"),
+        [*nodes, EdgeNode("hub", {"decide": 1000})],
+        method=policy.method,
+        overbooking=policy.overbooking,
+    )
+    assert isinstance(admitted, Admitted), admitted.reason
+    assert {operator.node for operator in admitted.graph.feature} == {node.id for node in nodes}
+    burst = sum(1.1 * use.fps for use in workflows["bench"].cameras.values())
+    assert burst >= 250, "or a device that sends so many at once has some of them passed over"
+
+
+def test_workers_faster_than_any_camera_are_refused() -> None:
+    with pytest.raises(UsageError, match="cameras send"):
+        Frames(1000).configuration((1000, 1000, 1000))

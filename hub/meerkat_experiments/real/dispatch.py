@@ -48,9 +48,9 @@ CARRIERS: dict[str, Callable[[int], Carrier]] = {"clip": Clips, "frame": Frames}
 @click.option(
     "--carrier",
     type=click.Choice(list(CARRIERS)),
-    default="clip",
+    default="frame",
     show_default=True,
-    help="What carries the images: durable clips, or frames of interest.",
+    help="What carries the images: frames of interest, or durable clips.",
 )
 @click.option("--kilobytes", type=click.IntRange(1, 1000), default=50, show_default=True, help="Of an image.")
 @click.option(

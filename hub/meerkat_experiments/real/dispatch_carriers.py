@@ -7,6 +7,7 @@ import struct
 from datetime import UTC, datetime
 from typing import Protocol
 
+from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Found, FrameFindings
 from meerkat_contract.metadata import Metadata
@@ -23,6 +24,8 @@ _JPEG_16_BY_16 = base64.b64decode(
     "4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/ACiiiv/Z"
 )
 _LONGEST_SEGMENT = 0xFFFF
+FASTEST_CAMERA = 240
+"""Frames per second, the most that a workflow takes."""
 MOST_WAITING = 250
 """Frames unanswered at a time."""
 
@@ -120,10 +123,16 @@ class Frames:
         self._found = FrameFindings(found=(found,)).to_json().decode()
 
     def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
-        # Slowest first, it takes all workers to do this; yet measured capacities may dip by half.
-        wanted = max(1.25 * (sum(capacities) - max(capacities)), 0.3 * sum(capacities))
+        # Slowest first, it takes all workers to do this; yet measured capacities may dip, by half where they differ.
+        wanted = max(1.15 * (sum(capacities) - max(capacities)), 0.3 * sum(capacities))
         overbooking = max(1.0, 1.2 * MOST_WAITING / wanted)
         fps = overbooking * wanted / len(self.cameras)
+        if fps > FASTEST_CAMERA:
+            raise UsageError(
+                f"these workers could do {wanted:.0f} frames/s, more than {len(self.cameras)} cameras send",
+                where="--capacities",
+                remedy="Name slower workers, or take --carrier clip",
+            )
         workflow = {
             "cameras": {f"{DEVICE}/{camera}": fps for camera in self.cameras},
             "measurement": "device",
