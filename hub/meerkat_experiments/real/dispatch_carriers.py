@@ -123,7 +123,7 @@ class Frames:
         self._found = FrameFindings(found=(found,)).to_json().decode()
 
     def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
-        # Slowest first, it takes all workers to do this; yet measured capacities may dip, by half where they differ.
+        # Slowest first, it takes all workers to do this; yet what is measured may dip, by half in E2.
         wanted = max(1.15 * (sum(capacities) - max(capacities)), 0.3 * sum(capacities))
         overbooking = max(1.0, 1.2 * MOST_WAITING / wanted)
         fps = overbooking * wanted / len(self.cameras)
