@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from .connection import Connection
@@ -91,7 +91,10 @@ class Link:
         self._stop = threading.Event()
         self._goodbye = True
         self._deadline = 0.0
-        self._woken = False
+        self._called = False
+        """Somebody has left work since the loop last looked."""
+        self._asleep = False
+        """The loop is about to sleep or does; otherwise it needs no waking, which costs a system call."""
         self._gathering: dict[int, int] = {}
         """Threads within `together`, and how deep."""
         self._up = False
@@ -134,8 +137,10 @@ class Link:
 
     def wake(self) -> None:
         """Have the loop look at its queues; from any thread. Within `together`, at its end."""
-        if not self._woken and threading.get_ident() not in self._gathering:
-            self._wake()
+        if not self._called and threading.get_ident() not in self._gathering:
+            self._called = True
+            if self._asleep:
+                self._wake()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -151,13 +156,8 @@ class Link:
                 self.wake()
 
     def _wake(self) -> None:
-        if self._thread is None or self.here:
-            return
-        self._woken = True
-        try:
+        with suppress(OSError):  # the thread has ended: there is nobody to wake
             self._wake_writer.send(b"\0")
-        except OSError:
-            self._woken = False  # the thread has ended: there is nobody to wake
 
     def _make_client(self) -> Transport:
         hello = Hello(
@@ -246,6 +246,7 @@ class Link:
         next_tick = time.monotonic() + TICK
         drained_at = 0.0
         while client.socket is sock:
+            self._called = False  # before looking, so that nothing left meanwhile is overlooked
             more = self._up and self._owner.link_work(client)
             if self._stop.is_set() and (self._leave(client) or client.socket is not sock):
                 break
@@ -255,12 +256,13 @@ class Link:
                 wants_write = not wants_write
                 poller.modify(descriptor, select.POLLIN | (select.POLLOUT if wants_write else 0))
             until = min(next_tick, self._deadline) if self._stop.is_set() else next_tick
-            at_once = more or (pending is not None and pending())
+            self._asleep = True  # from here on who calls wakes us; who called before is seen now
+            at_once = more or self._called or (pending is not None and pending())
             wait = 0.0 if at_once else max(0.0, until - time.monotonic())
             events = dict(poller.poll(wait * 1000))
+            self._asleep = False
             if waker in events:
                 self._wake_reader.recv(4096)
-                self._woken = False
             state = events.get(descriptor, 0)
             if state & ~select.POLLOUT or (pending is not None and pending()):
                 client.read()
