@@ -210,7 +210,7 @@ class Frames:
     def offer(self, shot: Shot, *, moving: bool) -> None:
         """A frame of the camera. With a detector it is the detector's from here on: leave it alone."""
         rate = self.rate
-        if not rate or not self._station.connected:
+        if not rate:
             return
         now = self._clock.monotonic()
         if now >= self._tell_at:
@@ -220,7 +220,7 @@ class Frames:
         wanted = moving or self.settings.when == "always"
         if not self._spacing.take(at, rate, wanted=wanted):
             return
-        if self._delivery is not None and not self._delivery.done:  # the line is slower than the frames
+        if not self._station.connected or not self._line_is_free:
             self._count("passed over")
         elif self._detector is not None:
             self._detector.offer(shot)
@@ -230,6 +230,11 @@ class Frames:
             except MeerkatError as error:
                 self._count("failed")
                 self._trouble(error)
+
+    @property
+    def _line_is_free(self) -> bool:
+        """Whether the frame before has left: otherwise the line is slower than the frames."""
+        return self._delivery is None or self._delivery.done
 
     def _found(self, shot: Shot, picture: Any, findings: FrameFindings) -> None:
         self._send(shot, picture, properties=[("found", findings.to_json().decode())])

@@ -189,11 +189,12 @@ def test_nobody_asks_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     ask(frames, "10")
     frames.hub_is(here=False)
     frames.offer(shot(), moving=True)
+    assert not any(frames.counts.values())
     frames.hub_is(here=True)
     station.connected = False
     frames.offer(shot(), moving=True)
     assert frames.rate == 10
-    assert not any(frames.counts.values())
+    assert frames.counts["passed over"] == 1, "nobody hears it, but it was asked for"
 
 
 def test_a_line_slower_than_the_frames_is_not_filled() -> None:
