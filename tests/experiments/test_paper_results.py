@@ -14,7 +14,7 @@ from meerkat_experiments.paper.rules import E1_RULES, FAIR, OURS, PAPER, REFEREN
 from meerkat_hub.core.graph import processing_time
 
 PARAMETERS = Parameters()
-SEEDS = 12
+SEEDS = 6
 COMPARED = {name: RULES[name] for name in (OURS, PAPER)}
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from meerkat_contract.errors import UsageError
 from meerkat_experiments.paper.bounds import ideal_queue, shortest_makespan
-from meerkat_experiments.paper.dispatchers import Answered, MakeDispatcher, Sent, by_rule
+from meerkat_experiments.paper.dispatchers import Answered, MakeDispatcher, Sent
 from meerkat_experiments.paper.metrics import balance, delayed_ratio, percentile, throughput
 from meerkat_experiments.paper.parameters import Parameters
 from meerkat_experiments.paper.production import by_pool
 from meerkat_experiments.paper.world import Image, simulate
-from meerkat_hub.core.rules import EctStar, Pull
+from meerkat_hub.core.rules import Pull
 
 PARAMETERS = Parameters()
 
@@ -38,21 +38,21 @@ def test_impossible_parameters_are_refused(field: str) -> None:
 
 
 def test_one_image_there_and_back() -> None:
-    (done,) = simulate(images(1.0), [20.0], by_rule(Pull), PARAMETERS)
+    (done,) = simulate(images(1.0), [20.0], by_pool("pull", Pull), PARAMETERS)
     assert (done.begun, done.ended, done.answered) == pytest.approx((1.008, 1.058, 1.062))
 
 
 def test_a_link_carries_one_message_at_a_time() -> None:
     # Both are sent at once; the second is 4 ms later at the node, and waits for the first anyway.
-    first, second = simulate(images(0.0, 0.0), [1000.0], by_rule(lambda: Pull(2)), PARAMETERS)
+    first, second = simulate(images(0.0, 0.0), [1000.0], by_pool("pull 2", lambda: Pull(2)), PARAMETERS)
     assert first.begun == pytest.approx(0.008)
     assert second.begun == pytest.approx(0.012)
 
 
 def test_credit_1_waits_out_the_link_and_credit_2_does_not() -> None:
-    slow = simulate(images(0.0, 0.0), [20.0], by_rule(Pull), PARAMETERS)[-1]
+    slow = simulate(images(0.0, 0.0), [20.0], by_pool("pull", Pull), PARAMETERS)[-1]
     assert slow.ended == pytest.approx(0.008 + 0.050 + 0.012 + 0.050)
-    fast = simulate(images(0.0, 0.0), [20.0], by_rule(EctStar), PARAMETERS)[-1]
+    fast = simulate(images(0.0, 0.0), [20.0], by_pool("pull 2", lambda: Pull(2)), PARAMETERS)[-1]
     assert fast.ended == pytest.approx(0.008 + 0.050 + 0.050)
 
 
@@ -162,7 +162,12 @@ def _best_longest(arrived: list[float], nodes: int, seconds: float) -> float:
 
 @pytest.mark.parametrize(
     "make",
-    [by_rule(EctStar), by_rule(Pull), by_rule(lambda: Pull(3)), by_pool("pool"), by_pool("fair", fair=True)],
+    [
+        by_pool("pull", Pull),
+        by_pool("pull 3", lambda: Pull(3)),
+        by_pool("pool"),
+        by_pool("fair", fair=True),
+    ],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_no_rule_ends_a_message_before_the_ideal_queue_does(make: MakeDispatcher, seed: int) -> None:

@@ -84,10 +84,7 @@ def simulate(
     `seconds`: what each node really needs, 1/capacity unless given. Raises RuntimeError when the
     dispatcher leaves images unanswered, or sends one that it was never given.
     """
-    specs = tuple(
-        NodeSpec(f"flo-{number}", capacity, parameters.round_trip)
-        for number, capacity in enumerate(capacities, 1)
-    )
+    specs = tuple(NodeSpec(f"flo-{number}", capacity) for number, capacity in enumerate(capacities, 1))
     world = _World(images, specs, make(specs), parameters, seconds or [1 / c for c in capacities])
     return world.run()
 
