@@ -1,0 +1,73 @@
+"""Other threads than the network thread publish: nothing they leave may be overlooked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+
+from meerkat_contract.session import Delivery, Incoming, Session
+from support.wait import wait_for
+
+Connect = Callable[..., Session]
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+def test_what_many_threads_leave_at_once_all_goes_out(connect: Connect, gathered: bool) -> None:
+    """Each waits for its delivery before the next, so that one overlooked would stop it for good."""
+    session = connect()
+    deliveries: list[Delivery] = []
+
+    def work(name: str) -> None:
+        for number in range(200):
+            with session.together() if gathered else nullcontext():
+                delivery = session.publish(f"x/{name}", b"%d" % number, qos=number % 2)
+            delivery.wait(20)
+            deliveries.append(delivery)
+
+    threads = [threading.Thread(target=work, args=(str(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [d.error for d in deliveries] == [None] * 800
+
+
+def test_what_a_handler_and_another_thread_say_arrives(connect: Connect) -> None:
+    got: list[str] = []
+    session = connect(setup=lambda s: s.subscribe("echo", lambda m: got.append(m.topic), qos=1))
+
+    def pass_on(message: Incoming) -> None:
+        session.publish("echo", message.payload, qos=1)
+
+    session.subscribe("x", pass_on)
+    session.wait_subscribed(20)
+    for number in range(100):
+        session.publish("x", b"%d" % number, qos=1)
+    wait_for(lambda: len(got) == 100)
+
+
+def test_gathered_acknowledgements_go_out_too(connect: Connect) -> None:
+    """The broker sends twenty at a time: the rest comes only when those are acknowledged."""
+    held: list[Incoming] = []
+    reader = connect("reader", setup=lambda s: s.subscribe("x", held.append, auto_ack=False))
+    writer = connect("writer")
+    for number in range(60):
+        writer.publish("x", b"%d" % number, qos=1)
+    for seen in (20, 40, 60):
+        wait_for(lambda seen=seen: len(held) >= seen)  # type: ignore[misc]
+        with reader.together():
+            for message in held:
+                message.ack()
+
+
+def test_gathering_within_gathering_ends_with_the_outer(connect: Connect) -> None:
+    got: list[bytes] = []
+    session = connect(setup=lambda s: s.subscribe("x", lambda m: got.append(m.payload)))
+    with session.together():
+        with session.together():
+            session.publish("x", b"1")
+        session.publish("x", b"2")
+    wait_for(lambda: got == [b"1", b"2"])
