@@ -347,6 +347,16 @@ def test_a_workflow_that_is_refused_for_now_takes_no_frames_and_keeps_its_counts
     assert bench.counts()["received"] == 3
 
 
+def test_the_totals_never_go_back() -> None:
+    bench = Bench(lobby=a_spec())
+    bench.frame(())
+    bench.frame()
+    bench.frames.run({}, [])
+    assert bench.frames.totals() == {"received": 2, "done": 1}
+    bench.drop(bench.only(), "gone")
+    assert bench.frames.totals() == {"received": 2, "done": 1, "gone": 1}
+
+
 def test_a_workflow_of_the_same_name_with_other_wishes_counts_anew() -> None:
     bench = Bench(lobby=a_spec())
     bench.frame()

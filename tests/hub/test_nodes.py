@@ -49,6 +49,15 @@ def test_a_figure_counts_when_it_differs_by_more_than_a_fifth_from_the_one_plann
     assert not nodes.measured("somebody-else", {FACES: 1}, 1.0)
 
 
+@pytest.mark.parametrize("nonsense", [0.0, -1.0, float("inf"), float("nan")])
+def test_figures_that_cannot_be_are_not_planned_with(nonsense: float) -> None:
+    nodes, _worker = seen()
+    nodes.measured("coral", {FACES: nonsense}, -1.0 if nonsense == 0 else nonsense)
+    (node,) = nodes.edge_nodes(0.0)
+    assert node.offer(FACES, node.capacities[FACES]).capacity == 40
+    assert node.latency_ms == 0
+
+
 def test_telemetry_is_kept_and_changes_no_plan() -> None:
     nodes, worker = seen()
     state = worker.state.model_copy(update={"temperature": 80.0, "load": 3.0})

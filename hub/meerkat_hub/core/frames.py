@@ -141,6 +141,11 @@ class Frames:
         self._runs: dict[str, _Run] = {}
         self._of_camera: dict[str, list[_Run]] = {}
         self._tasks: dict[str, _Task] = {}
+        self._totals: Counter[str] = Counter()
+
+    def _count(self, run: _Run, fate: str, times: int = 1) -> None:
+        run.counts[fate] += times
+        self._totals[fate] += times
 
     def run(self, wanted: Mapping[str, WorkflowSpec], running: Iterable[str]) -> None:
         """Which workflows there are, and which of them take frames. Counts live as long as it is wanted."""
@@ -171,10 +176,8 @@ class Frames:
         return {fate: count for fate, count in counts.items() if count}
 
     def totals(self) -> dict[str, int]:
-        """Of all workflows together: received, done, and dropped by reason."""
-        total: Counter[str] = Counter()
-        for one in self._runs.values():
-            total.update(one.counts)
+        """Of all workflows together, those that have ended too: received, done, and dropped by reason."""
+        total = self._totals
         fates = {"received": total["received"], "done": sum(total[fate] for fate in DONE)}
         return fates | {reason: total[reason] for reason in DROPPED if total[reason]}
 
@@ -186,14 +189,14 @@ class Frames:
         frame = _Frame(arrived, now.mono)
         frame.uses = 1  # this step's own, so that it is forgotten once
         for run in self._of_camera.get(frame.camera, ()):
-            run.counts["received"] += 1
+            self._count(run, "received")
             spec = run.spec
             looked = arrived.found is not None and spec.measurement in ("device", arrived.found_by)
             if not run.admits(frame.camera, now.mono):
-                run.counts["surplus"] += 1
+                self._count(run, "surplus")
             elif looked or frame.camera in spec.on_device:
                 if arrived.found is None:
-                    run.counts["unmeasured"] += 1
+                    self._count(run, "unmeasured")
                 else:
                     self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, step)
             else:
@@ -211,7 +214,7 @@ class Frames:
         run.in_work -= 1
         pictures = _by_box(result.tracks)
         if result.state == "failed":
-            run.counts["failed"] += 1
+            self._count(run, "failed")
             step.notes.append(f"workflow {run.name}: {task.level} failed at a frame: {result.reason}")
         elif task.level == "measurement":
             found = tuple(
@@ -287,14 +290,14 @@ class Frames:
         least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
         found = tuple(thing for thing in look.found if thing.score >= least)
         if not found:
-            run.counts["nothing"] += 1
+            self._count(run, "nothing")
         elif run.spec.feature is None:
             seen = [Seen(thing.label, thing.score, thing.box) for thing in found]
             self._decide(visit, seen, look, now, step)
         elif run.active:
             self._begin(visit, "feature", found, step)
         else:
-            run.counts["gone"] += 1
+            self._count(run, "gone")
 
     def _described(self, result: Result) -> list[Seen]:
         """The feature level is done: who it is, if anybody is known."""
@@ -308,16 +311,16 @@ class Frames:
 
     def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, step: Step) -> None:
         run, frame = visit.run, visit.frame
-        run.counts["decided"] += 1
+        self._count(run, "decided")
         if now.mono > frame.at + run.spec.max_delay:
-            run.counts["overdue"] += 1
+            self._count(run, "overdue")
         decisions, run.memory = decide(
             run.spec.decision, seen, camera=frame.camera, local=self._local(now.wall), memory=run.memory
         )
         for decision in decisions:
             if decision.event:
-                run.counts["events"] += 1
-                run.counts["alerts"] += decision.alert
+                self._count(run, "events")
+                self._count(run, "alerts", decision.alert)
                 self._event(visit, decision, look, step)
 
     def _event(self, visit: _Visit, decision: Decision, look: _Look, step: Step) -> None:
@@ -360,7 +363,7 @@ class Frames:
         if task is not None:
             run = task.visit.run
             run.in_work -= 1
-            run.counts[reason] += 1
+            self._count(run, reason)
             if why:
                 step.notes.append(f"workflow {run.name}: a frame is given up: {why}")
             self._release(task.visit.frame, step)

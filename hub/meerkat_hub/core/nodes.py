@@ -9,6 +9,7 @@ clips of motion it is called away at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -163,12 +164,16 @@ class Nodes:
         return figures or again or not before.online or before.serving != state.serving
 
     def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float) -> bool:
-        """Frames per second by task, and seconds there and back, as the hub measures them now."""
+        """Frames per second by task, and seconds there and back, as the hub measures them now.
+
+        What cannot be (a worker says that it took no time, or lies) is as if it had not been measured.
+        """
         worker = self._workers.get(worker_id)
         if worker is None:
             return False
-        worker.speeds = dict(speeds)
-        worker.measured_round_trip = round_trip
+        worker.speeds = {task: fps for task, fps in speeds.items() if 0 < fps < math.inf}
+        if 0 <= round_trip < math.inf:
+            worker.measured_round_trip = round_trip
         return worker.settle_figures()
 
     def told(self, worker: EdgeWorker, task: str, now: float) -> None:
