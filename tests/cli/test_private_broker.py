@@ -109,9 +109,15 @@ def test_nobody_is_let_in_without_the_right_password(server: PrivateBroker) -> N
     [
         (
             "device-porch",
-            ["meerkat/device/porch/info", "meerkat/device/porch/front/clip"],
+            [
+                "meerkat/device/porch/info",
+                "meerkat/device/porch/front/clip",
+                "meerkat/device/porch/front/frame",
+                "meerkat/device/porch/front/frames/state",
+            ],
             [
                 "meerkat/device/shed/info",
+                "meerkat/device/shed/front/frame",
                 "meerkat/device/shed/front/clip",
                 "meerkat/hub/state",
                 "homeassistant/x",
@@ -156,7 +162,7 @@ def test_a_device_sees_its_own_receipts_and_commands_and_no_pictures(
     porch.subscribe("#")
     assert shed.may_publish("meerkat/device/shed/front/picture")
     assert shed.may_publish("meerkat/device/shed/front/clip")
-    for topic in ("receipt", "front/detect/set", "front/picture"):
+    for topic in ("receipt", "front/detect/set", "front/frames/set", "front/picture"):
         assert hub.may_publish(f"meerkat/device/porch/{topic}")
         assert hub.may_publish(f"meerkat/device/shed/{topic}")
     # Mosquitto delivers in order: when this one is here, everything before it has been decided.
@@ -165,6 +171,7 @@ def test_a_device_sees_its_own_receipts_and_commands_and_no_pictures(
     assert porch.received == [
         "meerkat/device/porch/receipt",
         "meerkat/device/porch/front/detect/set",
+        "meerkat/device/porch/front/frames/set",
         "meerkat/hub/state",
     ]
 
