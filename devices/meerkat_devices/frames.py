@@ -41,6 +41,9 @@ MOST = 240.0
 MAX_BYTES = 1_000_000
 """Of one frame, which goes in one packet: half of what Mosquitto takes unless it is told otherwise."""
 
+LONG_STEP = 5.0
+"""Seconds between two frames; a longer step is a gap, and says nothing of the camera's rate."""
+
 TELL_SECONDS = 3600.0
 """Between lines of the log that say what became of the frames."""
 
@@ -72,6 +75,8 @@ class Spacing:
     def __init__(self) -> None:
         self._rate = 0.0
         self._last = self._due = -math.inf
+        self._apart = 0.0
+        """Between the camera's frames, on average: some come early or late."""
         self._paused = False
 
     def take(self, at: float, rate: float, *, wanted: bool = True) -> bool:
@@ -80,14 +85,16 @@ class Spacing:
         step = at - self._last
         self._last = at
         if rate != self._rate or step < 0:  # asked anew, or the stream's clock began again
-            self._rate, self._due, step = rate, at, 0.0
+            self._rate, self._due = rate, at
+        elif step < LONG_STEP:
+            self._apart += (step - self._apart) * (0.1 if self._apart else 1.0)
         if not wanted:
             self._paused = True
             return False
         if at > self._due + (0.0 if self._paused else interval):  # nothing is made up for
             self._due = at
         self._paused = False
-        if at + min(step, interval, 1.0) / 2 < self._due:
+        if at + min(self._apart, interval) / 2 < self._due:
             return False
         self._due += interval
         return True

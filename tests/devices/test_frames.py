@@ -95,7 +95,7 @@ def test_frames_are_the_nearest_to_evenly_spaced_moments() -> None:
 @given(
     fps=st.floats(1, 60),
     rate=st.floats(0.1, 120),
-    jitter=st.floats(0, 0.4),
+    jitter=st.floats(0, 0.2),
     seed=st.integers(0, 2**16),
 )
 def test_never_more_than_was_asked_for_and_none_left_out_without_need(
@@ -103,10 +103,10 @@ def test_never_more_than_was_asked_for_and_none_left_out_without_need(
 ) -> None:
     chance = np.random.default_rng(seed)
     times = sorted(((np.arange(400) + chance.uniform(-jitter, jitter, 400)) / fps).tolist())
+    rate = min(rate, fps)
     found = taken(times, rate)
     span = times[-1] - times[0]
-    assert len(found) <= span * rate + 2
-    assert len(found) >= 0.95 * min(len(times), span * rate) - 2
+    assert span * rate - 3 <= len(found) <= span * rate + 2
     # In no stretch there are more than its share, but for one at each end.
     for width in (3, 10, 30):
         for begin in range(0, len(found) - width, 7):
