@@ -75,11 +75,12 @@ class Serving:
                 self._nodes.end(self._plan.settings.drain_seconds + END_SECONDS)
 
     def end(self) -> None:
-        """Ask for the end. Safe in a signal handler."""
-        self._ending = True
+        """Ask for the end. Safe in a signal handler; asked twice, the running job is given back at once."""
+        first, self._ending = not self._ending, True
         if self._current is not None:
             self._current.end()
-        if self._nodes is not None:
+        # Once: a second signal could come while the first one's locks are held.
+        if self._nodes is not None and first:
             self._nodes.ask_to_end()
 
     def _serve(self, fetch: FirstModel | None) -> int:
@@ -117,7 +118,7 @@ class Serving:
             threads=settings.threads,
             drain_seconds=settings.drain_seconds,
             energy=settings.energy,
-            hardware=describe(tasks, wanted=settings.device),
+            hardware=partial(describe, tasks, wanted=settings.device),
         )
         if self._ending:  # while the tasks were opened: there was no worker to tell
             tasks.close()

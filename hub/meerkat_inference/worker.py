@@ -69,15 +69,17 @@ class Worker:
         threads: int = 1,
         drain_seconds: float = 3.0,
         energy: float | None = None,
-        hardware: str = "",
+        hardware: Callable[[], str] = node.hardware,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tasks` are prepared. `energy` in watts while it works. `hardware` in words, for people."""
+        """`tasks` are prepared. `energy` in watts while it works. `hardware` in words, asked again
+        when other tasks have been loaded."""
         self.counts = Counts()
         self._name = name
         self._tasks = tasks
         self._threads = threads
         self._drain_seconds = drain_seconds
+        self._hardware = hardware
         self._now = now
         self._incarnation = new_id()
         self._state = WorkerState(
@@ -88,7 +90,7 @@ class Worker:
             serving=tasks.serving,
             window=window,
             host=socket.gethostname(),
-            hardware=hardware or node.hardware(),
+            hardware=hardware(),
             software=f"meerkat {version('meerkat-home')}",
             load=0.0,
             temperature=node.temperature(),
@@ -222,7 +224,7 @@ class Worker:
         else:
             what = self._tasks.serving or "all tasks"
             _logger.info("Serving %s, loaded in %.2f s", what, self._now() - begin)
-        self._restate(tasks=self._tasks.infos, serving=self._tasks.serving)
+        self._restate(tasks=self._tasks.infos, serving=self._tasks.serving, hardware=self._hardware())
         for held in self._inbox.deployed(self._tasks.serving):
             self._hand_back(held.job, f"{held.job.task!r} could not be loaded here")
 

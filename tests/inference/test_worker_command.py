@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from itertools import count
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 from click.testing import CliRunner
@@ -11,13 +12,14 @@ from meerkat_contract.connection import Connection
 from meerkat_contract.errors import ModelError, StorageError, UsageError
 from meerkat_contract.ids import is_name
 from meerkat_contract.messages import ModelInfo
-from meerkat_inference import store
+from meerkat_inference import node, store
 from meerkat_inference.detector import FALLBACK, Found
 from meerkat_inference.looking import opener
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
-from meerkat_inference.serving import FACES, OBJECTS, RECOGNITION, Plan, Serving, fitting, offer
+from meerkat_inference.serving import FACES, OBJECTS, RECOGNITION, Plan, Serving, describe, fitting, offer
 from meerkat_inference.settings import WorkerSettings
+from meerkat_inference.tasks import Tasks
 from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
 
 
@@ -163,3 +165,22 @@ def test_the_tasks_whose_models_are_here_are_offered(tmp_path: Path, monkeypatch
     assert offered(coral="usb:0") == (FACES,)
     here |= {"ssdlite-mobiledet"}
     assert offered(coral="usb:0") == (OBJECTS, FACES)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "devices", "words"),
+    [
+        ("auto", ("cpu",), "Jetson Nano, cpu"),
+        ("auto", ("cpu", "cuda"), "Jetson Nano, cpu, cuda"),
+        ("cuda", ("cuda",), "Jetson Nano, cuda"),
+        ("cuda", ("cpu",), "Jetson Nano, cpu (cuda was asked for and does not work)"),
+        ("tensorrt", ("cuda",), "Jetson Nano, cuda (tensorrt was asked for and does not work)"),
+    ],
+)
+def test_the_hardware_names_a_fallback(
+    wanted: str, devices: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "hardware", lambda: "Jetson Nano")
+    tasks = create_autospec(Tasks, instance=True)
+    tasks.devices = devices
+    assert describe(tasks, wanted=wanted) == words
