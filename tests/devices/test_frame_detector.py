@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from faces_support.pictures import PORTRAIT_BOX, portrait
 from meerkat_contract.errors import ModelError
 from meerkat_contract.messages import FrameFindings, read
 from meerkat_contract.metadata import Metadata
 from meerkat_devices import frame_detector
 from meerkat_devices.frame_detector import FrameDetector
+from meerkat_devices.source import Shot
 from meerkat_inference.detector import Found
 from support.frames import Clock, Eyes, Station, ask, frames_of, shot
+from support.shared import shared
 from support.wait import wait_for
 
 
@@ -200,6 +204,30 @@ def test_no_model_for_faces_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with pytest.raises(ModelError, match="no model for detect_faces") as caught:
         frame_detector.open_for("detect_faces")
     assert "meerkat models pull" in caught.value.remedy
+
+
+def test_a_real_detector_finds_the_face_and_it_goes_with_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEERKAT_MODELS", str(shared("models/yunet_n_320_320.onnx").parent))
+    station = Station()
+    frames = frames_of(station, when="always", detect="detect_faces", width=400)
+    detector = frames.detector
+    assert detector is not None
+    thread = threading.Thread(target=detector.run, args=(threading.Event(),))
+    thread.start()
+    try:
+        ask(frames, "1")
+        frames.offer(Shot(0, 0.0, av.VideoFrame.from_ndarray(portrait(), format="bgr24")), moving=False)
+        wait_for(lambda: any(frames.counts.values()), seconds=60, what="the frame's fate")
+    finally:
+        frames.end()
+        thread.join(20)
+    assert not station.errors
+    _, payload, properties, _ = station.sent[0]
+    findings = read(FrameFindings, dict(properties)["found"].encode())
+    assert findings.task == "detect_faces"
+    assert [one.label for one in findings.found] == ["face"]
+    assert findings.found[0].box == pytest.approx(PORTRAIT_BOX, abs=0.05)
+    assert cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR).shape == (468, 400, 3)
 
 
 def test_the_fallback_says_that_it_is_one(
