@@ -51,6 +51,8 @@ class OwnTransport:
         self._keep_alive = float(hello.keep_alive)
         self._heard = self._said = 0.0
         self._pinged: float | None = None
+        self._welcome = False
+        """Whether the broker has answered CONNECT; nothing may be asked before."""
         self._topics: dict[str, bytes] = {}
 
     @property
@@ -90,13 +92,16 @@ class OwnTransport:
         self._out.clear()
         self._mids.clear()
         self._buffer, self._filled = self._usual, 0
-        self.blocked = False
+        self.blocked = self._welcome = False
         self._pinged = None
 
     def check(self, now: float) -> None:
-        if self._pinged is not None and now - self._pinged >= self._keep_alive:
+        silent = self._pinged if self._welcome else self._heard
+        if silent is not None and now - silent >= self._keep_alive:
             self.close()
-        elif self._pinged is None and now - min(self._heard, self._said) >= self._keep_alive:
+        elif (
+            self._welcome and self._pinged is None and now - min(self._heard, self._said) >= self._keep_alive
+        ):
             self._pinged = now
             self._offer(packets.PINGREQ)
             self.flush()
@@ -236,6 +241,8 @@ class OwnTransport:
     def _note(self, event: Event) -> None:
         if isinstance(event, Acknowledged | Granted):
             self._mids.discard(event.mid)
-        elif isinstance(event, Accepted) and event.keep_alive is not None:
-            self._keep_alive = float(event.keep_alive or "inf")
+        elif isinstance(event, Accepted):
+            self._welcome = True
+            if event.keep_alive is not None:
+                self._keep_alive = float(event.keep_alive or "inf")  # 0: it never asks
         self.events.append(event)

@@ -228,6 +228,18 @@ def test_a_silent_broker_is_asked_and_then_given_up(peers: tuple[OwnTransport, s
     assert client.socket is None
 
 
+def test_a_broker_that_never_answers_is_given_up_without_being_asked(
+    peers: tuple[OwnTransport, socket.socket],
+) -> None:
+    client, peer = peers
+    began = client._heard
+    client.check(began + 19.9)
+    assert client.socket is not None
+    client.check(began + 20)
+    assert client.socket is None
+    assert peer.recv(10) == b""
+
+
 def test_a_peer_that_is_no_broker_is_named(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = Connection("127.0.0.1", server.getsockname()[1])
