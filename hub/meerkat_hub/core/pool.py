@@ -315,7 +315,7 @@ class Pool:
                 willing[group] = crew
         while willing:
             group, until = self._next_group(willing)
-            if not self._deal(group, until, now, sent):
+            if not self._deal(group, until, now, sent) or not group.waiting:
                 crew = willing.pop(group)
                 if group.waiting and crew.has_idle() and (overdue := crew.overdue_at()) is not None:
                     at = max(overdue + REPLAN, now + max(REPLAN, 0.25 * (now - overdue)))
