@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub_support.orchestra import CLIPS, FACES, a_worker
-from meerkat_hub.core.nodes import DRIFT, PRIOR, SERVE_FACTOR, EdgeWorker, Nodes, worker_of
+from meerkat_hub.core.nodes import DRIFT, LASTING, LEAP, PRIOR, SERVE_FACTOR, EdgeWorker, Nodes, worker_of
 
 
 def seen(*, serving: str | None = None, switch: float = 2.0, start: float = 0.0) -> tuple[Nodes, EdgeWorker]:
@@ -35,24 +35,36 @@ def test_a_short_absence_after_a_minute_is_not_half_of_the_time() -> None:
     assert worker.availability(120) > 0.98
 
 
-def test_a_figure_counts_when_it_differs_by_more_than_a_fifth_from_the_one_planned_with() -> None:
+def test_a_figure_that_leaps_counts_at_once() -> None:
     nodes, worker = seen()
-    assert not nodes.measured("coral", {FACES: 40 * (1 - DRIFT)}, 0.0)
+    assert not nodes.measured("coral", {FACES: 40 * (1 - LEAP)}, 0.0, 1)
     assert worker.capacities[FACES] == 40
-    assert nodes.measured("coral", {FACES: 40 * (1 - DRIFT) - 0.01}, 0.0)
+    assert nodes.measured("coral", {FACES: 40 * (1 - LEAP) - 0.01}, 0.0, 2)
     assert worker.capacities[FACES] == pytest.approx(31.99)
     assert worker.capacities[CLIPS] == 20, "not measured: as announced"
-    assert not nodes.measured("coral", {FACES: 32}, 0.0005)
-    assert nodes.measured("coral", {FACES: 32}, 0.010)
-    assert not nodes.measured("coral", {FACES: 32}, 0.0119)
-    assert nodes.measured("coral", {FACES: 32}, 0.0121)
-    assert not nodes.measured("somebody-else", {FACES: 1}, 1.0)
+    assert not nodes.measured("coral", {FACES: 32}, 0.0005, 3)
+    assert nodes.measured("coral", {FACES: 32}, 0.010, 4)
+    assert not nodes.measured("coral", {FACES: 32}, 0.0119, 5)
+    assert nodes.measured("coral", {FACES: 32}, 0.0121, 6)
+    assert not nodes.measured("somebody-else", {FACES: 1}, 1.0, 7)
+
+
+def test_a_figure_that_drifts_counts_when_it_lasts() -> None:
+    nodes, worker = seen()
+    below = {FACES: 40 * (1 - DRIFT) - 0.1}
+    assert not nodes.measured("coral", below, 0.0, 10)
+    assert not nodes.measured("coral", below, 0.0, 10 + LASTING - 0.001)
+    assert not nodes.measured("coral", {FACES: 40 * (1 - DRIFT)}, 0.0, 10 + LASTING), "it is jitter"
+    assert not nodes.measured("coral", below, 0.0, 50), "and begins anew"
+    assert not nodes.measured("coral", below, 0.0, 50 + LASTING - 0.001)
+    assert nodes.measured("coral", below, 0.0, 50 + LASTING)
+    assert worker.capacities[FACES] == pytest.approx(37.9)
 
 
 @pytest.mark.parametrize("nonsense", [0.0, -1.0, float("inf"), float("nan")])
 def test_figures_that_cannot_be_are_not_planned_with(nonsense: float) -> None:
     nodes, _worker = seen()
-    nodes.measured("coral", {FACES: nonsense}, -1.0 if nonsense == 0 else nonsense)
+    nodes.measured("coral", {FACES: nonsense}, -1.0 if nonsense == 0 else nonsense, 1)
     (node,) = nodes.edge_nodes(0.0)
     assert node.offer(FACES, node.capacities[FACES]).capacity == 40
     assert node.latency_ms == 0

@@ -112,7 +112,7 @@ class Orchestra:
         self.see(self.states[worker].model_copy(update={"online": False}))
 
     def slow(self, worker: str, round_trip: float = 0.0, **speeds: float) -> None:
-        self.orchestrator.node_measured(worker, speeds, round_trip)
+        self.orchestrator.node_measured(worker, speeds, round_trip, self.now)
         self.turn()
 
     def ask(self, name: str, spec: WorkflowSpec | None = None, *, wait: bool = False) -> Verdict:

@@ -1,10 +1,10 @@
 """The nodes as the orchestrator plans with them (PNM and Monitor of the paper, section 3.1).
 
-What is measured jitters, and a plan that follows every jitter moves tasks about for nothing. So a figure
-is taken over only when it differs from the one that was planned with by more than DRIFT. A node that
-serves a workflow's task is made to load another one only after SERVE_FACTOR times as long as loading takes,
-so that switching back and forth costs at most a tenth of its time, however much the wishes change. From
-clips of motion it is called away at once.
+What is measured jitters, and a plan that follows every jitter moves tasks about for nothing. So figures
+are taken over only when one differs from what was planned with by more than LEAP, or by more than DRIFT for
+LASTING seconds without a break. A node that serves a workflow's task is made to load another one only after
+SERVE_FACTOR times as long as loading takes, so that switching back and forth costs at most a tenth of its
+time, however much the wishes change. From clips of motion it is called away at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from meerkat_contract.messages import WorkerState
 from .graph import EdgeNode
 from .workflow_records import CLIP_TASK
 
-DRIFT = 0.2
+LEAP = 0.2
+DRIFT = 0.05
 """Relative; of the round trip, half a millisecond is nothing in any case."""
+
+LASTING = 30.0
+"""Seconds."""
 
 SERVE_FACTOR = 10.0
 
@@ -51,6 +55,8 @@ class EdgeWorker:
     round_trip: float = 0.0
     """Seconds, as planned with."""
     measured_round_trip: float = 0.0
+    drifting_since: float | None = None
+    """Since when a figure differs by more than DRIFT."""
     serving_since: float | None = None
     """Since when it serves its task; None: the hub has not seen it load one."""
     deploying: str | None = None
@@ -100,20 +106,25 @@ class EdgeWorker:
             return False  # it is loading something else
         return self.serving in (None, task) or self.deploying == task or now >= self.may_switch_at()
 
-    def settle_figures(self) -> bool:
+    def settle_figures(self, now: float) -> bool:
         """Take over what differs enough; answers whether anything that a plan rests upon changed."""
         fresh = {t.task: self.speeds.get(t.task) or t.frames_per_second for t in self.state.tasks}
-        planned = {task: _drifted(self.capacities.get(task), fps) for task, fps in fresh.items()}
-        round_trip = self.round_trip
-        if abs(self.measured_round_trip - round_trip) > max(DRIFT * round_trip, 0.0005):
-            round_trip = self.measured_round_trip
-        changed = planned != self.capacities or round_trip != self.round_trip
-        self.capacities, self.round_trip = planned, round_trip
-        return changed
-
-
-def _drifted(planned: float | None, fresh: float) -> float:
-    return fresh if planned is None or abs(fresh - planned) > DRIFT * planned else planned
+        if fresh.keys() == self.capacities.keys():
+            planned = self.capacities
+            most = max((abs(fps - planned[t]) / planned[t] for t, fps in fresh.items()), default=0.0)
+            way = abs(self.measured_round_trip - self.round_trip)
+            if way > 0.0005:
+                most = max(most, way / self.round_trip if self.round_trip else math.inf)
+            if most <= DRIFT:
+                self.drifting_since = None
+                return False
+            if self.drifting_since is None:
+                self.drifting_since = now
+            if most <= LEAP and now < self.drifting_since + LASTING:
+                return False
+        self.drifting_since = None
+        self.capacities, self.round_trip = fresh, self.measured_round_trip
+        return True
 
 
 class Nodes:
@@ -136,7 +147,7 @@ class Nodes:
             if not state.online:
                 return False
             worker = self._workers[state.worker] = EdgeWorker(state, now, now)
-            worker.settle_figures()
+            worker.settle_figures(now)
             return True
         before = worker.state
         again = before.incarnation != state.incarnation
@@ -160,10 +171,10 @@ class Nodes:
             worker.serving_since = now
         if worker.deploying is not None and state.serving in (None, worker.deploying):
             worker.deploying = None
-        figures = worker.settle_figures()
+        figures = worker.settle_figures(now)
         return figures or again or not before.online or before.serving != state.serving
 
-    def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float) -> bool:
+    def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float, now: float) -> bool:
         """Frames per second by task, and seconds there and back, as the hub measures them now.
 
         What cannot be (a worker says that it took no time, or lies) is as if it had not been measured.
@@ -174,7 +185,7 @@ class Nodes:
         worker.speeds = {task: fps for task, fps in speeds.items() if 0 < fps < math.inf}
         if 0 <= round_trip < math.inf:
             worker.measured_round_trip = round_trip
-        return worker.settle_figures()
+        return worker.settle_figures(now)
 
     def told(self, worker: EdgeWorker, task: str, now: float) -> None:
         """It was told to load this task."""

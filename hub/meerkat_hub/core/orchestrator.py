@@ -9,14 +9,14 @@
     orchestrator.withdraw(name)                     → whether there was such a workflow
     orchestrator.state(name)                        → how it stands, with the numbers
     orchestrator.node_seen(state, now)              as it was published, online or not
-    orchestrator.node_measured(worker, speeds, round_trip)
+    orchestrator.node_measured(worker, speeds, round_trip, now)
     orchestrator.plan(now)                          → Orders: what is to be done now; empty most of the time
 
 Nothing happens but in `plan`, which is cheap while nothing has changed. The rules:
 
 1. *Who runs stays where it is* while its nodes hold it (`replanning.refit`). Nothing is moved because
-   another place would be better, so nothing flaps; figures count only when they differ by a fifth, and a
-   node is not made to load another task too often (`nodes`).
+   another place would be better, so nothing flaps; figures count only when they differ much or for long,
+   and a node is not made to load another task too often (`nodes`).
 2. *Who does not hold is placed anew*, on whatever there is. The one that was admitted first is served
    first; if it fits nowhere, younger ones give way, the youngest first, and are then placed anew
    themselves. Who was never admitted displaces nobody.
@@ -132,9 +132,9 @@ class Orchestrator:
         self._begin(now)
         self._stale |= self.nodes.seen(state, now.mono)
 
-    def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float) -> None:
+    def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> None:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
-        self._stale |= self.nodes.measured(worker, speeds, round_trip)
+        self._stale |= self.nodes.measured(worker, speeds, round_trip, now.mono)
 
     @property
     def stale(self) -> bool:

@@ -154,7 +154,7 @@ class Workflows:
         return self._followed(now)
 
     def measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> Outcome:
-        self._orchestrator.node_measured(worker, speeds, round_trip)
+        self._orchestrator.node_measured(worker, speeds, round_trip, now)
         return self._followed(now)
 
     def _followed(self, now: Now) -> Outcome:
