@@ -24,6 +24,7 @@ from meerkat_contract.topics import (
     MeterTopic,
     ThingTopic,
     WorkerTopic,
+    WorkflowTopic,
 )
 
 from .reach import connect
@@ -40,6 +41,7 @@ FILTERS = (
     CameraTopic(ANY, ANY, "outcome"),
     MeterTopic(ANY, ANY, "reading"),
     WorkerTopic(ANY, "state"),
+    WorkflowTopic(ANY, "state"),
 )
 
 _BACKLOG = 10_000
@@ -104,21 +106,21 @@ def json_line(message: Incoming) -> str:
 
 
 class Told:
-    """Knows what was said of each worker, whose state comes again with every change of its load."""
+    """Knows what was said of each worker and workflow, whose states come again with every figure in them."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
 
     def is_news(self, message: Incoming, words: str) -> bool:
         """Whether `words` say of the message more than the line before on its topic did."""
-        if not message.topic.startswith(f"{topics.ROOT}/worker/"):
-            return True
+        if not message.topic.startswith((f"{topics.ROOT}/worker/", f"{topics.ROOT}/workflow/")):
+            return words != ""
         before, self._last[message.topic] = self._last.get(message.topic), words
         return words != before
 
 
 def in_words(message: Incoming) -> str:
-    """One line for people."""
+    """One line for people; empty where a line before has said it."""
     try:
         return _words(message)
     except BadMessage as error:
@@ -142,7 +144,8 @@ def _words(message: Incoming) -> str:
             return f"{device}/{thing}: motion {'begins' if text == 'ON' else 'ends'}"
         case CameraTopic(device, camera, "event"):
             event = messages.read(messages.Event, message.payload, topic=message.topic)
-            return f"{device}/{camera}: {_event(event)}"
+            words = _event(event)
+            return f"{device}/{camera}: {words}" if words else ""
         case CameraTopic(device, camera, "outcome"):
             outcome = messages.read(messages.Outcome, message.payload, topic=message.topic)
             return f"{device}/{camera}: {outcome_in_words(outcome)}"
@@ -151,6 +154,8 @@ def _words(message: Incoming) -> str:
         case WorkerTopic(worker, "state"):
             state = messages.read(messages.WorkerState, message.payload, topic=message.topic)
             return f"worker {worker} {_worker(state)}"
+        case WorkflowTopic(workflow, "state"):
+            return f"workflow {workflow} {_workflow(message)}"
     return f"{message.topic}: {text}"
 
 
@@ -166,6 +171,9 @@ def outcome_in_words(outcome: messages.Outcome) -> str:
 
 def _event(event: messages.Event) -> str:
     now = event.after
+    if now.workflow is not None:  # decided upon one frame: it ends as it begins
+        said = f"{'ALERT, ' if now.alert else ''}{now.workflow}: {now.reason}, score {now.score:.0%}"
+        return said if event.type == "new" else ""
     who = f"{now.identity} ({now.label})" if now.identity else now.label
     if event.type == "end":
         seconds = (now.end_time - now.start_time).total_seconds()
@@ -178,6 +186,17 @@ def _worker(state: messages.WorkerState) -> str:
         return "is offline"
     tasks = ", ".join(f"{t.task} with {t.model.name} at {t.frames_per_second:.1f}/s" for t in state.tasks)
     return f"is online: {tasks or 'no task yet'}"
+
+
+def _workflow(message: Incoming) -> str:
+    if not message.payload:
+        return "is withdrawn"
+    state = messages.read(messages.WorkflowState, message.payload, topic=message.topic)
+    if state.state == "refused":
+        return "does not run: " + state.reason.removeprefix(f"workflow {state.workflow} is refused: ")
+    nodes = dict.fromkeys(f"{operator.task} on {operator.node}" for operator in state.nodes)
+    verb = "runs" if state.state == "running" else "starts"
+    return f"{verb}: {', '.join(nodes)}" if nodes else verb
 
 
 def _reading(text: str) -> str:

@@ -102,6 +102,18 @@ def test_a_worker_is_told_of_once_however_its_load_changes(broker: Mosquitto, bu
         assert output.readline().endswith("worker attic is online: no task yet\n")
 
 
+def test_a_workflow_is_told_of_when_it_changes_and_not_with_every_frame(
+    broker: Mosquitto, bus: Session
+) -> None:
+    topic = "meerkat/workflow/lobby/state"
+    bus.keep(topic, workflow().to_json())
+    with watching("--broker", broker.connection.url) as output:
+        assert output.readline().endswith("workflow lobby runs: detect_faces on coral\n")
+        for changes in ({"frames": {"received": 2}}, {"state": "starting"}):
+            bus.publish(topic, workflow(**changes).to_json(), qos=1, retain=True)
+        assert output.readline().endswith("workflow lobby starts: detect_faces on coral\n")
+
+
 def test_an_unreachable_broker_is_an_error_in_words() -> None:
     result = CliRunner().invoke(module.watch, ["--broker", "mqtt://127.0.0.1:1"])
     assert isinstance(result.exception, BrokerError)
@@ -149,6 +161,14 @@ def outcome(**changes: object) -> messages.Outcome:
         camera="front",
         captured_at=NOW,
         state="done",
+    )
+    return base.model_copy(update=changes)
+
+
+def workflow(**changes: object) -> messages.WorkflowState:
+    operator = messages.Operator(task="detect_faces", node="coral", capacity=40, share=10)
+    base = messages.WorkflowState(
+        workflow="lobby", state="running", max_delay=1, nodes=(operator,), frames={"received": 1}, since=NOW
     )
     return base.model_copy(update=changes)
 
@@ -215,6 +235,24 @@ CAMERA = "meerkat/camera/porch/front"
             messages.WorkerState(worker="attic", incarnation=new_id(), online=False),
             "worker attic is offline",
         ),
+        (
+            f"{CAMERA}/event",
+            event("new", workflow="lobby", alert=True, reason="Bob is forbidden here"),
+            "porch/front: ALERT, lobby: Bob is forbidden here, score 87%",
+        ),
+        (
+            f"{CAMERA}/event",
+            event("new", workflow="lobby", reason="Ada may be here"),
+            "porch/front: lobby: Ada may be here, score 87%",
+        ),
+        (f"{CAMERA}/event", event("end", workflow="lobby", reason="Ada may be here"), ""),
+        ("meerkat/workflow/lobby/state", workflow(), "workflow lobby runs: detect_faces on coral"),
+        (
+            "meerkat/workflow/lobby/state",
+            workflow(state="refused", nodes=(), reason="workflow lobby is refused: nobody is free"),
+            "workflow lobby does not run: nobody is free",
+        ),
+        ("meerkat/workflow/lobby/state", b"", "workflow lobby is withdrawn"),
         ("other/topic", "text", "other/topic: text"),
         ("other/topic", b"\xff\xfe", "other/topic: 2 bytes of bytes"),
     ],
