@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_inference import catalogue, known, store
+from meerkat_inference.faces.loading import load_embedder
 from meerkat_inference.loading import load_detector
 from meerkat_inference.picture import encode_jpeg
 from meerkat_inference.verify import FLOOR, milliseconds
@@ -99,6 +100,22 @@ def painted_face() -> NDArray[np.uint8]:
     return np.clip(cv2.GaussianBlur(small, (3, 3), 0.8) + grain, 0, 255).astype(np.uint8)
 
 
+def describe(name: str, folders: list[Path]) -> dict[str, object]:
+    """The painted face, as an embedder describes it."""
+    face = next(each for each in known.PICTURES if each.label == "face")
+    embedder, picture = load_embedder(name, folders=folders), face.load()
+    vector = embedder.describe(picture, face.box).embedding
+    spent = milliseconds(lambda seen: embedder.describe(seen, face.box), picture, now=time.process_time)
+    print(name, round(spent, 2), vector[:4])
+    embedder.close()
+    return {
+        "engine": embedder.info.engine,
+        "milliseconds": round(spent, 2),
+        "founds": {},
+        "embedding": [round(float(number), 4) for number in vector],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pictures", action="store_true")
@@ -109,9 +126,10 @@ def main() -> None:
     pictures = {each.name: each.load() for each in known.PICTURES}
     table = {}
     for entry in catalogue.entries():
-        if entry.embedding or not store.locate(entry, folders=options.models_folder):
+        if "cpu" not in entry.devices or not store.locate(entry, folders=options.models_folder):
             continue
-        if "cpu" not in entry.devices:
+        if entry.embedding:
+            table[entry.name] = describe(entry.name, options.models_folder)
             continue
         detector = load_detector(entry.name, folders=options.models_folder)
         founds = {
@@ -130,7 +148,8 @@ def main() -> None:
         }
         print(entry.name, round(spent, 2), {name: [f[:2] for f in some] for name, some in founds.items()})
         detector.close()
-    (FOLDER / "published.json").write_text(json.dumps(table, indent=1) + "\n")
+    rows = [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table.items()]
+    (FOLDER / "published.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
 
 
 if __name__ == "__main__":

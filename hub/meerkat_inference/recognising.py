@@ -11,6 +11,7 @@ from meerkat_contract.errors import ModelError
 from meerkat_contract.messages import Job, ModelInfo, Result
 
 from .detector import Detector
+from .engine import EDGE_TPU_LIBRARY
 from .faces.embedder import Embedder
 from .faces.loading import load_embedder
 from .faces.process import process_faces
@@ -63,13 +64,23 @@ class Recognising:
             self._detector.close()
 
 
-def recogniser(*, model: str | None = None, folders: Sequence[Path] = (), device: str = "cpu") -> Opener:
+def recogniser(
+    *,
+    model: str | None = None,
+    folders: Sequence[Path] = (),
+    device: str = "cpu",
+    library: str = EDGE_TPU_LIBRARY,
+) -> Opener:
     """How to load the task: with the embedder that is named then, else `model`, else the best here."""
 
     def load(name: str) -> Recognising:
-        embedder = load_embedder(name or model, folders=folders, device=device, log=_logger.info)
+        embedder = load_embedder(
+            name or model, folders=folders, device=device, library=library, log=_logger.info
+        )
         try:
-            detector = load_detector(task="detect_faces", folders=folders, device=device, log=_logger.debug)
+            detector = load_detector(
+                task="detect_faces", folders=folders, device=device, library=library, log=_logger.debug
+            )
         except ModelError:
             _logger.info("No model finds faces here: only pictures that come with boxes are recognised")
             detector = None

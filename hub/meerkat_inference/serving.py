@@ -166,18 +166,14 @@ def make_openers(plan: Plan) -> dict[str, Opener]:
     named = None if plan.model is None else _task_of(plan.model)
     models = {task: plan.model if named == task else None for task in TASKS}
     device = plan.coral or plan.settings.device
+    library = plan.settings.coral_library
     openers = {
-        task: opener(
-            task,
-            model=models[task],
-            folders=plan.folders,
-            device=device,
-            library=plan.settings.coral_library,
-        )
+        task: opener(task, model=models[task], folders=plan.folders, device=device, library=library)
         for task in (OBJECTS, FACES)
     }
-    if plan.coral is None:
-        openers[RECOGNITION] = recogniser(model=models[RECOGNITION], folders=plan.folders, device=device)
+    openers[RECOGNITION] = recogniser(
+        model=models[RECOGNITION], folders=plan.folders, device=device, library=library
+    )
     return openers
 
 
@@ -193,7 +189,6 @@ def offer(plan: Plan) -> tuple[str, ...]:
         task
         for task in TASKS
         if any(store.locate(entry, folders=plan.folders) for entry in candidates(task, device))
-        and not (plan.coral and task == RECOGNITION)
     ]
     if plan.model is not None:
         here.insert(0, _task_of(plan.model))

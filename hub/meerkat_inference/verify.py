@@ -10,14 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meerkat_contract.errors import MeerkatError
 
 from . import catalogue, coral, known, store
-from .catalogue import Entry
+from .catalogue import Embedding, Entry
 from .detector import Detector, Found
 from .engine import is_edge_tpu
 from .families import build
@@ -111,10 +114,10 @@ def cases(
         if provider in providers
     ]
     for entry in catalogue.entries():
-        if entry.embedding is not None or store.locate(entry, folders=folders) is None:
+        if store.locate(entry, folders=folders) is None:
             continue
         for engine in entry.engines:
-            if not installed(engine):
+            if not (_dlib_installed() if engine == "dlib" else installed(engine)):
                 continue
             if "cpu" in entry.devices:
                 yield Case(entry, engine, "cpu")
@@ -138,6 +141,9 @@ def run(
     """
     row = Row(case)
     founds: dict[str, list[Found]] = {}
+    if case.entry.embedding is not None:
+        _run_embedder(row, case.entry.embedding, folders=folders, library=library)
+        return row, founds
     try:
         files = store.find(case.entry, folders=folders)
         detector = build(case.entry, files, kind=case.engine, device=case.device, library=library)
@@ -152,15 +158,65 @@ def run(
         return row, founds
     for name, expected in reference.items():
         compare(row, name, expected, founds[name])
-    if case.device not in row.ran_on:
+    _check_device(row)
+    return row, founds
+
+
+def _check_device(row: Row) -> None:
+    if row.case.device not in row.ran_on:
         row.wrong.append(
             Wrong(
-                f"{case}: it ran on {row.ran_on}",
+                f"{row.case}: it ran on {row.ran_on}",
                 "Install the GPU build of onnxruntime that belongs to this JetPack or CUDA "
                 "(docs/how-to/workers.md); the worker's log has its reason",
             )
         )
-    return row, founds
+
+
+def _run_embedder(row: Row, meaning: Embedding, *, folders: Sequence[Path], library: str) -> None:
+    """Describe the known face: as published within a tenth of what tells two people apart.
+
+    An embedder that is not in the table must describe the face and its mirror image as one person.
+    """
+    from .faces.loading import load_embedder
+
+    case, face = row.case, next(each for each in known.PICTURES if each.label == "face")
+    picture = face.load()
+    row.expected = 1
+    try:
+        embedder = load_embedder(
+            case.entry.name,
+            folders=folders,
+            engine=None if case.engine == "dlib" else case.engine,
+            device=case.device,
+            library=library,
+        )
+        try:
+            row.ran_on = str(getattr(embedder, "device", "cpu"))
+            vector = embedder.describe(picture, face.box).embedding
+            table = known.published().get(case.entry.name)
+            if table is not None and table.embedding:
+                reference, most = np.array(table.embedding, np.float32), 0.1 * meaning.threshold
+            else:
+                mirrored = (1 - face.box[0] - face.box[2], *face.box[1:])
+                flipped = np.ascontiguousarray(picture[:, ::-1])
+                reference, most = embedder.describe(flipped, mirrored).embedding, meaning.threshold
+            row.apart = float(np.linalg.norm(vector - reference))
+            row.milliseconds = milliseconds(lambda seen: embedder.describe(seen, face.box), picture)
+        finally:
+            embedder.close()
+    except MeerkatError as error:
+        row.wrong.append(Wrong(f"{case}: {error.what}", error.remedy))
+        return
+    if row.apart > most:
+        row.wrong.append(_unlike(row, f"the face is {row.apart:.2f} from where it should be"))
+    else:
+        row.agreed = 1
+    _check_device(row)
+
+
+def _dlib_installed() -> bool:
+    return find_spec("dlib") is not None
 
 
 def _speed(detector: Detector, picture: Picture) -> float:

@@ -116,8 +116,16 @@ def missing(
                 "`meerkat models pull ssdlite-mobiledet ssd-mobilenet-v2-face` fetches two",
             )
         )
+    gpus = ("cuda", "tensorrt")
     gpu = {"CUDAExecutionProvider", "TensorrtExecutionProvider"} & set(providers)
-    if ("Jetson" in node.hardware() or settings.device in ("cuda", "tensorrt")) and not gpu:
+    if gpu and not any(row.case.device in gpus for row in rows):
+        wrong.append(
+            Wrong(
+                "onnxruntime has a part for the GPU, and no model that it runs there is here",
+                "`meerkat models pull fastestdet yunet` fetches two",
+            )
+        )
+    if ("Jetson" in node.hardware() or settings.device in gpus) and not gpu:
         wrong.append(
             Wrong(
                 "this machine is to use its GPU, and the installed onnxruntime has no part for it: all runs "

@@ -47,6 +47,8 @@ class Published:
     milliseconds: float
     founds: dict[str, tuple[Found, ...]]
     """By picture, those that score at least 0.3."""
+    embedding: tuple[float, ...] = ()
+    """Of the face, for an embedder."""
 
 
 @cache
@@ -61,6 +63,7 @@ def published() -> dict[str, Published]:
                 picture: tuple(Found(label, score, tuple(box)) for label, score, box in founds)
                 for picture, founds in entry["founds"].items()
             },
+            tuple(entry.get("embedding", ())),
         )
         for name, entry in data.items()
     }
