@@ -202,7 +202,7 @@ def test_the_page_shows_what_runs_and_what_is_refused(house: WebHouse, web: Serv
     assert "its cameras give 30 frames/s, and what is free can do" in refused
     assert "Workflow Garage does not run" in browser.text("#notices")
     node = browser.text("[data-node=jetson]")
-    for words in ("Jetson Nano", "61 °C", "2,100 MB", "12 ms", "Lobby"):
+    for words in ("Jetson Nano", "61 °C", "2,100 MB", "12\u00a0ms", "Lobby"):
         assert words in node
     assert "1 of 2 workflows run · 2 nodes online" in browser.text("#work-title")
     browser.wait("document.querySelectorAll('#events a').length === 1")

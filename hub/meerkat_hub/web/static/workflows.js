@@ -6,7 +6,7 @@ const cards = new Keyed();
 let workflows = [], nodes = [];
 
 const fps = (rate) => rate.toLocaleString(undefined, { maximumFractionDigits: rate < 10 ? 1 : 0 });
-const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${fps(seconds)} s`);
+const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)}\u00a0ms` : `${fps(seconds)}\u00a0s`);
 const why = ({ state }) => state.reason.replace(/^workflow \S+ is refused: /, "");
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
 const said = { running: ["good", "Runs"], starting: ["warn", "Starts"], refused: ["bad", "Refused"] };
