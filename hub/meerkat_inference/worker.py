@@ -201,12 +201,12 @@ class Worker:
 
     def _work(self) -> None:
         try:
-            while (next_ := self._inbox.take()) is not None:
-                if isinstance(next_, Deploy):
-                    self._switch(next_)
+            while (turn := self._inbox.take()) is not None:
+                if isinstance(turn, Deploy):
+                    self._switch(turn)
                     continue
                 try:
-                    self._do(next_)
+                    self._do(turn)
                 finally:
                     self._inbox.done()
         except BaseException:
@@ -221,11 +221,15 @@ class Worker:
             self._tasks.switch(order)
         except MeerkatError as error:
             self._report(error, "An order to load a task is not carried out")
+            if not self._tasks.devices:  # what was there before does not load any more either
+                self._requests.put("broken")
         else:
             what = self._tasks.serving or "all tasks"
             _logger.info("Serving %s, loaded in %.2f s", what, self._now() - begin)
+        # The inbox first: a job may come as soon as the state is out.
+        others = self._inbox.deployed(self._tasks.serving)
         self._restate(tasks=self._tasks.infos, serving=self._tasks.serving, hardware=self._hardware())
-        for held in self._inbox.deployed(self._tasks.serving):
+        for held in others:
             self._hand_back(held.job, f"{held.job.task!r} could not be loaded here")
 
     def _do(self, held: Assignment) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from meerkat_contract.errors import ModelError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Job, ModelInfo, Result, WorkerState, read
+from meerkat_contract.messages import Deploy, Job, ModelInfo, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import WorkerTopic
@@ -134,6 +134,14 @@ def test_failures_of_a_sound_accelerator_do_not(bench: Bench) -> None:
     bench.jobs(FAILURES)
     assert bench.status == []
     assert bench.results[-1].state == "done"
+
+
+def test_a_switch_that_fails_on_an_accelerator_that_is_gone_ends_the_worker(bench: Bench) -> None:
+    bench.stick.plugged = False
+    order = Deploy(task="detect_objects", model="another")
+    bench.session.publish(WorkerTopic(NAME, "deploy"), order.to_json(), qos=1).wait(10)
+    bench.thread.join(20)
+    assert bench.status == [1]
 
 
 def test_it_says_how_it_is_when_that_has_changed_enough(
