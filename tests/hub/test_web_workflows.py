@@ -114,6 +114,8 @@ def test_one_that_may_wait_is_accepted_and_runs_later(house: WebHouse, web: Serv
         ({"id": "No Name"}, "id"),
         ({"decision": {"rule": "guess"}}, "decision"),
         ({"whatever": 1}, "whatever"),
+        ({"feature": None}, "body"),
+        ({"measurement": "pool"}, "body"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_place(web: Served, change: dict[str, Any], where: str) -> None:

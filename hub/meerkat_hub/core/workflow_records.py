@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from meerkat_contract.ids import NAME_PATTERN
 from meerkat_contract.messages import Deploy, Found, ModelInfo, WorkflowState
 
-from .decisions import Rule
+from .decisions import Rule, WhoMayBeHere
 from .graph import Workflow
 from .selection import Method, Weights
 from .work import Flow
@@ -81,6 +81,8 @@ class WorkflowSpec(BaseModel):
     def _a_task(self) -> WorkflowSpec:
         if self.measurement == "pool":
             raise ValueError("measurement: name a task, such as detect_faces, or device")
+        if isinstance(self.decision, WhoMayBeHere) and self.feature is None:
+            raise ValueError("who_may_be_here needs a feature task that says who it is: recognise_faces")
         return self
 
     @property
