@@ -74,7 +74,6 @@ class FrameDetector:
         """The newest frame, in place of one that was not looked at yet."""
         with self._changed:
             replaced, self._newest = self._newest, shot
-            self._resting = False
             self._changed.notify()
         if replaced is not None:
             self._count("passed over")
@@ -82,9 +81,11 @@ class FrameDetector:
     def rest(self) -> None:
         """Nobody asks: forget the frame that waits, and give the detector's memory back."""
         with self._changed:
-            self._newest = None
+            waiting, self._newest = self._newest, None
             self._resting = True
             self._changed.notify()
+        if waiting is not None:
+            self._count("passed over")
 
     def end(self) -> None:
         with self._changed:
@@ -133,7 +134,8 @@ class FrameDetector:
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._resting or self._ended.is_set())
             shot, self._newest = self._newest, None
-            self._resting = False
+            if shot is None:  # a frame that came while the request was withdrawn goes before the rest
+                self._resting = False
             return shot
 
     def _look(self, detector: Detector, shot: Shot) -> None:

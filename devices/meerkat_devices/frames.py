@@ -192,7 +192,7 @@ class Frames:
             if self.rate == before:
                 return
             if not before:
-                self._summary()
+                self._summed = dict(self.counts)
                 self._tell_at = self._clock.monotonic() + TELL_SECONDS
                 _log.info("camera %s: %g frames a second are asked for", self.camera, self.rate)
             if not self.rate:
@@ -259,6 +259,7 @@ class Frames:
         )
         with self._settling:
             if not self.rate:  # withdrawn meanwhile: no frame comes after the word that none will
+                self._count("passed over")
                 return
             # As plain properties, so that one too large for the broker fails and goes in no parts.
             delivery = self._delivery = self._station.send(

@@ -185,9 +185,31 @@ def test_what_is_found_after_the_request_was_withdrawn_is_not_sent(look: Callabl
     eyes.gate.clear()
     looking.offer()
     wait_for(lambda: eyes.looked, what="the look")
+    looking.offer()  # waits for its turn
     ask(looking.frames, "0")
     eyes.gate.set()
     wait_for(lambda: eyes.closed, what="the rest")
+    assert looking.station.sent == []
+    assert len(eyes.looked) == 1
+    assert looking.frames.counts["passed over"] == 2
+
+
+def test_a_frame_that_comes_as_the_request_ends_does_not_keep_the_detector(
+    look: Callable[..., Looking],
+) -> None:
+    """The camera's thread may have read the rate just before it was 0."""
+    eyes = Eyes()
+    looking = look(eyes)
+    ask(looking.frames, "1")
+    eyes.gate.clear()
+    looking.offer()
+    wait_for(lambda: eyes.looked, what="the look")
+    ask(looking.frames, "0")
+    assert looking.frames.detector is not None
+    looking.frames.detector.offer(shot())
+    eyes.gate.set()
+    wait_for(lambda: eyes.closed, what="the rest")
+    assert len(eyes.looked) == 2
     assert looking.station.sent == []
 
 
