@@ -48,6 +48,8 @@ def main() -> None:
     for flows in options.flows:
         kinds[f"pool, {flows} flow{'s' if flows > 1 else ''}"] = pool_timer(flows)
     rows: list[dict[str, Any]] = []
+    if not options.json:
+        print(f"{'':15}{'workers':>8}{'waiting':>9}{'alike p50':>11}{'p99':>6}{'unlike p50':>12}{'p99':>6}")
     for name, measure in kinds.items():
         for workers in options.workers:
             for waiting in options.waiting:
@@ -60,16 +62,18 @@ def main() -> None:
                     took = sorted(map(min, zip(*runs, strict=True)))
                     row[cost] = {"p50": took[len(took) // 2], "p99": took[int(0.99 * len(took))]}
                 rows.append(row)
+                if not options.json:
+                    print(line(row), flush=True)
     if options.json:
         print(json.dumps(rows, indent=1))
-        return
-    print(f"{'':15}{'workers':>8}{'waiting':>9}{'alike p50':>11}{'p99':>6}{'unlike p50':>12}{'p99':>6}")
-    for row in rows:
-        alike, unlike = row["alike"], row["unlike"]
-        print(
-            f"{row['what']:15}{row['workers']:>8}{row['waiting']:>9}"
-            f"{alike['p50']:>11.0f}{alike['p99']:>6.0f}{unlike['p50']:>12.0f}{unlike['p99']:>6.0f}"
-        )
+
+
+def line(row: dict[str, Any]) -> str:
+    alike, unlike = row["alike"], row["unlike"]
+    return (
+        f"{row['what']:15}{row['workers']:>8}{row['waiting']:>9}"
+        f"{alike['p50']:>11.0f}{alike['p99']:>6.0f}{unlike['p50']:>12.0f}{unlike['p99']:>6.0f}"
+    )
 
 
 def speeds(chance: random.Random, workers: int) -> list[float]:
