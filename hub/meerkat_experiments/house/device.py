@@ -12,7 +12,7 @@ from datetime import timedelta
 from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo, Receipt, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Will
-from meerkat_contract.topics import DeviceTopic, HubTopic, ThingTopic
+from meerkat_contract.topics import DeviceTopic, HubTopic, SettingTopic, ThingTopic
 from meerkat_devices.lanes import Lanes
 from meerkat_devices.outbox import Entry
 
@@ -24,6 +24,10 @@ from .watch import Broken, Watch
 
 CLIP = 5.0
 """Seconds of a clip."""
+
+FRAMES = 2
+FRAMES_PER_SECOND = 2.0
+"""Of each clip so many frames are shown to the hub, so fast."""
 
 SPOOLED = 1_000.0
 """Bytes a second for what was made while offline: some five of these tiny clips."""
@@ -64,6 +68,7 @@ class Device:
         self._lanes = Lanes(spooled_bytes_per_second=SPOOLED)
         self._planned = float("inf")
         self.recording = True
+        self._frames_asked = False
         self.refused: list[str] = []
         """Put aside, with the hub's reason."""
         self.session = self._boot()
@@ -89,6 +94,7 @@ class Device:
             def made(sequence: int = sequence, at: float = at, missing: bool = missing) -> None:
                 if not missing and boots == self._boots:
                     self._add_clip(recording, sequence, at, last=sequence == count - 1)
+                self._send_frames()
 
             self._clock.after((sequence + 1) * CLIP, made)
         pause = self._chance.expovariate(self._pace.recordings_per_hour / 3600)
@@ -109,6 +115,24 @@ class Device:
         payload = a_clip(media_id, CLIP)
         damaged = self._chance.random() < self._pace.damaged
         self._add("front", "clip", metadata, payload[:-9] if damaged else payload, whole=not damaged)
+
+    def _send_frames(self) -> None:
+        """What is in view just now, when the hub has asked for it: sent once, and never again."""
+        for number in range(FRAMES if self._frames_asked else 0):
+            self._clock.after(number / FRAMES_PER_SECOND, self._send_frame)
+
+    def _send_frame(self) -> None:
+        media_id = self._clock.new_id()
+        metadata = Metadata.model_construct(
+            id=media_id, captured_at=self._clock.true_time(), content_type="image/jpeg", trigger="frame"
+        )
+        if self.session.connected:
+            self._watch.note(self.name, f"shows {media_id[:8]}", count="frames sent")
+            topic = ThingTopic(self.name, "front", "frame")
+            self.session.publish(topic, a_picture(media_id), metadata=metadata)
+
+    def _asked(self, message: Incoming) -> None:
+        self._frames_asked = message.payload not in (b"", b"0")
 
     def _read_meter(self) -> None:
         if not self.recording:
@@ -157,6 +181,7 @@ class Device:
         )
         session.subscribe(DeviceTopic(self.name, "receipt"), self._receipt)
         session.subscribe(HubTopic("availability"), self._hub_says)
+        session.subscribe(SettingTopic(self.name, "front", "frames", "set"), self._asked)
         info = DeviceInfo(
             device=self.name, cameras=(CameraInfo(name="front"),), meters=(MeterInfo(name="water"),)
         )

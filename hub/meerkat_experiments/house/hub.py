@@ -8,7 +8,7 @@ the clock, the MQTT session one over the simulated bus, and the two clocks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,16 +19,20 @@ from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters.bus import HubBus
 from meerkat_hub.adapters.database import open_database
+from meerkat_hub.adapters.desk import Desk
+from meerkat_hub.adapters.frames import FrameStore
 from meerkat_hub.adapters.ingest import Arrived, Ingest
 from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.retention import Retention
 from meerkat_hub.adapters.store import Store, Waiting
+from meerkat_hub.adapters.workflow_bus import WorkflowBus
 from meerkat_hub.application import SWEEP_EVERY
 from meerkat_hub.core.inputs import Input
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Change, Decision, Effect
 from meerkat_hub.core.records import Now
+from meerkat_hub.core.workflow_records import Policy, WorkflowSpec
 from meerkat_hub.patience import Patience
 from meerkat_hub.service import RETRY
 from meerkat_hub.settings import HubSettings
@@ -136,7 +140,15 @@ class HubProcess:
     turn_type: type[WatchedTurn] = WatchedTurn
 
     def __init__(
-        self, folder: Path, bus: Bus, line: Line, watch: Watch, *, disk: Disk, settings: HubSettings
+        self,
+        folder: Path,
+        bus: Bus,
+        line: Line,
+        watch: Watch,
+        *,
+        disk: Disk,
+        settings: HubSettings,
+        workflows: Mapping[str, WorkflowSpec],
     ) -> None:
         self._clock: Clock = bus.clock
         self._bus = bus
@@ -162,7 +174,17 @@ class HubProcess:
         self.media.disk = disk
         self.live = Live()
         self.retention = Retention(self.engine, self.media, settings.retention)
-        self.turn = self.turn_type(self.store, self.media, self.live, settings, self._clock.new_id)
+        self.frames = FrameStore()
+        self.turn = self.turn_type(
+            self.store,
+            self.media,
+            self.live,
+            settings,
+            self._clock.new_id,
+            frames=self.frames,
+            workflows=workflows,
+            policy=Policy(),
+        )
         self.turn.watch = watch
         ingest = SimulatedIngest(
             self.media, settings, lambda device: device in self.live.devices, self.give, self._clock.now
@@ -177,6 +199,14 @@ class HubProcess:
             live=self.live,
             software="simulated",
             page="",
+            workflows=WorkflowBus(
+                self.frames,
+                Desk(self.happened),
+                happened=self.happened,
+                clock=self._clock.now,
+                new_id=self._clock.new_id,
+                address="",
+            ),
             clock=self._clock.now,
             make_session=self._make_session,
         )
@@ -199,7 +229,8 @@ class HubProcess:
         publish_state = actions.publish_state
 
         def stated(state: Any) -> None:
-            self._watch.stated(state)
+            assert self.turn.core is not None
+            self._watch.stated(state, self.turn.core, self.frames.held[0])
             publish_state(state)
 
         actions.publish_state = stated

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from meerkat_contract.messages import Result
+from meerkat_hub.core.clips import CLIPS
 from meerkat_hub.core.inputs import Input, ResultArrived, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Decision, SendReceipt
@@ -44,35 +44,33 @@ class _IgnoresWindows(HubCore):
         return super().step(happened, now)
 
 
-class _ForgetsWhatComesBack(HubCore):
-    """What a worker does not answer, or loses, waits no more."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-
-        def again(item: Item, *, tried: str | None = None) -> list[Dropped]:
-            del item, tried
-            return []
-
-        self.pool.again = again  # type: ignore[method-assign]
-
-
 class _OtherCore(WatchedTurn):
     """A turn whose core is one of those above."""
 
     core_type: type[HubCore]
 
     def make_core(self, epoch: int) -> HubCore:
-        honest = super().make_core(epoch)
-        return self.core_type(epoch=epoch, new_id=self._new_id, settings=honest.settings)
+        core = super().make_core(epoch)
+        core.__class__ = self.core_type  # the same core, one method of which is another
+        return core
 
 
 class _NoToken(_OtherCore):
     core_type = _TakesAnyResult
 
 
-class _NoRequeue(_OtherCore):
-    core_type = _ForgetsWhatComesBack
+class _NoRequeue(WatchedTurn):
+    """A clip that a worker does not answer, or loses, waits no more."""
+
+    def make_core(self, epoch: int) -> HubCore:
+        core = super().make_core(epoch)
+        honest = core.pool.again
+
+        def again(item: Item, *, tried: str | None = None) -> list[Dropped]:
+            return [] if item.flow == CLIPS else honest(item, tried=tried)
+
+        core.pool.again = again  # type: ignore[method-assign]
+        return core
 
 
 class _NoWindow(_OtherCore):
@@ -111,6 +109,6 @@ PLANTED = {
     "acknowledge-first": Planted(
         "receipts go out before the commit", _hub_with(_AcknowledgesFirst), "acknowledged"
     ),
-    "no-requeue": Planted("what workers lose is forgotten", _hub_with(_NoRequeue), "counts"),
+    "no-requeue": Planted("clips that workers lose are forgotten", _hub_with(_NoRequeue), "counts"),
     "no-window": Planted("windows are ignored", _hub_with(_NoWindow), "window"),
 }

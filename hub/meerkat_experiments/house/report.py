@@ -18,6 +18,8 @@ _SHOWN = (
     "clips expired",
     "refused and put aside",
     "pictures kept",
+    "frames received",
+    "frames done",
     "jobs sent",
     "messages",
     "sweeps that removed media",

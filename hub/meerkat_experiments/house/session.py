@@ -178,12 +178,13 @@ class SimulatedSession:
         topic: object,
         handler: Handler,
         *,
+        qos: int = 1,
         auto_ack: bool = True,
         join_parts: bool = False,
         on_refused: object = None,
     ) -> None:
-        """Before `start`. Nothing travels in parts here."""
-        del join_parts, on_refused
+        """Before `start`. Nothing travels in parts here, and what was sent with QoS 0 comes with it."""
+        del qos, join_parts, on_refused
         self._subscriptions[str(topic)] = _Subscription(str(topic).split("/"), handler, auto_ack)
 
     def packet_came(self, packet: Packet, acknowledge: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 from zlib import crc32
 
@@ -19,6 +20,7 @@ from sqlalchemy import func, select
 from meerkat_contract.messages import HubState, WorkerState
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.store import Store, Waiting
+from meerkat_hub.core.clips import CLIPS
 from meerkat_hub.core.inputs import (
     BusChanged,
     Input,
@@ -28,6 +30,7 @@ from meerkat_hub.core.inputs import (
     WorkerAbsent,
     WorkerSeen,
 )
+from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import (
     CancelJob,
     Change,
@@ -36,6 +39,7 @@ from meerkat_hub.core.outputs import (
     Decision,
     Effect,
     PictureStored,
+    SendFrame,
     SendJob,
 )
 from meerkat_hub.core.records import Now
@@ -46,12 +50,17 @@ from .trace import Trace
 INVARIANTS = {
     "acknowledged": "what a device forgot on a receipt is in the database, with its file while it waits",
     "one result": "each clip is stored once and ends once, by a result whose lease was good",
+    "frames": "each is done, dropped for a reason that is told, or in work; the bytes of the others are gone",
     "window": "no worker holds more leases than its window",
     "counts": "received = done + failed + expired + waiting, in the hub's state and in the database",
     "ends": "once the faults are over, everything durable ends and is published",
     "rest": "a hub with nothing to do does nothing",
     "no fault": "no exception but those that say what is wrong and what helps",
 }
+
+
+WORKFLOW = "door"
+"""The workflow of the house, to which its cameras' frames go."""
 
 
 class Broken(BaseException):
@@ -82,6 +91,9 @@ class Watch:
         self.pictures: set[str] = set()
         self.settled: dict[str, str] = {}
         """Clip → done | failed | expired, as committed."""
+        self._fates: dict[str, int] = {}
+        """What this start of the hub says became of frames."""
+        self._ended: Counter[str] = Counter()
         self.unheard: set[tuple[str, int]] = set()
         """Topic and checksum of what was committed to be published and never came to the broker."""
         self._told: dict[str, int] = {}
@@ -100,6 +112,7 @@ class Watch:
             lease.over = lease.over or "of an earlier start of the hub"
             lease.held = False
         self._workers.clear()
+        self._fates = {}
 
     def stepped(self, happened: Input, decision: Decision, now: Now) -> None:
         """The core took one input and decided."""
@@ -152,7 +165,7 @@ class Watch:
             match effect:
                 case CancelJob(token=token):
                     self._end(self._by_token(token), "cancelled")
-                case SendJob(worker=worker, job=job):
+                case SendJob(worker=worker, job=job) | SendFrame(worker=worker, job=job):
                     known = self._workers.get(worker)
                     if known is None:
                         raise Broken("window", f"{worker} is sent {job.job}, and is not there")
@@ -198,6 +211,7 @@ class Watch:
                     if clip_id not in self.stored:
                         raise Broken("one result", f"clip {clip_id[:8]} ended and was never stored")
                     self.settled[clip_id] = state
+                    self._ended[state] += 1
                     self.note("hub", f"{state} {clip_id[:8]} {change.reason}", count=f"clips {state}")
                 case PictureStored(picture=picture):
                     self.pictures.add(picture.id)
@@ -208,18 +222,32 @@ class Watch:
             if waiting.announce.event_picture is None:
                 self.unheard.add((waiting.announce.topic, crc32(waiting.announce.payload)))
 
-    def stated(self, state: HubState) -> None:
-        """The hub says how much it has; told after each commit."""
-        ended = Counter(self.settled.values())
-        if state.backlog + state.running != self.waiting:
+    def stated(self, state: HubState, core: HubCore, bytes_of: int) -> None:
+        """The hub says how much it has; told after each commit. `bytes_of` so many frames are held."""
+        at_workers = Counter(leases[0].item.flow == CLIPS for leases in core.leases.values())
+        if state.backlog + at_workers[True] != self.waiting:
             raise Broken(
                 "counts",
-                f"{state.backlog} wait and {state.running} run, "
+                f"{state.backlog} clips wait and {at_workers[True]} are at workers, "
                 f"but {len(self.stored)} were stored and {len(self.settled)} have ended",
             )
+        self._check_frames(core, len(core.waiting) - state.backlog + at_workers[False], bytes_of)
         for name in ("done", "failed", "expired"):
-            if getattr(state, name) != ended[name]:
-                raise Broken("counts", f"{getattr(state, name)} {name} by its state, {ended[name]} committed")
+            if getattr(state, name) != self._ended[name]:
+                said = f"{getattr(state, name)} {name} by its state, {self._ended[name]} committed"
+                raise Broken("counts", said)
+
+    def _check_frames(self, core: HubCore, in_work: int, bytes_of: int) -> None:
+        """Every frame that a workflow received is done, dropped for a reason that is told, or in work."""
+        fates = core.workflows.totals()
+        met = sum(count for fate, count in fates.items() if fate != "received")
+        for fate, count in fates.items():
+            self._trace.counts[f"frames {fate}"] += count - self._fates.get(fate, 0)
+        self._fates = fates
+        if fates["received"] != met + in_work:
+            raise Broken("frames", f"{in_work} are in the pool, and the workflow says {fates}")
+        if bytes_of < in_work:
+            raise Broken("frames", f"{in_work} are in work, and the bytes of {bytes_of} are held")
 
     def check_database(self, store: Store, media: Path) -> None:
         """The file against the books: each clip, each count, and the media of what waits."""
@@ -240,8 +268,8 @@ class Watch:
         if len(found) != len(self.stored) or pictures != self.pictures:
             raise Broken("counts", "the database has rows that were never committed")
         totals = store.totals()
-        ended = Counter(self.settled.values())
-        expected = {"received": len(self.stored), "waiting": self.waiting, "pictures": len(pictures), **ended}
+        expected = {"received": len(self.stored), "waiting": self.waiting, "pictures": len(pictures)}
+        expected |= self._ended
         for name, want_count in expected.items():
             if totals.get(name, 0) != want_count:
                 raise Broken("counts", f"the total of {name} is {totals.get(name, 0)}, not {want_count}")
@@ -270,7 +298,9 @@ class Watch:
             raise Broken("acknowledged", f"{device} forgot {media_id[:8]}, and the hub does not have it")
 
     def fault(self, where: str, error: BaseException) -> None:
-        """An exception that no one foresaw."""
+        """An exception that no one foresaw. Its traceback stands at the end of what is shown."""
+        for line in format_exception(error)[-8:]:
+            self._trace.tail.extend(line.rstrip().splitlines())
         raise Broken("no fault", f"{where}: {type(error).__name__}: {error}") from error
 
     # --- what the hub's process tells -----------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from meerkat_contract.messages import (
     Cancel,
+    Deploy,
     Job,
     ModelInfo,
     Result,
@@ -27,6 +28,8 @@ from .watch import Watch
 
 SAMPLED = 25
 """Frames looked at in each clip."""
+
+TASKS = ("detect_objects", "detect_faces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Worker:
         self._answers: dict[int, Result] = {}
         self._answered = 0
         self._ending = False
+        self._serving: str | None = None
         state = self._state(online=True)
         session = self.session = SimulatedSession(
             self._bus,
@@ -104,6 +108,7 @@ class Worker:
         )
         session.subscribe(self._topic("jobs"), self._job)
         session.subscribe(self._topic("cancel"), self._cancel)
+        session.subscribe(self._topic("deploy"), self._deploy)
         session.subscribe(HubTopic("availability"), lambda _: self._taken_back())
         session.keep(self._topic("state"), state.to_json())
         session.start()
@@ -160,13 +165,14 @@ class Worker:
 
     def _state(self, *, online: bool) -> WorkerState:
         speed = self.habits.frames_per_second * self.habits.announced
-        task = TaskInfo(task="detect_objects", model=ModelInfo(name="simulated"), frames_per_second=speed)
+        model = ModelInfo(name="simulated")
         return WorkerState(
             worker=self.name,
             incarnation=self._incarnation,
             online=online,
-            tasks=(task,),
+            tasks=tuple(TaskInfo(task=task, model=model, frames_per_second=speed) for task in TASKS),
             window=self.habits.window,
+            serving=self._serving,
         )
 
     def _topic(self, kind: str) -> str:
@@ -192,6 +198,8 @@ class Worker:
             return
         if self._ending:
             self._hand_back(job, "the worker is ending")
+        elif not self._serves(job):
+            self._hand_back(job, f"it serves {self._serving}")
         elif not self._renewed(job):
             if len(self._all()) >= self.habits.window and not self._make_room():
                 self._hand_back(job, "window full")
@@ -199,6 +207,26 @@ class Worker:
             self._waiting.append(_Held(job, self._clock.mono))
         self._seen.append(key)
         self._next()
+
+    def _serves(self, job: Job) -> bool:
+        return self._serving in (None, job.task)
+
+    def _deploy(self, message: Incoming) -> None:
+        """One task at a time: what waits for another is handed back, and loading takes a while."""
+        order = read(Deploy, message.payload, topic=message.topic)
+        session = self.session
+        self._watch.note(self._who, f"loads {order.task or 'all'}", count="tasks deployed")
+
+        def loaded() -> None:
+            if session is None or self.session is not session or self._ending:
+                return
+            self._serving = order.task or None
+            for held in [held for held in self._waiting if not self._serves(held.job)]:
+                self._waiting.remove(held)
+                self._hand_back(held.job, f"it serves {self._serving}")
+            session.keep(self._topic("state"), self._state(online=True).to_json())
+
+        self._clock.after(self._chance.uniform(0.1, 4.0), loaded)
 
     def _renewed(self, job: Job) -> bool:
         for held in self._all():
@@ -238,7 +266,11 @@ class Worker:
         if self._chance.random() < self.habits.hangs:
             self._watch.note(self._who, f"hangs on {held.job.job[:8]}", count="jobs never answered")
             return
-        seconds = SAMPLED / self.habits.frames_per_second * self._chance.lognormvariate(0, self.habits.jitter)
+        seconds = (
+            _frames_of(held.job)
+            / self.habits.frames_per_second
+            * self._chance.lognormvariate(0, self.habits.jitter)
+        )
         if self._chance.random() < self.habits.slow:
             seconds *= 100 + 1000 * self._chance.random()
         starts = self._starts
@@ -286,7 +318,7 @@ class Worker:
                 "state": state,
                 "reason": reason,
                 "retry": retry,
-                "frames": SAMPLED if seconds else 0,
+                "frames": _frames_of(job) if seconds else 0,
                 "seconds": seconds,
                 "model": ModelInfo(name=self.name),
                 "tracks": tracks,
@@ -345,3 +377,7 @@ class Worker:
                 answers.pop(number, None)
 
         delivery.add_done_callback(settled)
+
+
+def _frames_of(job: Job) -> int:
+    return 1 if job.workflow else SAMPLED

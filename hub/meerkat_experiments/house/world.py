@@ -5,23 +5,25 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO, TypeVar
 
 from meerkat_contract.errors import StorageError
+from meerkat_hub.core.workflow_records import WorkflowSpec
 from meerkat_hub.settings import HubSettings, RetentionSettings
 
 from .clock import Clock
-from .device import Device, Pace
+from .device import FRAMES_PER_SECOND, Device, Pace
 from .faults import Fault, draw
 from .hub import Disk, HubProcess, Killed
 from .network import Broker, Line
 from .planted import PLANTED
 from .session import Bus, SimulatedSession
 from .trace import Trace
-from .watch import Broken, Watch
+from .watch import WORKFLOW, Broken, Watch
 from .worker import Habits, Worker
 
 T = TypeVar("T")
@@ -118,8 +120,9 @@ class World:
 
     def _live(self) -> None:
         plan, chance = self._plan, self._clock.chance("house")
-        self._start_hub()
         names = [f"device-{number}" for number in range(chance.randint(2, 6))]
+        self._workflows = {WORKFLOW: _workflow(names)}
+        self._start_hub()
         self._devices = [Device(name, self._bus, self._watch, plan.pace) for name in names]
         speed = chance.choice((0.2, 1.0, 3.0))  # of a house that cannot keep up, to one that idles
         self._workers = [
@@ -151,6 +154,7 @@ class World:
             self._watch,
             disk=self._disk,
             settings=self._settings,
+            workflows=self._workflows,
         )
         hub.on_death = self._hub_died
         try:
@@ -251,9 +255,9 @@ class World:
         if watch.waiting or watch.unheard or any(device.waiting for device in self._devices):
             return False
         hub = self._hub
-        return bool(
-            hub and hub.alive and hub.core and not hub.core.recordings and not hub.store.announcements()
-        )
+        if not hub or not hub.alive or not hub.core:
+            return False
+        return not (hub.core.recordings or hub.frames.held[0] or hub.store.announcements())
 
     def _unfinished(self) -> str:
         hub, watch = self._hub, self._watch
@@ -261,6 +265,7 @@ class World:
             "clips that wait at the hub": watch.waiting,
             "things that wait on devices": sum(device.waiting for device in self._devices),
             "announcements that were never published": len(watch.unheard),
+            "frames whose bytes are held": hub.frames.held[0] if hub else -1,
             "open recordings": len(hub.core.recordings) if hub and hub.core else -1,
             "announcements in the database": len(hub.store.announcements()) if hub and hub.alive else -1,
         }
@@ -276,6 +281,19 @@ class World:
             raise Broken("counts", f"{made['clips made']} clips and pictures were made, {given} were given")
         if self._watch.open_recordings:
             raise Broken("ends", f"{self._watch.open_recordings} recordings are open in the database")
+
+
+def _workflow(devices: Sequence[str]) -> WorkflowSpec:
+    """Somebody wants to know of faces, at once or not at all."""
+    return WorkflowSpec.model_validate(
+        {
+            "cameras": {f"{device}/front": FRAMES_PER_SECOND for device in devices},
+            "measurement": "detect_faces",
+            "feature": None,
+            "decision": {"rule": "seen", "cooldown": 60},
+            "max_delay": 2.0,
+        }
+    )
 
 
 def run_in_scratch(plan: Plan, copy_to: TextIO | None = None) -> Run:
