@@ -30,7 +30,6 @@ from meerkat_hub.core.outputs import (
     SendJob,
     SendReceipt,
 )
-from meerkat_hub.core.records import Now
 
 
 class Books:
@@ -41,7 +40,7 @@ class Books:
         self.clip = a_clip(1)
 
     def step(self, happened: Input, *effects: Effect, changes: tuple[Change, ...] = ()) -> None:
-        self.watch.stepped(happened, Decision(list(changes), list(effects)), Now(START, 0.0))
+        self.watch.stepped(happened, Decision(list(changes), list(effects)))
 
     def worker(self, *, start: int = 1, online: bool = True, window: int = 1) -> WorkerSeen:
         task = TaskInfo(task="detect_objects", model=ModelInfo(name="test"), frames_per_second=10)

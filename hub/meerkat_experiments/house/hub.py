@@ -130,7 +130,7 @@ class WatchedTurn(Turn):
 
     def decide(self, happened: Input, now: Now) -> Decision:
         decision = super().decide(happened, now)
-        self.watch.stepped(happened, decision, now)
+        self.watch.stepped(happened, decision)
         return decision
 
 
@@ -237,7 +237,7 @@ class HubProcess:
         self.turn.actions = actions
         self._watch.loading()
         self.turn.load(self._clock.now())
-        self._watch.check_database(self.store, self.media.root)
+        self._watch.check_database(self.store, self.engine, self.media.root)
         self.bus.start()
         self._sleep()
         self._sweep_later()
@@ -330,7 +330,7 @@ class HubProcess:
         except MeerkatError:
             self._load_later()
             return
-        self._watch.check_database(self.store, self.media.root)
+        self._watch.check_database(self.store, self.engine, self.media.root)
         self.bus.actions().recovered()
         self._sleep()
 

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import format_exception
-from typing import Any
 from zlib import crc32
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, select
 
 from meerkat_contract.messages import HubState, WorkerState
 from meerkat_hub.adapters import schema as db
@@ -42,7 +41,6 @@ from meerkat_hub.core.outputs import (
     SendFrame,
     SendJob,
 )
-from meerkat_hub.core.records import Now
 
 from .network import Packet
 from .trace import Trace
@@ -114,9 +112,8 @@ class Watch:
         self._workers.clear()
         self._fates = {}
 
-    def stepped(self, happened: Input, decision: Decision, now: Now) -> None:
+    def stepped(self, happened: Input, decision: Decision) -> None:
         """The core took one input and decided."""
-        del now
         match happened:
             case ResultArrived(worker=worker, result=result):
                 lease = self._leases.get(result.token)
@@ -249,14 +246,11 @@ class Watch:
         if bytes_of < in_work:
             raise Broken("frames", f"{in_work} are in work, and the bytes of {bytes_of} are held")
 
-    def check_database(self, store: Store, media: Path) -> None:
+    def check_database(self, store: Store, engine: Engine, media: Path) -> None:
         """The file against the books: each clip, each count, and the media of what waits."""
-        with store._reading() as connection:
+        with engine.connect() as connection:
             rows = connection.execute(select(db.clips.c.id, db.clips.c.state)).all()
             pictures = set(connection.execute(select(db.meter_pictures.c.id)).scalars())
-            recordings = connection.execute(
-                select(func.count()).select_from(db.recordings).where(db.OPEN)
-            ).scalar_one()
         found = {row.id: row.state for row in rows}
         for clip_id in self.stored:
             want = self.settled.get(clip_id, "waiting")
@@ -273,9 +267,6 @@ class Watch:
         for name, want_count in expected.items():
             if totals.get(name, 0) != want_count:
                 raise Broken("counts", f"the total of {name} is {totals.get(name, 0)}, not {want_count}")
-        self.open_recordings = recordings
-
-    open_recordings = 0
 
     # --- what others do -------------------------------------------------------------------------
 
@@ -308,7 +299,3 @@ class Watch:
     def carried_out(self, effect: Effect) -> None:
         """An effect goes out, after its commit."""
         self.note("hub", f"does {type(effect).__name__}")
-
-    def summary(self) -> dict[str, Any]:
-        """What was counted."""
-        return {"stored": len(self.stored), **Counter(self.settled.values())}

@@ -11,7 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO, TypeVar
 
+from sqlalchemy import func, select
+
 from meerkat_contract.errors import StorageError
+from meerkat_hub.adapters import schema as db
 from meerkat_hub.core.workflow_records import WorkflowSpec
 from meerkat_hub.settings import HubSettings, RetentionSettings
 
@@ -175,7 +178,7 @@ class World:
 
     def _look(self) -> None:
         if self._hub is not None and self._hub.alive and self._hub.core is not None:
-            self._watch.check_database(self._hub.store, self._hub.media.root)
+            self._watch.check_database(self._hub.store, self._hub.engine, self._hub.media.root)
         self._clock.after(LOOK_EVERY, self._look)
 
     # --- faults ---------------------------------------------------------------------------------
@@ -274,13 +277,17 @@ class World:
 
     def _check_end(self) -> None:
         assert self._hub is not None
-        self._watch.check_database(self._hub.store, self._hub.media.root)
+        self._watch.check_database(self._hub.store, self._hub.engine, self._hub.media.root)
         made = Counter(self._trace.counts)
         given = made["forgotten by devices"] + made["refused and put aside"]
         if made["clips made"] + made["pictures made"] != given:
             raise Broken("counts", f"{made['clips made']} clips and pictures were made, {given} were given")
-        if self._watch.open_recordings:
-            raise Broken("ends", f"{self._watch.open_recordings} recordings are open in the database")
+        with self._hub.engine.connect() as connection:
+            left = connection.execute(
+                select(func.count()).select_from(db.recordings).where(db.OPEN)
+            ).scalar_one()
+        if left:
+            raise Broken("ends", f"{left} recordings are open in the database")
 
 
 def _workflow(devices: Sequence[str]) -> WorkflowSpec:
