@@ -50,6 +50,9 @@ LONGEST_SLEEP = 20.0
 FLUSH = 1.0
 """Seconds after which confirmed announcements are forgotten without another reason to commit."""
 
+STATE_EVERY = 0.5
+"""Seconds between two publications of the hub's state."""
+
 BATCH = 256
 """Inputs taken together, and confirmed announcements that are forgotten together."""
 
@@ -118,6 +121,8 @@ class Turn:
         self._announced: list[int] = []
         self._bus_up = False
         self._counts: dict[str, int] = {}
+        self._state_at = 0.0
+        self._state_due = False
         self.actions: Actions | None = None
         self.core: HubCore | None = None
         """None before `load` and between `abandon` and `load`."""
@@ -180,6 +185,8 @@ class Turn:
         """Seconds from `mono` until a turn without input has something to do; LONGEST_SLEEP at most."""
         wake = self._deciding.wake_at()
         sleep = LONGEST_SLEEP if wake is None else min(wake - mono, LONGEST_SLEEP)
+        if self._state_due:
+            sleep = min(sleep, self._state_at - mono)
         return max(min(sleep, FLUSH) if self._announced else sleep, 0.001)
 
     def process(self, batch: Sequence[Arrived], now: Now) -> None:
@@ -239,19 +246,19 @@ class Turn:
                 work.changes, announced=self._announced, now=now.wall, pictures=pictures
             )
             self._announced = []
-        self._act(work, fresh)
-        self._tell(work.changes, now)
+        with self._acting.together():
+            self._act(work, fresh)
+            self._tell(work.changes, now)
         self._remove_pictures(superseded)
 
     def _act(self, work: Work, fresh: Iterable[Waiting]) -> None:
         """What the commit allows: nothing of it happens before."""
-        with self._acting.together():
-            for ack in work.acks:
-                ack()
-            for effect in work.effects:
-                self._acting.carry_out(effect)
-            self._acting.announce(fresh)
-            self._acting.pump()
+        for ack in work.acks:
+            ack()
+        for effect in work.effects:
+            self._acting.carry_out(effect)
+        self._acting.announce(fresh)
+        self._acting.pump()
 
     def _write_pictures(self, changes: Iterable[Change]) -> dict[str, str]:
         """Put the pictures of new best frames on disk; event id → file name without its suffix."""
@@ -293,6 +300,12 @@ class Turn:
                     self._counts[state] = self._counts.get(state, 0) + 1
                 case _:
                     pass
+        self._state_due = now.mono < self._state_at
+        if not self._state_due:
+            self._state_at = now.mono + STATE_EVERY
+            self._publish_state(now)
+
+    def _publish_state(self, now: Now) -> None:
         core = self._deciding
         oldest = core.clips.oldest_waiting()
         self._acting.publish_state(

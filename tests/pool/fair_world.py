@@ -35,8 +35,12 @@ def run(
     round_trip: float = 0.012,
     seed: int = 1,
     variation: float = 0.2,
+    settled: float = 2.0,
 ) -> Outcome:
-    """Poisson arrivals of each flow at so many a second; workers take their jobs one at a time."""
+    """Poisson arrivals of each flow at so many a second; workers take their jobs one at a time.
+
+    What arrives before `settled` counts for nothing: within a second of service the oldest go first.
+    """
     chance, number = Random(seed), count(1)
     pool = Pool(settings=PoolSettings())
     for flow in rates:
@@ -60,9 +64,11 @@ def run(
             assert isinstance(what, tuple)
             lease, result = what
             assert isinstance(lease, Lease)
-            if pool.answer(lease.worker, result, now) is not None and now <= seconds:
-                out.waits[lease.item.flow].append(now - lease.item.arrived)
+            answered = pool.answer(lease.worker, result, now) is not None
+            if answered and settled <= now <= seconds:
                 out.served[lease.item.flow] += 1
+                if lease.item.arrived >= settled:
+                    out.waits[lease.item.flow].append(now - lease.item.arrived)
         if now > seconds:
             break
         pool.pass_time(now)

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 
 from .members import Member
 from .queues import Group
 from .rules import WorkerView
 
 
-@dataclass(slots=True, eq=False)
 class Crew:
     """The workers that may take a group's work now, and what a rule sees of them, in one order."""
 
-    members: list[Member]
-    views: list[WorkerView]
-    place: dict[str, int] = field(default_factory=dict)
+    def __init__(self, members: list[Member], task: str, size: Callable[[str], float]) -> None:
+        self.members = members
+        self._task = task
+        self._size = size
+        self._place = {member.id: number for number, member in enumerate(members)}
+        self._views = [member.view(task, size(task)) for member in members]
+        self._stale: set[int] = set()
+
+    def touched(self, member: Member) -> None:
+        """What it holds, or is known of it, has changed."""
+        place = self._place.get(member.id)
+        if place is not None:
+            self._stale.add(place)
+
+    @property
+    def views(self) -> list[WorkerView]:
+        """Of the members, in their order. Only those are made anew that changed since."""
+        if self._stale:
+            size = self._size(self._task)
+            for place in self._stale:
+                self._views[place] = self.members[place].view(self._task, size)
+            self._stale.clear()
+        return self._views
 
     def has_room(self) -> bool:
         return any(len(member.leases) < member.window for member in self.members)
@@ -46,29 +64,21 @@ class Crews:
         self._members = members
         self._size = size
         self._crews: dict[Group, Crew] = {}
-        self._touched: dict[str, Member] = {}
 
     def changed(self) -> None:
         """Somebody may do other work than before."""
         self._crews.clear()
-        self._touched.clear()
 
     def touched(self, member: Member) -> None:
         """What it holds, or is known of it, has changed."""
-        self._touched[member.id] = member
+        for crew in self._crews.values():
+            crew.touched(member)
 
     def of(self, group: Group) -> Crew:
-        for member in self._touched.values():
-            for known, crew in self._crews.items():
-                if (place := crew.place.get(member.id)) is not None:
-                    crew.views[place] = member.view(known.task, self._size(known.task))
-        self._touched.clear()
-        if group not in self._crews:
-            members = list(self._able(group))
-            views = [member.view(group.task, self._size(group.task)) for member in members]
-            places = {member.id: number for number, member in enumerate(members)}
-            self._crews[group] = Crew(members, views, places)
-        return self._crews[group]
+        crew = self._crews.get(group)
+        if crew is None:
+            crew = self._crews[group] = Crew(list(self._able(group)), group.task, self._size)
+        return crew
 
     def _able(self, group: Group) -> Iterable[Member]:
         return (

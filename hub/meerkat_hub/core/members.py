@@ -85,6 +85,11 @@ class Member:
             )
         return view
 
+    @property
+    def held_seconds(self) -> float:
+        """Predicted service time of all that it holds."""
+        return sum([self._seconds_of(lease) for lease in self.leases])
+
     def take(self, lease: Lease) -> None:
         self.leases.append(lease)
         self._views.clear()

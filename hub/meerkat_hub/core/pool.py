@@ -26,7 +26,7 @@ from meerkat_contract.messages import Result, WorkerState
 from .crews import Crew, Crews
 from .members import STEADY, Member
 from .queues import Group, Key, Queues
-from .rules import ArrivalEstimate, ArrivalWindow, EctStar, Hedger, Rule, WaitingJob
+from .rules import ArrivalEstimate, ArrivalWindow, EctStar, Hedger, Rule
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
 HEAD = 64
@@ -344,14 +344,13 @@ class Pool:
         rule = self._rules.get(group)
         if rule is None:
             rule = self._rules[group] = self.settings.rule()
-        jobs = [WaitingJob(item.id, item.cost) for item in head[:count]]
+        jobs = head[:count]
         rate = self._arrivals.setdefault(group.task, ArrivalWindow()).estimate(now).rate
-        behind = (group.waiting - count) * sum(job.cost for job in jobs) / count
+        behind = (group.waiting - count) * sum([job.cost for job in jobs]) / count
         arrivals = ArrivalEstimate(rate, behind)
         chosen = rule.assign(jobs, views, now, arrivals)
-        items = {item.id: item for item in head[:count]}
         for assignment in chosen:
-            item = items[assignment.job]
+            item = self.queues.waiting[assignment.job]
             self.queues.take(item, unit)
             sent.append(self._lend(item, group.task, self.members[assignment.worker], now))
         return len(chosen) == count
@@ -359,8 +358,7 @@ class Pool:
     def _lend(self, item: Item, task: str, member: Member, now: float, *, copy: bool = False) -> Lease:
         self._token += 1
         seconds = member.seconds(task)
-        held = sum(view.cost for view in member.view(task, item.size).in_flight) * seconds
-        wait = held + item.cost * seconds + member.link.round_trip(item.size)
+        wait = member.held_seconds + item.cost * seconds + member.link.round_trip(item.size)
         expires = now + max(self.settings.lease_floor, LEASE_FACTOR * wait)
         lease = Lease(item, task, member.id, member.incarnation, self._token, now, expires, copy)
         member.take(lease)

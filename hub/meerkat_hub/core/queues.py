@@ -1,8 +1,9 @@
 """What waits, and in which order it should be served.
 
 Flows share by weight, by start-time fair queueing (Goyal, Vin and Cheng, 1996): a flow's tag is what it
-has been served, divided by its weight; who has the lowest tag is next; who was idle gains no credit by
-it, for a flow that begins to wait starts at the present. So shares are exact under overload, and a light
+has been served, divided by its weight; who has the lowest tag is next, and among those within SLACK of it
+who came first; who was idle gains no more credit by it than SLACK, for a flow that begins to wait starts
+at the present. So shares are exact under overload, and a light
 flow is served at once beside a flood. An urgent item (the doorbell) goes before all of them.
 
 Within a flow: urgent, live, backlog; in each the oldest first. Perishable flows are bounded, and once
@@ -15,12 +16,17 @@ should look at what is, not at what was.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heappush
 from itertools import chain
 
 from .work import Dropped, Flow, Item, Priority
+
+SLACK = 1.0
+"""Seconds of service. Flows that differ by less are served in the order in which their items came: who is
+a little behind its share need not overtake, and for those within their shares nobody waits longer than in
+one queue. Shares stay exact but for this second."""
 
 Key = tuple[bool, float, int]
 """Not urgent, tag, number of the flow: who has the lowest is next."""
@@ -78,31 +84,72 @@ class Group:
         if len(self._active) == 1 and until is None:
             (lane,) = self._active.values()
             return [item for item, _ in zip(lane.in_order(), range(count), strict=False)]
-        heap = [(lane.key(), lane.in_order(), lane) for lane in self._active.values()]
-        heapify(heap)
-        chosen: list[Item] = []
-        while heap and len(chosen) < count:
-            (_, tag, number), items, lane = heap[0]
-            if until is not None and chosen and heap[0][0] > until:
-                break
-            item = next(items, None)
-            if item is None:
-                heappop(heap)
-                continue
-            chosen.append(item)
-            urgent = item.priority is not Priority.URGENT
-            heapreplace(heap, ((urgent, tag + item.cost * unit / lane.flow.weight, number), items, lane))
-        return chosen
+        return _Merge(self._active.values(), unit).take(count, until)
 
     def begin(self, lane: Lane) -> None:
         """A flow begins to wait."""
-        lane.tag = max(lane.tag, self.now_at)
+        lane.tag = max(lane.tag, self.now_at - SLACK)
         self._active[lane.flow.id] = lane
 
     def end(self, lane: Lane) -> None:
         """A flow has nothing left that waits."""
         lane.behind = False
         self._active.pop(lane.flow.id, None)
+
+
+class _Merge:
+    """The order of service of several flows, played through without changing them.
+
+    `near` holds those whose turn it may be, by the age of their next item; `far` those that have been
+    served more than SLACK beyond the one that was served least, by tag.
+    """
+
+    def __init__(self, lanes: Iterable[Lane], unit: float) -> None:
+        self._unit = unit
+        self._lanes: dict[int, Lane] = {}
+        self._items: dict[int, Iterator[Item]] = {}
+        self._next: dict[int, Item] = {}
+        self._tags: dict[int, float] = {}
+        for lane in lanes:
+            self._lanes[lane.number] = lane
+            self._items[lane.number] = lane.in_order()
+            self._next[lane.number] = next(self._items[lane.number])
+            self._tags[lane.number] = lane.tag
+        self._least = [(tag, number) for number, tag in self._tags.items()]
+        self._far = list(self._least)
+        self._near: list[tuple[bool, float, int]] = []
+        heapify(self._least)
+        heapify(self._far)
+
+    def take(self, count: int, until: Key | None) -> list[Item]:
+        chosen: list[Item] = []
+        while self._tags and len(chosen) < count:
+            while self._tags.get(self._least[0][1]) != self._least[0][0]:
+                heappop(self._least)  # served since, or empty
+            least = self._least[0][0]
+            while self._far and self._far[0][0] <= least + SLACK:
+                self._approach(heappop(self._far)[1])
+            later, _, number = heappop(self._near)
+            if until is not None and chosen and (later, least, number) > until:
+                break
+            chosen.append(self._serve(number))
+        return chosen
+
+    def _approach(self, number: int) -> None:
+        item = self._next[number]
+        heappush(self._near, (item.priority is not Priority.URGENT, item.arrived, number))
+
+    def _serve(self, number: int) -> Item:
+        item = self._next[number]
+        following = next(self._items[number], None)
+        if following is None:
+            del self._tags[number]
+        else:
+            self._next[number] = following
+            self._tags[number] += item.cost * self._unit / self._lanes[number].flow.weight
+            heappush(self._least, (self._tags[number], number))
+            heappush(self._far, (self._tags[number], number))
+        return item
 
 
 class Queues:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 
-from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .rule import ArrivalEstimate, Assignment, Job
 from .view import WorkerView
 
 HEAD = 64
@@ -47,7 +47,7 @@ class EctStar:
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         now: float,
         arrivals: ArrivalEstimate,
@@ -115,13 +115,13 @@ class _Plan:
         for heap in self._heaps:
             heapify(heap)
 
-    def place(self, head: Sequence[WaitingJob], aside: int) -> tuple[list[Assignment], list[WaitingJob]]:
+    def place(self, head: Sequence[Job], aside: int) -> tuple[list[Assignment], list[Job]]:
         """Give each job to the worker that answers it first, the first on ties, while any wants one.
 
         Returns what is sent, and the jobs put aside for a worker that has enough, `aside` at most.
         """
         sent: list[Assignment] = []
-        left: list[WaitingJob] = []
+        left: list[Job] = []
         willing, usual, end = self.willing, self.usual, self.end
         alike = len(self._heaps) == 1
         heap = self._heaps[0]
@@ -145,7 +145,7 @@ class _Plan:
         self.end = end
         return sent, left
 
-    def place_others(self, left: list[WaitingJob], others: int) -> list[Assignment]:
+    def place_others(self, left: list[Job], others: int) -> list[Assignment]:
         """Who waits behind goes on with the plan; a willing worker that they would use gets one of the
         jobs left, the last first.
 
@@ -181,7 +181,7 @@ class _Plan:
                 best, soonest, first = heap, answer, position
         return best
 
-    def _give(self, job: WaitingJob, position: int) -> Assignment:
+    def _give(self, job: Job, position: int) -> Assignment:
         worker = self._workers[position]
         holding = self._holding[position] = _more(self._held(position), worker.seconds * job.cost)
         if not worker.would_want(*holding):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .rule import ArrivalEstimate, Assignment, Job
 from .view import WorkerView
 
 
@@ -28,7 +28,7 @@ class Pull:
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         _now: float,
         _arrivals: ArrivalEstimate,

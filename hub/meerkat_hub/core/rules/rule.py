@@ -9,9 +9,19 @@ from typing import Protocol
 from .view import WorkerView
 
 
+class Job(Protocol):
+    """A job that waits at the hub, as far as a rule looks at it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def cost(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """A job that waits at the hub."""
+    """A job of which nothing else is known."""
 
     id: str
     cost: float = 1.0
@@ -49,7 +59,7 @@ class Rule(Protocol):
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         now: float,
         arrivals: ArrivalEstimate,

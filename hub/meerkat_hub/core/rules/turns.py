@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .rule import ArrivalEstimate, Assignment, WaitingJob
+from .rule import ArrivalEstimate, Assignment, Job
 from .view import WorkerView
 
 
@@ -22,7 +22,7 @@ class RoundRobin:
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         _now: float,
         _arrivals: ArrivalEstimate,
@@ -54,7 +54,7 @@ class WeightedRoundRobin:
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         _now: float,
         _arrivals: ArrivalEstimate,
@@ -87,7 +87,7 @@ class LeastInFlight:
 
     def assign(
         self,
-        waiting: Sequence[WaitingJob],
+        waiting: Sequence[Job],
         workers: Sequence[WorkerView],
         _now: float,
         _arrivals: ArrivalEstimate,
