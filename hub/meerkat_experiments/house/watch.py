@@ -130,9 +130,10 @@ class Watch:
                     lease.held = False
             case SendFailed(token=token):
                 self._end(self._by_token(token), "never sent")
-            case WorkerAbsent(worker=worker):
-                self._end([lease for lease in self._leases.values() if lease.worker == worker], "")
-                self._workers.pop(worker, None)
+            case WorkerAbsent(worker=worker, token=token):
+                if any(lease.worker == worker and lease.held for lease in self._by_token(token)):
+                    self._end([lease for lease in self._leases.values() if lease.worker == worker], "")
+                    self._workers.pop(worker, None)
             case MediaLost(clip=clip, reason=reason):
                 raise Broken("acknowledged", f"the file of {clip[:8]} was gone: {reason}")
             case _:
