@@ -147,6 +147,11 @@ class WorkerState(Message):
     )
     memory_free: int | None = Field(None, ge=0, description="bytes")
     energy: float | None = Field(None, ge=0, le=10_000, description="watts while it works")
+    failed: dict[str, str] | None = Field(
+        None,
+        description="tasks whose last order to load them failed, each with the reason; one that is ordered "
+        "again or loaded is no longer in it",
+    )
 
 
 class Deploy(Message):
