@@ -69,6 +69,11 @@ def test_another_seed_is_another_course_of_events() -> None:
     assert len({run_of(seed).digest for seed in SEEDS}) == len(SEEDS)
 
 
+@pytest.mark.parametrize("seed", [3, 6])
+def test_a_house_with_a_fault_every_five_seconds_breaks_nothing_either(seed: int) -> None:
+    unbroken(run_in_scratch(Plan(seed, hours=1.0, faults=20.0)))
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(1000, 1100))
