@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 RESERVE_BYTES = 150_000_000
 """What is left free of the machine's memory when several tasks are kept ready."""
 
+MOST_FAILED, MOST_WORDS = 8, 300
+"""Failed orders that are told, and the length of each reason."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -102,6 +105,10 @@ class Tasks:
         self._measured: dict[tuple[str, str, str], float] = {}
         self.serving: str | None = None
         """The one task that is loaded; None when all that are offered are."""
+        self._short = False
+        """Whether the memory holds one task at a time."""
+        self.failed: dict[str, str] = {}
+        """Tasks whose last order to load them failed, with the reason."""
 
     @property
     def infos(self) -> tuple[TaskInfo, ...]:
@@ -126,13 +133,6 @@ class Tasks:
         The first must open: its error is raised. Another that does not is left out with a warning.
         """
         self._load_all()
-        first = next(iter(self._ready))
-        left = self._free()
-        if len(self._ready) > 1 and left is not None and left < RESERVE_BYTES:
-            _logger.warning(
-                "%d MB of memory are left: one task is loaded at a time, %s at first", left // 10**6, first
-            )
-            self._keep_only(first)
 
     def switch(self, order: Deploy) -> None:
         """Load the task of `order` and give the others' memory back; an empty task loads all again.
@@ -140,9 +140,22 @@ class Tasks:
         The others go first, so that two never need memory at once. When the new one cannot be loaded,
         what was loaded before is loaded again, and the error is raised: MeerkatError that says why.
         """
-        before = self.serving
+        try:
+            self._switch(order)
+        except MeerkatError as error:
+            if order.task:
+                self.failed[order.task] = str(error)[:MOST_WORDS]
+                while len(self.failed) > MOST_FAILED:
+                    del self.failed[next(iter(self.failed))]
+            raise
+        for task in self._ready:
+            self.failed.pop(task, None)
+
+    def _switch(self, order: Deploy) -> None:
         if not order.task:
-            if self.serving is not None:
+            if self._short:
+                self._switch(Deploy(task=self._offered[0]))
+            elif self.serving is not None:
                 self._load_all()
             return
         if order.task not in self._openers:
@@ -162,9 +175,7 @@ class Tasks:
         try:
             self._load(order.task, order.model)
         except MeerkatError:
-            self.serving = before
-            for task, model in models.items():
-                self._load(task, model)
+            self._restore(models)
             raise
         self.serving = order.task
 
@@ -172,30 +183,69 @@ class Tasks:
         self._drop(self._ready)
 
     def _load_all(self) -> None:
-        for position, task in enumerate(self._offered):
+        """All that is offered; where the memory is short one at a time, and at last the first alone."""
+        first = ""
+        for task in self._offered:
             if task in self._ready:
+                first = first or task
                 continue
+            if self._short:
+                self._drop(self._ready)
             try:
                 self._load(task, "")
             except MeerkatError as error:
-                if position == 0:
+                if not first:
                     raise
+                self._infos.pop(task, None)
                 _logger.warning("Task %s is not offered: %s", task, error)
-        self.serving = None
+            first = first or task
+            left = self._free()
+            if not self._short and len(self._ready) > 1 and left is not None and left < RESERVE_BYTES:
+                self._short = True
+                _logger.warning(
+                    "%d MB of memory are left: one task is loaded at a time, %s at first",
+                    left // 10**6,
+                    first,
+                )
+        if not self._short:
+            self.serving = None
+            return
+        self._keep_only(first)
+        if first not in self._ready:
+            self._load(first, "")
+
+    def _restore(self, models: Mapping[str, str]) -> None:
+        """Load again what was there; what does not load any more is offered no longer."""
+        for task, model in models.items():
+            try:
+                self._load(task, model)
+            except MeerkatError as error:
+                self._infos.pop(task, None)
+                _logger.warning("Task %s is no longer offered: %s", task, error)
 
     def _load(self, task: str, model: str) -> None:
-        """Open and, the first time, measure. `switch_seconds` is what opening and the first look take."""
+        """Open and, the first time, measure. `switch_seconds` is what opening and the first look take.
+
+        Raises MeerkatError, whatever a library throws at a file or a device that it does not like.
+        """
         begin = self._now()
-        skill = self._openers[task](model)
         try:
-            skill.look(blank())
-            took = self._now() - begin
-            key = (task, skill.info.name, skill.device)
-            if key not in self._measured:
-                self._measured[key] = frames_per_second(skill.look, now=self._now)
-        except BaseException:
-            skill.close()
-            raise
+            skill = self._openers[task](model)
+            try:
+                skill.look(blank())
+                took = self._now() - begin
+                key = (task, skill.info.name, skill.device)
+                if key not in self._measured:
+                    self._measured[key] = frames_per_second(skill.look, now=self._now)
+            except BaseException:
+                skill.close()
+                raise
+        except (RuntimeError, ValueError, TypeError, OSError, MemoryError) as error:
+            raise ModelError(
+                f"it does not load ({type(error).__name__}: {error})",
+                where=task,
+                remedy="`meerkat worker verify` looks at every model that is here",
+            ) from error
         self._ready[task] = skill
         self._infos[task] = TaskInfo(
             task=task,

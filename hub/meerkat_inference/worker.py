@@ -98,6 +98,7 @@ class Worker:
             energy=energy,
         )
         self._stating = threading.Lock()
+        self._gone = False
         self._inbox = Inbox(window, now=now, most_bytes=held_bytes)
         if tasks.serving is not None:
             self._inbox.deployed(tasks.serving)
@@ -217,6 +218,8 @@ class Worker:
     def _switch(self, order: Deploy) -> None:
         """Load what the hub wants; what comes of it is told in the state, and a failure on `error` too."""
         begin = self._now()
+        if self._tasks.failed.pop(order.task, None) is not None:
+            self._restate(failed=dict(self._tasks.failed) or None)  # so that the same failure is news again
         try:
             self._tasks.switch(order)
         except MeerkatError as error:
@@ -228,7 +231,12 @@ class Worker:
             _logger.info("Serving %s, loaded in %.2f s", what, self._now() - begin)
         # The inbox first: a job may come as soon as the state is out.
         others = self._inbox.deployed(self._tasks.serving)
-        self._restate(tasks=self._tasks.infos, serving=self._tasks.serving, hardware=self._hardware())
+        self._restate(
+            tasks=self._tasks.infos,
+            serving=self._tasks.serving,
+            failed=dict(self._tasks.failed) or None,
+            hardware=self._hardware(),
+        )
         for held in others:
             self._hand_back(held.job, f"{held.job.task!r} could not be loaded here")
 
@@ -329,6 +337,8 @@ class Worker:
         """From any thread: the state with these changes, announced."""
         with self._stating:
             self._state = self._state.model_copy(update=changes)
+            if self._gone:  # a switch that lasted longer than the drain must not undo the goodbye
+                return
             self._session.keep(self._topic("state"), self._state.to_json())
 
     def _offline(self) -> bytes:
@@ -347,7 +357,9 @@ class Worker:
             self._inbox.call_off_running()
             self._inbox.wait_idle(END_SECONDS)
         self._answers.wait_empty(END_SECONDS)
-        self._session.keep(self._topic("state"), self._offline())
+        with self._stating:
+            self._gone = True
+            self._session.keep(self._topic("state"), self._offline())
         self._session.stop()
         counts = self.counts
         _logger.info(

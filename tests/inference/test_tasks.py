@@ -7,7 +7,7 @@ import pytest
 
 from meerkat_contract.errors import ModelError
 from meerkat_contract.messages import Deploy, Job, ModelInfo, Result
-from meerkat_inference.tasks import RESERVE_BYTES, Circumstances, Tasks
+from meerkat_inference.tasks import MOST_FAILED, RESERVE_BYTES, Circumstances, Tasks
 
 
 @dataclass
@@ -16,6 +16,7 @@ class Bench:
 
     at: float = 0.0
     free: int = 1_000_000_000
+    least: int = 1_000_000_000
     open: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
@@ -50,6 +51,7 @@ class Bench:
             bench.open.append(task)
             bench.opened.append(skill.info.name)
             bench.free -= memory
+            bench.least = min(bench.least, bench.free)
             return skill
 
         return load
@@ -171,6 +173,67 @@ def test_the_first_task_must_open_and_another_is_left_out(caplog: pytest.LogCapt
     assert "faces" not in bench.open
     with pytest.raises(ModelError, match="breaks"):
         Bench(broken={"objects-usual"}).tasks().prepare()
+
+
+def test_where_the_memory_is_short_no_release_and_no_start_loads_more_than_one_task_at_a_time() -> None:
+    bench = Bench(free=300_000_000 + RESERVE_BYTES)
+    tasks = bench.tasks()
+    tasks._openers["faces"] = bench.opener("faces", seconds=0.1, look=0.005, memory=200_000_001)  # type: ignore
+    tasks._openers["names"] = bench.opener("names", seconds=2.0, look=0.5, memory=280_000_000)  # type: ignore
+    tasks.prepare()
+    assert (tasks.serving, bench.open) == ("objects", ["objects"])
+    assert [info.task for info in tasks.infos] == ["objects", "faces", "names"]
+    assert bench.least >= RESERVE_BYTES - 1, "names came when the others had gone"
+    bench.least = bench.free
+    tasks.switch(Deploy(task="names"))
+    tasks.switch(Deploy(task=""))
+    assert (tasks.serving, bench.open) == ("objects", ["objects"])
+    assert bench.least >= RESERVE_BYTES
+
+
+def test_what_does_not_load_again_after_a_failure_is_offered_no_longer() -> None:
+    bench = Bench(broken={"bad"})
+    tasks = bench.tasks()
+    tasks.prepare()
+    bench.broken.add("objects-usual")
+    with pytest.raises(ModelError, match="bad breaks"):
+        tasks.switch(Deploy(task="faces", model="bad"))
+    assert sorted(bench.open) == ["faces", "names"]
+    assert [info.task for info in tasks.infos] == ["faces", "names"]
+    assert tasks.serving is None
+
+
+def test_a_failed_order_is_kept_with_its_reason_until_the_task_is_loaded() -> None:
+    bench = Bench(broken={"bad"})
+    tasks = bench.tasks()
+    tasks.prepare()
+    with pytest.raises(ModelError):
+        tasks.switch(Deploy(task="faces", model="bad"))
+    assert tasks.failed == {"faces": "bad breaks"}
+    tasks.switch(Deploy(task="objects"))
+    assert tasks.failed == {"faces": "bad breaks"}
+    tasks.switch(Deploy(task="faces"))
+    assert tasks.failed == {}
+    for number in range(20):
+        with pytest.raises(ModelError, match="knows no task"):
+            tasks.switch(Deploy(task=f"task-{number}"))
+    assert len(tasks.failed) == MOST_FAILED
+    assert "task-19" in tasks.failed
+
+
+def test_whatever_a_library_throws_while_loading_is_a_failed_order() -> None:
+    bench = Bench()
+    tasks = bench.tasks()
+    tasks.prepare()
+
+    def throw(model: str) -> object:
+        raise RuntimeError("libsomething: bad magic")
+
+    tasks._openers["names"] = throw  # type: ignore[assignment]
+    tasks.switch(Deploy(task="objects"))
+    with pytest.raises(ModelError, match=r"does not load \(RuntimeError: libsomething: bad magic\)"):
+        tasks.switch(Deploy(task="names"))
+    assert (tasks.serving, bench.open) == ("objects", ["objects"])
 
 
 def test_what_the_hub_names_is_brought_before_anything_is_let_go() -> None:

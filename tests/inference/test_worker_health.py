@@ -144,6 +144,63 @@ def test_a_switch_that_fails_on_an_accelerator_that_is_gone_ends_the_worker(benc
     assert bench.status == [1]
 
 
+def test_an_order_that_fails_is_told_in_the_state_at_once_and_each_time(bench: Bench) -> None:
+    def order(task: str) -> list[dict[str, str] | None]:
+        """What the state says of failures, from this order on."""
+        told = len(bench.states)
+        message = Deploy(task=task)
+        bench.session.publish(WorkerTopic(NAME, "deploy"), message.to_json(), qos=1).wait(10)
+        wait_for(lambda: len(bench.states) > told, what="a state")
+        return [state.failed for state in bench.states[told:]]
+
+    reason = "deploy: this worker knows no task 'read_meter'. It can load detect_objects"
+    assert order("read_meter") == [{"read_meter": reason}]
+    assert bench.states[-1].serving is None
+    order("read_meter")
+    wait_for(lambda: len(bench.states) >= 4, what="the failure gone, and told again")
+    assert [state.failed for state in bench.states[-2:]] == [None, {"read_meter": reason}]
+    order("detect_objects")
+    assert (bench.states[-1].serving, bench.states[-1].failed) == ("detect_objects", {"read_meter": reason})
+
+
+def test_a_switch_that_outlasts_the_end_does_not_undo_the_goodbye(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(order: Deploy) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(bench.worker._tasks, "switch", slow)
+    monkeypatch.setattr(worker, "END_SECONDS", 0.05)
+    monkeypatch.setattr(bench.worker, "_drain_seconds", 0.05)
+    stop = bench.worker._session.stop
+
+    def late(*args: object, **options: object) -> None:
+        go_on.set()  # the switch ends between the goodbye and the end of the session
+        bench.worker._inbox.wait_idle(10)
+        wait_for(lambda: not any(t.name == "jobs" for t in threading.enumerate()), what="its end")
+        stop(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench.worker._session, "stop", late)
+    bench.session.publish(WorkerTopic(NAME, "deploy"), Deploy(task="x").to_json(), qos=1).wait(10)
+    assert begun.wait(10)
+    bench.worker.end()
+    bench.thread.join(20)
+    assert bench.status == [0]
+    wait_for(lambda: not bench.states[-1].online, what="the goodbye")
+    retained: list[bool] = []
+    late_comer = Session(bench.session.connection, client_id="late-comer")
+    late_comer.subscribe(
+        WorkerTopic(NAME, "state"), lambda m: retained.append(read(WorkerState, m.payload).online)
+    )
+    late_comer.start()
+    wait_for(lambda: retained, what="the retained state")
+    late_comer.stop()
+    assert retained == [False]
+
+
 def test_it_says_how_it_is_when_that_has_changed_enough(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
