@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub_support.orchestra import CLIPS, FACES, a_worker
-from meerkat_hub.core.nodes import DRIFT, LASTING, LEAP, PRIOR, SERVE_FACTOR, EdgeWorker, Nodes, worker_of
+from meerkat_hub.core.nodes import PRIOR, SERVE_FACTOR, EdgeWorker, Nodes, worker_of
 
 
 def seen(*, serving: str | None = None, switch: float = 2.0, start: float = 0.0) -> tuple[Nodes, EdgeWorker]:
@@ -35,30 +35,28 @@ def test_a_short_absence_after_a_minute_is_not_half_of_the_time() -> None:
     assert worker.availability(120) > 0.98
 
 
-def test_a_figure_that_leaps_counts_at_once() -> None:
+def test_a_stale_figure_is_no_evidence_when_another_task_was_measured() -> None:
+    """The hub tells all figures of a node after each answer, of whichever task that was."""
     nodes, worker = seen()
-    assert not nodes.measured("coral", {FACES: 40 * (1 - LEAP)}, 0.0, 1)
-    assert worker.capacities[FACES] == 40
-    assert nodes.measured("coral", {FACES: 40 * (1 - LEAP) - 0.01}, 0.0, 2)
-    assert worker.capacities[FACES] == pytest.approx(31.99)
-    assert worker.capacities[CLIPS] == 20, "not measured: as announced"
-    assert not nodes.measured("coral", {FACES: 32}, 0.0005, 3)
-    assert nodes.measured("coral", {FACES: 32}, 0.010, 4)
-    assert not nodes.measured("coral", {FACES: 32}, 0.0119, 5)
-    assert nodes.measured("coral", {FACES: 32}, 0.0121, 6)
+    nodes.measured("coral", {FACES: 20.0, CLIPS: 20.0}, 0.0, 1)
+    for second in range(2, 100):
+        nodes.measured("coral", {FACES: 20.0, CLIPS: 20 + second / 1000}, 0.0, second)
+    assert worker.figures[FACES].steady == 40
+    for second in range(100, 132):
+        nodes.measured("coral", {FACES: 20.0}, 0.0, second)
+    assert worker.figures[FACES].steady == 20
     assert not nodes.measured("somebody-else", {FACES: 1}, 1.0, 7)
 
 
-def test_a_figure_that_drifts_counts_when_it_lasts() -> None:
-    nodes, worker = seen()
-    below = {FACES: 40 * (1 - DRIFT) - 0.1}
-    assert not nodes.measured("coral", below, 0.0, 10)
-    assert not nodes.measured("coral", below, 0.0, 10 + LASTING - 0.001)
-    assert not nodes.measured("coral", {FACES: 40 * (1 - DRIFT)}, 0.0, 10 + LASTING), "it is jitter"
-    assert not nodes.measured("coral", below, 0.0, 50), "and begins anew"
-    assert not nodes.measured("coral", below, 0.0, 50 + LASTING - 0.001)
-    assert nodes.measured("coral", below, 0.0, 50 + LASTING)
-    assert worker.capacities[FACES] == pytest.approx(37.9)
+def test_the_halves_of_a_node_and_its_way_by_both_figures() -> None:
+    nodes, _ = seen()
+    nodes.measured("coral", {FACES: 10.0}, 0.1, 1)
+    split = frozenset({"coral"})
+    (careful, _), steady = nodes.edge_nodes(1.0, split=split), nodes.own_nodes(["coral"], 1.0, split=split)
+    assert (careful.capacities[FACES], careful.latency_ms) == (5, 50)
+    assert (steady[careful.id].capacities[FACES], steady[careful.id].latency_ms) == (20, 0)
+    (known, _) = nodes.edge_nodes(1.0, split=split, known=split)
+    assert known.capacities[FACES] == 20
 
 
 @pytest.mark.parametrize("nonsense", [0.0, -1.0, float("inf"), float("nan")])
@@ -85,7 +83,7 @@ def test_what_a_node_offers_while_it_may_not_switch() -> None:
     assert not worker.offers(CLIPS, 0.0), "it is loading something else"
     nodes.seen(worker.state.model_copy(update={"serving": FACES}), 1.0)
     until = 1.0 + SERVE_FACTOR * 2.0
-    assert worker.may_switch_at() == nodes.unlock_at(1.0) == until
+    assert worker.may_switch_at() == nodes.wake_at(1.0) == until
     assert not worker.offers(CLIPS, until - 0.001)
     assert worker.offers(CLIPS, until)
     assert worker.switch_seconds(CLIPS) == 2.0

@@ -115,6 +115,13 @@ class Orchestra:
         self.orchestrator.node_measured(worker, speeds, round_trip, self.now)
         self.turn()
 
+    def last(self, worker: str, seconds: float, round_trip: float = 0.0, **speeds: float) -> None:
+        """The same figures, measured once a second for so long."""
+        for _ in range(round(seconds)):
+            self.slow(worker, round_trip, **speeds)
+            self.mono += 1
+        self.slow(worker, round_trip, **speeds)
+
     def ask(self, name: str, spec: WorkflowSpec | None = None, *, wait: bool = False) -> Verdict:
         verdict = self.orchestrator.request(name, spec or a_spec(), self.now, wait=wait)
         self.turn()
@@ -163,7 +170,8 @@ class Orchestra:
                 assert worker is not None
                 assert worker.online
                 part = 2 if PART in operator.node else 1
-                assert operator.capacity == worker.capacities[operator.task] / part
+                figure = worker.figures[operator.task]
+                assert operator.capacity * part in (figure.steady, figure.careful)
                 factor = policy.overbooking if shared else 1.0
                 assert booked[operator.node] <= factor * operator.capacity * (1 + 1e-6), operator
                 if part == 2:

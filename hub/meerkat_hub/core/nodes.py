@@ -1,29 +1,22 @@
 """The nodes as the orchestrator plans with them (PNM and Monitor of the paper, section 3.1).
 
-What is measured jitters, and a plan that follows every jitter moves tasks about for nothing. So figures
-are taken over only when one differs from what was planned with by more than LEAP, or by more than DRIFT for
-LASTING seconds without a break. A node that serves a workflow's task is made to load another one only after
-SERVE_FACTOR times as long as loading takes, so that switching back and forth costs at most a tenth of its
-time, however much the wishes change. From clips of motion it is called away at once.
+What is measured jitters, and a plan that follows every jitter moves tasks about for nothing: `figures` says
+when a figure counts, and for whom. A node that serves a workflow's task is made to load another one only
+after SERVE_FACTOR times as long as loading takes, so that switching back and forth costs at most a tenth of
+its time, however much the wishes change. From clips of motion it is called away at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from meerkat_contract.messages import WorkerState
 
+from .figures import Figure, Way
 from .graph import EdgeNode
 from .workflow_records import CLIP_TASK
-
-LEAP = 0.2
-DRIFT = 0.05
-"""Relative; of the round trip, half a millisecond is nothing in any case."""
-
-LASTING = 30.0
-"""Seconds."""
 
 SERVE_FACTOR = 10.0
 
@@ -33,6 +26,9 @@ minute ago, and went once, is not called down for half of the time."""
 
 DEPLOY_PATIENCE = 60.0
 """Seconds, at least, that a node may take to say that it serves what it was told to."""
+
+REST = 600.0
+"""Seconds for which a node that could not load a task, or did not, is not asked for it again."""
 
 PART = "~"
 """`pi~1` and `pi~2` are the halves of a node that holds all its tasks at once. No worker is named so."""
@@ -48,21 +44,18 @@ class EdgeWorker:
     """When it came or went last."""
     up_before: float = 0.0
     """Seconds online before that."""
+    figures: dict[str, Figure] = field(default_factory=dict)
+    """Task → frames per second."""
+    way: Way = field(default_factory=lambda: Way(0.0, 0.0))
+    """Seconds there and back."""
     capacities: dict[str, float] = field(default_factory=dict)
-    """Task → frames per second, as planned with."""
-    speeds: dict[str, float] = field(default_factory=dict)
-    """Task → frames per second as the hub measured them."""
-    round_trip: float = 0.0
-    """Seconds, as planned with."""
-    measured_round_trip: float = 0.0
-    drifting_since: float | None = None
-    """Since when a figure differs by more than DRIFT."""
+    """Task → frames per second, by the careful figure."""
     serving_since: float | None = None
     """Since when it serves its task; None: the hub has not seen it load one."""
     deploying: str | None = None
     deploy_until: float = 0.0
-    failed: frozenset[str] = frozenset()
-    """Tasks that it was told to load, and did not."""
+    failed: dict[str, float] = field(default_factory=dict)
+    """Task that it was told to load, and did not → when it may be told again."""
 
     @property
     def id(self) -> str:
@@ -77,8 +70,9 @@ class EdgeWorker:
         return self.state.serving
 
     def ready(self, task: str) -> bool:
-        """Whether it can do the task this moment."""
-        return self.online and self.serving in (None, task) and task in self.capacities
+        """Whether it can do the task this moment, and was not told to load another one."""
+        loads = self.deploying in (None, task)
+        return self.online and loads and self.serving in (None, task) and task in self.figures
 
     def switch_seconds(self, task: str) -> float:
         """What it costs to make it serve this task now; 0 when it does already."""
@@ -100,31 +94,85 @@ class EdgeWorker:
 
     def offers(self, task: str, now: float) -> bool:
         """Whether a plan may put this task on it."""
-        if not self.online or task not in self.capacities or task in self.failed:
+        if not self.online or task not in self.figures or now < self.failed.get(task, 0.0):
             return False
         if self.deploying not in (None, CLIP_TASK, task):
             return False  # it is loading something else
         return self.serving in (None, task) or self.deploying == task or now >= self.may_switch_at()
 
-    def settle_figures(self, now: float) -> bool:
-        """Take over what differs enough; answers whether anything that a plan rests upon changed."""
-        fresh = {t.task: self.speeds.get(t.task) or t.frames_per_second for t in self.state.tasks}
-        if fresh.keys() == self.capacities.keys():
-            planned = self.capacities
-            most = max((abs(fps - planned[t]) / planned[t] for t, fps in fresh.items()), default=0.0)
-            way = abs(self.measured_round_trip - self.round_trip)
-            if way > 0.0005:
-                most = max(most, way / self.round_trip if self.round_trip else math.inf)
-            if most <= DRIFT:
-                self.drifting_since = None
-                return False
-            if self.drifting_since is None:
-                self.drifting_since = now
-            if most <= LEAP and now < self.drifting_since + LASTING:
-                return False
-        self.drifting_since = None
-        self.capacities, self.round_trip = fresh, self.measured_round_trip
-        return True
+    def heed(self, before: WorkerState, now: float) -> None:
+        """What its new state says of what it was told to load."""
+        state = self.state
+        if before.incarnation != state.incarnation:
+            self.serving_since = self.deploying = None
+            self.failed = {}
+            return
+        if before.serving != state.serving:
+            self.serving_since = now
+        said = {task.task: task for task in before.tasks}
+        changed = {task.task for task in state.tasks if said.get(task.task) != task}
+        self.failed = {t: at for t, at in self.failed.items() if t not in changed and t != state.serving}
+        if self.deploying is None:
+            return
+        refused = (state.failed or {}).keys() - (before.failed or {}).keys()
+        if state.serving in (None, self.deploying):
+            self.deploying = None
+        elif self.deploying in refused:
+            self.give_up(now)
+
+    def give_up(self, now: float) -> None:
+        """It did not load what it was told to."""
+        assert self.deploying is not None, "only then is there something to give up"
+        self.failed[self.deploying] = now + REST
+        self.deploying = None
+
+    def announce(self, now: float, *, anew: bool) -> bool:
+        """Take over what its state says of its tasks; `anew`: it has started, and nothing is known of it.
+
+        Answers whether a plan may change.
+        """
+        if anew:
+            self.figures, self.way = {}, Way(0.0, now)
+        said = {task.task: task.frames_per_second for task in self.state.tasks}
+        changed = said.keys() != self.figures.keys()
+        self.figures = {task: self.figures.get(task) or Figure(fps, now) for task, fps in said.items()}
+        for task, fps in said.items():
+            changed |= self.figures[task].announce(fps, now)
+        self.capacities = {task: figure.careful for task, figure in self.figures.items()}
+        return changed
+
+    def measured(self, speeds: Mapping[str, float], round_trip: float, now: float) -> bool:
+        """Take over what the hub has measured; answers whether a plan may change.
+
+        Of the tasks in `speeds` those were measured whose figure is another than last time; if all are the
+        same, all of them were. What cannot be (a worker says that it took no time, or lies) was not.
+        """
+        known = {t: fps for t, fps in speeds.items() if t in self.figures and 0 < fps < math.inf}
+        fresh = {t: fps for t, fps in known.items() if fps != self.figures[t].latest}
+        changed = False
+        for task, fps in (fresh or known).items():
+            changed |= self.figures[task].measured(fps, now)
+        if 0 <= round_trip < math.inf:
+            changed |= self.way.measured(round_trip, now)
+        if changed:
+            self.capacities = {task: figure.careful for task, figure in self.figures.items()}
+        return changed
+
+    def pass_time(self, now: float) -> bool:
+        """Forget figures that nobody has confirmed for long; answers whether a plan may change."""
+        forgotten = [figure for figure in (*self.figures.values(), self.way) if figure.pass_time(now)]
+        if forgotten:
+            self.capacities = {task: figure.careful for task, figure in self.figures.items()}
+        return bool(forgotten)
+
+    def wake_at(self, now: float) -> float | None:
+        """When time alone may change what a plan can do with it."""
+        if not self.online:
+            return None
+        times = [figure.forget_at() for figure in (*self.figures.values(), self.way)]
+        times += [self.may_switch_at(), *self.failed.values()]
+        later = [at for at in times if at is not None and at > now]
+        return min([self.deploy_until, *later] if self.deploying is not None else later, default=None)
 
 
 class Nodes:
@@ -135,7 +183,7 @@ class Nodes:
 
     def __iter__(self) -> Iterator[EdgeWorker]:
         """By name, so that the same nodes always give the same plan."""
-        return iter(sorted(self._workers.values(), key=lambda worker: worker.id))
+        return iter(self._workers.values())
 
     def get(self, worker: str) -> EdgeWorker | None:
         return self._workers.get(worker)
@@ -146,8 +194,9 @@ class Nodes:
         if worker is None:
             if not state.online:
                 return False
-            worker = self._workers[state.worker] = EdgeWorker(state, now, now)
-            worker.settle_figures(now)
+            worker = EdgeWorker(state, now, now)
+            worker.announce(now, anew=True)
+            self._workers = dict(sorted([*self._workers.items(), (worker.id, worker)]))
             return True
         before = worker.state
         again = before.incarnation != state.incarnation
@@ -162,83 +211,84 @@ class Nodes:
             worker.deploying = None
             return before.online
         worker.state = state
-        if again or before.tasks != state.tasks:
-            worker.failed = frozenset()
-            worker.speeds = {} if again else worker.speeds
-        if again:
-            worker.serving_since = worker.deploying = None
-        elif before.serving != state.serving:
-            worker.serving_since = now
-        if worker.deploying is not None and state.serving in (None, worker.deploying):
-            worker.deploying = None
-        figures = worker.settle_figures(now)
-        return figures or again or not before.online or before.serving != state.serving
+        worker.heed(before, now)
+        figures = worker.announce(now, anew=again)
+        changed = before.serving != state.serving or before.failed != state.failed
+        return figures or again or changed or not before.online
 
     def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float, now: float) -> bool:
-        """Frames per second by task, and seconds there and back, as the hub measures them now.
-
-        What cannot be (a worker says that it took no time, or lies) is as if it had not been measured.
-        """
+        """Frames per second by task, and seconds there and back, as the hub measures them now."""
         worker = self._workers.get(worker_id)
-        if worker is None:
-            return False
-        worker.speeds = {task: fps for task, fps in speeds.items() if 0 < fps < math.inf}
-        if 0 <= round_trip < math.inf:
-            worker.measured_round_trip = round_trip
-        return worker.settle_figures(now)
+        return worker is not None and worker.measured(speeds, round_trip, now)
 
     def told(self, worker: EdgeWorker, task: str, now: float) -> None:
         """It was told to load this task."""
         worker.deploying = task
         worker.deploy_until = now + max(DEPLOY_PATIENCE, 3 * worker.switch_seconds(task))
 
-    def overdue(self, now: float) -> list[tuple[str, str]]:
-        """(worker, task) that was not loaded in time; nothing else is expected of it until it says so."""
-        late = [w for w in self._workers.values() if w.deploying is not None and now >= w.deploy_until]
-        given_up = [(worker.id, str(worker.deploying)) for worker in late]
-        for worker in late:
-            worker.failed |= {str(worker.deploying)}
-            worker.deploying = None
-        return given_up
+    def pass_time(self, now: float) -> tuple[bool, list[tuple[str, str]]]:
+        """Whether time alone has changed what a plan can do; (worker, task) that was not loaded in time."""
+        late: list[tuple[str, str]] = []
+        changed = False
+        for worker in self._workers.values():
+            if worker.deploying is not None and now >= worker.deploy_until:
+                if worker.serving == worker.deploying:  # it never left it, and had nothing to say
+                    worker.deploying = None
+                    changed = True
+                else:
+                    late.append((worker.id, worker.deploying))
+                    worker.give_up(now)
+            changed |= worker.pass_time(now)
+        return changed or bool(late), late
 
     def looks_at_clips(self, worker_id: str) -> bool:
         """Whether it can look at clips of motion when it does nothing else."""
         worker = self._workers.get(worker_id)
-        return worker is not None and worker.online and CLIP_TASK in worker.capacities
-
-    def unlock_at(self, now: float) -> float | None:
-        """When the next node may be made to load another task again."""
-        times = (worker.may_switch_at() for worker in self._workers.values() if worker.online)
-        return min((at for at in times if at > now), default=None)
+        return worker is not None and worker.online and CLIP_TASK in worker.figures
 
     def wake_at(self, now: float) -> float | None:
         """When time alone may change what a plan can do."""
-        times = [w.deploy_until for w in self._workers.values() if w.online and w.deploying is not None]
-        unlock = self.unlock_at(now)
-        return min([*times, unlock] if unlock is not None else times, default=None)
+        times = (worker.wake_at(now) for worker in self._workers.values())
+        return min((at for at in times if at is not None), default=None)
 
-    def edge_nodes(self, now: float, *, split: frozenset[str] = frozenset()) -> list[EdgeNode]:
-        """Those online, for admission; those of `split` that hold all their tasks at once, as two halves."""
-        nodes: list[EdgeNode] = []
-        for worker in self:
-            offered = {t: fps for t, fps in worker.capacities.items() if worker.offers(t, now)}
-            if not offered:
-                continue
-            switching = {task: worker.switch_seconds(task) for task in offered}
-            halved = worker.id in split and worker.serving is None
-            parts = [f"{worker.id}{PART}1", f"{worker.id}{PART}2"] if halved else [worker.id]
-            nodes += [
-                EdgeNode(
-                    part,
-                    {task: fps / len(parts) for task, fps in offered.items()},
-                    worker.round_trip / 2 * 1000,
-                    (worker.state.energy or 0.0) / len(parts),
-                    worker.availability(now),
-                    switching,
-                )
-                for part in parts
-            ]
-        return nodes
+    def edge_nodes(
+        self, now: float, *, split: frozenset[str] = frozenset(), known: frozenset[str] = frozenset()
+    ) -> list[EdgeNode]:
+        """Those online, for admission: by the careful figures, but for workers of `known` by the steady.
+
+        Those of `split` that hold all their tasks at once come as two halves.
+        """
+        return [node for worker in self for node in _parts(worker, now, split, steady=worker.id in known)]
+
+    def own_nodes(self, workers: Iterable[str], now: float, *, split: frozenset[str]) -> dict[str, EdgeNode]:
+        """Those on which a workflow runs, by id, with the steady figures."""
+        there = [worker for name in workers if (worker := self._workers.get(name)) is not None]
+        return {node.id: node for worker in there for node in _parts(worker, now, split, steady=True)}
+
+
+def _parts(worker: EdgeWorker, now: float, split: frozenset[str], *, steady: bool) -> list[EdgeNode]:
+    offered = {
+        task: figure.steady if steady else figure.careful
+        for task, figure in worker.figures.items()
+        if worker.offers(task, now)
+    }
+    if not offered:
+        return []
+    switching = {task: worker.switch_seconds(task) for task in offered}
+    halved = worker.id in split and worker.serving is None
+    parts = [f"{worker.id}{PART}1", f"{worker.id}{PART}2"] if halved else [worker.id]
+    round_trip = worker.way.steady if steady else worker.way.careful
+    return [
+        EdgeNode(
+            part,
+            {task: fps / len(parts) for task, fps in offered.items()},
+            round_trip / 2 * 1000,
+            (worker.state.energy or 0.0) / len(parts),
+            worker.availability(now),
+            switching,
+        )
+        for part in parts
+    ]
 
 
 def worker_of(node: str) -> str:

@@ -101,9 +101,12 @@ class Orchestrator:
         self._plan = Plan()
         self._rates: dict[str, float] = {}
         self._shown: set[str] = set()
+        self._notes: list[str] = []
+        """What the next plan says in the log."""
         self._refused: WorkflowState | None = None
         """How the last request stood that was refused and forgotten."""
-        self._unlock_at: float | None = None
+        self._look_at: float | None = None
+        """When time alone may change the plan, as of the last one."""
 
     # --- what happens ---------------------------------------------------------------------------
 
@@ -130,7 +133,12 @@ class Orchestrator:
     def node_seen(self, state: WorkerState, now: Now) -> None:
         """A worker's state as it was published."""
         self._begin(now)
+        worker = self.nodes.get(state.worker)
+        told = worker.deploying if worker is not None else None
         self._stale |= self.nodes.seen(state, now.mono)
+        if worker is not None and told in worker.failed:
+            reason = (state.failed or {}).get(told, "")
+            self._notes.append(f"node {worker.id} cannot load {told}: {reason}")
 
     def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> None:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
@@ -173,7 +181,7 @@ class Orchestrator:
                 worker.id,
                 worker.online,
                 dict(worker.capacities),
-                worker.measured_round_trip,
+                worker.way.latest or 0.0,
                 worker.availability(now.mono),
                 worker.serving,
                 tuple(on.get(worker.id, ())),
@@ -193,12 +201,15 @@ class Orchestrator:
 
     def plan(self, now: Now) -> Orders:
         """What is to be done now. Call it after everything that happens, and at `wake_at`."""
-        orders = Orders()
-        for worker, task in self.nodes.overdue(now.mono):
+        orders = Orders(notes=self._notes)
+        self._notes = []
+        if self._look_at is not None and now.mono >= self._look_at:
             self._stale = True
-            orders.notes.append(f"node {worker} did not load {task} in time and is not asked for it again")
-        if self._unlock_at is not None and now.mono >= self._unlock_at:
-            self._stale = True
+        changed, late = self.nodes.pass_time(now.mono)
+        self._stale |= changed
+        orders.notes += [
+            f"node {worker} did not load {task} in time and rests from it" for worker, task in late
+        ]
         if not self._stale or (self._gathering is not None and now.mono < self._gathering):
             return orders
         self._stale = False
@@ -206,14 +217,18 @@ class Orchestrator:
         self._deploy(now, orders)
         self._flows(orders)
         self._tell(now, orders)
-        self._unlock_at = self.nodes.unlock_at(now.mono)
+        self._look_at = self.nodes.wake_at(now.mono)
         return orders
 
     def _running(self) -> list[Admitted]:
         return [one.admitted for one in self._wanted.values() if one.admitted is not None]
 
-    def _put(self, one: _Wanted, others: Sequence[Admitted], now: Now) -> bool:
-        placed = place(one.spec.workflow(one.name), self.nodes, others, self.policy, now.mono)
+    def _put(
+        self, one: _Wanted, others: Sequence[Admitted], now: Now, known: frozenset[str] = frozenset()
+    ) -> bool:
+        """Place it beside the others; `known` are the workers on which it ran until now."""
+        workflow = one.spec.workflow(one.name)
+        placed = place(workflow, self.nodes, others, self.policy, now.mono, known=known)
         one.placed = placed
         one.admitted = placed.answer if isinstance(placed.answer, Admitted) else None
         if one.admitted is not None and one.seniority is None:
@@ -231,30 +246,32 @@ class Orchestrator:
             if one.admitted is not None:
                 kept.append(one)
         for one in sorted(self._wanted.values(), key=lambda one: one.age):
-            if one.admitted is None and self._make_room(one, kept, now):
+            ran = before[one.name]
+            known = frozenset(lent([ran]) if ran is not None else ())
+            if one.admitted is None and self._make_room(one, kept, now, known):
                 kept.append(one)
         for one in self._wanted.values():
             if (before[one.name] is None) != (one.admitted is None) and one.placed is not None:
                 orders.notes.append(one.placed.reason)
 
     def _refit(self, admitted: Admitted, others: Sequence[Admitted], now: Now) -> Admitted | None:
-        nodes = self.nodes.edge_nodes(now.mono, split=halved([*others, admitted]))
-        held = refit(admitted, {node.id: node for node in nodes}, others)
+        nodes = self.nodes.own_nodes(lent([admitted]), now.mono, split=halved([*others, admitted]))
+        held = refit(admitted, nodes, others)
         if held is None:
             return None
         able = [worker for worker in lent([held]) if self.nodes.looks_at_clips(worker)]
         return held if not able or keeps_reserve(self.nodes, [*others, held], self.policy) else None
 
-    def _make_room(self, one: _Wanted, kept: list[_Wanted], now: Now) -> bool:
+    def _make_room(self, one: _Wanted, kept: list[_Wanted], now: Now, known: frozenset[str]) -> bool:
         """Place it beside those that hold; if it was there before them, in place of the youngest."""
-        if self._put(one, _of(kept), now):
+        if self._put(one, _of(kept), now, known):
             return True
         refused = one.placed
         younger = [other for other in kept if one.seniority is not None and other.age > one.age]
         giving_way: list[_Wanted] = []
         for other in sorted(younger, key=lambda other: other.age, reverse=True):
             giving_way.append(other)
-            if self._put(one, _of(k for k in kept if k not in giving_way), now):
+            if self._put(one, _of(k for k in kept if k not in giving_way), now, known):
                 for gone in giving_way:
                     kept.remove(gone)
                     gone.admitted = None  # its turn comes: it is younger
@@ -278,10 +295,10 @@ class Orchestrator:
             task = targets.get(worker.id)
             if task is None and worker.deploying is None and CLIP_TASK in worker.capacities:
                 back = not looking or now.mono >= worker.may_switch_at()
-                task = CLIP_TASK if back and CLIP_TASK not in worker.failed else None
-            if not worker.online or task is None or worker.serving in (None, task):
+                task = CLIP_TASK if back and now.mono >= worker.failed.get(CLIP_TASK, 0.0) else None
+            if not worker.online or task is None or worker.deploying == task:
                 continue
-            if worker.deploying == task:
+            if worker.deploying is None and worker.serving in (None, task):
                 continue
             info = next(t for t in worker.state.tasks if t.task == task)
             self.nodes.told(worker, task, now.mono)

@@ -55,13 +55,24 @@ def keeps_reserve(nodes: Nodes, admitted: Iterable[Admitted], policy: Policy) ->
     return len(able - lent(admitted)) >= min(policy.reserve, len(able))
 
 
-def place(workflow: Workflow, nodes: Nodes, others: Sequence[Admitted], policy: Policy, now: float) -> Placed:
-    """Where the workflow runs beside the others, or why it cannot, with the attempt that came nearest."""
+def place(
+    workflow: Workflow,
+    nodes: Nodes,
+    others: Sequence[Admitted],
+    policy: Policy,
+    now: float,
+    *,
+    known: frozenset[str] = frozenset(),
+) -> Placed:
+    """Where the workflow runs beside the others, or why it cannot, with the attempt that came nearest.
+
+    Of the workers in `known` the steady figures count: it ran there until now.
+    """
     best: Placed | None = None
     taken, halves = lent(others), halved(others)
     whole = frozenset(w.id for w in nodes if w.serving is None and w.id not in taken)
     for split in (halves, halves | whole) if whole else (halves,):
-        offered = nodes.edge_nodes(now, split=split)
+        offered = nodes.edge_nodes(now, split=split, known=known)
         for kept in _reserves(workflow, nodes, offered, taken, policy):
             usable = [node for node in offered if worker_of(node.id) not in kept]
             answer = _provision(workflow, usable, others, policy)
