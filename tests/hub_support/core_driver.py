@@ -188,7 +188,7 @@ class CoreDriver:
         settled = [clip_id for clip_id, _ in self.settled()]
         core = self.core
         assert len(set(settled)) == len(settled), "a clip was settled twice"
-        assert sorted(stored) == sorted([*settled, *core.waiting, *core.leases])
+        assert sorted(stored) == sorted([*settled, *core.waiting, *core.leases, *core.pool.aside])
         held = [lease.token for worker in core.workers.values() for lease in worker.leases]
         leased = [lease.token for leases in core.leases.values() for lease in leases]
         assert sorted(held) == sorted(leased)
@@ -196,7 +196,7 @@ class CoreDriver:
             assert len(worker.leases) <= worker.window
         for recording in core.recordings.values():
             for clip_id in recording.pending:
-                assert clip_id in core.waiting or clip_id in core.leases
+                assert core.pool.has(clip_id)
 
 
 def track(

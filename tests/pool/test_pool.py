@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meerkat_contract.messages import Result
-from meerkat_hub.core.pool import LEASE_FLOOR, PAUSE, PoolSettings
+from meerkat_hub.core.attendance import PAUSE
+from meerkat_hub.core.pool import LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.rules import Hedger, Pull
 
 from .desk import Desk, Flow
@@ -136,7 +137,7 @@ def test_a_job_handed_back_unbegun_is_charged_to_nobody(desk: Desk) -> None:
     desk.add()
     answer = desk.answer(desk.sent[0], state="failed", retry=True, seconds=0)
     assert answer is not None
-    desk.pool.again(answer.lease.item)
+    assert answer.kept
     desk.turn(PAUSE - 0.001)
     assert len(desk.sent) == 1
     desk.turn(0.001)
@@ -177,7 +178,7 @@ def test_a_copy_that_fails_leaves_the_original_alone() -> None:
     original, copy = desk.sent
     answer = desk.answer(copy, state="failed", retry=True)
     assert answer is not None
-    assert answer.elsewhere
+    assert answer.kept
     assert desk.held("slow") == [original]
 
 

@@ -16,8 +16,8 @@ from .rules.view import VARIATION
 EARLY = (0.5, 1 / 3, 0.25)
 """Weights of the first observations: what a worker announces counts as one observation like any other."""
 
-EARLY_CLIP = 10.0
-"""The first observation may differ so many times from what was announced."""
+EARLY_CLIPS = (1000.0, 30.0, 10.0)
+"""So many times the first observations may differ from the estimate: what is announced may be far off."""
 
 LINK_DECAY = 0.9
 """What is left of an observation's weight in the estimate of a link after the next one."""
@@ -51,7 +51,7 @@ class Speed:
         if not (seconds > 0 and isfinite(seconds)):
             return
         if self.seen < len(EARLY):
-            clip = EARLY_CLIP if self.seen == 0 else EARLY_CLIP / 2
+            clip = EARLY_CLIPS[self.seen]
             clipped = min(max(seconds, self.seconds / clip), self.seconds * clip)
             self.seconds += EARLY[self.seen] * (clipped - self.seconds)
         else:

@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from math import inf
 
 from meerkat_contract.messages import Job, Receipt, Result
 
@@ -36,6 +37,9 @@ SAMPLE_FPS = 5.0
 
 REMEMBERED = 4096
 """Ids of clips that ended lately, for duplicates that arrive before the database is asked."""
+
+GRACE = 600.0
+"""Seconds that a clip may wait at least after a restart: that the hub was off is not its fault."""
 
 SENT_LATE = 60.0
 """Seconds after its end at which a clip that arrives was kept back by its device."""
@@ -75,11 +79,14 @@ class Clips:
         self._pool = pool
         self._new_id = new_id
         self._ended: OrderedDict[str, None] = OrderedDict()
-        self._ageing: deque[str] = deque()
+        self._ageing: deque[tuple[float, str]] = deque()
+        """Until when each may wait, by the monotonic clock: it does not leap when a hub is told the day."""
         self._aged: set[str] = set()
         """Too old to wait again: a worker has had them since before that."""
         self._due: list[tuple[float, str]] = []
         """When recordings want to be looked at; an entry may be out of date."""
+        self._due_at: dict[str, float] = {}
+        """The earliest entry of each recording there."""
         self._in_view: dict[tuple[str, str], set[str]] = {}
         """Open recordings with events, by camera."""
         self._counts: dict[tuple[str, str], dict[str, int]] = {}
@@ -90,7 +97,8 @@ class Clips:
         for snapshot in recordings:
             self._restore(snapshot, now)
         for clip in waiting:
-            self._enqueue(clip, now)
+            age = (now.wall - clip.received_at).total_seconds()
+            self._enqueue(clip, now, max(GRACE, self.settings.expire_after - age))
         for recording in list(self.recordings.values()):
             self._look_again(recording)
             key = (recording.device, recording.camera)
@@ -112,7 +120,7 @@ class Clips:
             return
         if arrived.earlier is not None and arrived.earlier.id not in self.recordings:
             self._restore(arrived.earlier, now)
-        self._enqueue(clip, now)
+        self._enqueue(clip, now, self.settings.expire_after)
         out.changes.append(ClipStored(clip))
         out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="stored")))
 
@@ -120,14 +128,14 @@ class Clips:
         recording = self.recordings[snapshot.id] = Recording.restore(snapshot, now.mono)
         self._index(recording)
 
-    def _enqueue(self, clip: Clip, now: Now) -> None:
+    def _enqueue(self, clip: Clip, now: Now, may_wait: float) -> None:
         recording = self.recordings.get(clip.recording)
         if recording is None:
             recording = Recording(clip.recording, clip.device, clip.camera)
             self.recordings[clip.recording] = recording
         recording.arrive(clip, now.mono)
         self.unfinished[clip.id] = clip
-        self._ageing.append(clip.id)
+        self._ageing.append((now.mono + may_wait, clip.id))
         item = Item(
             clip.id,
             CLIPS,
@@ -163,10 +171,7 @@ class Clips:
         """A worker's word on a clip; its lease is over."""
         item, worker = answer.lease.item, answer.lease.worker
         clip = self.unfinished[item.id]
-        if result.state == "failed" and result.retry and not result.frames and not result.seconds:
-            out.notes.append(f"worker {worker} handed {clip.id} back: {result.reason}")
-            self._again(item, now, out)
-        elif result.state == "failed" and result.retry:
+        if result.state == "failed" and result.retry:
             self.try_ended(TryEnded(item, worker, result.reason or "the worker gave no reason"), now, out)
         else:
             done = result.state == "done"
@@ -184,19 +189,16 @@ class Clips:
             return
         out.changes.append(ClipTried(clip.id, clip.attempts, tried.reason))
         out.notes.append(f"{clip.device}/{clip.camera}: clip {clip.id} is tried again: {tried.reason}")
-        self._again(tried.item, now, out, tried=tried.worker)
+        if clip.id in self._aged:
+            self._expire(clip, now, out)
+        else:
+            self._pool.again(tried.item, tried=tried.worker)
 
     def media_lost(self, clip_id: str, reason: str, now: Now, out: Decision) -> None:
         clip = self.unfinished.get(clip_id)
         if clip is not None:
             self._pool.remove(clip_id)
             self._settle(Settled(clip, "failed", reason=reason), now, out)
-
-    def _again(self, item: Item, now: Now, out: Decision, *, tried: str | None = None) -> None:
-        if item.id in self._aged:
-            self._expire(self.unfinished[item.id], now, out)
-        else:
-            self._pool.again(item, tried=tried)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -235,33 +237,39 @@ class Clips:
         self._settle(Settled(clip, "expired", reason=why), now, out)
 
     def pass_time(self, now: Now, out: Decision) -> None:
-        while self._ageing:
-            clip = self.unfinished.get(self._ageing[0])
+        while self._ageing and now.mono >= self._ageing[0][0]:
+            clip = self.unfinished.get(self._ageing.popleft()[1])
             if clip is not None:
-                if (now.wall - clip.received_at).total_seconds() < self.settings.expire_after:
-                    break
-                if clip.id in self._pool.leases:
-                    self._aged.add(clip.id)
-                else:
-                    self._pool.remove(clip.id)
-                    self._expire(clip, now, out)
-            self._ageing.popleft()
+                self._aged.add(clip.id)
+        for clip_id in [clip_id for clip_id in self._aged if clip_id not in self._pool.leases]:
+            self._pool.remove(clip_id)
+            self._expire(self.unfinished[clip_id], now, out)
         while self._due and now.mono >= self._due[0][0]:
-            recording = self.recordings.get(heappop(self._due)[1])
-            if recording is not None:
-                at = recording.wake_at()
-                if at is not None and now.mono >= at:
-                    self._advance(recording, now, out)
-                else:
-                    self._look_again(recording)
+            at, recording_id = heappop(self._due)
+            if self._due_at.get(recording_id) != at:
+                continue
+            del self._due_at[recording_id]
+            recording = self.recordings[recording_id]
+            wake = recording.wake_at()
+            if wake is not None and now.mono >= wake:
+                self._advance(recording, now, out)
+            else:
+                self._look_again(recording)
 
     def wake_at(self) -> float | None:
-        return self._due[0][0] if self._due else None
+        while self._ageing and self._ageing[0][1] not in self.unfinished:
+            self._ageing.popleft()
+        times = [self._ageing[0][0]] if self._ageing else []
+        times += [self._due[0][0]] if self._due else []
+        return min(times, default=None)
 
     # --- recordings -----------------------------------------------------------------------------
 
     def _look_again(self, recording: Recording) -> None:
-        if (at := recording.wake_at()) is not None:
+        """One entry for each recording: a later one is not needed, for the earlier looks again."""
+        at = recording.wake_at()
+        if at is not None and at < self._due_at.get(recording.id, inf):
+            self._due_at[recording.id] = at
             heappush(self._due, (at, recording.id))
 
     def _advance(self, recording: Recording, now: Now, out: Decision) -> None:
@@ -274,6 +282,7 @@ class Clips:
         if recording.is_complete() or recording.is_stale(now.mono):
             out.changes += recording.close()
             del self.recordings[recording.id]
+            self._due_at.pop(recording.id, None)
             self._forget(recording)
         else:
             self._look_again(recording)

@@ -64,10 +64,12 @@ class Crews:
         self._members = members
         self._size = size
         self._crews: dict[Group, Crew] = {}
+        self._near: dict[Group, list[Group]] = {}
 
     def changed(self) -> None:
         """Somebody may do other work than before."""
         self._crews.clear()
+        self._near.clear()
 
     def touched(self, member: Member) -> None:
         """What it holds, or is known of it, has changed."""
@@ -79,6 +81,18 @@ class Crews:
         if crew is None:
             crew = self._crews[group] = Crew(list(self._able(group)), group.task, self._size)
         return crew
+
+    def neighbours(self, group: Group, groups: Iterable[Group]) -> list[Group]:
+        """The other groups whose work its workers may take too."""
+        near = self._near.get(group)
+        if near is None:
+            mine = {member.id for member in self.of(group).members}
+            near = self._near[group] = [
+                other
+                for other in groups
+                if other is not group and any(member.id in mine for member in self.of(other).members)
+            ]
+        return near
 
     def _able(self, group: Group) -> Iterable[Member]:
         return (

@@ -168,9 +168,11 @@ class HubCore:
                 said, ended = self.pool.seen(state, now.mono)
                 out.notes += [said] if said else []
                 self._tries_ended(ended, now, out)
+                if not state.online:
+                    self._told.pop(state.worker, None)
                 self._apply(self.workflows.worker_seen(state, now), now, out)
-            case SendFailed(clip=item_id, token=token):
-                self.pool.not_sent(item_id, token, now.mono)
+            case SendFailed(clip=item_id, token=token, reason=reason):
+                self.pool.not_sent(item_id, token, now.mono, reason)
             case WorkerAbsent(worker=worker, token=token):
                 self.pool.absent(worker, token, now.mono)
             case BusChanged(up=up):
@@ -186,8 +188,8 @@ class HubCore:
             out.notes.append(f"worker {worker}: a result for {result.job} came too late and is ignored")
             return
         self._call_off(answer.void, out)
-        if answer.elsewhere:
-            out.notes.append(f"worker {worker} failed at {result.job}; another has it too: {result.reason}")
+        if answer.kept:
+            out.notes.append(f"worker {worker} did not do {result.job}; others will: {result.reason}")
         elif answer.lease.item.flow == CLIPS:
             self.clips.answered(answer, result, now, out)
         else:
@@ -201,9 +203,7 @@ class HubCore:
 
     def _frame_answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
         item = answer.lease.item
-        if result.state == "failed" and result.retry and not result.frames and not result.seconds:
-            self._drop(self.pool.again(item), now, out)  # never begun: it waits on
-        elif result.state == "failed" and result.retry:
+        if result.state == "failed" and result.retry:
             tried = TryEnded(item, answer.lease.worker, result.reason or "the worker gave no reason")
             self._tries_ended([tried], now, out)
         else:
@@ -256,14 +256,21 @@ class HubCore:
         """The flows of the pool are to be these."""
         wanted = {flow.id for flow in plan.flows}
         for gone in sorted(self._flows - wanted):
-            waiting, void = self.pool.close(gone)
-            self._call_off(void, out)
-            items = {item.id: item for item in (*waiting, *(lease.item for lease in void))}
-            self._drop([Dropped(item, "gone") for item in items.values()], now, out)
+            self._close(gone, now, out)
         for flow in plan.flows:
+            known = self.pool.queues.flow(flow.id)
+            if known is not None and known.task != flow.task:
+                self._close(flow.id, now, out)
             self.pool.open(flow)
         self._flows = wanted
         self.pool.open(Flow(CLIPS, TASK, self.settings.clips_weight, plan.clip_nodes))
+
+    def _close(self, flow: str, now: Now, out: Decision) -> None:
+        """What waited in the flow, or is being looked at, is dropped."""
+        waiting, void = self.pool.close(flow)
+        self._call_off(void, out)
+        items = {item.id: item for item in (*waiting, *(lease.item for lease in void))}
+        self._drop([Dropped(item, "gone") for item in items.values()], now, out)
 
     def _call_off(self, leases: Iterable[Lease], out: Decision) -> None:
         out.effects += [CancelJob(lease.worker, lease.item.id, lease.token) for lease in leases]

@@ -11,8 +11,9 @@ from .capacity import Link, Speed
 from .rules import InFlight, WorkerView
 from .work import Lease
 
-STEADY = 60.0
-"""Seconds on the bus after which a worker's earlier departures are forgotten."""
+BURST = 0.5
+"""Two answers nearer to each other than this part of the work that was told came in a burst: the network
+had kept them back, and the time between them says nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,8 +27,6 @@ class Member:
     window: int
     joined: float
     """Monotonic seconds, as all times here."""
-    departures: int = 0
-    """How often it left lately with work in its hands."""
     paused_until: float = 0.0
     """It gets no work before: it handed some back unbegun, let a lease run out, or comes and goes."""
     silent: int = 0
@@ -44,13 +43,19 @@ class Member:
         tasks = {task.task: task for task in state.tasks}
         return cls(state.worker, state.incarnation, tasks, state.serving, state.window, now)
 
-    def announce(self, state: WorkerState) -> None:
-        """It says anew what it offers; what was measured at it stays, unless it says another figure."""
+    def announce(self, state: WorkerState) -> bool:
+        """It says anew what it offers; whether it takes other work than before.
+
+        What was measured of it stays, whatever figure it says, unless it has another model.
+        """
         tasks = {task.task: task for task in state.tasks}
-        for name in [name for name in self._speeds if self.tasks.get(name) != tasks.get(name)]:
+        models = {name: task.model for name, task in self.tasks.items()}
+        for name in [name for name in self._speeds if name not in tasks or models[name] != tasks[name].model]:
             del self._speeds[name]
+        before = (self.tasks.keys(), self.serving, self.window)
         self.tasks, self.serving, self.window = tasks, state.serving, state.window
         self._views.clear()
+        return before != (tasks.keys(), state.serving, state.window)
 
     def does(self, task: str) -> bool:
         """Whether it takes jobs of this task now."""
@@ -107,17 +112,30 @@ class Member:
         what a job truly takes, whatever the worker says. Of a worker that was idle its own word is
         taken, within the time that the hub has waited.
         """
+        if lease.task not in self.tasks:
+            return
         total = now - lease.sent
         told = min(max(result.seconds, 0.0), total)
         waited = result.waited
         if waited is not None:
-            self.link.observe(total - min(waited, total) - told, lease.item.size)
-        elif self.last_answer <= lease.sent and self.leases[:1] == [lease]:
+            waited = min(waited, total - told)
+            self.link.observe(total - waited - told, lease.item.size)
+        elif lease.alone:
             self.link.observe(total - told, lease.item.size)
-        was_there = lease.sent + self.link.round_trip(lease.item.size) < self.last_answer
-        spent = now - self.last_answer if was_there else told
-        cost = result.frames or lease.item.cost
-        if spent > 0 and cost > 0:
+        spent = told + (waited or 0.0) if lease.alone else told  # there was nothing to wait for
+        if lease.sent + self.link.round_trip(lease.item.size) < self.last_answer:
+            between = now - self.last_answer
+            spent = between if between > BURST * told else told
+        self._observe(lease, result, spent)
+
+    def learn_late(self, lease: Lease, result: Result, now: float) -> None:
+        """From an answer after the end of its lease: it is slower than was thought, and not mute."""
+        if lease.task in self.tasks:
+            self._observe(lease, result, min(max(result.seconds, 0.0), now - lease.sent))
+
+    def _observe(self, lease: Lease, result: Result, spent: float) -> None:
+        cost = min(result.frames, lease.item.cost) or lease.item.cost
+        if spent > 0:
             self._speed(lease.task).observe(spent / cost)
 
     def answered(self, now: float) -> None:

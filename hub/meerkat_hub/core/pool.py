@@ -17,14 +17,16 @@ work again, and a try that ended with it counts only if its process died.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
 
 from meerkat_contract.messages import Result, WorkerState
 
+from .attendance import PAUSE, SILENCE, Attendance, pause_of
+from .copies import stragglers
 from .crews import Crew, Crews
-from .members import STEADY, Member
+from .lease_book import LeaseBook
+from .members import Member
 from .queues import Group, Key, Queues
 from .rules import ArrivalEstimate, ArrivalWindow, EctStar, Hedger, Rule
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
@@ -32,14 +34,17 @@ from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 HEAD = 64
 """How many waiting items one plan looks at."""
 
-PAUSE = 1.0
-"""Seconds without work for a worker that handed some back unbegun (its window is full, it is ending)."""
-
 LEASE_FLOOR = 30.0
 LEASE_FACTOR = 10.0
-"""A lease lasts this many times the predicted time until the answer, and never less than the floor."""
+LEASE_CAP = 3600.0
+"""A lease lasts LEASE_FACTOR times the predicted time until the answer, at least the floor and at most the
+cap, seconds; with each try that ended without a result the floor is twice as high."""
 
-LONGEST_PAUSE = 600.0
+FREE_RETURNS = 4
+"""An item may come back unbegun so often; then each return is a try that ended without a result."""
+
+PRICED_EVERY = 1.0
+"""Seconds after which the price of a task is made anew from what its workers are measured to need."""
 
 REPLAN = 0.02
 """Seconds. A plan may let work wait for a busy worker though another idles. It is made anew when the busy
@@ -58,21 +63,21 @@ class Pool:
 
     def __init__(self, *, first_token: int = 0, settings: PoolSettings | None = None) -> None:
         self.settings = settings or PoolSettings()
-        self.queues = Queues()
         self.members: dict[str, Member] = {}
-        self.leases: dict[str, list[Lease]] = {}
-        """By item."""
+        self.queues = Queues(self._neighbours)
+        self._book = LeaseBook()
         self._token = first_token
         self._crews = Crews(self.members, self._usual_size)
         self._units: dict[str, float] = {}
-        """Seconds for one unit of cost, by task; made anew when the workers change."""
+        """Seconds for one unit of cost, by task."""
+        self._priced_at = 0.0
         self._paused: dict[str, Member] = {}
-        self._in_flight: dict[str, int] = {}
-        """Leases by flow."""
-        self._copied: set[str] = set()
-        self._expiries: list[tuple[float, int, Lease]] = []
-        self._gone: dict[str, tuple[str, str, int]] = {}
-        """Worker that left with work in its hands → its incarnation, what it was at, how often lately."""
+        self._attendance = Attendance()
+        self.aside: dict[str, tuple[float, Item]] = {}
+        """By id: items that came back unbegun more than once, until when they are sent to nobody."""
+        self._lost: list[Dropped] = []
+        self._ended: list[TryEnded] = []
+        """What `pass_time` has to tell."""
         self._rules: dict[Group, Rule] = {}
         self._arrivals: dict[str, ArrivalWindow] = {}
         self._sizes: dict[str, float] = {}
@@ -81,19 +86,27 @@ class Pool:
         self._dealing = False
         """Whether work may be sent: since the last `dispatch` the broker has not gone."""
 
+    @property
+    def leases(self) -> Mapping[str, list[Lease]]:
+        """By item."""
+        return self._book.by_item
+
     # --- what waits -----------------------------------------------------------------------------
 
     def open(self, flow: Flow) -> None:
         """Take items of this flow from now on; a flow of the same id is changed."""
         self.queues.open(flow)
         self._crews.changed()
-        self._rules = {group: rule for group, rule in self._rules.items() if group in self._groups()}
+        groups = set(self.queues.groups.values())
+        self._rules = {group: rule for group, rule in self._rules.items() if group in groups}
 
     def close(self, flow_id: str) -> tuple[list[Item], list[Lease]]:
         """The flow ends: what waited, and the leases on the rest, which are void."""
-        waiting = self.queues.close(flow_id)
-        held = [leases for leases in self.leases.values() if leases[0].item.flow == flow_id]
-        void = [lease for leases in held for lease in leases]
+        aside = [item for _, item in self.aside.values() if item.flow == flow_id]
+        for item in aside:
+            del self.aside[item.id]
+        waiting = aside + self.queues.close(flow_id)
+        void = [lease for lease in self._book if lease.item.flow == flow_id]
         for lease in void:
             self._release(lease)
         return waiting, void
@@ -108,10 +121,10 @@ class Pool:
         return self.queues.put(item)
 
     def again(self, item: Item, *, tried: str | None = None) -> list[Dropped]:
-        """An item whose lease is over waits again, before the others. `tried`: who failed at it."""
+        """An item whose try has ended waits again, before the others. `tried`: who failed at it."""
         if tried is not None:
             item = replace(item, attempts=item.attempts + 1, avoid=item.avoid | {tried})
-        return self.queues.put(item, front=True, unit=self._unit(self._task(item)))
+        return self.queues.put(item, front=True)
 
     def remove(self, item_id: str) -> Item | None:
         """Forget an item, whether it waits or is leased; None when it is not here."""
@@ -119,13 +132,32 @@ class Pool:
         if item is not None:
             self.queues.remove(item)
             return item
+        if item_id in self.aside:
+            return self.aside.pop(item_id)[1]
         leases = list(self.leases.get(item_id, ()))
         for lease in leases:
             self._release(lease)
         return leases[0].item if leases else None
 
     def has(self, item_id: str) -> bool:
-        return item_id in self.queues.waiting or item_id in self.leases
+        return item_id in self.queues.waiting or item_id in self.leases or item_id in self.aside
+
+    def _put_back(self, lease: Lease) -> None:
+        """A lease is over that was not the item's fault: it waits again, and its flow has paid nothing."""
+        if lease.item.id not in self.leases:
+            self._lost += self.queues.put(lease.item, front=True, refund=lease.charge)
+
+    def _returned(self, lease: Lease, now: float, reason: str) -> None:
+        """It came back unbegun. Once may be; then it steps aside, for others can be done meanwhile."""
+        item = lease.item = replace(lease.item, returns=lease.item.returns + 1)
+        if item.id in self.leases:
+            return
+        if item.returns == 1:
+            self._put_back(lease)
+        elif item.returns > FREE_RETURNS:
+            self._ended.append(TryEnded(item, lease.worker, reason))
+        else:
+            self.aside[item.id] = (now + pause_of(item.returns - 1, 2.0), item)
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -145,23 +177,31 @@ class Pool:
         if not state.online:
             return "", []
         if known is not None:
-            known.announce(state)
-            self._staff_changed()
+            if known.announce(state):
+                self._staff_changed()
+            self._crews.touched(known)
             return "", []
         member = self.members[state.worker] = Member.of(state, now)
         self._staff_changed()
         said = f"worker {state.worker} is there: {_offers(member)}"
-        if (left := self._gone.get(state.worker)) is not None:
-            incarnation, item_id, times = left
-            member.departures = times
-            if times > 1:
-                self._pause(member, now + min(LONGEST_PAUSE, PAUSE * 2 ** (times - 1)))
-                said += f"; it left {times} times with work in its hands, and gets none for a while"
-            if incarnation != state.incarnation and item_id in self.queues.waiting:
-                item = self.queues.waiting[item_id]
-                self.queues.remove(item)
-                ended.append(TryEnded(item, member.id, f"worker {member.id} ended in the middle of it"))
+        back = self._attendance.back(state.worker, state.incarnation, now)
+        if back.pause:
+            self._pause(member, now + back.pause)
+            said += f"; it left {back.times} times with work in its hands, and gets none for {back.pause:g} s"
+        if back.ended_at is not None:
+            ended += self._blame(back.ended_at, member.id)
         return said, ended
+
+    def _blame(self, item_id: str, worker: str) -> list[TryEnded]:
+        """The worker's process ended in the middle of this item, which counts wherever it is now."""
+        item = self.queues.waiting.get(item_id)
+        if item is not None:
+            self.queues.remove(item)
+            return [TryEnded(item, worker, f"worker {worker} ended in the middle of it")]
+        for lease in self.leases.get(item_id, ()):
+            was = lease.item
+            lease.item = replace(was, attempts=was.attempts + 1, avoid=was.avoid | {worker})
+        return []
 
     def absent(self, worker: str, token: int, now: float) -> None:
         """The broker had nobody for a job: forget the worker until it announces itself. No try counts."""
@@ -172,11 +212,9 @@ class Pool:
     def bus_down(self) -> None:
         """Jobs in flight when the broker went may be lost: all of them wait again."""
         self._dealing = False
-        every = [lease for leases in self.leases.values() for lease in leases]
-        for lease in sorted(every, key=lambda lease: lease.token, reverse=True):
+        for lease in sorted(self._book, key=lambda lease: lease.token, reverse=True):
             self._release(lease)
-            if lease.item.id not in self.leases:
-                self.again(lease.item)
+            self._put_back(lease)
 
     def _leave(self, member: Member, now: float, *, blame: bool = True) -> int:
         """It is gone; what it held waits again. How many that were."""
@@ -184,16 +222,18 @@ class Pool:
         self._paused.pop(member.id, None)
         self._staff_changed()
         held = list(member.leases)
+        at = held[0].item.id if held else None
         for lease in reversed(held):
             self._release(lease)
-            if lease.item.id not in self.leases:
-                self.again(lease.item)
-        if held and blame:
-            steady = now - member.joined >= STEADY
-            times = 1 if steady else member.departures + 1
-            self._gone[member.id] = (member.incarnation, held[0].item.id, times)
-        elif blame:
-            self._gone.pop(member.id, None)
+            if blame and lease.item.id == at and lease.item.attempts and at not in self.leases:
+                reason = f"worker {member.id} left in the middle of it, as others did"
+                self._ended.append(TryEnded(lease.item, member.id, reason))
+                at = None
+            else:
+                self._put_back(lease)
+        if blame:
+            at = at or ("" if held else None)
+            self._attendance.left(member.id, member.incarnation, at, now, member.joined)
         return len(held)
 
     # --- answers --------------------------------------------------------------------------------
@@ -201,53 +241,53 @@ class Pool:
     def answer(self, worker: str, result: Result, now: float) -> Answer | None:
         """A worker's result; None when no lease stands behind it: too late, or not its own."""
         member = self.members.get(worker)
-        lease = self._lease(result.job, result.token)
-        if (
-            member is None
-            or lease is None
-            or lease.worker != worker
-            or lease.incarnation != result.incarnation
-        ):
+        lease = self._book.of(result.job, result.token)
+        if member is None or member.incarnation != result.incarnation:
+            return None
+        if lease is None or lease.worker != worker or lease.incarnation != result.incarnation:
+            self._late_answer(member, result, now)
             return None
         unbegun = result.state == "failed" and result.retry and not result.frames and not result.seconds
         if result.state == "done":
             member.learn(lease, result, now)
         member.answered(now)
         self._crews.touched(member)
-        if unbegun:
-            self._pause(member, now + PAUSE)
         self._release(lease)
         others = tuple(self.leases.get(result.job, ()))
+        if unbegun:
+            self._pause(member, now + PAUSE)
+            self._returned(lease, now, result.reason or f"worker {worker} handed it back")
+            return Answer(lease, kept=True)
         if result.state == "failed" and result.retry and others:
-            return Answer(lease, elsewhere=True)
+            return Answer(lease, kept=True)
         for other in others:
             self._release(other)
         return Answer(lease, void=others)
 
-    def not_sent(self, item_id: str, token: int, now: float) -> None:
-        """The job never left the hub: it waits on, and no try is counted."""
-        lease = self._lease(item_id, token)
+    def _late_answer(self, member: Member, result: Result, now: float) -> None:
+        """Its lease is over and it counts for nothing; but it tells how slow the worker is."""
+        lease = self._book.take_over(result.job, result.token)
+        if lease is None or lease.worker != member.id or lease.incarnation != result.incarnation:
+            return
+        if result.state == "done":
+            member.learn_late(lease, result, now)
+        member.answered(now)
+        if member.id in self._paused:
+            member.paused_until = now
+        self._crews.touched(member)
+
+    def not_sent(self, item_id: str, token: int, now: float, reason: str = "it could not be sent") -> None:
+        """The job never left the hub: it waits on."""
+        lease = self._book.of(item_id, token)
         if lease is None:
             return
         self._release(lease)
-        if item_id not in self.leases:
-            self.again(lease.item)
+        self._returned(lease, now, reason)
         if (member := self.members.get(lease.worker)) is not None:
             self._pause(member, now + PAUSE)
 
-    def _lease(self, item_id: str, token: int) -> Lease | None:
-        return next((lease for lease in self.leases.get(item_id, ()) if lease.token == token), None)
-
     def _release(self, lease: Lease) -> None:
-        leases = self.leases[lease.item.id]
-        leases.remove(lease)
-        if not leases:
-            del self.leases[lease.item.id]
-            self._copied.discard(lease.item.id)
-        flow = lease.item.flow
-        self._in_flight[flow] -= 1
-        if not self._in_flight[flow]:
-            del self._in_flight[flow]
+        self._book.remove(lease)
         member = self.members.get(lease.worker)
         if member is not None:
             member.drop(lease)
@@ -267,31 +307,35 @@ class Pool:
     def pass_time(self, now: float) -> Passed:
         """Leases that ran out, and perishable items whose time is over."""
         over: list[Lease] = []
-        ended: list[TryEnded] = []
-        while self._expiries and (now >= self._expiries[0][0] or not self._stands(self._expiries[0][2])):
-            _, _, lease = heappop(self._expiries)
-            if not self._stands(lease):
-                continue
-            self._release(lease)
+        ended, self._ended = self._ended, []
+        silent: dict[str, Member] = {}
+        for lease in self._book.run_out(now):
             over.append(lease)
             member = self.members.get(lease.worker)
             if member is not None:
-                member.silent += 1
-                self._pause(member, now + min(LONGEST_PAUSE, PAUSE * 5**member.silent))
+                member.drop(lease)
+                self._crews.touched(member)
+                silent[member.id] = member
             if lease.item.id not in self.leases:
                 waited = lease.expires - lease.sent
                 reason = f"worker {lease.worker} did not answer within {waited:.0f} s"
                 ended.append(TryEnded(lease.item, lease.worker, reason))
-        return Passed(tuple(over), tuple(ended), tuple(self.queues.late(now)))
-
-    def _stands(self, lease: Lease) -> bool:
-        return lease in self.leases.get(lease.item.id, ())
+        for member in silent.values():
+            member.silent += 1
+            self._pause(member, now + pause_of(member.silent, SILENCE))
+        for _, item in [one for one in self.aside.values() if now >= one[0]]:
+            del self.aside[item.id]
+            self._lost += self.queues.put(item, front=True)
+        for item in [item for _, item in self.aside.values() if now >= item.deadline]:
+            del self.aside[item.id]
+            self._lost.append(Dropped(item, "late"))
+        lost, self._lost = self._lost, []
+        return Passed(tuple(over), tuple(ended), (*lost, *self.queues.late(now)))
 
     def wake_at(self) -> float | None:
         """When `pass_time` or `dispatch` may next have something to do by time alone."""
-        while self._expiries and not self._stands(self._expiries[0][2]):
-            heappop(self._expiries)
-        times = [self._expiries[0][0] if self._expiries else None, self.queues.next_deadline()]
+        times = [self._book.next_end(), self.queues.next_deadline()]
+        times += [min(until, item.deadline) for until, item in self.aside.values()]
         if self._dealing:
             times += [self._hedge_at, self._replan_at]
         if self._dealing and self.queues.waiting:
@@ -307,6 +351,9 @@ class Pool:
             member.paused_until = 0.0
             del self._paused[member.id]
             self._crews.changed()
+        if now >= self._priced_at + PRICED_EVERY:
+            self._priced_at = now
+            self._units.clear()
         self._hedge_at = self._replan_at = None
         sent: list[Lease] = []
         willing: dict[Group, Crew] = {}
@@ -321,7 +368,10 @@ class Pool:
                     at = max(overdue + REPLAN, now + max(REPLAN, 0.25 * (now - overdue)))
                     self._replan_at = at if self._replan_at is None else min(self._replan_at, at)
         if self.settings.hedger is not None and self.leases:
-            self._hedge(self.settings.hedger, now, sent)
+            copies, self._hedge_at = stragglers(
+                self.settings.hedger, self._book, self.queues, self._crews, now
+            )
+            sent += [self._lend(lease.item, lease.task, m, now, copy=True) for lease, m in copies]
         return sent
 
     def _next_group(self, willing: Iterable[Group]) -> tuple[Group, Key | None]:
@@ -338,73 +388,52 @@ class Pool:
         head = group.head(HEAD, unit, until=until) if group.waiting else []
         if not head:
             return False
-        avoid = head[0].avoid
-        count = next((n for n, item in enumerate(head) if item.avoid != avoid), len(head))
-        views = self._crews.of(group).views_without(avoid)
+        crew = self._crews.of(group)
+        rate = self._arrivals.setdefault(group.task, ArrivalWindow()).estimate(now).rate
+        behind = (group.waiting - len(head)) * sum([item.cost for item in head]) / len(head)
+        arrivals = ArrivalEstimate(rate, behind)
         rule = self._rules.get(group)
         if rule is None:
             rule = self._rules[group] = self.settings.rule()
-        jobs = head[:count]
-        rate = self._arrivals.setdefault(group.task, ArrivalWindow()).estimate(now).rate
-        behind = (group.waiting - count) * sum([job.cost for job in jobs]) / count
-        arrivals = ArrivalEstimate(rate, behind)
-        chosen = rule.assign(jobs, views, now, arrivals)
-        for assignment in chosen:
-            item = self.queues.waiting[assignment.job]
-            self.queues.take(item, unit)
-            sent.append(self._lend(item, group.task, self.members[assignment.worker], now))
-        return len(chosen) == count
+        left = len(head)
+        for avoid, jobs in _by_avoid(head).items():
+            for assignment in rule.assign(jobs, crew.views_without(avoid), now, arrivals):
+                item = self.queues.waiting[assignment.job]
+                charge = self.queues.take(item, unit)
+                sent.append(self._lend(item, group.task, self.members[assignment.worker], now, charge=charge))
+                left -= 1
+        return left == 0
 
-    def _lend(self, item: Item, task: str, member: Member, now: float, *, copy: bool = False) -> Lease:
+    def _lend(
+        self, item: Item, task: str, member: Member, now: float, *, charge: float = 0.0, copy: bool = False
+    ) -> Lease:
         self._token += 1
         seconds = member.seconds(task)
         wait = member.held_seconds + item.cost * seconds + member.link.round_trip(item.size)
-        expires = now + max(self.settings.lease_floor, LEASE_FACTOR * wait)
-        lease = Lease(item, task, member.id, member.incarnation, self._token, now, expires, copy)
+        least = self.settings.lease_floor * 2 ** min(item.attempts, 6)
+        expires = now + min(max(least, LEASE_FACTOR * wait), LEASE_CAP)
+        lease = Lease(
+            item,
+            task,
+            member.id,
+            member.incarnation,
+            self._token,
+            now,
+            expires,
+            charge=charge,
+            alone=not member.leases,
+            copy=copy,
+        )
         member.take(lease)
         self._crews.touched(member)
-        self._in_flight[item.flow] = self._in_flight.get(item.flow, 0) + 1
-        self.leases.setdefault(item.id, []).append(lease)
-        heappush(self._expiries, (expires, lease.token, lease))
+        self._book.add(lease)
         return lease
-
-    def _hedge(self, hedger: Hedger, now: float, sent: list[Lease]) -> None:
-        """Copies of stragglers, where nothing waits and a worker idles."""
-        wakes: list[float] = []
-        for group in self._groups_in_flight():
-            if group.waiting:
-                continue
-            crew = self._crews.of(group)
-            if not (crew.has_idle() and crew.has_busy()):
-                continue
-            hedge = hedger.hedge(crew.views, self._copied, now)
-            for copy in hedge.copies:
-                lease = self.leases[copy.job][0]
-                if self._may_copy(lease, group, copy.worker, now):
-                    self._copied.add(copy.job)
-                    sent.append(self._lend(lease.item, lease.task, self.members[copy.worker], now, copy=True))
-            if hedge.wake_at is not None:
-                wakes.append(max(hedge.wake_at, now + 0.001))
-        self._hedge_at = min(wakes, default=None)
-
-    def _may_copy(self, lease: Lease, group: Group, worker: str, now: float) -> bool:
-        item = lease.item
-        return (
-            self.queues.group(item.flow) is group
-            and worker not in item.avoid
-            and now < item.deadline
-            and item.id not in self._copied
-        )
-
-    def _groups_in_flight(self) -> list[Group]:
-        groups = (self.queues.group(flow_id) for flow_id in self._in_flight)
-        return list(dict.fromkeys(group for group in groups if group is not None))
 
     def _usual_size(self, task: str) -> float:
         return self._sizes.get(task, 0.0)
 
-    def _groups(self) -> set[Group]:
-        return set(self.queues.groups.values())
+    def _neighbours(self, group: Group) -> list[Group]:
+        return self._crews.neighbours(group, self.queues.groups.values())
 
     def _task(self, item: Item) -> str:
         flow = self.queues.flow(item.flow)
@@ -419,6 +448,16 @@ class Pool:
             seconds = [member.seconds(task) for member in self.members.values() if task in member.tasks]
             unit = self._units[task] = sum(seconds) / len(seconds) if seconds else 1.0
         return unit
+
+
+def _by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
+    """The items by whom they are to avoid, in their order: the plain ones do not wait for the others."""
+    if not any(item.avoid for item in head):
+        return {frozenset(): head}
+    runs: dict[frozenset[str], list[Item]] = {}
+    for item in head:
+        runs.setdefault(item.avoid, []).append(item)
+    return runs
 
 
 def _offers(member: Member) -> str:

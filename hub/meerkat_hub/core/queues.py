@@ -16,7 +16,7 @@ should look at what is, not at what was.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import chain
@@ -44,6 +44,8 @@ class Lane:
     lanes: tuple[OrderedDict[str, Item], ...] = field(
         default_factory=lambda: tuple(OrderedDict() for _ in Priority)
     )
+    deadlines: list[tuple[float, str]] = field(default_factory=list)
+    """Of perishable items; those that wait no more are passed over."""
 
     def __len__(self) -> int:
         return sum(map(len, self.lanes))
@@ -55,6 +57,14 @@ class Lane:
 
     def key(self) -> Key:
         return (not self.lanes[Priority.URGENT], self.tag, self.number)
+
+    def holds(self, item_id: str) -> bool:
+        return any(item_id in lane for lane in self.lanes)
+
+    def next_deadline(self) -> tuple[float, str] | None:
+        while self.deadlines and not self.holds(self.deadlines[0][1]):
+            heappop(self.deadlines)
+        return self.deadlines[0] if self.deadlines else None
 
     def oldest_first(self) -> Iterator[Item]:
         """Least urgent lane first: in which order a full flow gives up."""
@@ -86,8 +96,10 @@ class Group:
             return [item for item, _ in zip(lane.in_order(), range(count), strict=False)]
         return _Merge(self._active.values(), unit).take(count, until)
 
-    def begin(self, lane: Lane) -> None:
-        """A flow begins to wait."""
+    def begin(self, lane: Lane, now_at: float) -> None:
+        """A flow begins to wait; `now_at` is where those are with whom the group shares workers."""
+        if not self._active:
+            self.now_at = max(self.now_at, now_at)
         lane.tag = max(lane.tag, self.now_at - SLACK)
         self._active[lane.flow.id] = lane
 
@@ -116,10 +128,11 @@ class _Merge:
             self._next[lane.number] = next(self._items[lane.number])
             self._tags[lane.number] = lane.tag
         self._least = [(tag, number) for number, tag in self._tags.items()]
-        self._far = list(self._least)
+        self._far: list[tuple[float, int]] = []
         self._near: list[tuple[bool, float, int]] = []
         heapify(self._least)
-        heapify(self._far)
+        for number in self._tags:
+            self._sort_in(number)
 
     def take(self, count: int, until: Key | None) -> list[Item]:
         chosen: list[Item] = []
@@ -128,14 +141,21 @@ class _Merge:
                 heappop(self._least)  # served since, or empty
             least = self._least[0][0]
             while self._far and self._far[0][0] <= least + SLACK:
-                self._approach(heappop(self._far)[1])
+                self._come_near(heappop(self._far)[1])
             later, _, number = heappop(self._near)
             if until is not None and chosen and (later, least, number) > until:
                 break
             chosen.append(self._serve(number))
         return chosen
 
-    def _approach(self, number: int) -> None:
+    def _sort_in(self, number: int) -> None:
+        """An urgent item waits for nobody's share."""
+        if self._next[number].priority is Priority.URGENT:
+            self._come_near(number)
+        else:
+            heappush(self._far, (self._tags[number], number))
+
+    def _come_near(self, number: int) -> None:
         item = self._next[number]
         heappush(self._near, (item.priority is not Priority.URGENT, item.arrived, number))
 
@@ -148,14 +168,16 @@ class _Merge:
             self._next[number] = following
             self._tags[number] += item.cost * self._unit / self._lanes[number].flow.weight
             heappush(self._least, (self._tags[number], number))
-            heappush(self._far, (self._tags[number], number))
+            self._sort_in(number)
         return item
 
 
 class Queues:
     """All that waits, by flow; groups are made and forgotten as flows come and go."""
 
-    def __init__(self) -> None:
+    def __init__(self, neighbours: Callable[[Group], Iterable[Group]] = lambda _: ()) -> None:
+        """`neighbours` of a group are the other groups that share workers with it."""
+        self._neighbours = neighbours
         self.groups: dict[tuple[str, frozenset[str] | None], Group] = {}
         self._lanes: dict[str, Lane] = {}
         self._numbers = 0
@@ -168,12 +190,16 @@ class Queues:
         known = self._lanes.get(flow.id)
         if known is None:
             self._numbers += 1
-            self._lanes[flow.id] = Lane(flow, self._numbers)
+            self._group(self._lanes.setdefault(flow.id, Lane(flow, self._numbers)))
         elif known.flow != flow:
             group = self._group(known)
+            ahead = known.tag - group.now_at
             self._end(known)
             group.waiting -= len(known)
+            if flow.perishable and not known.flow.perishable:
+                known.deadlines = sorted((item.deadline, item.id) for item in known.in_order())
             known.flow = flow
+            known.tag = ahead + self._present(self._group(known))
             if len(known):
                 self._begin(known)
                 self._group(known).waiting += len(known)
@@ -204,40 +230,51 @@ class Queues:
     def length(self, flow_id: str) -> int:
         return len(self._lanes[flow_id]) if flow_id in self._lanes else 0
 
-    def put(self, item: Item, *, front: bool = False, unit: float = 0.0) -> list[Dropped]:
+    def put(self, item: Item, *, front: bool = False, refund: float = 0.0) -> list[Dropped]:
         """Let it wait; what its flow has no room for is dropped, the oldest first.
 
-        `front`: it was taken before and comes back, and its flow gets back what it was charged,
-        `unit` seconds for each unit of cost. Raises KeyError for a flow that was not opened.
+        `front`: it was taken before and comes back; `refund` are the seconds of service that its flow was
+        charged and has not had. Raises KeyError for a flow that was not opened.
         """
         lane = self._lanes[item.flow]
         group = self._group(lane)
         if not len(lane):
             self._begin(lane)
         if front:
-            lane.tag -= item.cost * unit / lane.flow.weight
+            lane.tag -= refund / lane.flow.weight
         place = lane.lanes[item.priority]
         place[item.id] = item
         if front:
             place.move_to_end(item.id, last=False)
         self.waiting[item.id] = item
         group.waiting += 1
-        dropped: list[Dropped] = []
-        while lane.flow.bound is not None and len(lane) > lane.flow.bound:
-            oldest = next(lane.oldest_first())
-            self.remove(oldest)
-            lane.behind = True
-            dropped.append(Dropped(oldest, "full"))
-        return dropped
+        return self._make_room(lane, item) if lane.flow.bound is not None else []
 
-    def take(self, item: Item, unit: float) -> None:
-        """It is served: its flow is charged `unit` seconds for each unit of cost."""
+    def _make_room(self, lane: Lane, item: Item) -> list[Dropped]:
+        """Of a perishable flow: at most its bound waits; behind schedule, the newest of each source."""
+        assert lane.flow.bound is not None
+        heappush(lane.deadlines, (item.deadline, item.id))
+        gone: list[Item] = []
+        if lane.behind and item.source:
+            gone += [i for i in lane.in_order() if i.source == item.source and i.arrived < item.arrived]
+        for old in gone:
+            self.remove(old)
+        while len(lane) > lane.flow.bound:
+            gone.append(next(lane.oldest_first()))
+            self.remove(gone[-1])
+            lane.behind = True
+        return [Dropped(old, "full") for old in gone]
+
+    def take(self, item: Item, unit: float) -> float:
+        """It is served: its flow is charged `unit` seconds for each unit of cost; how many in all."""
         lane = self._lanes[item.flow]
         if item.priority is not Priority.URGENT:  # whose turn it was not
             group = self._group(lane)
             group.now_at = max(group.now_at, lane.tag)
-        lane.tag += item.cost * unit / lane.flow.weight
+        charge = item.cost * unit
+        lane.tag += charge / lane.flow.weight
         self.remove(item)
+        return charge
 
     def remove(self, item: Item) -> None:
         lane = self._lanes[item.flow]
@@ -249,30 +286,32 @@ class Queues:
             self._end(lane)
 
     def late(self, now: float) -> list[Dropped]:
-        """Perishable items whose time is over, taken out. All of a flow have the same time to live."""
+        """Perishable items whose time is over, taken out."""
         dropped: list[Dropped] = []
         for lane in list(self._perishing.values()):
-            for waiting in lane.lanes:
-                while waiting and now >= (item := next(iter(waiting.values()))).deadline:
-                    self.remove(item)
-                    lane.behind = bool(len(lane))
-                    dropped.append(Dropped(item, "late"))
+            while (first := lane.next_deadline()) is not None and now >= first[0]:
+                item = self.waiting[first[1]]
+                self.remove(item)
+                lane.behind = bool(len(lane))
+                dropped.append(Dropped(item, "late"))
         return dropped
 
     def next_deadline(self) -> float | None:
         """Of the perishable items that wait."""
-        firsts = (
-            next(iter(waiting.values())).deadline
-            for lane in self._perishing.values()
-            for waiting in lane.lanes
-            if waiting
-        )
-        return min(firsts, default=None)
+        firsts = (lane.next_deadline() for lane in self._perishing.values())
+        return min((first[0] for first in firsts if first is not None), default=None)
 
     def _begin(self, lane: Lane) -> None:
-        self._group(lane).begin(lane)
+        group = self._group(lane)
+        group.begin(lane, self._present(group))
         if lane.flow.perishable:
             self._perishing[lane.flow.id] = lane
+
+    def _present(self, group: Group) -> float:
+        """Where service is, of a group and those that share workers with it."""
+        if group.waiting:
+            return group.now_at
+        return max([group.now_at, *(other.now_at for other in self._neighbours(group))])
 
     def _end(self, lane: Lane) -> None:
         self._group(lane).end(lane)

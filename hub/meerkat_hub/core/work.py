@@ -51,12 +51,14 @@ class Item:
     """Bytes that travel to the worker."""
     arrived: float = 0.0
     deadline: float = inf
-    """When its answer is worthless (perishable) or late (durable)."""
+    """When its answer is worthless, if it is perishable."""
     priority: Priority = Priority.LIVE
     source: str = ""
-    """Where it comes from, such as a camera: of one source behind schedule, the newest is served first."""
+    """Where it comes from, such as a camera: behind schedule, only the newest of each source waits."""
     attempts: int = 0
     """Tries that ended without a result."""
+    returns: int = 0
+    """How often it was sent and came back unbegun."""
     avoid: frozenset[str] = frozenset()
     """Workers that failed at it; they get it again only if nobody else is able to."""
 
@@ -72,12 +74,16 @@ class Lease:
     token: int
     sent: float
     expires: float
+    charge: float = 0.0
+    """Seconds of service that its flow was charged for it."""
+    alone: bool = False
+    """The worker held nothing else when it was sent."""
     copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Perishable work that nobody will do. reason: full | late | gone (its flow ended) | failed."""
+    """Perishable work that nobody will do. reason: full | late | gone (its flow ended)."""
 
     item: Item
     reason: str
@@ -98,8 +104,8 @@ class Answer:
 
     lease: Lease
     void: tuple[Lease, ...] = ()
-    elsewhere: bool = False
-    """It failed here, and another worker still has the item: nothing is to be done."""
+    kept: bool = False
+    """It was not done here, and the pool keeps the item: another has it too, or it was never begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,20 @@ class ArrivalWindow:
         self._older_cost = 0.0
 
     def arrive(self, at: float, cost: float = 1.0) -> None:
+        self._age(at)
         self._newer.append((at, cost))
         self._newer_cost += cost
 
     def estimate(self, now: float) -> ArrivalEstimate:
         """An arrival exactly half a window ago is of the older half; exactly a window ago, of none."""
+        self._age(now)
+        if not self._newer or not self._older:
+            self._newer_cost = self._newer_cost if self._newer else 0.0
+            self._older_cost = self._older_cost if self._older else 0.0
+            return ArrivalEstimate(0.0)
+        return ArrivalEstimate(min(self._newer_cost, self._older_cost) / self._half)
+
+    def _age(self, now: float) -> None:
         while self._newer and self._newer[0][0] <= now - self._half:
             arrival = self._newer.popleft()
             self._newer_cost -= arrival[1]
@@ -70,8 +79,3 @@ class ArrivalWindow:
             self._older_cost += arrival[1]
         while self._older and self._older[0][0] <= now - 2 * self._half:
             self._older_cost -= self._older.popleft()[1]
-        if not self._newer or not self._older:
-            self._newer_cost = self._newer_cost if self._newer else 0.0
-            self._older_cost = self._older_cost if self._older else 0.0
-            return ArrivalEstimate(0.0)
-        return ArrivalEstimate(min(self._newer_cost, self._older_cost) / self._half)
