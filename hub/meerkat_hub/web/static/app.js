@@ -1,6 +1,7 @@
 // The page: how all is, live pictures, meters and events, kept up to date by server-sent events.
 
 import * as detail from "./detail.js";
+import * as people from "./people.js";
 import * as work from "./workflows.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, query, since, soon, span, tick, title, words } from "./tools.js";
 
@@ -234,6 +235,7 @@ const refresh = {
   devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); })),
   events: soon(careful("events", reload)),
   work: soon(careful("work", work.load), 1000),
+  people: soon(careful("people", people.load)),
   labels: soon(careful("labels", async () => {
     labels = await api("labels");
     options("label", labels.map((label) => [label, title(label)]));
@@ -284,6 +286,8 @@ detail.setUp({
   changed: () => refresh.events(),
   named: cameraOf,
 });
+people.setUp(() => refresh.people(true));
+$("people").addEventListener("toggle", () => refresh.people(true));
 $("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("more").addEventListener("click", careful("events", more));

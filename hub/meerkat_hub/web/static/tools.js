@@ -27,13 +27,15 @@ export async function api(path, options) {
     throw new Error("The hub does not answer.");
   }
   const answer = await response.json().catch(() => null);
-  if (response.ok && answer !== null) return answer;
+  if (response.ok && (answer !== null || response.status === 204)) return answer;
   const { what = `The hub answered with status ${response.status}`, remedy = "" } = answer ?? {};
   throw new Error(remedy ? `${what}. ${remedy}.` : `${what}.`);
 }
 
-export const post = (path, body) =>
-  api(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+// The hub takes no change from what another page could send: only JSON.
+const change = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const post = (path, body) => api(path, change("POST", body));
+export const remove = (path) => api(path, change("DELETE"));
 
 /** `path` with the query parameters that are given. */
 export function query(path, parameters) {
