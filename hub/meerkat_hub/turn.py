@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import HubState
@@ -23,8 +24,8 @@ from .adapters.ingest import Arrived
 from .adapters.live import Change as LiveChange
 from .adapters.live import Live
 from .adapters.media import MediaFolder
-from .adapters.store import Store, Waiting
-from .core.clips import CLIPS, CoreSettings
+from .adapters.store import Known, Store, Waiting
+from .core.clips import CoreSettings
 from .core.inputs import AlreadyKnown, BusChanged, ClipArrived, Input, PictureArrived, TimeReached, WorkerSeen
 from .core.machine import HubCore
 from .core.outputs import (
@@ -38,7 +39,7 @@ from .core.outputs import (
     RecordingClosed,
 )
 from .core.recognition import Recogniser
-from .core.records import Now
+from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import Policy, WorkflowSpec
 from .settings import HubSettings, pool_settings
 
@@ -81,6 +82,8 @@ class Work:
     changes: list[Change] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     acks: list[Callable[[], None]] = field(default_factory=list)
+    moves: list[tuple[Path, Path]] = field(default_factory=list)
+    """Received files and the places where they have to be before the commit."""
 
     def add(self, decision: Decision) -> None:
         self.changes += decision.changes
@@ -195,13 +198,13 @@ class Turn:
             if isinstance(arrived.input, BusChanged):
                 self._bus_up = arrived.input.up  # stays known though the batch should fail
         work = Work()
-        known = self._store.known(_ids(batch))
+        known = self._look_up(batch)
         for arrived in batch:
             happened = arrived.input
             if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
                 self._commit(work, now)  # the recording is looked up below as it is in the database
                 work = Work()
-            work.add(self.decide(self._prepare(arrived, known), now))
+            work.add(self.decide(self._prepare(arrived, known, work), now))
             if arrived.ack is not None:
                 work.acks.append(arrived.ack)
         if not batch:
@@ -212,17 +215,33 @@ class Turn:
         """One step of the core."""
         return self._deciding.step(happened, now)
 
-    def _prepare(self, arrived: Arrived, known: set[str]) -> Input:
-        """Move the file to its place and look up what the core does not hold."""
+    def _look_up(self, batch: Sequence[Arrived]) -> Known:
+        """What the database knows of the clips and pictures of a batch, and the core does not hold."""
+        ids: list[str] = []
+        recordings: set[str] = set()
+        for arrived in batch:
+            match arrived.input:
+                case ClipArrived(clip=clip):
+                    ids.append(clip.id)
+                    if clip.recording not in self._deciding.recordings:
+                        recordings.add(clip.recording)
+                case PictureArrived(picture=picture):
+                    ids.append(picture.id)
+                case _:
+                    pass
+        return self._store.look_up(ids, recordings) if ids else Known()
+
+    def _prepare(self, arrived: Arrived, known: Known, work: Work) -> Input:
+        """Note where its file goes, and add what the core does not hold."""
         happened = arrived.input
         match happened:
             case ClipArrived(clip=clip):
                 device, media_id = clip.device, clip.id
-                seen = media_id in known or self._deciding.knows(media_id)
+                seen = media_id in known.media or self._deciding.knows(media_id)
             case PictureArrived(picture=picture):
                 device, media_id = picture.device, picture.id
-                seen = media_id in known
-                known.add(media_id)
+                seen = media_id in known.media
+                known.media.add(media_id)
             case _:
                 return happened
         assert arrived.incoming is not None
@@ -230,18 +249,25 @@ class Turn:
         if seen:
             arrived.incoming.unlink(missing_ok=True)
             return AlreadyKnown(media_id, device)
-        self._media.place(arrived.incoming, arrived.final)
+        work.moves.append((arrived.incoming, arrived.final))
         if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
-            return replace(happened, earlier=self._store.recording(happened.clip.recording))
+            return replace(happened, earlier=self._earlier(happened.clip.recording, known))
         return happened
+
+    def _earlier(self, recording: str, known: Known) -> RecordingSnapshot | None:
+        """As it was looked up, if it has not been open in between."""
+        if recording in known.recordings:
+            return known.recordings.pop(recording)
+        return self._store.recording(recording)
 
     def _commit(self, work: Work, now: Now, *, idle: bool = False) -> None:
         """Write what was decided, then acknowledge, carry out and announce it."""
         fresh: list[Waiting] = []
         superseded: list[str] = []
         if work.changes or len(self._announced) >= BATCH or (self._announced and idle):
-            pictures = self._write_pictures(work.changes)
+            pictures = self._receive_pictures(work)
             superseded = self._store.event_pictures(pictures)
+            self._media.place_all(work.moves)
             fresh = self._store.commit(
                 work.changes, announced=self._announced, now=now.wall, pictures=pictures
             )
@@ -260,18 +286,18 @@ class Turn:
         self._acting.announce(fresh)
         self._acting.pump()
 
-    def _write_pictures(self, changes: Iterable[Change]) -> dict[str, str]:
-        """Put the pictures of new best frames on disk; event id → file name without its suffix."""
+    def _receive_pictures(self, work: Work) -> dict[str, str]:
+        """Write the pictures of new best frames, to be placed; event id → file name without its suffix."""
         newest = {
             change.record.state.id: change
-            for change in changes
+            for change in work.changes
             if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
         }
         names: dict[str, str] = {}
         for event_id, change in newest.items():
             name = f"{event_id}-{change.record.state.revision}"
             incoming = self._media.receive(change.picture or self._bytes_of(change.frame))
-            self._media.place(incoming, self._media.path("events", name, ".jpg"))
+            work.moves.append((incoming, self._media.path("events", name, ".jpg")))
             names[event_id] = name
         return names
 
@@ -310,7 +336,7 @@ class Turn:
         oldest = core.clips.oldest_waiting()
         self._acting.publish_state(
             HubState(
-                backlog=core.pool.queues.length(CLIPS),
+                backlog=core.clips.backlog,
                 running=len(core.leases),
                 oldest_wait=max(round((now.wall - oldest.received_at).total_seconds()), 0) if oldest else 0,
                 done=self._counts.get("done", 0),
@@ -341,16 +367,3 @@ class Turn:
 def _local(wall: datetime) -> datetime:
     """A time in the zone of this machine, which is the house's."""
     return wall.astimezone()
-
-
-def _ids(arrived: Iterable[Arrived]) -> list[str]:
-    ids = []
-    for item in arrived:
-        match item.input:
-            case ClipArrived(clip=clip):
-                ids.append(clip.id)
-            case PictureArrived(picture=picture):
-                ids.append(picture.id)
-            case _:
-                pass
-    return ids

@@ -42,13 +42,12 @@ def test_all_frames_on_four_nodes_take_107_ms_and_the_papers_own_rule_cannot() -
     assert not case.holds(PAPER)
 
 
-def test_fair_shares_delay_as_few_but_the_busier_workflow_waits_longer() -> None:
+def test_fair_shares_cost_no_time_within_a_second_of_service() -> None:
     rules = {name: E1_RULES[name] for name in (OURS, FAIR)}
-    (case,) = e1.run(PARAMETERS, [(0.5, 2)], SEEDS, rules)
-    fair, together = case.rules[FAIR], case.rules[OURS]
-    assert median(fair.delayed) == pytest.approx(median(together.delayed), rel=0.02)
-    assert median(fair.longest) > 1.02 * median(together.longest)
-    assert all(mine >= best - 1e-9 for mine, best in zip(fair.longest, case.bound.longest, strict=True))
+    for case in e1.run(PARAMETERS, [(0.5, 2), (0.25, 1)], SEEDS, rules):
+        assert case.holds(FAIR)
+        fair = case.rules[FAIR]
+        assert all(mine >= best - 1e-9 for mine, best in zip(fair.longest, case.bound.longest, strict=True))
 
 
 def test_three_nodes_for_all_frames_fall_behind_for_ever() -> None:

@@ -108,6 +108,12 @@ class Clips:
         """Whether a clip of this id waits, is being looked at, or ended lately."""
         return clip_id in self.unfinished or clip_id in self._ended
 
+    @property
+    def backlog(self) -> int:
+        """How many wait for a worker."""
+        aside = sum(item.flow == CLIPS for _, item in self._pool.aside.values())
+        return self._pool.queues.length(CLIPS) + aside
+
     def oldest_waiting(self) -> Clip | None:
         return next((clip for clip in self.unfinished.values() if clip.id not in self._pool.leases), None)
 
