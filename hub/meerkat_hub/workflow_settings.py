@@ -46,6 +46,13 @@ class OrchestratorSettings(BaseModel):
     overbooking: float = Field(
         1.0, ge=1, le=100, description="times its capacity that a node of a shared service may be booked"
     )
+    decisions_per_second: float = Field(
+        2000,
+        gt=0,
+        le=1_000_000,
+        description="frames of all workflows together that the hub may have to decide upon in a second: a "
+        "workflow that would bring more is refused; more on a fast machine, fewer where it does much else",
+    )
     method: Method = Field("exact", description="how nodes are chosen")
     weights: WeightSettings = WeightSettings()
 
@@ -54,6 +61,7 @@ class OrchestratorSettings(BaseModel):
         return Policy(
             reserve=self.reserve,
             overbooking=self.overbooking,
+            decisions_per_second=self.decisions_per_second,
             method=self.method,
             weights=Weights(**self.weights.model_dump()),
         )

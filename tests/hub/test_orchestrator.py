@@ -8,6 +8,7 @@ from hub_support.orchestra import CLIPS, FACES, WHO, Orchestra, a_spec, a_worker
 from meerkat_hub.core.figures import FORGET, LASTING
 from meerkat_hub.core.nodes import DEPLOY_PATIENCE, REST, SERVE_FACTOR
 from meerkat_hub.core.selection import Weights
+from meerkat_hub.core.workflow_records import ClearLeftovers
 
 
 def test_a_workflow_takes_a_node_for_each_level_and_says_so() -> None:
@@ -539,3 +540,26 @@ def test_a_whole_node_is_preferred_to_halves() -> None:
     house.see(a_worker("nuc", detect_faces=40, recognise_faces=20))
     house.ask("lobby", a_spec(10))
     assert sorted(operator.capacity for operator in house.state("lobby").nodes) == [20, 40]
+
+
+# --- the hub's start ----------------------------------------------------------------------------
+
+
+def test_the_first_plan_says_what_stays_of_an_earlier_run_though_nobody_wants_anything() -> None:
+    house = Orchestra(gather=2.0)
+    house.orchestrator.begin(house.now)
+    assert house.orchestrator.wake_at(house.mono) == 2.0
+    house.turn(1.999)
+    assert house.leftovers == []
+    house.turn(0.001)
+    house.turn(100)
+    assert house.leftovers == [ClearLeftovers(frozenset(), frozenset())]
+
+
+def test_the_first_plan_keeps_what_is_wanted_again() -> None:
+    house = Orchestra(gather=2.0)
+    house.ask("lobby", wait=True)
+    house.ask("attic", a_spec(10, "house/attic"), wait=True)
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    house.turn(2)
+    assert house.leftovers == [ClearLeftovers(frozenset({"lobby", "attic"}), frozenset({"porch/front"}))]

@@ -128,6 +128,8 @@ class Site:
         self.states: dict[str, WorkflowState | None] = {}
         self.events: list[Event] = []
         self.rates: dict[str, str] = {}
+        self.said: list[str] = []
+        """All rates and states, one after the other."""
         self.hub = self._build(workflows)
         self.device = FakeDevice(broker.connection)
         self.heard = Session(broker.connection, client_id="subscriber")
@@ -137,27 +139,30 @@ class Site:
         self.heard.start()
         self.heard.wait_subscribed(10)
 
-    def _build(self, workflows: dict[str, WorkflowSpec]) -> Hub:
-        policy = Policy(reserve=0, gather=0)
+    def _build(self, workflows: dict[str, WorkflowSpec], gather: float = 0.0) -> Hub:
+        policy = Policy(reserve=0, gather=gather)
         connection = self.broker.connection
         hub = build_hub(self.folder, connection, HubSettings(), workflows=workflows, policy=policy)
         hub.start()
         hub.bus.session.wait_subscribed(10)
         return hub
 
-    def restart(self, workflows: dict[str, WorkflowSpec] | None = None) -> None:
+    def restart(self, workflows: dict[str, WorkflowSpec] | None = None, *, gather: float = 0.0) -> None:
         self.hub.stop()
-        self.hub = self._build(workflows or {})
+        self.said.clear()
+        self.hub = self._build(workflows or {}, gather)
 
     def _state(self, message: Incoming) -> None:
         name = message.topic.split("/")[2]
         self.states[name] = read(WorkflowState, message.payload) if message.payload else None
+        self.said.append(self.state(name))
 
     def _event(self, message: Incoming) -> None:
         self.events.append(read(Event, message.payload))
 
     def _rate(self, message: Incoming) -> None:
         self.rates["/".join(message.topic.split("/")[2:4])] = message.payload.decode()
+        self.said.append(message.payload.decode())
 
     def node(self, name: str, *, serving: str | None = None, **tasks: float) -> Node:
         made = Node(self.broker, name, serving=serving, **tasks)
@@ -307,6 +312,16 @@ def test_what_an_earlier_run_left_on_the_bus_is_cleared(site: Callable[..., Site
     house.restart()
     wait_for(lambda: house.states["lobby"] is None, what="the state to be cleared")
     wait_for(lambda: house.rates["porch/front"] == "0", what="the rate to be taken back")
+
+
+def test_a_restart_of_the_hub_is_calm(site: Callable[..., Site]) -> None:
+    house = site(lobby=spec(measurement="device"))
+    house.node("jetson", recognise_faces=30)
+    wait_for(lambda: house.state("lobby") == "running", what="the workflow to run")
+    wait_for(lambda: house.rates.get("porch/front") == "20", what="the rate")
+    house.restart({"lobby": spec(measurement="device")}, gather=0.5)
+    wait_for(lambda: {"20", "running"} <= set(house.said), what="the new hub to say what it wants")
+    assert set(house.said) == {"20", "running"}, "neither camera nor subscribers hear of an end"
 
 
 class served:

@@ -12,6 +12,7 @@ from meerkat_hub.core.orchestrator import Orchestrator, Orders, Verdict
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Flow
 from meerkat_hub.core.workflow_records import (
+    ClearLeftovers,
     DeployTask,
     Plan,
     Policy,
@@ -70,6 +71,7 @@ class Orchestra:
         self.published: dict[str, WorkflowState | None] = {}
         self.deploys: list[tuple[str, str]] = []
         self.notes: list[str] = []
+        self.leftovers: list[ClearLeftovers] = []
         self.states: dict[str, WorkerState] = {}
         self.obedient = True
         """Whether workers load what they are told to, at once."""
@@ -94,6 +96,8 @@ class Orchestra:
                     self.rates[f"{device}/{camera}"] = fps
                 case PublishWorkflow(name=name, state=state):
                     self.published[name] = state
+                case ClearLeftovers():
+                    self.leftovers.append(effect)
         self.deploys += told
         self.check()
         if self.obedient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 from meerkat_contract.errors import BadMessage
@@ -15,6 +16,7 @@ from meerkat_hub.core.outputs import SendFrame
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
+    ClearLeftovers,
     DeployTask,
     ForgetFrame,
     FrameArrived,
@@ -58,10 +60,16 @@ class WorkflowBus:
         self._address = address
         self._tell = tell
         self._session: Session | None = None
+        self._lock = threading.Lock()
+        """Of what follows: the network thread hears, the hub's thread speaks."""
         self._said: set[str] = set()
         """Workflows whose state this hub has published."""
-        self._asked: set[str] = set()
-        """Cameras' topics on which this hub has asked for frames."""
+        self._asked: dict[str, bytes] = {}
+        """Cameras' topics on which this hub has asked for frames, and for how many a second."""
+        self._planned = False
+        """Whether it is known what this run wants. Before, what an earlier one said is left alone."""
+        self._left: set[str] = set()
+        """Topics of workflows and cameras on which an earlier run has said something."""
 
     def attach(self, session: Session) -> None:
         """Speak through this session from now on. What is retained is said when it connects."""
@@ -120,14 +128,50 @@ class WorkflowBus:
         """A retained state of a workflow that an earlier run had, and this one has not, is cleared."""
         topic = parse(message.topic)
         assert isinstance(topic, WorkflowTopic)
-        if message.payload and topic.workflow not in self._said:
-            log.info("workflow %s of an earlier run is cleared from the bus", topic.workflow)
-            self._out.keep(topic, b"")
+        with self._lock:
+            if message.payload and topic.workflow not in self._said:
+                self._leftover(message.topic)
 
     def _rate(self, message: Incoming) -> None:
-        """A camera that an earlier run asked for frames, and nobody asks now, is told so."""
-        if message.topic not in self._asked and message.payload not in (b"", b"0"):
-            self._out.keep(message.topic, b"0")
+        """What a camera is asked for is the hub's to say; another wish, old or new, is taken back."""
+        with self._lock:
+            asked = self._asked.get(message.topic)
+            if message.payload == (asked or b"0") or (asked is None and not message.payload):
+                return
+            if asked is None:
+                self._leftover(message.topic)
+                return
+            wish = message.payload[:20].decode(errors="replace")
+            log.info("%s: another wish, %r; the hub asks for %s again", message.topic, wish, asked.decode())
+            self._out.publish(message.topic, asked, qos=1, retain=True)
+
+    def _leftover(self, topic: str) -> None:
+        """Something is said that this run has not said."""
+        if self._planned:
+            self._clear(topic)
+        else:
+            self._left.add(topic)
+
+    def _clear(self, topic: str) -> None:
+        """Take back what was said on this topic of a workflow or of a camera."""
+        if isinstance(parse(topic), WorkflowTopic):
+            log.info("%s, of an earlier run, is cleared", topic)
+            self._out.keep(topic, b"")
+        else:
+            self._asked[topic] = b"0"
+            self._out.keep(topic, b"0")
+
+    def _clear_leftovers(self, effect: ClearLeftovers) -> None:
+        """The core, which may be the second one in this process, has made its first plan."""
+        self._planned = True
+        stays = {str(WorkflowTopic(name, "state")) for name in effect.workflows}
+        stays |= {_rate_topic(*camera.split("/")) for camera in effect.cameras}
+        said = {str(WorkflowTopic(name, "state")) for name in self._said}
+        asked = {topic for topic, rate in self._asked.items() if rate != b"0"}
+        for topic in sorted((self._left | said | asked) - stays):
+            self._clear(topic)
+        self._left.clear()
+        self._said &= effect.workflows
 
     # --- out ------------------------------------------------------------------------------------
 
@@ -168,16 +212,25 @@ class WorkflowBus:
                 order = deploy.model_copy(update={"address": self._address})
                 self._out.publish(WorkerTopic(worker, "deploy"), order.to_json(), qos=1)
             case SetFrameRate(device=device, camera=camera, frames_per_second=rate):
-                topic = str(SettingTopic(device, camera, "frames", "set"))
-                self._asked.add(topic)
-                self._out.keep(topic, f"{rate:g}")
+                topic, wish = _rate_topic(device, camera), f"{rate:g}".encode()
+                with self._lock:
+                    self._asked[topic] = wish
+                    self._out.keep(topic, wish)
+            case ClearLeftovers():
+                with self._lock:
+                    self._clear_leftovers(effect)
             case PublishWorkflow(name=name, state=state):
                 payload = b"" if state is None else state.to_json()
-                if state is None:
-                    self._said.discard(name)
-                else:
-                    self._said.add(name)
-                self._out.keep(WorkflowTopic(name, "state"), payload, content_type="application/json")
+                with self._lock:
+                    if state is None:
+                        self._said.discard(name)
+                    else:
+                        self._said.add(name)
+                    self._out.keep(WorkflowTopic(name, "state"), payload, content_type="application/json")
                 self._tell(Change("workflow", payload=payload))
             case AnswerRequest() | ShowWorkflows():
                 self._desk.answered(effect)
+
+
+def _rate_topic(device: str, camera: str) -> str:
+    return str(SettingTopic(device, camera, "frames", "set"))

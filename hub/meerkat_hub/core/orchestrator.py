@@ -42,6 +42,7 @@ from .replanning import refit
 from .work import Flow
 from .workflow_records import (
     CLIP_TASK,
+    ClearLeftovers,
     DeployTask,
     NodeView,
     Plan,
@@ -82,7 +83,7 @@ class _Wanted:
 class Orders:
     """What follows from a plan."""
 
-    effects: list[DeployTask | SetFrameRate | PublishWorkflow] = field(default_factory=list)
+    effects: list[DeployTask | SetFrameRate | PublishWorkflow | ClearLeftovers] = field(default_factory=list)
     plan: Plan | None = None
     """What the pool is to do, when that has changed."""
     notes: list[str] = field(default_factory=list)
@@ -98,6 +99,8 @@ class Orchestrator:
         self._stale = False
         self._gathering: float | None = None
         """Until when nodes are only listened to. None: nothing has happened yet."""
+        self._planned = False
+        """Whether a plan was ever made."""
         self._plan = Plan()
         self._rates: dict[str, float] = {}
         self._shown: set[str] = set()
@@ -109,6 +112,11 @@ class Orchestrator:
         """When time alone may change the plan, as of the last one."""
 
     # --- what happens ---------------------------------------------------------------------------
+
+    def begin(self, now: Now) -> None:
+        """Listen to nodes, and then make a first plan, though nobody asks for anything."""
+        self._begin(now)
+        self._stale = True
 
     def request(self, name: str, spec: WorkflowSpec, now: Now, *, wait: bool = False) -> Verdict:
         """Ask for a workflow. One that is refused is forgotten, unless it may wait for better times."""
@@ -356,6 +364,9 @@ class Orchestrator:
             if one.shown != state:
                 one.shown = state
                 orders.effects.append(PublishWorkflow(one.name, state))
+        if not self._planned:
+            self._planned = True
+            orders.effects.append(ClearLeftovers(frozenset(self._wanted), frozenset(rates)))
         for name in self._shown - self._wanted.keys():
             orders.effects.append(PublishWorkflow(name, None))
         self._shown = set(self._wanted)

@@ -302,8 +302,9 @@ class _Search:
     A × capacity + C × energy + E × switching is a price per node: what remains is to cover the demand at
     the lowest sum of prices, plus latency and unavailability. A branch is cut when even the cheapest
     fraction of nodes that covers what is missing, with the lowest latency and the best availability that
-    are still open, costs no less than the best set so far. Of nodes that are alike in everything, a later one is never
-    taken where an earlier one was left out: twenty equal sticks are one choice of a number, not 2²⁰.
+    are still open, costs no less than the best set so far. Of nodes that are alike in everything, a later
+    one is never taken where an earlier one was left out: twenty equal sticks are one choice of a number,
+    not 2²⁰.
     """
 
     def __init__(self, demand: float, nodes: Sequence[Node], weights: Weights, start: Selection) -> None:

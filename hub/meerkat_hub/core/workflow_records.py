@@ -226,6 +226,16 @@ class PublishWorkflow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearLeftovers:
+    """The first plan is made: take back what an earlier run said on the bus, and this one does not say."""
+
+    workflows: frozenset[str]
+    """Whose state stays."""
+    cameras: frozenset[str]
+    """device/camera: those that are asked for frames."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRequest:
     """The answer to the request of this ticket."""
 
@@ -280,7 +290,9 @@ class ShowWorkflows:
     view: View
 
 
-WorkflowEffect = DeployTask | SetFrameRate | PublishWorkflow | AnswerRequest | ForgetFrame | ShowWorkflows
+WorkflowEffect = (
+    DeployTask | SetFrameRate | PublishWorkflow | ClearLeftovers | AnswerRequest | ForgetFrame | ShowWorkflows
+)
 
 
 @dataclass(frozen=True, slots=True)

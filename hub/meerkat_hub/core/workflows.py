@@ -89,6 +89,7 @@ class Workflows:
 
     def load(self, configured: Mapping[str, WorkflowSpec], stored: Sequence[Stored], now: Now) -> Outcome:
         """Those of the file in its order, then those of the database by age. The file's name counts first."""
+        self._orchestrator.begin(now)
         self._configured = frozenset(configured)
         for name, spec in configured.items():
             self._want(name, spec, now, wait=True)

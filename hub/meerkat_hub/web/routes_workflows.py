@@ -35,7 +35,8 @@ REMEDIES = {
     "again whenever nodes change",
     "delay": "Allow more delay, or start a faster worker; with `wait` it is tried again whenever nodes "
     "change",
-    "decision": "The hub decides for as many frames as it can; ask for fewer",
+    "decision": "The hub decides upon orchestrator.decisions_per_second frames of all workflows together: "
+    "ask for fewer, or allow more",
 }
 
 
