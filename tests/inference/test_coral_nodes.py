@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Job, Result, WorkerState, read
+from meerkat_contract.messages import Found, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import ANY, WorkerTopic
@@ -23,6 +25,32 @@ from support.edge_tpu import build_stub, write_compiled_model
 from support.processes import Program
 from support.usage import tree
 from support.wait import wait_for
+
+EMBEDDER = """
+[[model]]
+name = "mine"
+title = "Mine"
+task = "recognise_faces"
+family = "embedding"
+engines = ["litert"]
+devices = ["edgetpu"]
+licence = "mine"
+input = [64, 64]
+
+[model.embedding]
+dimensions = 40
+alignment = "box"
+normalise = false
+threshold = 0.4
+margin = 0.05
+measured_on = "nothing"
+
+[[model.files]]
+role = "model"
+name = "mine.tflite"
+bytes = {bytes}
+sha256 = "{sha256}"
+"""
 
 Start = Callable[..., Program]
 
@@ -57,7 +85,7 @@ class Hub:
         wait_for(there, seconds=40, what=f"workers {names}")
         return [self.states[name] for name in names]
 
-    def look(self, worker: str, picture: bytes) -> Result:
+    def look(self, worker: str, picture: bytes, **changes: Any) -> Result:
         job = Job(
             job=new_id(),
             token=1,
@@ -67,6 +95,7 @@ class Hub:
             content_type="image/jpeg",
             captured_at=datetime.now(UTC),
             lease=60,
+            **changes,
         )
         self.session.publish(
             WorkerTopic(worker, "jobs"),
@@ -95,19 +124,21 @@ def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Start]:
         write_compiled_model(folder / catalogue.get(name).model.name)
     programs: list[Program] = []
 
-    def begin(devices: str) -> Program:
+    def begin(devices: str, **environment: str) -> Program:
+        given = {
+            "MEERKAT_MODELS": str(folder),
+            "MEERKAT__WORKER__FETCH": "false",
+            "MEERKAT__WORKER__TASKS": "[detect_objects, detect_faces]",
+            "MEERKAT__WORKER__CORAL": devices,
+            "MEERKAT__WORKER__CORAL_LIBRARY": str(stub),
+            **environment,
+        }
         program = Program(
             "worker",
             ["worker", "--id", "pi", "--data", str(tmp_path)],
             connection=broker.connection,
             folder=tmp_path,
-            environment={
-                "MEERKAT_MODELS": str(folder),
-                "MEERKAT__WORKER__FETCH": "false",
-                "MEERKAT__WORKER__TASKS": "[detect_objects, detect_faces]",
-                "MEERKAT__WORKER__CORAL": devices,
-                "MEERKAT__WORKER__CORAL_LIBRARY": str(stub),
-            },
+            environment={name: value for name, value in given.items() if value},
         )
         programs.append(program)
         program.start()
@@ -169,11 +200,31 @@ def test_a_library_that_crashes_and_a_stick_that_breaks_harm_nobody_else(
     assert program.stop() == 0
 
 
+def test_a_stick_recognises_faces_too_where_an_embedder_is_compiled_for_it(
+    hub: Hub, start: Start, jpeg: bytes, tmp_path: Path
+) -> None:
+    """The stand-in's ten boxes, taken as 40 numbers, are the embedding."""
+    path = write_compiled_model(tmp_path / "models" / "mine.tflite", side=64)
+    (tmp_path / "mine.toml").write_text(EMBEDDER.format(bytes=path.stat().st_size, sha256=_sha256(path)))
+    start("[usb:0]", MEERKAT_CATALOGUE=str(tmp_path / "mine.toml"), MEERKAT__WORKER__TASKS="")
+    _, stick = hub.online("pi", "pi-coral0")
+    models = {task.task: task.model.name for task in stick.tasks}
+    assert models["recognise_faces"] == "mine"
+    assert stick.hardware.endswith("edgetpu usb:0")
+    face = Found(label="face", score=0.9, box=(0.1, 0.1, 0.8, 0.8))
+    result = hub.look("pi-coral0", jpeg, task="recognise_faces", found=(face,))
+    assert (result.state, len(result.faces), len(result.faces[0].embedding)) == ("done", 1, 160)
+
+
 def test_the_nodes_end_with_the_one_that_started_them(hub: Hub, start: Start) -> None:
     program = start("[usb:0]")
     hub.online("pi", "pi-coral0")
     program.kill()
     wait_for(lambda: not any(state.online for state in hub.states.values()), what="two wills or goodbyes")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _command(pid: int) -> bytes:
