@@ -40,7 +40,7 @@ from .core.outputs import (
 )
 from .core.recognition import Recogniser
 from .core.records import Now, RecordingSnapshot
-from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .settings import HubSettings, pool_settings
 
 log = logging.getLogger("meerkat.hub")
@@ -201,6 +201,8 @@ class Turn:
         known = self._look_up(batch)
         for arrived in batch:
             happened = arrived.input
+            if isinstance(happened, FrameArrived) and self._frames.missed(happened.frame):
+                continue
             if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
                 self._commit(work, now)  # the recording is looked up below as it is in the database
                 work = Work()
@@ -303,7 +305,11 @@ class Turn:
 
     def _bytes_of(self, frame: str | None) -> bytes:
         stored = self._frames.get(frame) if frame else None
-        return stored.payload if stored is not None else b""
+        if stored is None:
+            raise StorageError(
+                f"the bytes of frame {frame} are gone", where="memory", remedy="The hub begins anew by itself"
+            )
+        return stored.payload
 
     def _remove_pictures(self, names: Sequence[str]) -> None:
         try:
@@ -349,6 +355,8 @@ class Turn:
 
     def _fates_of_frames(self, core: HubCore) -> dict[str, int]:
         fates = core.workflows.totals()
+        if lost := self._frames.lost:
+            fates |= {"received": fates["received"] + lost, "lost": fates.get("lost", 0) + lost}
         if not fates["received"] and not self._frames.refused:
             return {}
         return fates | ({"no_room": self._frames.refused} if self._frames.refused else {})

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from hub_support.core_driver import START, a_clip, an_id
+from hub_support.orchestra import a_spec
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import HubState, ModelInfo, TaskInfo, WorkerState
+from meerkat_contract.messages import Found, HubState, ModelInfo, TaskInfo, WorkerState
 from meerkat_hub.adapters.database import open_database
+from meerkat_hub.adapters.frames import FrameStore
 from meerkat_hub.adapters.ingest import Arrived
 from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
+from meerkat_hub.adapters.queries import Filter, Queries
 from meerkat_hub.adapters.store import Store, Waiting
 from meerkat_hub.core.inputs import BusChanged, ClipArrived
 from meerkat_hub.core.outputs import Effect, SendJob
 from meerkat_hub.core.records import Now
+from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, Policy
 from meerkat_hub.settings import HubSettings
 from meerkat_hub.turn import Actions, Turn
 
@@ -33,7 +38,7 @@ class Hub:
         self.announced: list[Waiting] = []
         self.states: list[HubState] = []
         self.turn = Turn(self.store, self.media, self.live, HubSettings(), new_id)
-        self.turn.actions = Actions(
+        self.turn.actions = self.actions = Actions(
             carry_out=self.effects.append,
             announce=self.announced.extend,
             announce_again=self.announced.extend,
@@ -101,3 +106,42 @@ def test_a_load_that_fails_leaves_no_core(hub: Hub, monkeypatch: pytest.MonkeyPa
     assert hub.turn.core is None
     hub.turn.load(at(12))
     assert hub.states[-1].backlog == 1
+
+
+def test_a_frame_whose_bytes_went_with_an_earlier_core_is_lost_and_counted(tmp_path: Path) -> None:
+    """It was in the line when a commit failed: no event may show a picture that is not there."""
+    hub, frames = Hub(tmp_path), FrameStore()
+    rule = {"rule": "seen"}
+    spec = a_spec(measurement="device", feature=None, decision=rule)
+    hub.turn = Turn(
+        hub.store,
+        hub.media,
+        hub.live,
+        HubSettings(),
+        new_id,
+        frames=frames,
+        workflows={"dogs": spec},
+        policy=Policy(gather=0),
+    )
+    hub.turn.actions = replace(hub.actions, carry_out=lambda effect: forget(frames, effect))
+    hub.turn.load(at(0))
+    found = (Found(label="dog", score=0.9, box=(0.1, 0.1, 0.2, 0.2)),)
+    arrivals = []
+    for number in (1, 2):
+        frames.put(an_id(number), b"a frame", 0)
+        frame = FrameArrived(an_id(number), "porch", "front", START, 7, found=found, found_by="x")
+        arrivals.append(Arrived(frame))
+    hub.turn.process(arrivals[:1], at(1))
+    hub.turn.abandon([])
+    hub.turn.load(at(2))
+    hub.turn.process(arrivals[1:], at(3))
+    assert hub.states[-1].frames == {"received": 1, "done": 0, "lost": 1}
+    (name,) = (path.name for path in (tmp_path / "media").rglob("*.jpg"))
+    assert Queries(hub.engine).events(Filter(limit=9))[0].state.id in name
+    assert frames.held == (0, 0)
+    hub.engine.dispose()
+
+
+def forget(frames: FrameStore, effect: Effect) -> None:
+    if isinstance(effect, ForgetFrame):
+        frames.forget(effect.frame)

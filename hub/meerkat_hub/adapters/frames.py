@@ -30,6 +30,8 @@ class FrameStore:
         self._lock = threading.Lock()
         self.refused = 0
         """Frames for which there was no room."""
+        self.lost = 0
+        """Frames that were cleared before the core heard of them."""
 
     def put(self, frame: str, payload: bytes, qos: int) -> bool:
         """Whether it is kept: false when there is no room, or a frame of this id is here already."""
@@ -46,6 +48,13 @@ class FrameStore:
 
     def get(self, frame: str) -> StoredFrame | None:
         return self._frames.get(frame)
+
+    def missed(self, frame: str) -> bool:
+        """Whether a frame that the core is about to hear of was cleared meanwhile; it is counted then."""
+        if frame in self._frames:
+            return False
+        self.lost += 1
+        return True
 
     def forget(self, frame: str) -> None:
         with self._lock:
