@@ -229,7 +229,8 @@ class Watch:
                 f"{state.backlog} clips wait and {at_workers[True]} are at workers, "
                 f"but {len(self.stored)} were stored and {len(self.settled)} have ended",
             )
-        self._check_frames(core, len(core.waiting) - state.backlog + at_workers[False], bytes_of)
+        waiting = len(core.waiting) + len(core.pool.aside)
+        self._check_frames(core, waiting - state.backlog + at_workers[False], bytes_of)
         for name in ("done", "failed", "expired"):
             if getattr(state, name) != self._ended[name]:
                 said = f"{getattr(state, name)} {name} by its state, {self._ended[name]} committed"
