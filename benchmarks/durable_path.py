@@ -126,11 +126,9 @@ class Hub:
         """Store so many clips in one commit."""
         clips = [self.clip() for _ in range(count)]
         began = time.perf_counter()
-        known = self.store.known([clip.id for clip in clips])
-        assert not known
-        for recording in {clip.recording for clip in clips}:
-            if recording not in self.core.recordings:
-                self.store.recording(recording)
+        recordings = {clip.recording for clip in clips} - self.core.recordings.keys()
+        known = self.store.look_up([clip.id for clip in clips], recordings)
+        assert not known.media
         self.spent.store += time.perf_counter() - began
         self.commit([ClipArrived(clip) for clip in clips])
 

@@ -267,8 +267,9 @@ class Turn:
         fresh: list[Waiting] = []
         superseded: list[str] = []
         if work.changes or len(self._announced) >= BATCH or (self._announced and idle):
-            pictures = self._receive_pictures(work)
-            superseded = self._store.event_pictures(pictures)
+            newest = _with_pictures(work.changes)
+            superseded = self._store.event_pictures(newest)
+            pictures = self._receive_pictures(newest, work)
             self._media.place_all(work.moves)
             fresh = self._store.commit(
                 work.changes, announced=self._announced, now=now.wall, pictures=pictures
@@ -288,13 +289,8 @@ class Turn:
         self._acting.announce(fresh)
         self._acting.pump()
 
-    def _receive_pictures(self, work: Work) -> dict[str, str]:
+    def _receive_pictures(self, newest: Mapping[str, EventSaved], work: Work) -> dict[str, str]:
         """Write the pictures of new best frames, to be placed; event id → file name without its suffix."""
-        newest = {
-            change.record.state.id: change
-            for change in work.changes
-            if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
-        }
         names: dict[str, str] = {}
         for event_id, change in newest.items():
             name = f"{event_id}-{change.record.state.revision}"
@@ -375,3 +371,12 @@ class Turn:
 def _local(wall: datetime) -> datetime:
     """A time in the zone of this machine, which is the house's."""
     return wall.astimezone()
+
+
+def _with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:
+    """Of each event that has a new picture, the latest change that has one."""
+    return {
+        change.record.state.id: change
+        for change in changes
+        if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
+    }

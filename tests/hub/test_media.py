@@ -10,7 +10,9 @@ import pytest
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
+from meerkat_hub.adapters import sync
 from meerkat_hub.adapters.media import MediaFolder
+from meerkat_hub.adapters.sync import LOOK_AGAIN, Syncer
 
 
 @pytest.fixture
@@ -32,15 +34,17 @@ def media(tmp_path: Path) -> MediaFolder:
     ],
 )
 def test_each_refusal_has_its_reason_and_remedy(
-    media: MediaFolder, monkeypatch: pytest.MonkeyPatch, number: int, what: str, remedy: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str, remedy: str
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(number, os.strerror(number))
 
+    media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, refuse))
     incoming = media.receive(b"x")
     final = media.path("clips", new_id())
     monkeypatch.setattr(os, "fsync", refuse)
     monkeypatch.setattr("shutil.disk_usage", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     for attempt in (lambda: media.receive(b"x"), lambda: media.place(incoming, final), media.free_bytes):
         with pytest.raises(StorageError) as refused:
             attempt()
@@ -48,18 +52,112 @@ def test_each_refusal_has_its_reason_and_remedy(
         assert remedy in refused.value.remedy
         assert refused.value.where.startswith(str(media.root))
     assert list((media.root / "incoming").iterdir()) == [], "nothing half written is left"
+    assert not final.exists(), "nor anything at its place"
+
+
+def test_of_many_that_are_moved_together_none_stays_when_one_is_refused(
+    media: MediaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves = [(media.receive(b"x"), media.path("clips", new_id())) for _ in range(3)]
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path == moves[1][0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(StorageError, match="the disk is full") as refused:
+        media.place_all(moves)
+    assert refused.value.where == str(moves[1][1])
+    assert [path for pair in moves for path in pair if path.exists()] == []
+
+
+class Disk:
+    """What was asked to be synced; a whole file system can be refused."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: set[Path] = set()
+        self.wholes = 0
+        self.refuses_whole = False
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def fsync(self, descriptor: int) -> None:
+        self.synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def whole(self, descriptor: int) -> None:
+        assert Path(f"/proc/self/fd/{descriptor}").readlink()
+        if self.refuses_whole:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.wholes += 1
+
+
+def test_everything_that_was_moved_is_synced_once_with_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    disk.refuses_whole = True
+    media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, disk.whole))
+    moves = [(media.receive(b"x"), media.path("clips", new_id())) for _ in range(5)]
+    media.place_all(moves)
+    finals = {final for _, final in moves}
+    assert disk.synced == finals | {final.parent for final in finals} | {tmp_path / "clips"}
+    disk.synced.clear()
+    media.place(media.receive(b"x"), moves[0][1])
+    assert disk.synced == {moves[0][1], moves[0][1].parent}, "the folder was there"
+
+
+def test_many_are_synced_with_one_call_where_the_kernel_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, disk.whole))
+    media.place_all([(media.receive(b"x"), media.path("clips", new_id())) for _ in range(5)])
+    assert (disk.wholes, disk.synced) == (1, set())
+
+
+def test_the_quicker_way_is_taken_and_the_other_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one takes a second each; the whole file system as long as the others' work takes."""
+    clock, took, ways = [0.0], [3.0], []
+
+    def whole(descriptor: int) -> None:
+        del descriptor
+        ways.append("whole")
+        clock[0] += took[0]
+
+    def one(path: str) -> None:
+        ways.append(path)
+        clock[0] += 1
+
+    monkeypatch.setattr(sync, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(sync, "_sync_one", one)
+    syncer = Syncer(tmp_path, whole)
+    syncer.sync(["a", "b", "c", "d"])
+    syncer.sync(["a"])
+    assert ways == ["whole", "a"], "one alone needs no others"
+    syncer.sync(["a", "b"])
+    assert ways[2:] == ["a", "b"], "three seconds are longer than two"
+    syncer.sync(["a", "b", "c", "d"])
+    assert ways[4:] == ["whole"], "and shorter than four"
+    took[0] = 1000
+    ways.clear()
+    for _ in range(2 * LOOK_AGAIN):
+        syncer.sync(["a", "b", "c", "d"])
+    assert ways.count("whole") == 3, "seen to be slow once, and tried again in every 64th group"
 
 
 def test_the_first_refusal_is_told_even_if_the_rest_cannot_be_removed(
     media: MediaFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*args: object) -> None:
+    def full(*args: object, **kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def broken(*args: object, **kwargs: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(Path, "open", full)
     monkeypatch.setattr(Path, "unlink", broken)
     with pytest.raises(StorageError, match="the disk is full"):
         media.receive(b"x")

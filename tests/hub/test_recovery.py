@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -126,15 +126,15 @@ def test_a_fault_of_ours_costs_one_batch_and_not_the_hub(
 def test_a_connection_made_in_a_batch_that_failed_is_remembered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tries = house.media.place, []
+    real, tries = house.media.place_all, []
 
-    def place(incoming: Path, final: Path) -> None:
-        tries.append(final)
+    def place(moves: Sequence[tuple[Path, Path]]) -> None:
+        tries.append(moves)
         if len(tries) == 1:
-            raise StorageError("cannot write (No space left on device)", where=str(final))
-        real(incoming, final)
+            raise StorageError("cannot write (No space left on device)", where=str(house.media.root))
+        real(moves)
 
-    monkeypatch.setattr(house.media, "place", place)
+    monkeypatch.setattr(house.media, "place_all", place)
     house.service.give(house.arrive(1))
     house.service.happened(BusChanged(up=True))
     house.service.start(house.actions())

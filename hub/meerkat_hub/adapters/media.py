@@ -2,8 +2,9 @@
 
     clips/3f/<id>.mp4      pictures/3f/<id>.jpg      events/3f/<id>-<revision>.jpg      incoming/
 
-A file is written to `incoming/`, synced, and moved to its place before the row that names it is
-committed. So a row always has its file; a file without a row is left over from a crash and goes.
+A file is written to `incoming/`, moved to its place and synced with the others of its batch before the
+rows that name them are committed. So a row always has its file; a file without a row is left over from a
+crash and goes.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import is_id, new_id
+
+from .sync import Syncer
 
 SUFFIXES = {"video/mp4": ".mp4", "image/jpeg": ".jpg"}
 KINDS = ("clips", "pictures", "events")
@@ -62,10 +66,13 @@ class MediaFile:
 class MediaFolder:
     """Every method raises StorageError, in words, when the disk refuses."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, syncer: Syncer | None = None) -> None:
+        """Makes the folders; raises OSError when it cannot."""
         self.root = root
         for name in (*KINDS, "incoming"):
             (root / name).mkdir(parents=True, exist_ok=True)
+        self._incoming = root / "incoming"
+        self._syncer = syncer or Syncer(root)
 
     def path(self, kind: str, name: str, suffix: str = ".mp4") -> Path:
         """Where a file belongs. `name` starts with a UUID made by the program, never by a person."""
@@ -74,13 +81,13 @@ class MediaFolder:
         return self.root / kind / name[34:36] / (name + suffix)
 
     def receive(self, payload: bytes | bytearray | memoryview) -> Path:
-        """Write and sync bytes to a new file in incoming/."""
-        path = self.root / "incoming" / new_id()
+        """Write bytes to a new file in incoming/. They are durable once they are placed."""
+        path = self._incoming / new_id()
         try:
-            with path.open("wb") as file:
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
+            with path.open("wb", buffering=0) as file:
+                left = memoryview(payload)
+                while left:
+                    left = left[file.write(left) :]
         except OSError as error:
             with suppress(OSError):  # the first error is the one to tell; `clear_incoming` removes the rest
                 path.unlink(missing_ok=True)
@@ -89,16 +96,37 @@ class MediaFolder:
 
     def place(self, incoming: Path, final: Path) -> None:
         """Move a received file to its place, durably."""
+        self.place_all([(incoming, final)])
+
+    def place_all(self, moves: Sequence[tuple[Path, Path]]) -> None:
+        """Move received files to their places, and return when all of it is on the disk.
+
+        When the disk refuses one, none of them is left, neither here nor there.
+        """
+        to_sync: dict[str, None] = {}
+        where = self.root
         try:
-            final.parent.mkdir(exist_ok=True)
-            incoming.replace(final)
-            folder = os.open(final.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            for incoming, final in moves:
+                where = final
+                self._move(incoming, final, to_sync)
+            self._syncer.sync(list(to_sync))
         except OSError as error:
-            raise _refused("written", final, error) from error
+            for path in chain.from_iterable(moves):
+                with suppress(OSError):  # the first error is the one to tell; without a row it goes at start
+                    path.unlink(missing_ok=True)
+            raise _refused("written", where, error) from error
+
+    @staticmethod
+    def _move(incoming: Path, final: Path, to_sync: dict[str, None]) -> None:
+        """Move, and note what has to be synced: the file, its folder, and what holds a new folder."""
+        folder = final.parent
+        try:
+            incoming.replace(final)
+        except FileNotFoundError:
+            folder.mkdir(exist_ok=True)
+            to_sync[str(folder.parent)] = None
+            incoming.replace(final)
+        to_sync[str(final)] = to_sync[str(folder)] = None
 
     def clear_incoming(self) -> int:
         """Remove what a crash left half received; returns how many."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,17 @@ from . import schema as db
 from . import workflow_store
 from .changes import TRACKS, Batch, Waiting
 
-__all__ = ["Loaded", "Store", "Waiting"]
+__all__ = ["Known", "Loaded", "Store", "Waiting"]
+
+
+@dataclass(slots=True)
+class Known:
+    """What the database says of a batch of arrivals."""
+
+    media: set[str] = field(default_factory=set)
+    """Ids of clips and pictures that are stored already."""
+    recordings: dict[str, RecordingSnapshot | None] = field(default_factory=dict)
+    """Of each that was asked for; None when it never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ _KNOWN = [
     select(table.c.id).where(table.c.id.in_(bindparam("wanted", expanding=True)))
     for table in (db.clips, db.meter_pictures)
 ]
-_RECORDING = select(db.recordings).where(db.recordings.c.id == bindparam("recording"))
+_RECORDINGS = select(db.recordings).where(db.recordings.c.id.in_(bindparam("wanted", expanding=True)))
 
 
 class Store:
@@ -102,16 +112,23 @@ class Store:
 
     # --- reading for the core -------------------------------------------------------------------
 
+    def look_up(self, ids: Iterable[str], recordings: Iterable[str] = ()) -> Known:
+        """Which of these clips and pictures are stored already, and these recordings as they stand."""
+        known = Known()
+        wanted, asked = list(ids), list(recordings)
+        with self._reading() as connection:
+            if wanted:
+                for statement in _KNOWN:
+                    known.media.update(connection.execute(statement, {"wanted": wanted}).scalars())
+            if asked:
+                known.recordings = dict.fromkeys(asked)
+                for row in connection.execute(_RECORDINGS, {"wanted": asked}):
+                    known.recordings[row.id] = _snapshot(connection, row)
+        return known
+
     def known(self, ids: Iterable[str]) -> set[str]:
         """Which of these clips and pictures are in the database already."""
-        wanted = list(ids)
-        if not wanted:
-            return set()
-        with self._reading() as connection:
-            found: set[str] = set()
-            for statement in _KNOWN:
-                found.update(connection.execute(statement, {"wanted": wanted}).scalars())
-            return found
+        return self.look_up(ids).media
 
     def devices(self) -> list[DeviceInfo]:
         """Every device that ever introduced itself, as it last did."""
@@ -121,9 +138,7 @@ class Store:
 
     def recording(self, recording_id: str) -> RecordingSnapshot | None:
         """A recording with its settled clips and events, or None when it never was."""
-        with self._reading() as connection:
-            row = connection.execute(_RECORDING, {"recording": recording_id}).one_or_none()
-            return _snapshot(connection, row) if row else None
+        return self.look_up((), (recording_id,)).recordings[recording_id]
 
     def load(self) -> Loaded:
         """Open recordings and waiting clips."""
