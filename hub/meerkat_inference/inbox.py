@@ -11,8 +11,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from meerkat_contract.messages import Cancel, Deploy, Job
+
+MEASURE: Final = "measure"
+"""What `take()` gives out in quiet times that were asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +57,7 @@ class Inbox:
         self._order: Deploy | None = None
         self._only: str | None = None
         self._switching = False
+        self._measure = False
         self._changed = threading.Condition()
         self._waiting: deque[Assignment] = deque()
         self._running: Assignment | None = None
@@ -117,13 +122,25 @@ class Inbox:
             self._changed.notify_all()
             return others
 
-    def take(self) -> Assignment | Deploy | None:
+    def measure(self) -> None:
+        """Let the job thread measure when nothing else is to be done."""
+        with self._changed:
+            self._measure = True
+            self._changed.notify_all()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to be taken."""
+        with self._changed:
+            return not (self._waiting or self._order or self._closed)
+
+    def take(self) -> Assignment | Deploy | Literal["measure"] | None:
         """The next job, which then runs until `done()`, or an order, which is due until `deployed()`.
 
-        Waits for one. None when the inbox is closed.
+        Waits for one. None when the inbox is closed. MEASURE is due until `deployed()` too.
         """
         with self._changed:
-            while not (self._waiting or self._order or self._closed):
+            while not (self._waiting or self._order or self._closed or self._measure):
                 self._changed.wait()
             if self._closed:
                 return None
@@ -131,6 +148,9 @@ class Inbox:
                 order, self._order = self._order, None
                 self._switching = True
                 return order
+            if not self._waiting:
+                self._measure, self._switching = False, True
+                return MEASURE
             self._running = self._waiting.popleft()
             return self._running
 

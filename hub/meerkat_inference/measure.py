@@ -1,4 +1,4 @@
-"""How fast a task is on this machine, measured before it is announced."""
+"""How fast a task is on this machine, measured before it is announced, and again in quiet times."""
 
 from __future__ import annotations
 
@@ -17,19 +17,58 @@ SECONDS = 0.6
 RUNS = 15
 """…or after so many runs."""
 
+IDLE_SECONDS, LONGEST_PAUSE = 60.0, 3600.0
+"""Without a job for so long a worker measures again; the pause doubles up to the longer one."""
+GLANCES = 5
+"""Runs of such a measurement."""
 
-def frames_per_second(look: Callable[[Picture], object], *, now: Callable[[], float]) -> float:
+
+class QuietTimes:
+    """When to measure again. Pure; times are monotonic seconds.
+
+    What was measured beside a busy neighbour is too low, and stays so for a task that gets no job: the
+    hub corrects a figure by what jobs take, and gives none to a node that seems too slow.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._pause = IDLE_SECONDS
+
+    def worked(self, now: float) -> None:
+        """A job, or another task was loaded."""
+        self._since = now
+
+    def due(self, now: float) -> bool:
+        return now - self._since >= self._pause
+
+    def measured(self, now: float, *, news: bool) -> None:
+        """`news`: some figure was better. Where it was not, the next look comes later."""
+        self._since = now
+        self._pause = IDLE_SECONDS if news else min(2 * self._pause, LONGEST_PAUSE)
+
+
+def frames_per_second(
+    look: Callable[[Picture], object],
+    *,
+    now: Callable[[], float],
+    runs: int = RUNS,
+    go_on: Callable[[], bool] = lambda: True,
+) -> float | None:
     """Pictures of 1280 x 720 a second, resizing included, decoding not.
 
     The first run is left out: it loads code and allocates. The median of the others stands for them,
     so that one run beside a busy neighbour does not count. At least one run is measured however
-    long it takes. Raises what `look` raises.
+    long it takes. None when `go_on`, asked before each run, said no. Raises what `look` raises.
     """
     picture = scene()
+    if not go_on():
+        return None
     look(picture)
     begin = now()
     spans: list[float] = []
-    while not spans or (len(spans) < RUNS and now() - begin < SECONDS):
+    while not spans or (len(spans) < runs and now() - begin < SECONDS):
+        if not go_on():
+            return None
         start = now()
         look(picture)
         spans.append(now() - start)

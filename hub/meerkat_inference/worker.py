@@ -26,7 +26,8 @@ from meerkat_contract.topics import HubTopic, WorkerTopic
 
 from . import node
 from .answers import Answers
-from .inbox import Assignment, Inbox
+from .inbox import MEASURE, Assignment, Inbox
+from .measure import QuietTimes
 from .tasks import Circumstances, Skill, Tasks, blank
 
 ANNOUNCE_SECONDS = 30.0
@@ -103,6 +104,7 @@ class Worker:
         if tasks.serving is not None:
             self._inbox.deployed(tasks.serving)
         self._requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._quiet = QuietTimes(now())
         self._busy = 0.0
         self._failures = 0
         self._session = Session(
@@ -132,12 +134,12 @@ class Worker:
         try:
             while True:
                 try:
-                    request = self._requests.get(timeout=ANNOUNCE_SECONDS)
+                    status = 1 if self._requests.get(timeout=ANNOUNCE_SECONDS) == "broken" else 0
+                    break
                 except queue.Empty:
                     self._announce_rest()
-                    continue
-                status = 1 if request == "broken" else 0
-                break
+                    if self.idle and self._quiet.due(self._now()):
+                        self._inbox.measure()
         finally:
             self._finish()
         return status
@@ -206,6 +208,9 @@ class Worker:
                 if isinstance(turn, Deploy):
                     self._switch(turn)
                     continue
+                if turn == MEASURE:
+                    self._measure_again()
+                    continue
                 try:
                     self._do(turn)
                 finally:
@@ -227,6 +232,7 @@ class Worker:
             if not self._tasks.devices:  # what was there before does not load any more either
                 self._requests.put("broken")
         else:
+            self._quiet.worked(self._now())
             what = self._tasks.serving or "all tasks"
             _logger.info("Serving %s, loaded in %.2f s", what, self._now() - begin)
         # The inbox first: a job may come as soon as the state is out.
@@ -239,6 +245,18 @@ class Worker:
         )
         for held in others:
             self._hand_back(held.job, f"{held.job.task!r} could not be loaded here")
+
+    def _measure_again(self) -> None:
+        """Nothing is to be done: see whether a figure was measured in a bad moment."""
+        news = False
+        try:
+            news = self._tasks.measure_again(lambda: self._inbox.quiet)
+        except MeerkatError as error:  # the next job tells whether it lasts
+            _logger.warning("Measuring again failed: %s", error)
+        self._quiet.measured(self._now(), news=news)
+        self._inbox.deployed(self._tasks.serving)
+        if news:
+            self._restate(tasks=self._tasks.infos)
 
     def _do(self, held: Assignment) -> None:
         begin = self._now()
@@ -260,6 +278,7 @@ class Worker:
             ),
         )
         self._busy += result.seconds
+        self._quiet.worked(self._now())
         job = self._inbox.settle()
         self._answers.send(result.model_copy(update={"token": job.token, "waited": waited}), job.captured_at)
         if result.state == "done":

@@ -15,6 +15,7 @@ from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import WorkerTopic
 from meerkat_inference import node, worker
+from meerkat_inference.measure import IDLE_SECONDS, LONGEST_PAUSE, QuietTimes
 from meerkat_inference.tasks import Circumstances, Tasks
 from meerkat_inference.worker import FAILURES, Worker
 from support.broker import Mosquitto
@@ -142,6 +143,43 @@ def test_a_switch_that_fails_on_an_accelerator_that_is_gone_ends_the_worker(benc
     bench.session.publish(WorkerTopic(NAME, "deploy"), order.to_json(), qos=1).wait(10)
     bench.thread.join(20)
     assert bench.status == [1]
+
+
+def test_a_figure_of_a_busy_moment_is_mended_in_quiet_times(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = bench.worker._tasks
+    slow = tasks.infos[0].model_copy(update={"frames_per_second": 0.5})
+    tasks._infos["detect_objects"] = slow
+    tasks._measured = dict.fromkeys(tasks._measured, 0.5)
+    bench.worker._restate(tasks=tasks.infos)
+    wait_for(lambda: bench.states[-1].tasks[0].frames_per_second == 0.5, what="the poor figure")
+    monkeypatch.setattr(bench.worker._quiet, "due", lambda now: True)
+    wait_for(lambda: bench.states[-1].tasks[0].frames_per_second > 100, what="the true figure")
+    bench.jobs(1)
+    assert bench.results[-1].state == "done"
+    bench.stick.plugged = False  # to measure is no job: the next one tells
+    order = Deploy(task="detect_objects")
+    bench.session.publish(WorkerTopic(NAME, "deploy"), order.to_json(), qos=1).wait(10)
+    wait_for(lambda: bench.states[-1].serving == "detect_objects", what="the order to be carried out")
+    assert bench.status == []
+
+
+def test_quiet_times_begin_a_minute_after_the_last_job_and_come_ever_more_rarely() -> None:
+    quiet = QuietTimes(100.0)
+    assert not quiet.due(100 + IDLE_SECONDS - 0.001)
+    assert quiet.due(100 + IDLE_SECONDS)
+    quiet.worked(150)
+    assert not quiet.due(150 + IDLE_SECONDS - 0.001)
+    quiet.measured(1000, news=False)
+    assert not quiet.due(1000 + 2 * IDLE_SECONDS - 0.001)
+    assert quiet.due(1000 + 2 * IDLE_SECONDS)
+    for _ in range(20):
+        quiet.measured(2000, news=False)
+    assert quiet.due(2000 + LONGEST_PAUSE)
+    assert not quiet.due(2000 + LONGEST_PAUSE - 0.001)
+    quiet.measured(3000, news=True)
+    assert quiet.due(3000 + IDLE_SECONDS)
 
 
 def test_an_order_that_fails_is_told_in_the_state_at_once_and_each_time(bench: Bench) -> None:

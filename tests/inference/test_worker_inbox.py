@@ -7,7 +7,7 @@ import pytest
 
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Cancel, Deploy, Job
-from meerkat_inference.inbox import Assignment, Inbox
+from meerkat_inference.inbox import MEASURE, Assignment, Inbox
 
 
 def job(**changes: object) -> Job:
@@ -283,3 +283,21 @@ def test_a_release_lets_all_in(inbox: Inbox) -> None:
     assert inbox.put(job(), b"") != ""
     inbox.deploy(Deploy(task=""))
     assert inbox.put(job(), b"") == inbox.put(job(task="detect_faces"), b"") == ""
+
+
+def test_measuring_comes_after_all_else_and_what_comes_meanwhile_ends_the_quiet(inbox: Inbox) -> None:
+    inbox.put(job(), b"")
+    inbox.deploy(Deploy(task=""))
+    inbox.measure()
+    assert isinstance(inbox.take(), Deploy)
+    inbox.deployed(None)
+    take(inbox)
+    finish(inbox)
+    assert inbox.quiet
+    assert inbox.take() == MEASURE
+    assert not inbox.wait_idle(0), "the end waits for it"
+    inbox.deploy(Deploy(task="detect_faces"))
+    assert not inbox.quiet
+    assert inbox.deployed(None) == []
+    assert "not loaded" in inbox.put(job(), b""), "the order that came meanwhile counts"
+    assert isinstance(inbox.take(), Deploy)
