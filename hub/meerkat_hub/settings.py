@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .core.pool import PoolSettings
+from .core.pool_settings import PoolSettings
 from .core.rules import EctStar, Hedger, LeastInFlight, Pull, RoundRobin, Rule, WeightedRoundRobin
 
 RuleName = Literal["ect", "pull", "round_robin", "static_weights", "least_in_flight"]

@@ -9,7 +9,8 @@ from itertools import count
 from random import Random
 
 from meerkat_contract.messages import Result
-from meerkat_hub.core.pool import Pool, PoolSettings
+from meerkat_hub.core.pool import Pool
+from meerkat_hub.core.pool_settings import PoolSettings
 from meerkat_hub.core.work import Flow, Item, Lease
 
 from .desk import LOOK, an_id, state

@@ -6,7 +6,7 @@ import pytest
 
 from meerkat_contract.messages import Result
 from meerkat_hub.core.attendance import PAUSE
-from meerkat_hub.core.pool import LEASE_FLOOR, PoolSettings
+from meerkat_hub.core.pool_settings import LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.rules import Hedger, Pull
 
 from .desk import Desk, Flow

@@ -11,7 +11,7 @@ from hub_support.core_driver import an_id as clip_id
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo
 from meerkat_hub.core.attendance import PAUSE
 from meerkat_hub.core.inputs import ResultArrived
-from meerkat_hub.core.pool import PoolSettings
+from meerkat_hub.core.pool_settings import PoolSettings
 
 from .desk import LOOK, Desk, state
 

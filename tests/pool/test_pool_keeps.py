@@ -11,7 +11,7 @@ from hub_support.core_driver import an_id as clip_id
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState
 from meerkat_hub.core.clips import CoreSettings
 from meerkat_hub.core.inputs import TimeReached, WorkerSeen
-from meerkat_hub.core.pool import PoolSettings
+from meerkat_hub.core.pool_settings import PoolSettings
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Item
 

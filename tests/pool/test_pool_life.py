@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from meerkat_hub.core.pool import PoolSettings
+from meerkat_hub.core.pool_settings import PoolSettings
 
 from .desk import LOOK, Desk, Flow, Priority
 

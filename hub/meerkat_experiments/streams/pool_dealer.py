@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool, PoolSettings
+from meerkat_hub.core.pool import Pool
+from meerkat_hub.core.pool_settings import PoolSettings
 from meerkat_hub.core.work import Flow, Item
 
 from .dealers import Answered, Dealer, Sent

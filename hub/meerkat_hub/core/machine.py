@@ -31,7 +31,8 @@ from .inputs import (
 )
 from .members import Member
 from .outputs import CancelJob, Decision, PictureStored, RefusalNoted, SendFrame, SendReceipt
-from .pool import Pool, PoolSettings
+from .pool import Pool
+from .pool_settings import PoolSettings
 from .recognition import Recogniser
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Refusal

@@ -57,6 +57,12 @@ class Member:
         self._views.clear()
         return before != (tasks.keys(), state.serving, state.window)
 
+    @property
+    def offers(self) -> str:
+        """In words."""
+        tasks = [f"{task.task} {task.frames_per_second:.1f} frames a second" for task in self.tasks.values()]
+        return ", ".join(tasks) or "it offers no task"
+
     def does(self, task: str) -> bool:
         """Whether it takes jobs of this task now."""
         return task in self.tasks and self.serving in (None, task)

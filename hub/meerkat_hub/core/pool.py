@@ -17,8 +17,8 @@ work again, and a try that ended with it counts only if its process died.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from meerkat_contract.messages import Result, WorkerState
 
@@ -27,18 +27,13 @@ from .copies import stragglers
 from .crews import Crew, Crews
 from .lease_book import LeaseBook
 from .members import Member
+from .pool_settings import PoolSettings
 from .queues import Group, Key, Queues
-from .rules import ArrivalEstimate, ArrivalWindow, EctStar, Hedger, Rule
+from .rules import ArrivalEstimate, ArrivalWindow, Rule
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
 HEAD = 64
 """How many waiting items one plan looks at."""
-
-LEASE_FLOOR = 30.0
-LEASE_FACTOR = 10.0
-LEASE_CAP = 3600.0
-"""A lease lasts LEASE_FACTOR times the predicted time until the answer, at least the floor and at most the
-cap, seconds; with each try that ended without a result the floor is twice as high."""
 
 FREE_RETURNS = 4
 """An item may come back unbegun so often; then each return is a try that ended without a result."""
@@ -49,13 +44,6 @@ PRICED_EVERY = 1.0
 REPLAN = 0.02
 """Seconds. A plan may let work wait for a busy worker though another idles. It is made anew when the busy
 one is overdue by so much, and then whenever it is overdue by a quarter more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    rule: Callable[[], Rule] = EctStar
-    hedger: Hedger | None = field(default_factory=Hedger)
-    lease_floor: float = LEASE_FLOOR
 
 
 class Pool:
@@ -183,7 +171,7 @@ class Pool:
             return "", []
         member = self.members[state.worker] = Member.of(state, now)
         self._staff_changed()
-        said = f"worker {state.worker} is there: {_offers(member)}"
+        said = f"worker {state.worker} is there: {member.offers}"
         back = self._attendance.back(state.worker, state.incarnation, now)
         if back.pause:
             self._pause(member, now + back.pause)
@@ -410,8 +398,7 @@ class Pool:
         self._token += 1
         seconds = member.seconds(task)
         wait = member.held_seconds + item.cost * seconds + member.link.round_trip(item.size)
-        least = self.settings.lease_floor * 2 ** min(item.attempts, 6)
-        expires = now + min(max(least, LEASE_FACTOR * wait), LEASE_CAP)
+        expires = now + self.settings.lease_seconds(wait, item.attempts)
         lease = Lease(
             item,
             task,
@@ -458,8 +445,3 @@ def _by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
     for item in head:
         runs.setdefault(item.avoid, []).append(item)
     return runs
-
-
-def _offers(member: Member) -> str:
-    said = [f"{task.task} {task.frames_per_second:.1f} frames a second" for task in member.tasks.values()]
-    return ", ".join(said) or "it offers no task"
