@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     skip = pytest.mark.skip(reason="long profile: runs with --nightly")
     for item in items:
-        if "nightly" in item.keywords:
+        if item.get_closest_marker("nightly"):
             item.add_marker(skip)
 
 
