@@ -91,18 +91,25 @@ def enrol(
             at = place.removeprefix("samples.")
             file = taken[int(at)][0] if at.isdigit() and int(at) < len(taken) else place
             warnings.append(f"{file}: {words}")
+    already = [str(taken[at][0]) for at in answer["already"]]
+    for known in already:
+        click.echo(f"{known}: is enrolled already", err=True)
     for warning in warnings:
         click.echo(f"look at it: {warning}", err=True)
-    total = len(answer["person"]["samples"])
+    name, total = answer["person"]["name"], len(answer["person"]["samples"])
+    added = [str(path) for path, _ in taken if str(path) not in already]
     if as_json:
-        added = [str(path) for path, _ in taken]
-        click.echo(
-            json.dumps(
-                {"name": name, "added": added, "samples": total, "refused": refused, "warnings": warnings}
-            )
-        )
+        told = {
+            "name": name,
+            "added": added,
+            "already": already,
+            "samples": total,
+            "refused": refused,
+            "warnings": warnings,
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
-        click.echo(f"{name}: {len(taken)} of {len(files)} pictures taken, {total} in all")
+        click.echo(f"{name}: {len(added)} of {len(files)} pictures taken, {total} in all")
     if refused:
         sys.exit(1)
 

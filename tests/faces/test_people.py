@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from meerkat_contract.errors import StorageError
 from meerkat_hub.adapters import database
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore
+from meerkat_hub.core.decisions import Seen, WhoMayBeHere, decide
 from meerkat_inference import catalogue
 
 MODEL = catalogue.default("recognise_faces").model.sha256
@@ -94,7 +97,9 @@ def test_a_database_that_refuses_is_told(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "hub.db")
     people = PeopleStore(engine)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE face_samples")
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON face_samples BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
     with pytest.raises(StorageError, match="the database refused a write"):
         people.add("Ada", MODEL, "dlib-resnet", [NewSample(embedding(1), 0.8)])
     assert people.gallery.people == frozenset()
@@ -194,7 +199,7 @@ def test_a_sample_like_somebody_else_is_warned_about(web: Served) -> None:
     [
         (body(1, model="0" * 64), "the hub's catalogue does not know the embedder 'dlib-resnet'"),
         (body(1, embedding=b64encode(b"\0" * 508).decode()), "127 numbers"),
-        (body(1, embedding=b64encode(b"\0\0\xc0\x7f" * 128).decode()), "or some are none"),
+        (body(1, embedding=b64encode(b"\0\0\xc0\x7f" * 128).decode()), "infinite, or none"),
         (body(1, quality=0.29), "can hardly be made out"),
         (body(1, picture=b64encode(b"GIF89a").decode()), "no JPEG"),
         (body(), "at least 1 item"),
@@ -218,3 +223,51 @@ def test_a_name_is_a_name(web: Served, name: str) -> None:
     response = web.http.post(f"/api/people/{name}/samples", json=body(1))
     assert response.status_code in (404, 405, 422)
     assert web.json("/api/people") == []
+
+
+# --- one person, however the name is written ------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["ju\u0308rgen", "Ju\u0308rgen", "JÜRGEN", "Jürgen ", "Jürgen"])
+def test_a_name_means_one_person_however_it_is_written(web: Served, other: str) -> None:
+    enrol(web, "Jürgen", body(1))
+    answer = enrol(web, quote(other), body(2))
+    assert answer["person"]["name"] == "Jürgen"
+    assert len(answer["person"]["samples"]) == 2
+    assert [person["name"] for person in web.json("/api/people")] == ["Jürgen"]
+    sample = answer["added"][0]
+    assert web.get(f"/api/people/{quote(other)}/samples/{sample}/picture").content == JPEG
+    assert web.http.delete(f"/api/people/{quote(other)}", headers=JSON).status_code == 204
+    assert web.json("/api/people") == []
+
+
+def test_a_rule_finds_its_people_however_their_names_are_written() -> None:
+    rule = WhoMayBeHere(allowed=("JU\u0308RGEN",))
+    seen = [Seen(label="face", score=0.9, box=(0.1, 0.1, 0.1, 0.1), identity="Jürgen")]
+    (decision,), _ = decide(rule, seen, camera="porch/front", local=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    assert not decision.alert, decision.reason
+
+
+def test_blanks_in_a_name_are_single(web: Served) -> None:
+    assert enrol(web, "Uncle%20%20Bob", body(1))["person"]["name"] == "Uncle Bob"
+
+
+def test_the_same_picture_is_enrolled_once(web: Served) -> None:
+    assert enrol(web, "Ada", body(1, 2))["already"] == []
+    answer = enrol(web, "Ada", body(3, 2, 3))
+    assert (len(answer["added"]), answer["already"]) == (1, [1, 2])
+    assert len(answer["person"]["samples"]) == 3
+    full = enrol(web, "Bob", body(*range(50)))
+    assert len(full["added"]) == 50
+    enrol(web, "Bob", body(*range(50, 100)))
+    assert enrol(web, "Bob", body(*range(50)))["added"] == [], "what is there takes no room"
+    enrol(web, "Bob", body(100), status=422)
+
+
+def test_numbers_that_are_none_are_told_apart_from_too_few(web: Served) -> None:
+    sent = body(1)
+    numbers = np.full(128, np.nan, "<f4").tobytes()
+    sent["samples"][0]["embedding"] = b64encode(numbers).decode()
+    assert "infinite, or none" in enrol(web, "Ada", sent, status=422)["what"]
+    sent["samples"][0]["embedding"] = b64encode(numbers[:16]).decode()
+    assert enrol(web, "Ada", sent, status=422)["what"] == "4 numbers, and dlib-resnet gives 128"

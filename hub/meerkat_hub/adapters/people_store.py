@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Delete, Engine, delete, func, select, text
+from sqlalchemy import Connection, Delete, Engine, delete, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
-from meerkat_hub.core.gallery import Gallery, Meaning, Sample, vector_of
+from meerkat_hub.core.gallery import Gallery, Meaning, Sample, key_of, spelt, vector_of
 from meerkat_inference import catalogue
 
 from . import schema as db
@@ -50,6 +50,7 @@ class StoredPerson:
 class PeopleStore:
     """People and their samples. Every method raises StorageError when the database refuses.
 
+    A name means the same person in small and capital letters, and however its accents are composed.
     `gallery` is made anew after each change, and read from any thread: it is replaced, never changed.
     """
 
@@ -83,25 +84,29 @@ class PeopleStore:
         ]
 
     def person(self, name: str) -> StoredPerson | None:
-        return next((person for person in self.people() if person.name == name), None)
+        known = self._known(name)
+        return next((person for person in self.people() if person.name == known), None)
 
     def add(self, name: str, model_sha256: str, model_name: str, samples: Sequence[NewSample]) -> list[str]:
-        """Add samples to a person, who is made if new; returns the samples' ids."""
+        """Add samples to a person, who is made if new; returns the ids of those that were not there."""
         now = datetime.now(UTC)
-        rows = [
-            {
-                "id": new_id(),
-                "person": name,
-                "model_sha256": model_sha256,
-                "model_name": model_name,
-                "embedding": sample.embedding,
-                "quality": sample.quality,
-                "added_at": now,
-                "picture": sample.picture,
-            }
-            for sample in samples
-        ]
         with self._changing:
+            name = self._known(name)
+            there = self.embeddings(name, model_sha256)
+            new = {sample.embedding: sample for sample in samples if sample.embedding not in there}
+            rows = [
+                {
+                    "id": new_id(),
+                    "person": name,
+                    "model_sha256": model_sha256,
+                    "model_name": model_name,
+                    "embedding": sample.embedding,
+                    "quality": sample.quality,
+                    "added_at": now,
+                    "picture": sample.picture,
+                }
+                for sample in new.values()
+            ]
             with self._connection(write=True) as connection:
                 known = connection.execute(select(db.people.c.name).where(db.people.c.name == name))
                 if known.one_or_none() is None:
@@ -117,6 +122,7 @@ class PeopleStore:
         SQLite is told to overwrite what it frees, and its log is emptied: a copy of the files made
         later holds no trace. Backups are the owner's.
         """
+        name = self._known(name)
         return self._remove(
             delete(db.face_samples).where(db.face_samples.c.person == name),
             delete(db.people).where(db.people.c.name == name),
@@ -124,23 +130,33 @@ class PeopleStore:
 
     def forget_sample(self, name: str, sample_id: str) -> bool:
         """Remove one sample of a person for good; False when there is none."""
-        samples = db.face_samples
+        samples, name = db.face_samples, self._known(name)
         return self._remove(delete(samples).where(samples.c.id == sample_id, samples.c.person == name))
 
     def picture(self, name: str, sample_id: str) -> bytes | None:
         """A sample's small JPEG."""
-        samples = db.face_samples
+        samples, name = db.face_samples, self._known(name)
         wanted = select(samples.c.picture).where(samples.c.id == sample_id, samples.c.person == name)
         with self._connection() as connection:
             found: bytes | None = connection.execute(wanted).scalar_one_or_none()
             return found
 
-    def count(self, name: str, model_sha256: str) -> int:
-        """How many samples of this model the person has."""
-        samples = db.face_samples
-        wanted = select(func.count()).where(samples.c.person == name, samples.c.model_sha256 == model_sha256)
+    def embeddings(self, name: str, model_sha256: str) -> frozenset[bytes]:
+        """What the person's samples of this model are, in numbers."""
+        samples, name = db.face_samples, self._known(name)
+        wanted = select(samples.c.embedding).where(
+            samples.c.person == name, samples.c.model_sha256 == model_sha256
+        )
         with self._connection() as connection:
-            return int(connection.execute(wanted).scalar_one())
+            return frozenset(connection.execute(wanted).scalars())
+
+    def _known(self, name: str) -> str:
+        """The spelling under which the person is enrolled, else the one under which they would be."""
+        with self._connection() as connection:
+            names = connection.execute(select(db.people.c.name)).scalars().all()
+        key = key_of(name)
+        alike = sorted((known for known in names if key_of(known) == key), key=lambda known: known != name)
+        return alike[0] if alike else spelt(name)
 
     def _remove(self, *statements: Delete) -> bool:
         sqlite = self._engine.dialect.name == "sqlite"

@@ -24,6 +24,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from meerkat_contract.messages import Box, Fraction, Label
 
+from .gallery import key_of
+
 Person = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
 
 
@@ -176,8 +178,8 @@ def _judge_person(rule: WhoMayBeHere, thing: Seen) -> Decision:
 
 
 def _named(who: str, people: tuple[str, ...]) -> bool:
-    """Whether somebody is on a list that a person wrote: small and capital letters are alike."""
-    return who.casefold() in {person.casefold() for person in people}
+    """Whether somebody is on a list that a person wrote, however the name is spelt there."""
+    return key_of(who) in map(key_of, people)
 
 
 def _judge_label(rule: SeenRule, thing: Seen) -> Decision:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from math import dist, inf, isfinite
 from struct import unpack
 from typing import Literal
+from unicodedata import normalize
 
 from meerkat_contract.messages import Face
 
@@ -96,7 +97,7 @@ class Gallery:
         """
         meaning = self._meanings.get(model_sha256)
         people = self._by_model.get(model_sha256)
-        if quality < (meaning.quality if meaning else 0):
+        if not quality >= (meaning.quality if meaning else 0):  # nor is what is no number
             return Match("unfit", reason=f"the face is hardly to be made out (quality {quality:.0%})")
         if not people:
             return self._incomparable(model_sha256)
@@ -150,6 +151,16 @@ class Gallery:
             reason=f"nobody was enrolled with the model that looked ({model_sha256[:12]}…): "
             "embeddings of different models cannot be compared",
         )
+
+
+def spelt(name: str) -> str:
+    """A person's name in one spelling: composed letters (as most keyboards give them), single blanks."""
+    return " ".join(normalize("NFC", name).split())
+
+
+def key_of(name: str) -> str:
+    """The same for all spellings of one name: small and capital letters are alike."""
+    return normalize("NFC", spelt(name).casefold())
 
 
 def vector_of(embedding: bytes | Sequence[float]) -> Vector:

@@ -11,7 +11,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from meerkat_contract.messages import ModelInfo
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore, StoredPerson
-from meerkat_hub.core.gallery import Meaning, vector_of
+from meerkat_hub.core.gallery import Meaning, key_of, vector_of
 from meerkat_inference import catalogue
 from meerkat_inference.catalogue import Entry
 
@@ -85,6 +85,7 @@ class WhoView(View):
 class Enrolled(View):
     person: PersonView
     added: list[str] = Field(description="ids of the new samples")
+    already: list[int] = Field(description="which samples were enrolled before, from 0: they are not twice")
     warnings: list[str] = Field(description="what to look at, such as a sample that resembles another person")
 
 
@@ -122,7 +123,10 @@ def routes(people: PeopleStore) -> APIRouter:
     def enrol(request: Request, name: PersonPath, body: SamplesBody) -> Enrolled:
         """Add pictures of a person, who is made if new. `meerkat faces enrol` sends them."""
         meaning = _check(body, request.url.path)
-        if people.count(name, body.model.sha256) + len(body.samples) > MOST:
+        there = people.embeddings(name, body.model.sha256)
+        numbers = [sample.embedding for sample in body.samples]
+        already = [at for at, one in enumerate(numbers) if one in there or one in numbers[:at]]
+        if len(there) + len(body.samples) - len(already) > MOST:
             raise ApiError(
                 422,
                 f"{name} would have more than {MOST} samples of this model",
@@ -135,7 +139,7 @@ def routes(people: PeopleStore) -> APIRouter:
         stored = people.person(name)
         if stored is None:
             raise missing(request, f"{name} was forgotten meanwhile")
-        return Enrolled(person=view(stored), added=added, warnings=warnings)
+        return Enrolled(person=view(stored), added=added, already=already, warnings=warnings)
 
     @router.post("/recognise", summary="Who is this?", responses=BAD_QUERY)
     def recognise(body: FaceBody) -> WhoView:
@@ -191,7 +195,9 @@ def _check(body: SamplesBody, where: str) -> Meaning:
         if numbers != entry.embedding.dimensions or not all(map(math.isfinite, vector_of(sample.embedding))):
             raise ApiError(
                 422,
-                f"{numbers:g} numbers, or some are none; {entry.name} gives {entry.embedding.dimensions}",
+                f"{numbers:g} numbers, and {entry.name} gives {entry.embedding.dimensions}"
+                if numbers != entry.embedding.dimensions
+                else "some of the numbers are infinite, or none",
                 where=place,
                 remedy="Send its embedding as little-endian float32 in base64",
             )
@@ -224,7 +230,8 @@ def _resemblances(people: PeopleStore, name: str, body: SamplesBody, meaning: Me
     warnings = []
     for at, sample in enumerate(body.samples):
         match = people.gallery.who(sample.embedding, body.model.sha256)
-        if match.nearest not in (None, name) and match.distance <= meaning.threshold:
+        nearest = key_of(match.nearest or name)
+        if nearest != key_of(name) and match.distance <= meaning.threshold:
             warnings.append(
                 f"samples.{at} resembles {match.nearest} (distance {match.distance:.2f}): the right person?"
             )

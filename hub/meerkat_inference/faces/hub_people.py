@@ -45,11 +45,12 @@ class HubPeople:
         return answer
 
     def enrol(self, name: str, model: ModelInfo, samples: Sequence[Sampled]) -> dict[str, Any]:
-        """As POST /api/people/{name}/samples answers; `warnings` count all samples from 0.
+        """As POST /api/people/{name}/samples answers; `warnings` and `already` count all samples from 0.
 
         More samples than one request may hold go in several: those before a refusal stay.
         """
         warnings: list[str] = []
+        already: list[int] = []
         answer: dict[str, Any] = {}
         for start in range(0, len(samples), AT_A_TIME):
             body = {
@@ -65,7 +66,8 @@ class HubPeople:
             }
             answer = self._ask("POST", f"/api/people/{quote(name, safe='')}/samples", body)
             warnings += [_counted_from(start, warning) for warning in answer["warnings"]]
-        return {**answer, "warnings": warnings}
+            already += [start + int(at) for at in answer["already"]]
+        return {**answer, "warnings": warnings, "already": already}
 
     def who(self, model: ModelInfo, sample: Sampled) -> dict[str, Any]:
         """As POST /api/recognise answers."""
