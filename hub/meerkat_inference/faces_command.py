@@ -63,8 +63,10 @@ def enrol(
     The pictures stay here: the hub gets the numbers that describe each face, and a small picture of it.
     Exit status: 0 all were taken, 1 some were refused (each with its reason), 2 wrong usage.
     """
+    from .faces.hub_people import check_name
     from .faces.pictures import files_of
 
+    check_name(name)
     files = files_of(pictures)
     refused: list[str] = []
     with _hub_people(hub, data) as people, _tools(model, detector, folders) as (embedder, finder):
@@ -134,14 +136,21 @@ def who(
 ) -> None:
     """Ask the hub who is in PICTURES, to see whether it knows those whom you enrolled.
 
-    Nothing of it is kept. Every face of a picture is asked about, from left to right.
+    Nothing of it is kept. Every face of a picture is asked about, from left to right. Exit status 1 when
+    one of the pictures cannot be read.
     """
     from .faces.pictures import faces_in, files_of, read_picture
     from .faces.process import sampled
 
+    unread = False
     with _hub_people(hub, data) as people, _tools(model, detector, folders) as (embedder, finder):
         for path in files_of(pictures):
-            picture = read_picture(path)
+            try:
+                picture = read_picture(path)
+            except MediaError as error:
+                _say(f"left out: {error}")
+                unread = True
+                continue
             found = sorted(faces_in(picture, finder), key=lambda face: face.box[0])
             if not found and not as_json:
                 click.echo(f"{path}: no face is to be seen")
@@ -151,6 +160,8 @@ def who(
                 continue
             for answer in answers:
                 click.echo(f"{path}: {answer['person'] or answer['verdict']} ({answer['reason']})")
+    if unread:
+        sys.exit(1)
 
 
 @faces.command("list")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from meerkat_contract.errors import UsageError
+from meerkat_contract.errors import MediaError, UsageError
 
 from .settings import WorkerSettings
 
@@ -80,7 +80,13 @@ def own_ones(folder: Path | None) -> dict[str, Picture]:
         raise UsageError(
             "no JPEG is there", where=str(folder), remedy=f"Put some {' or '.join(SUFFIXES)} there"
         )
-    return {path.name: decode_jpeg(path.read_bytes()) for path in paths}
+    pictures = {}
+    for path in paths:
+        try:
+            pictures[path.name] = decode_jpeg(path.read_bytes())
+        except MediaError as error:
+            raise MediaError(error.what, where=str(path), remedy="Take it out of the folder") from error
+    return pictures
 
 
 def onnx_providers() -> list[str]:

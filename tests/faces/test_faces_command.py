@@ -193,8 +193,8 @@ def test_a_picture_of_somebody_else_is_pointed_at(web: Served, tmp_path: Path) -
     assert "resembles Ada" in told["warnings"][1]
 
 
-def test_the_hubs_own_words_reach_the_person(web: Served, tmp_path: Path) -> None:
-    done = enrol(web, "<Ada>", save(tmp_path / "a.png", like(1, 0)))
+def test_the_hubs_own_words_reach_the_person(web: Served) -> None:
+    done = run("forget", "<Ada>", "--yes", "--hub", web.base)
     assert isinstance(done.exception, MeerkatError)
     assert "path name" in str(done.exception)
     done = run("forget", "Nobody", "--yes", "--hub", web.base)
@@ -300,3 +300,35 @@ def test_a_real_face_is_enrolled_and_known_again(
     assert len(matches) >= 15
     assert {match.verdict for match in matches.values()} <= {"known", "unfit"}
     assert sum(match.person == "Grace" for match in matches.values()) >= 13, matches
+
+
+@pytest.mark.parametrize("name", ["", "a/b", " Ada", "-Ada", "x" * 81, "Ada\n", "\u202eAda"])
+def test_a_name_that_the_hub_would_not_take_is_told_at_once(web: Served, tmp_path: Path, name: str) -> None:
+    picture = save(tmp_path / "1.png", like(1, 1))
+    refused = run("enrol", "--hub", web.base, "--", name, picture)
+    assert isinstance(refused.exception, UsageError)
+    assert "cannot name a person" in str(refused.exception)
+    assert web.json("/api/people") == []
+
+
+@pytest.mark.parametrize("name", ["Jürgen", "Ju\u0308rgen", "李雷", "O'Neill", "R2-D2", "Anne_Marie d.J."])
+def test_what_the_command_takes_for_a_name_the_hub_does_too(web: Served, tmp_path: Path, name: str) -> None:
+    done = enrol(web, name, save(tmp_path / "1.png", like(1, 1)))
+    assert done.exit_code == 0, done.output
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(web: Served, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    picture = save(tmp_path / "fine.png", like(1, 1))
+    asked = run("who", tmp_path / "broken.png", picture, "--model", "mine", "--hub", web.base)
+    assert asked.exit_code == 1
+    assert "broken.png: is no picture" in asked.stderr
+    assert f"{picture}: unknown" in asked.stdout
+
+
+def test_a_picture_that_is_enrolled_is_not_taken_again(web: Served, tmp_path: Path) -> None:
+    picture = save(tmp_path / "1.png", like(1, 1))
+    assert enrol(web, "Ada", picture).exit_code == 0
+    again = enrol(web, "ADA", picture, save(tmp_path / "2.png", like(1, 2)))
+    assert (again.exit_code, again.stdout) == (0, "Ada: 1 of 2 pictures taken, 2 in all\n")
+    assert again.stderr == f"{picture}: is enrolled already\n"

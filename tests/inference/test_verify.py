@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from meerkat_contract.errors import MediaError
 from meerkat_inference import catalogue, known, node, verify
 from meerkat_inference.detector import Found
 from meerkat_inference.settings import WorkerSettings
@@ -235,3 +236,11 @@ def test_an_embedder_must_describe_the_known_face_as_published(monkeypatch: pyte
     del table["dlib-resnet"]
     unknown, _ = verify.run(case, {}, {})
     assert (unknown.agreed, unknown.wrong) == (1, []), "its mirror image is the same person"
+
+
+def test_a_broken_picture_of_the_owner_is_named(run_verify: Verify, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "torn.jpg").write_bytes(b"nothing")
+    result = run_verify("--pictures", str(tmp_path / "mine"))
+    assert isinstance(result.exception, MediaError)
+    assert "torn.jpg: 7 bytes that do not begin like a JPEG" in str(result.exception)

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +20,7 @@ from .process import Sampled
 
 USUAL = "http://127.0.0.1:8480"
 SECONDS = 20.0
+LONGEST_NAME = 80
 AT_A_TIME = 50
 """Samples that one request may hold."""
 
@@ -29,6 +31,17 @@ def find_hub(hub: str | None, data: Path | None) -> str:
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"{address!r} is no address", where="--hub", remedy=f"Write it as {USUAL}")
     return address
+
+
+def check_name(name: str) -> None:
+    """Whether the hub will take the name, before minutes of work. Raises UsageError."""
+    allowed = all(sign.isalnum() or sign in " .'’_-" or category(sign)[0] == "M" for sign in name)
+    if not (allowed and name[:1].isalnum() and len(name) <= LONGEST_NAME):
+        raise UsageError(
+            f"{name!r} cannot name a person",
+            where="NAME",
+            remedy="Use letters of any language, digits, blanks and . ' - _; begin with a letter, at most 80",
+        )
 
 
 class HubPeople:
