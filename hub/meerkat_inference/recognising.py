@@ -52,6 +52,7 @@ class Recognising:
             self._detector,
             incarnation=circumstances.incarnation,
             now=circumstances.now,
+            cancelled=circumstances.cancelled,
         )
 
     def look(self, picture: Picture) -> object:

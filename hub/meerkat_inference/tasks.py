@@ -146,7 +146,7 @@ class Tasks:
             self._switch(order)
         except MeerkatError as error:
             if order.task:
-                self.failed[order.task] = str(error)[:MOST_WORDS]
+                self.failed[order.task[:MOST_WORDS]] = str(error)[:MOST_WORDS]
                 while len(self.failed) > MOST_FAILED:
                     del self.failed[next(iter(self.failed))]
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import create_engine, inspect
 
 from hub_support.web_house import JPEG, Served, WebHouse
 from meerkat_contract.errors import StorageError
-from meerkat_hub.adapters import database
+from meerkat_hub.adapters import database, people_store
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore
 from meerkat_hub.core.decisions import Seen, WhoMayBeHere, decide
@@ -90,6 +91,26 @@ def test_a_gallery_that_was_handed_out_does_not_change(tmp_path: Path) -> None:
     people.add("Ada", MODEL, "dlib-resnet", [NewSample(embedding(1), 0.8)])
     assert before.people == frozenset()
     assert people.gallery.people == {"Ada"}
+    engine.dispose()
+
+
+def test_a_trace_that_another_program_keeps_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_store, "CHECKPOINT_MS", 1)
+    engine = open_database(tmp_path / "hub.db")
+    people = PeopleStore(engine)
+    people.add("Ada", MODEL, "dlib-resnet", [NewSample(embedding(1), 0.8)])
+    other = sqlite3.connect(tmp_path / "hub.db")
+    other.execute("BEGIN")
+    assert other.execute("SELECT count(*) FROM people").fetchone() == (1,)
+    assert people.forget("Ada")
+    assert "is still in the log" in caplog.text
+    other.close()
+    people.add("Bob", MODEL, "dlib-resnet", [NewSample(embedding(2), 0.8)])
+    assert people.forget("Bob")
+    assert caplog.text.count("is still in the log") == 1
+    assert not any(embedding(1) in path.read_bytes() for path in tmp_path.iterdir())
     engine.dispose()
 
 

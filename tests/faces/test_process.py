@@ -68,10 +68,16 @@ def job(**fields: Any) -> Job:
     return Job(**{**given, **fields})
 
 
-def run(asked: Job, payload: bytes, embedder: Embedder, detector: Detector | None = None) -> Result:
+def run(
+    asked: Job,
+    payload: bytes,
+    embedder: Embedder,
+    detector: Detector | None = None,
+    **options: Any,
+) -> Result:
     clock = count()
     done = process_faces(
-        asked, payload, embedder, detector, incarnation=INCARNATION, now=lambda: float(next(clock))
+        asked, payload, embedder, detector, incarnation=INCARNATION, now=lambda: float(next(clock)), **options
     )
     return read(Result, done.to_json())  # as the hub will see it
 
@@ -171,3 +177,20 @@ def test_an_embedder_that_breaks_fails_the_job_and_may_be_tried_elsewhere(
     done = run(job(), payload, embedder, Detector())
     assert (done.state, done.retry) == ("failed", True)
     assert str(error) in done.reason
+
+
+def test_a_job_that_is_called_off_ends_before_the_next_face(embedder: Embedder, payload: bytes) -> None:
+    asked = iter([False, True])
+    found = tuple(Found(label="face", score=0.7, box=box) for box in (LEFT, RIGHT, LEFT))
+    done = run(job(found=found), payload, embedder, cancelled=lambda: next(asked))
+    assert (done.state, done.retry, done.faces) == ("failed", True, ())
+    assert "called off" in done.reason
+
+
+@pytest.mark.parametrize("box", [(1.0, 1.0, 1.0, 1.0), (1.0, 0.0, 0.5, 0.5), (0.99, 0.99, 0.5, 0.5)])
+def test_a_box_beyond_the_edge_harms_no_other_face(
+    embedder: Embedder, payload: bytes, box: tuple[float, float, float, float]
+) -> None:
+    found = tuple(Found(label="face", score=0.7, box=each) for each in (box, LEFT))
+    done = run(job(found=found), payload, embedder)
+    assert (done.state, len(done.faces)) == ("done", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from meerkat_hub.core.gallery import Gallery, Meaning, Sample, key_of, spelt, ve
 from meerkat_inference import catalogue
 
 from . import schema as db
+
+CHECKPOINT_MS = 1000
+"""How long emptying the log waits for another program that reads the database."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,17 @@ class PeopleStore:
                 counts = [connection.execute(statement).rowcount for statement in statements]
             if sqlite and counts[-1]:
                 with self._connection() as connection:
-                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+                    # While it waits for a reader, nobody writes: not for long.
+                    usual = connection.execute(text("PRAGMA busy_timeout")).scalar_one()
+                    connection.execute(text(f"PRAGMA busy_timeout={CHECKPOINT_MS}"))
+                    busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+                    connection.execute(text(f"PRAGMA busy_timeout={usual}"))
+                if busy:
+                    _logger.warning(
+                        "What was removed is still in the log of %s: another program reads the database. "
+                        "It is gone when both programs have closed it",
+                        self._engine.url.database,
+                    )
             self.gallery = self._load()
         return counts[-1] > 0
 

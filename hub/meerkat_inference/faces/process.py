@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from meerkat_contract.errors import MediaError, MeerkatError
 from meerkat_contract.messages import Face, Found, Job, Result
 from meerkat_inference.detector import Detector
+from meerkat_inference.process import CalledOff
 
 from .embedder import Box, Embedder
 
@@ -42,6 +43,7 @@ def process_faces(
     *,
     incarnation: str,
     now: Callable[[], float],
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Describe the faces of one JPEG; never raises for what it was given.
 
@@ -49,6 +51,7 @@ def process_faces(
     face at all is `done` with none, and with more than MOST `reason` says so. A picture that cannot be
     read is `failed` for good. Without boxes and without a detector, or when the network breaks, it is
     `failed` with `retry`: another worker may do it. `now` is a monotonic clock, for `Result.seconds`.
+    `cancelled` is asked before each face.
     """
     begin = now()
     state: Literal["done", "failed"] = "done"
@@ -60,7 +63,7 @@ def process_faces(
         height, width = picture.shape[:2]
         frames = 1
         founds = [found for found in _boxes(job, picture, detector) if found.label == LABEL]
-        faces = describe_faces(picture, founds, embedder)
+        faces = describe_faces(picture, founds, embedder, cancelled=cancelled)
         if len(founds) > MOST:
             reason = f"{len(founds)} faces are there: the {MOST} surest were described"
     except MediaError as error:
@@ -91,17 +94,24 @@ def process_faces(
 
 
 def describe_faces(
-    picture: NDArray[np.uint8], founds: Sequence[Found], embedder: Embedder
+    picture: NDArray[np.uint8],
+    founds: Sequence[Found],
+    embedder: Embedder,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Face, ...]:
     """The faces `founds` in a BGR picture (H, W, 3), the surest first, at most MOST of them.
 
-    A box too small to hold a face is left out. Raises ModelError when the network fails.
+    A box too small to hold a face is left out. Raises ModelError when the network fails, CalledOff when
+    `cancelled` says so.
     """
     described: list[Face] = []
     height, width = picture.shape[:2]
     for found in sorted(founds, key=lambda found: -found.score)[:MOST]:
         if found.box[2] * width < 2 or found.box[3] * height < 2:
             continue
+        if cancelled():
+            raise CalledOff("called off by the hub", remedy="Nothing is to be done: the hub has its reasons")
         sample = sampled(picture, found.box, embedder)
         described.append(
             Face(
