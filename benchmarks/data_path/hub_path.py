@@ -59,7 +59,8 @@ def running_hub(connection: Connection, folder: Path, *, qos: int) -> Iterator[t
     said: dict[str, bytes] = {}
 
     def hear(message: Incoming) -> None:
-        said[message.topic] = message.payload
+        if not message.retain:  # an earlier hub of this run said that
+            said[message.topic] = message.payload
 
     session.subscribe(HubTopic("availability"), hear)
     session.subscribe(WorkflowTopic("watch", "state"), hear)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError, StorageError
@@ -122,6 +123,8 @@ class Turn:
         self._workflows = workflows or {}
         self._policy = policy
         self._announced: list[int] = []
+        self._flush_at = inf
+        """When what is announced is forgotten, though nothing else is to be written."""
         self._bus_up = False
         self._counts: dict[str, int] = {}
         self._state_at = 0.0
@@ -190,7 +193,9 @@ class Turn:
         sleep = LONGEST_SLEEP if wake is None else min(wake - mono, LONGEST_SLEEP)
         if self._state_due:
             sleep = min(sleep, self._state_at - mono)
-        return max(min(sleep, FLUSH) if self._announced else sleep, 0.001)
+        if self._announced:
+            sleep = min(sleep, FLUSH, self._flush_at - mono)
+        return max(sleep, 0.001)
 
     def process(self, batch: Sequence[Arrived], now: Now) -> None:
         """Decide upon the batch, or upon the time when it is empty; commit, and act."""
@@ -211,7 +216,7 @@ class Turn:
                 work.acks.append(arrived.ack)
         if not batch:
             work.add(self.decide(TimeReached(), now))
-        self._commit(work, now, idle=not batch)
+        self._commit(work, now)
 
     def decide(self, happened: Input, now: Now) -> Decision:
         """One step of the core."""
@@ -262,11 +267,13 @@ class Turn:
             return known.recordings.pop(recording)
         return self._store.recording(recording)
 
-    def _commit(self, work: Work, now: Now, *, idle: bool = False) -> None:
+    def _commit(self, work: Work, now: Now) -> None:
         """Write what was decided, then acknowledge, carry out and announce it."""
         fresh: list[Waiting] = []
         superseded: list[str] = []
-        if work.changes or len(self._announced) >= BATCH or (self._announced and idle):
+        if self._announced:
+            self._flush_at = min(self._flush_at, now.mono + FLUSH)
+        if work.changes or len(self._announced) >= BATCH or now.mono >= self._flush_at:
             newest = _with_pictures(work.changes)
             superseded = self._store.event_pictures(newest)
             pictures = self._receive_pictures(newest, work)
@@ -274,7 +281,7 @@ class Turn:
             fresh = self._store.commit(
                 work.changes, announced=self._announced, now=now.wall, pictures=pictures
             )
-            self._announced = []
+            self._announced, self._flush_at = [], inf
         with self._acting.together():
             self._act(work, fresh)
             self._tell(work.changes, now)

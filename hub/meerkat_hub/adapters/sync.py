@@ -19,6 +19,9 @@ from time import perf_counter
 THREADS = 8
 """Files synced at a time: the kernel makes few flushes of many that are asked for together."""
 
+FEW = 5
+"""Fewer are not worth a thread."""
+
 SMOOTHING = 0.3
 """Of a new measurement in what is expected of either way."""
 
@@ -57,8 +60,9 @@ class Syncer:
             self._per_group = _smooth(self._per_group, perf_counter() - began)
             return
         began = perf_counter()
-        if len(paths) == 1:
-            _sync_one(paths[0])
+        if len(paths) < FEW:
+            for path in paths:
+                _sync_one(path)
         else:
             self._threads = self._threads or ThreadPoolExecutor(THREADS, "sync")
             for _ in self._threads.map(_sync_one, paths):
