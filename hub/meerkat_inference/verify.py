@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -284,6 +284,13 @@ def overlap(one: tuple[float, float, float, float], other: tuple[float, float, f
         return 0.0
     both = width * height
     return both / (one[2] * one[3] + other[2] * other[3] - both)
+
+
+def lagging(rows: Sequence[Row]) -> list[Row]:
+    """Those whose speed `judge_speed` would blame: to be measured again first, at another moment."""
+    copies = [replace(row, wrong=[]) for row in rows]
+    judge_speed(copies)
+    return [row for row, copy in zip(rows, copies, strict=True) if copy.wrong]
 
 
 def judge_speed(rows: Sequence[Row]) -> None:

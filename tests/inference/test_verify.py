@@ -244,3 +244,25 @@ def test_a_broken_picture_of_the_owner_is_named(run_verify: Verify, tmp_path: Pa
     result = run_verify("--pictures", str(tmp_path / "mine"))
     assert isinstance(result.exception, MediaError)
     assert "torn.jpg: 7 bytes that do not begin like a JPEG" in str(result.exception)
+
+
+def test_a_model_that_lags_is_measured_again_before_it_is_blamed(
+    run_verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = shared("models/yunet_n_320_320.onnx").parent
+    spans: dict[str, list[float]] = {}
+
+    def run(case: Case, *given: object, **options: object) -> tuple[Row, dict[str, list[Found]]]:
+        """The third model is slow when it is first looked at; the fourth always."""
+        table = known.published().get(case.entry.name)
+        times = spans.setdefault(str(case), [])
+        factor = 10.0 if case.entry.name == "slim-face" or (case.entry.name == "yunet" and not times) else 1.0
+        times.append(factor)
+        return replace(row(case.entry.name, case.engine), milliseconds=factor * table.milliseconds), {}
+
+    monkeypatch.setattr(verify, "run", run)
+    result = run_verify("--json", models=models)
+    told = json.loads(result.stdout)
+    assert [("slim-face" in each["what"]) for each in told["wrong"]] == [True], told["wrong"]
+    assert [len(times) for name, times in spans.items() if name.startswith(("slim", "yolox"))] == [1, 1, 2]
+    assert spans["yunet on onnxruntime, cpu"] == [10.0, 1.0]
