@@ -158,3 +158,14 @@ def test_a_name_is_never_given_against_the_rule(
     if match.person is not None:
         assert nearest[match.person] == ranked[0]
     assert match == gallery(*reversed(people)).who(vector, MODEL)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_sample_that_is_no_number_does_not_hide_the_others_of_its_person(bad: float) -> None:
+    for samples in ([at(bad), at(0)], [at(0), at(bad)]):
+        house = gallery(*[("ada", sample) for sample in samples], ("bob", at(2)))
+        assert house.who(at(0.1), MODEL).person == "ada"
+
+
+def test_a_quality_that_is_no_number_is_unfit() -> None:
+    assert gallery(("ada", at(0))).who(at(0), MODEL, quality=math.nan).verdict == "unfit"

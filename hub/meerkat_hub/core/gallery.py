@@ -197,6 +197,5 @@ def _judge(seen: Match, distance: float, after: float, meaning: Meaning) -> Matc
 
 def _distance(vector: Vector, samples: Sequence[Vector]) -> float:
     """To the nearest sample; infinite where the numbers cannot be compared."""
-    fitting = (dist(vector, sample) for sample in samples if len(sample) == len(vector))
-    nearest = min(fitting, default=inf)
-    return nearest if isfinite(nearest) else inf
+    apart = (dist(vector, sample) for sample in samples if len(sample) == len(vector))
+    return min(filter(isfinite, apart), default=inf)
