@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_contract.errors import BadMessage, UsageError
+from meerkat_hub.core import admission, selection
 from meerkat_hub.core.admission import Admitted, Refused, provision, service
 from meerkat_hub.core.graph import EdgeNode, Workflow, processing_time
 from meerkat_hub.core.selection import METHODS, Method, Weights
@@ -357,3 +359,34 @@ def test_a_level_that_asks_for_nothing_takes_no_node_and_no_time() -> None:
     assert refused.idle_capacity == 10
     short = refuse(Workflow("short", {"a": 11.0}, DETECT, None, DECIDE, 1), [node("s", 10, 10), HUB])
     assert short.reason.endswith("what is free can do 10 of detect_faces")
+
+
+@pytest.mark.parametrize("count", [30, 60, 100])
+def test_many_nodes_that_can_do_both_are_divided_almost_as_well_as_if_they_were_divisible(count: int) -> None:
+    chance = random.Random(count)
+    pool = [node(f"n{i}", chance.uniform(5, 60), chance.uniform(5, 60)) for i in range(count)]
+    answer = refuse(workflow("large", 1e6), [*pool, EdgeNode("hub", {DECIDE: 1e9})])
+    order = sorted(pool, key=lambda n: n.capacities[RECOGNISE] / n.capacities[DETECT])
+    u, v = 0.0, sum(n.capacities[RECOGNISE] for n in order)
+    for best in order:  # the cut of divisible nodes, which no division of whole ones can beat
+        detect, recognise = best.capacities[DETECT], best.capacities[RECOGNISE]
+        part = min(1.0, max(0.0, (v - u) / (detect + recognise)))
+        u, v = u + part * detect, v - part * recognise
+    bound = min(u, v)
+    assert 0.98 * bound <= answer.idle_capacity <= bound * (1 + 1e-9)
+
+
+def test_a_delay_that_no_choice_can_meet_costs_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    methods: list[str] = []
+
+    def select(method: Method, *args: object, **more: object) -> object:
+        methods.append(method)
+        return selection.select_nodes(method, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(admission, "select_nodes", select)
+    pool = [node(f"n{i}", 10 + i, 10 + i) for i in range(50)]
+    answer = refuse(workflow("hasty", 20, max_delay=0.001), [*pool, HUB])
+    assert answer.cause == "delay"
+    assert answer.graph is not None
+    assert answer.graph.workflow_time > 0.001
+    assert methods == ["best_fit", "best_fit"]

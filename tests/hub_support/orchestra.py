@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState, WorkflowState
-from meerkat_hub.core.nodes import PART
+from meerkat_hub.core.graph import PART
 from meerkat_hub.core.orchestrator import Orchestrator, Orders, Verdict
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Flow

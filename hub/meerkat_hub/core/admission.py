@@ -21,18 +21,23 @@ Source: MELINDA, Information 2021, 12(1), 14, sections 3.2 and 3.3. Where the pa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
 from meerkat_contract.errors import BadMessage, UsageError
 
+from .bookings import Bookings
 from .graph import EdgeNode, Graph, Operator, Workflow, milliseconds
 from .selection import Method, Node, Selection, Shortfall, Weights, meets, select_nodes
 
 FRONTIER = 256
 """Partial splits of the nodes that can do both tasks that are carried along at most."""
+
+UNDECIDED = 24
+"""Of the nodes that can do both tasks so many are divided with care, those that are about as good at one
+as at the other; the rest goes where it is better."""
 
 Plan = Literal["reuse", "extend", "start"]
 """How the feature level is manned: a running service, that and idle nodes, idle nodes."""
@@ -119,7 +124,7 @@ class Serving:
 
 
 def service(
-    task: str, nodes: Iterable[EdgeNode], admitted: Iterable[Admitted], overbooking: float = 1.0
+    task: str, nodes: Iterable[EdgeNode], admitted: Iterable[Admitted] | Bookings, overbooking: float = 1.0
 ) -> tuple[Serving, ...]:
     """The nodes that run this shared task now, and what each has left.
 
@@ -128,11 +133,8 @@ def service(
     bounds nothing any more: in experiment E1 (section 4.4), with the flow of four nodes on two, 3 % of
     the messages took longer when one frame in ten was of interest, and 20 to 25 % when one in four was.
     """
-    booked: dict[str, float] = {}
-    for other in admitted:
-        if other.workflow.shared and other.workflow.feature == task:
-            for operator in other.graph.feature:
-                booked[operator.node] = booked.get(operator.node, 0.0) + operator.share
+    bookings = admitted if isinstance(admitted, Bookings) else Bookings(admitted)
+    booked = bookings.shared(task)
     runs = ((node, booked[node.id]) for node in nodes if node.id in booked and task in node.capacities)
     full = ((node, load, overbooking * node.capacities[task]) for node, load in runs)
     return tuple(Serving(node, load, 0.0 if meets(load, most) else most - load) for node, load, most in full)
@@ -141,7 +143,7 @@ def service(
 def provision(
     workflow: Workflow,
     nodes: Sequence[EdgeNode],
-    admitted: Sequence[Admitted] = (),
+    admitted: Iterable[Admitted] | Bookings = (),
     *,
     method: Method = "exact",
     weights: Weights | None = None,
@@ -156,16 +158,20 @@ def provision(
     """
     if not 1 <= overbooking < math.inf:
         raise UsageError(f"{overbooking} is below 1", where="overbooking", remedy="1 books what is there")
-    if any(other.workflow.id == workflow.id for other in admitted):
+    bookings = admitted if isinstance(admitted, Bookings) else Bookings(admitted)
+    if workflow.id in bookings.workflows:
         raise UsageError("it runs already", where=f"workflow {workflow.id}", remedy="Release it first")
     if len({node.id for node in nodes}) < len(nodes):
         raise BadMessage("two nodes have the same id", where="pool", remedy="Rename one")
-    free = _free(workflow, nodes, admitted, overbooking if workflow.shared else 1.0)
+    free = _free(workflow, nodes, bookings, overbooking if workflow.shared else 1.0)
     if free is None:
         return Refused(workflow, "decision")
     quick = free.quick_enough(workflow.max_delay)
+    plans = [*free.plans(workflow.flow), *quick.plans(workflow.flow)]
+    if not quick.has_nodes:  # no choice meets the delay: what is near will do for the numbers
+        plans, method = plans[:1], "best_fit"
     refused: list[Refused] = []
-    for plan, usable in [*free.plans(workflow.flow), *quick.plans(workflow.flow)]:
+    for plan, usable in plans:
         answer = _attempt(workflow, usable, plan, partial(select_nodes, method, weights=weights))
         if isinstance(answer, Admitted):
             return answer
@@ -173,21 +179,17 @@ def provision(
     return min(refused, key=lambda r: (r.graph.workflow_time if r.graph else math.inf, -r.idle_capacity))
 
 
-def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted]) -> Operator | None:
+def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], bookings: Bookings) -> Operator | None:
     """d of line 1: ordinary nodes before those that could do the deep learning, then the quickest."""
     task, flow = workflow.decision, workflow.flow
-    load: dict[str, float] = {}
-    busy: set[str] = set()
-    for other in admitted:
-        busy.update(other.graph.accelerators)
-        sink = other.graph.decision
-        load[sink.node] = load.get(sink.node, 0.0) + sink.share / sink.capacity
     able = [
         node
         for node in nodes
-        if node.id not in busy
-        and task in node.capacities
-        and meets(1.0, load.get(node.id, 0.0) + flow / node.offer(task, node.capacities[task]).capacity)
+        if task in node.capacities
+        and node.id not in bookings.busy
+        and meets(
+            1.0, bookings.sinks.get(node.id, 0.0) + flow / node.offer(task, node.capacities[task]).capacity
+        )
     ]
     if not able:
         return None
@@ -208,16 +210,12 @@ class _Able(NamedTuple):
         return 1 / self.capacity + hops * self.offer.latency_ms / 1000
 
 
-def _free(
-    workflow: Workflow, nodes: Sequence[EdgeNode], admitted: Sequence[Admitted], factor: float
-) -> _Free | None:
+def _free(workflow: Workflow, nodes: Sequence[EdgeNode], bookings: Bookings, factor: float) -> _Free | None:
     """What is left for this workflow; None when nobody can decide."""
-    sink = _sink(workflow, nodes, admitted)
+    sink = _sink(workflow, nodes, bookings)
     if sink is None:
         return None
-    taken = {sink.node}
-    for other in admitted:
-        taken |= {other.graph.decision.node, *other.graph.accelerators}
+    taken = {sink.node} | bookings.busy | bookings.sinks.keys()
     idle = [node for node in nodes if node.id not in taken]
 
     def able(task: str, times: float) -> list[_Able]:
@@ -228,7 +226,7 @@ def _free(
     measurement = able(workflow.measurement, 1.0) if demands[0] else []
     if task is None:
         return _Free(sink, factor, demands, measurement, [], [])
-    serving = service(task, nodes, admitted, factor) if workflow.shared else ()
+    serving = service(task, nodes, bookings, factor) if workflow.shared else ()
     left = [_Able(s.node.offer(task, s.residual), s.node.capacities[task]) for s in serving if s.residual]
     return _Free(sink, factor, demands, measurement, able(task, factor), left)
 
@@ -243,6 +241,12 @@ class _Free:
     measurement: list[_Able]
     feature: list[_Able]
     serving: list[_Able]
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether each level that asks for nodes has one."""
+        measured, described = self.demands
+        return bool(self.measurement or not measured) and bool(self.feature or self.serving or not described)
 
     def plans(self, flow: float) -> list[tuple[Plan, _Free]]:
         """The ways to man the feature level, in the order in which they are tried (lines 5 to 8)."""
@@ -273,27 +277,53 @@ class _Free:
         """U and V of line 1: nodes that can do both tasks go where IC(W) becomes greatest, or, where
         the levels ask for different rates, the lesser of capacity over demand.
 
-        Splits of the first nodes are carried along as (capacity of U, capacity of V, who is in U); one
-        that another beats in both is dropped. Beyond FRONTIER of them every so many are dropped, too, so
-        that the answer is the greatest for a few nodes or many alike, and very near it for many unlike.
+        Were nodes divisible, they would best be put in order of how much better they are at the first
+        task, and cut in two; so only those near the cut are divided with care. Splits of the first of
+        these are carried along as (capacity of U, capacity of V, who is in U); one that another beats in
+        both is dropped. Beyond FRONTIER of them every so many are dropped, too, so that the answer is
+        the greatest for a few nodes or many alike, and very near it for many unlike.
         """
         in_v = {able.offer.id: able.offer.capacity for able in self.feature}
         both = [able.offer for able in self.measurement if able.offer.id in in_v]
         ids = {node.id for node in both}
-        only_u = math.fsum(able.offer.capacity for able in self.measurement if able.offer.id not in ids)
-        only_v = math.fsum(able.offer.capacity for able in self.feature if able.offer.id not in ids)
-        splits = [(only_u, only_v + _booked(self.serving), 0)]
+        u = math.fsum(able.offer.capacity for able in self.measurement if able.offer.id not in ids)
+        v = math.fsum(able.offer.capacity for able in self.feature if able.offer.id not in ids)
+        v += _booked(self.serving)
+        first, both, last = self._cut(both, in_v, u, v)
+        splits = [
+            (u + math.fsum(n.capacity for n in first), v + math.fsum(in_v[n.id] for n in last), 0),
+        ]
         for n, node in enumerate(both):
             to_u = [(u + node.capacity, v, members | 1 << n) for u, v, members in splits]
             to_v = [(u, v + in_v[node.id], members) for u, v, members in splits]
             splits = _undominated([*to_u, *to_v])
         of_u, of_v = ((1 / demand if demand else math.inf) for demand in self.demands)
         members = max(splits, key=lambda split: min(_times(split[0], of_u), _times(split[1], of_v)))[2]
-        in_u = {node.id for n, node in enumerate(both) if members >> n & 1}
+        in_u = {node.id for node in first} | {node.id for n, node in enumerate(both) if members >> n & 1}
         return (
             [able for able in self.measurement if able.offer.id not in ids or able.offer.id in in_u],
             [able for able in self.feature if able.offer.id not in in_u],
         )
+
+    def _cut(
+        self, both: list[Node], in_v: Mapping[str, float], u: float, v: float
+    ) -> tuple[list[Node], list[Node], list[Node]]:
+        """Nodes that go to U, those that are still to be divided, and those that go to V.
+
+        `u` and `v` are what the levels have besides them.
+        """
+        if len(both) <= UNDECIDED:
+            return [], both, []
+        order = sorted(both, key=lambda node: in_v[node.id] / node.capacity)
+        v += math.fsum(in_v[node.id] for node in order)
+        to_u, to_v = self.demands[0] or 1.0, self.demands[1] or 1.0
+        cut = 0
+        while cut < len(order) and u / to_u < v / to_v:
+            u, v = u + order[cut].capacity, v - in_v[order[cut].id]
+            cut += 1
+        begin = min(max(0, cut - UNDECIDED // 2), len(order) - UNDECIDED)
+        end = begin + UNDECIDED
+        return order[:begin], order[begin:end], order[end:]
 
 
 def _undominated(splits: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:

@@ -10,6 +10,14 @@ from meerkat_contract.errors import UsageError
 
 from .selection import Node
 
+PART = "~"
+"""`pi~1` and `pi~2` are the halves of a node that holds all its tasks at once. No worker is named so."""
+
+
+def worker_of(node: str) -> str:
+    """The worker that a node is, or is half of."""
+    return node.partition(PART)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Workflow:

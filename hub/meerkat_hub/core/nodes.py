@@ -9,13 +9,13 @@ its time, however much the wishes change. From clips of motion it is called away
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meerkat_contract.messages import WorkerState
 
 from .figures import Figure, Way
-from .graph import EdgeNode
+from .graph import PART, EdgeNode
 from .workflow_records import CLIP_TASK
 
 SERVE_FACTOR = 10.0
@@ -29,9 +29,6 @@ DEPLOY_PATIENCE = 60.0
 
 REST = 600.0
 """Seconds for which a node that could not load a task, or did not, is not asked for it again."""
-
-PART = "~"
-"""`pi~1` and `pi~2` are the halves of a node that holds all its tasks at once. No worker is named so."""
 
 
 @dataclass(slots=True)
@@ -180,6 +177,8 @@ class Nodes:
 
     def __init__(self) -> None:
         self._workers: dict[str, EdgeWorker] = {}
+        self._made: dict[tuple[float, frozenset[str], frozenset[str]], list[EdgeNode]] = {}
+        """What `edge_nodes` has answered since something changed: one plan asks many times."""
 
     def __iter__(self) -> Iterator[EdgeWorker]:
         """By name, so that the same nodes always give the same plan."""
@@ -190,6 +189,7 @@ class Nodes:
 
     def seen(self, state: WorkerState, now: float) -> bool:
         """A worker's state as it was published, online or offline."""
+        self._made.clear()
         worker = self._workers.get(state.worker)
         if worker is None:
             if not state.online:
@@ -218,16 +218,19 @@ class Nodes:
 
     def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float, now: float) -> bool:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
+        self._made.clear()
         worker = self._workers.get(worker_id)
         return worker is not None and worker.measured(speeds, round_trip, now)
 
     def told(self, worker: EdgeWorker, task: str, now: float) -> None:
         """It was told to load this task."""
+        self._made.clear()
         worker.deploying = task
         worker.deploy_until = now + max(DEPLOY_PATIENCE, 3 * worker.switch_seconds(task))
 
     def pass_time(self, now: float) -> tuple[bool, list[tuple[str, str]]]:
         """Whether time alone has changed what a plan can do; (worker, task) that was not loaded in time."""
+        self._made.clear()
         late: list[tuple[str, str]] = []
         changed = False
         for worker in self._workers.values():
@@ -253,12 +256,16 @@ class Nodes:
 
     def edge_nodes(
         self, now: float, *, split: frozenset[str] = frozenset(), known: frozenset[str] = frozenset()
-    ) -> list[EdgeNode]:
+    ) -> Sequence[EdgeNode]:
         """Those online, for admission: by the careful figures, but for workers of `known` by the steady.
 
         Those of `split` that hold all their tasks at once come as two halves.
         """
-        return [node for worker in self for node in _parts(worker, now, split, steady=worker.id in known)]
+        made = self._made.get((now, split, known))
+        if made is None:
+            made = [node for worker in self for node in _parts(worker, now, split, steady=worker.id in known)]
+            self._made[now, split, known] = made
+        return made
 
     def own_nodes(self, workers: Iterable[str], now: float, *, split: frozenset[str]) -> dict[str, EdgeNode]:
         """Those on which a workflow runs, by id, with the steady figures."""
@@ -289,8 +296,3 @@ def _parts(worker: EdgeWorker, now: float, split: frozenset[str], *, steady: boo
         )
         for part in parts
     ]
-
-
-def worker_of(node: str) -> str:
-    """The worker that a node is, or is half of."""
-    return node.partition(PART)[0]

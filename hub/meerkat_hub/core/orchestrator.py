@@ -27,7 +27,7 @@ Nothing happens but in `plan`, which is cheap while nothing has changed. The rul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -35,8 +35,10 @@ from typing import Literal
 from meerkat_contract.messages import Deploy, Operator, WorkerState, WorkflowState
 
 from .admission import Admitted, Refused
-from .nodes import Nodes, worker_of
-from .placement import Placed, halved, keeps_reserve, lent, place
+from .bookings import Bookings
+from .graph import PART, worker_of
+from .nodes import Nodes
+from .placement import Placed, keeps_reserve, lent, place
 from .records import Now
 from .replanning import refit
 from .work import Flow
@@ -125,7 +127,7 @@ class Orchestrator:
         self._begin(now)
         self._numbers += 1
         one = _Wanted(name, spec, self._numbers, now.wall)
-        self._put(one, self._running(), now)
+        self._put(one, Bookings(self._running()), now)
         if one.admitted is None and not wait:
             self._refused = self._state(one)
             return "refused"
@@ -181,7 +183,7 @@ class Orchestrator:
     def node_views(self, now: Now) -> list[NodeView]:
         on: dict[str, list[str]] = {}
         for one in self._wanted.values():
-            for worker in sorted(lent([one.admitted] if one.admitted else [])):
+            for worker in sorted(lent(one.admitted)) if one.admitted else ():
                 on.setdefault(worker, []).append(one.name)
         targets = self._targets()
         return [
@@ -231,9 +233,7 @@ class Orchestrator:
     def _running(self) -> list[Admitted]:
         return [one.admitted for one in self._wanted.values() if one.admitted is not None]
 
-    def _put(
-        self, one: _Wanted, others: Sequence[Admitted], now: Now, known: frozenset[str] = frozenset()
-    ) -> bool:
+    def _put(self, one: _Wanted, others: Bookings, now: Now, known: frozenset[str] = frozenset()) -> bool:
         """Place it beside the others; `known` are the workers on which it ran until now."""
         workflow = one.spec.workflow(one.name)
         placed = place(workflow, self.nodes, others, self.policy, now.mono, known=known)
@@ -247,45 +247,63 @@ class Orchestrator:
     def _settle(self, now: Now, orders: Orders) -> None:
         """Keep who holds, place anew who does not, try those again who were refused."""
         before = {one.name: one.admitted for one in self._wanted.values()}
+        by_age = sorted(self._wanted.values(), key=lambda one: one.age)
         kept: list[_Wanted] = []
-        for one in sorted(self._wanted.values(), key=lambda one: one.age):
+        booked = Bookings()
+        for one in by_age:
             if one.admitted is not None:
-                one.admitted = self._refit(one.admitted, _of(kept), now)
+                one.admitted = self._refit(one.admitted, booked, now)
             if one.admitted is not None:
+                booked.add(one.admitted)
                 kept.append(one)
-        for one in sorted(self._wanted.values(), key=lambda one: one.age):
-            ran = before[one.name]
-            known = frozenset(lent([ran]) if ran is not None else ())
-            if one.admitted is None and self._make_room(one, kept, now, known):
-                kept.append(one)
+        for one in by_age:
+            if one.admitted is None:
+                ran = before[one.name]
+                known = frozenset(lent(ran) if ran is not None else ())
+                booked = self._make_room(one, kept, booked, now, known)
         for one in self._wanted.values():
             if (before[one.name] is None) != (one.admitted is None) and one.placed is not None:
                 orders.notes.append(one.placed.reason)
 
-    def _refit(self, admitted: Admitted, others: Sequence[Admitted], now: Now) -> Admitted | None:
-        nodes = self.nodes.own_nodes(lent([admitted]), now.mono, split=halved([*others, admitted]))
-        held = refit(admitted, nodes, others)
+    def _refit(self, admitted: Admitted, others: Bookings, now: Now) -> Admitted | None:
+        halves = {worker_of(node) for node in admitted.graph.accelerators if PART in node}
+        own = self.nodes.own_nodes(lent(admitted), now.mono, split=frozenset(others.halved | halves))
+        held = refit(admitted, own, others)
         if held is None:
             return None
-        able = [worker for worker in lent([held]) if self.nodes.looks_at_clips(worker)]
-        return held if not able or keeps_reserve(self.nodes, [*others, held], self.policy) else None
+        takes = lent(held)
+        if not any(self.nodes.looks_at_clips(worker) for worker in takes):
+            return held
+        return held if keeps_reserve(self.nodes, others.lent | takes, self.policy) else None
 
-    def _make_room(self, one: _Wanted, kept: list[_Wanted], now: Now, known: frozenset[str]) -> bool:
-        """Place it beside those that hold; if it was there before them, in place of the youngest."""
-        if self._put(one, _of(kept), now, known):
-            return True
+    def _make_room(
+        self, one: _Wanted, kept: list[_Wanted], booked: Bookings, now: Now, known: frozenset[str]
+    ) -> Bookings:
+        """Place it beside those that hold; if it was there before them, in place of the youngest.
+
+        Answers what is booked then.
+        """
+        if self._put(one, booked, now, known):
+            assert one.admitted is not None
+            booked.add(one.admitted)
+            kept.append(one)
+            return booked
         refused = one.placed
         younger = [other for other in kept if one.seniority is not None and other.age > one.age]
         giving_way: list[_Wanted] = []
         for other in sorted(younger, key=lambda other: other.age, reverse=True):
             giving_way.append(other)
-            if self._put(one, _of(k for k in kept if k not in giving_way), now, known):
+            left = Bookings(k.admitted for k in kept if k not in giving_way and k.admitted is not None)
+            if self._put(one, left, now, known):
+                assert one.admitted is not None
                 for gone in giving_way:
                     kept.remove(gone)
                     gone.admitted = None  # its turn comes: it is younger
-                return True
+                left.add(one.admitted)
+                kept.append(one)
+                return left
         one.placed = refused
-        return False
+        return booked
 
     def _targets(self) -> dict[str, str]:
         """Worker → the task that it is to serve for workflows."""
@@ -336,7 +354,7 @@ class Orchestrator:
             self._plan = orders.plan = plan
 
     def _clip_nodes(self) -> frozenset[str] | None:
-        busy = lent(self._running()) if self.policy.reserve else set()
+        busy = Bookings(self._running()).lent if self.policy.reserve else set()
         able = [worker for worker in self.nodes if worker.online and CLIP_TASK in worker.capacities]
         free = frozenset(w.id for w in able if w.ready(CLIP_TASK) and w.id not in busy)
         return None if len(free) == len(able) else free
@@ -411,7 +429,3 @@ class Orchestrator:
 def flow_of(workflow: str, level: str) -> str:
     """The id of the pool's flow of one level: measurement | feature."""
     return f"{workflow}/{level}"
-
-
-def _of(wanted: Iterable[_Wanted]) -> list[Admitted]:
-    return [one.admitted for one in wanted if one.admitted is not None]

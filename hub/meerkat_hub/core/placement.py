@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain
 
 from .admission import Admitted, Refused, provision
-from .graph import EdgeNode, Workflow
-from .nodes import PART, Nodes, worker_of
+from .bookings import Bookings
+from .graph import EdgeNode, Workflow, worker_of
+from .nodes import Nodes
 from .workflow_records import DECISION_TASK, HUB_NODE, Policy
 
 ATTEMPTS = 16
@@ -38,27 +38,21 @@ class Placed:
         return f"{what} of motion (orchestrator.reserve)"
 
 
-def lent(admitted: Iterable[Admitted]) -> set[str]:
-    """The workers on which these workflows run."""
-    return {worker_of(node) for one in admitted for node in one.graph.accelerators}
+def lent(admitted: Admitted) -> set[str]:
+    """The workers on which a workflow runs."""
+    return {worker_of(node) for node in admitted.graph.accelerators}
 
 
-def halved(admitted: Iterable[Admitted]) -> frozenset[str]:
-    """The workers that are booked by halves."""
-    used = chain.from_iterable(one.graph.accelerators for one in admitted)
-    return frozenset(worker_of(node) for node in used if PART in node)
-
-
-def keeps_reserve(nodes: Nodes, admitted: Iterable[Admitted], policy: Policy) -> bool:
-    """Whether enough nodes that can look at clips are lent to nobody."""
+def keeps_reserve(nodes: Nodes, lent: Set[str], policy: Policy) -> bool:
+    """Whether enough nodes that can look at clips are lent to nobody, when these workers are lent."""
     able = _clip_workers(nodes)
-    return len(able - lent(admitted)) >= min(policy.reserve, len(able))
+    return len(able - lent) >= min(policy.reserve, len(able))
 
 
 def place(
     workflow: Workflow,
     nodes: Nodes,
-    others: Sequence[Admitted],
+    others: Bookings,
     policy: Policy,
     now: float,
     *,
@@ -69,29 +63,31 @@ def place(
     Of the workers in `known` the steady figures count: it ran there until now.
     """
     best: Placed | None = None
-    taken, halves = lent(others), halved(others)
-    whole = frozenset(w.id for w in nodes if w.serving is None and w.id not in taken)
+    halves = frozenset(others.halved)
+    whole = frozenset(w.id for w in nodes if w.serving is None and w.id not in others.lent)
     for split in (halves, halves | whole) if whole else (halves,):
         offered = nodes.edge_nodes(now, split=split, known=known)
-        for kept in _reserves(workflow, nodes, offered, taken, policy):
+        for kept in _reserves(workflow, nodes, offered, others.lent, policy):
             usable = [node for node in offered if worker_of(node.id) not in kept]
             answer = _provision(workflow, usable, others, policy)
             if isinstance(answer, Admitted):
-                takes = lent([answer]) - taken
+                takes = lent(answer) - others.lent
                 if not any(map(nodes.looks_at_clips, takes)) or keeps_reserve(
-                    nodes, [*others, answer], policy
+                    nodes, others.lent | takes, policy
                 ):
                     return Placed(answer)
                 continue
             placed = Placed(answer, tuple(sorted(kept)))
             if best is None or _distance(answer) < _distance(best.answer):
                 best = placed
+            if not kept:
+                break  # what cannot be done with all nodes cannot be done with fewer
     assert best is not None, "an attempt without the whole reserve either keeps it or is refused"
     return best
 
 
 def _provision(
-    workflow: Workflow, nodes: Sequence[EdgeNode], others: Sequence[Admitted], policy: Policy
+    workflow: Workflow, nodes: Sequence[EdgeNode], others: Bookings, policy: Policy
 ) -> Admitted | Refused:
     hub = EdgeNode(HUB_NODE, {DECISION_TASK: policy.decisions_per_second})
     return provision(

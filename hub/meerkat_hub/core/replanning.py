@@ -6,27 +6,23 @@ Algorithm 1 of the paper ends with the deployment; what follows is ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from .admission import Admitted
+from .bookings import NOTHING, Bookings
 from .graph import EdgeNode, Graph, Operator
 from .selection import meets
 
 
-def refit(admitted: Admitted, nodes: Mapping[str, EdgeNode], others: Iterable[Admitted]) -> Admitted | None:
+def refit(admitted: Admitted, nodes: Mapping[str, EdgeNode], bookings: Bookings) -> Admitted | None:
     """The workflow on its own nodes as they are now; the same value when nothing needs to change, and
     None when these nodes cannot hold it any more.
 
-    `others` are those that keep their bookings whatever becomes of this one.
+    `bookings` are of those that keep theirs whatever becomes of this one.
     """
-    task, graph = admitted.workflow.feature, admitted.graph
-    booked: dict[str, float] = {}
-    if admitted.workflow.shared:
-        for other in others:
-            if other.workflow.shared and other.workflow.feature == task:
-                for operator in other.graph.feature:
-                    booked[operator.node] = booked.get(operator.node, 0.0) + operator.share
+    graph = admitted.graph
+    booked = bookings.shared(admitted.workflow.feature) if admitted.workflow.shared else NOTHING
     measured, described = admitted.workflow.demands
     factor = admitted.overbooking
     first = _level(graph.measurement, measured, nodes, {}, 1.0)
