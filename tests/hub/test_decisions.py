@@ -156,3 +156,13 @@ def test_the_rule_is_found_by_its_name() -> None:
 def test_nobody_is_both_allowed_and_forbidden() -> None:
     with pytest.raises(ValidationError, match="ada cannot be both"):
         WhoMayBeHere(allowed=("ada", "bob"), forbidden=("ada",))
+
+
+def test_a_clock_that_is_set_back_silences_nobody() -> None:
+    rule = SeenRule(cooldown=60)
+    dog = Seen("dog", 0.9, BOX)
+    wrong = NOON + timedelta(days=365)
+    (first,), memory = decide(rule, [dog], camera="a/b", local=wrong, memory=NOTHING_YET)
+    (second,), memory = decide(rule, [dog], camera="a/b", local=NOON, memory=memory)
+    (third,), memory = decide(rule, [dog], camera="a/b", local=NOON + timedelta(seconds=59), memory=memory)
+    assert [first.event, second.event, third.event] == [True, True, False]

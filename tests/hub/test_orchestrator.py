@@ -519,6 +519,17 @@ def test_without_a_reserve_clips_go_everywhere() -> None:
     assert house.plan.clip_nodes is None
 
 
+def test_without_a_reserve_the_log_says_when_nobody_looks_at_clips() -> None:
+    house = Orchestra(reserve=0)
+    house.see(a_worker("coral", serving=CLIPS, detect_objects=9, detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=20))
+    house.ask("lobby")
+    assert house.plan.clip_nodes == frozenset()
+    assert sum("no node looks at clips" in note for note in house.notes) == 1
+    house.withdraw("lobby")
+    assert house.plan.clip_nodes is None
+
+
 # --- nodes that hold all their tasks at once ----------------------------------------------------
 
 

@@ -127,3 +127,18 @@ def test_the_configuration_goes_before_what_was_stored_and_both_keep_their_order
     assert [effect.outcome for effect in answer.effects if isinstance(effect, AnswerRequest)] == [
         "configured"
     ]
+
+
+def test_the_last_frames_of_a_workflow_that_stops_are_told_of_too() -> None:
+    bench = Bench()
+    bench.nodes()
+    bench.workflows.happened(WorkflowRequested("lobby", a_spec(), wait=True), bench.now)
+    (item,) = bench.frame().items
+    bench.mono += TELL_EVERY
+    assert told(bench.workflows.pass_time(bench.now)) == [{"received": 1, "in_work": 1}]
+    stopped = bench.workflows.worker_seen(a_worker("coral", online=False), bench.now)
+    assert told(stopped) == [{"received": 1, "in_work": 1}], "it is refused for now"
+    bench.workflows.dropped(Dropped(item, "gone"), bench.now)
+    bench.mono = bench.workflows.wake_at() or 0.0
+    assert told(bench.workflows.pass_time(bench.now)) == [{"received": 1, "gone": 1}]
+    assert bench.workflows.wake_at() is None, "nothing is to come"

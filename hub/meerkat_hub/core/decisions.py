@@ -151,7 +151,8 @@ def decide(
         if judged.event:
             key = (camera, f"={thing.identity}" if thing.identity else thing.label)
             end = ends.get(key)
-            if end is not None and local < end:
+            # An end further away than a cooldown is from before the clock was set back.
+            if end is not None and local < end <= local + timedelta(seconds=rule.cooldown):
                 quiet = (end - local).total_seconds()
                 words = f"{judged.reason}; told of already, quiet for {quiet:.0f} s more"
                 judged = Decision(False, False, thing, words)

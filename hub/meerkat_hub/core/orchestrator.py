@@ -350,6 +350,10 @@ class Orchestrator:
                     flow_id = flow_of(one.name, level)
                     flows.append(Flow(flow_id, operators[0].task, spec.weight, ready, bound))
         plan = Plan(tuple(flows), self._clip_nodes())
+        if plan.clip_nodes == frozenset() != self._plan.clip_nodes and not self.policy.reserve:
+            orders.notes.append(
+                "no node looks at clips of motion: those that can serve workflows (orchestrator.reserve)"
+            )
         if plan != self._plan:
             self._plan = orders.plan = plan
 

@@ -233,7 +233,9 @@ class Workflows:
             self._tell_at = now.mono + TELL_EVERY
             self._tell_counts(out)
         wake = self._orchestrator.wake_at(now.mono)
-        times = [at for at in (wake, self._tell_at if running else None) if at is not None]
+        # Frames of one that no longer runs end after it was last told of.
+        telling = running or any(told.frames.get("in_work") for told in self._told.values())
+        times = [at for at in (wake, self._tell_at if telling else None) if at is not None]
         self._wake = min(times, default=None)
         return out
 
