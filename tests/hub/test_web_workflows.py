@@ -13,7 +13,7 @@ from hub_support.browser import Browser
 from hub_support.orchestra import a_worker
 from hub_support.web_house import NOW, Served, WebHouse
 from meerkat_contract.errors import MeerkatError
-from meerkat_contract.messages import EventState
+from meerkat_contract.messages import CameraInfo, DeviceInfo, EventState
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.core.outputs import EventSaved
 from meerkat_hub.core.records import EventRecord, Now
@@ -203,6 +203,9 @@ def test_the_page_shows_what_runs_and_what_is_refused(house: WebHouse, web: Serv
     assert "\n0\n" not in refused
     assert "its cameras give 30 frames/s, and what is free can do" in refused
     assert "Workflow Garage does not run" in browser.text("#notices")
+    browser.wait(
+        "document.getElementById('notices').innerText.includes('cannot recognise Ada: not enrolled')"
+    )
     node = browser.text("[data-node=jetson]")
     for words in ("Jetson Nano", "61 °C", "2,100 MB", "12\u00a0ms", "Lobby"):
         assert words in node
@@ -216,3 +219,18 @@ def test_the_page_shows_what_runs_and_what_is_refused(house: WebHouse, web: Serv
     browser.wait("document.getElementById('about').innerText.includes('Alert: Bob is not among')")
     assert browser.js("document.getElementById('download').hidden")
     assert browser.complaints == []
+
+
+def test_a_workflow_that_waits_for_an_unknown_camera_is_told_of(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    furnish(house)
+    cameras = (CameraInfo(name="front"),)
+    house.hub.live.devices["porch"] = DeviceInfo(device="porch", cameras=cameras)
+    wrong = lobby(cameras={"porch/front": 1, "porch/bakc": 1})
+    assert web.http.post("/api/workflows", json=wrong).status_code == 201
+    browser.open(web.base)
+    browser.wait(
+        "document.getElementById('notices').innerText.includes("
+        "'Workflow Lobby waits for porch/bakc: no such camera has introduced itself')"
+    )

@@ -32,6 +32,8 @@ function notices() {
   else if (!state.ok) bad(state.reason);
   if (!state.workers.length) warn("No worker is online. Clips are kept and wait until one comes: start one with `meerkat worker`.");
   for (const text of work.refused()) warn(text);
+  const cameras = devices.flatMap((device) => device.cameras.map((camera) => key(device.device, camera.name)));
+  for (const text of work.idle(cameras, people.names())) warn(text);
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
     if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
@@ -56,7 +58,7 @@ function showState() {
   const looked = totals.done + totals.failed;
   const facts = [
     ["Broker", state.connected ? "connected" : "not connected"],
-    [count(workers.length, "worker"), workers.length ? workers.map(speed).join("; ") : "none online"],
+    [count(workers.length, "worker"), workers.length ? workers.map((one) => speed(one, workers)).join("; ") : "none online"],
     ["Waiting", count(totals.waiting, "clip")],
     ["Looked at", `${count(looked, "clip")}${totals.failed ? `, ${totals.failed.toLocaleString()} failed` : ""}`],
     totals.expired && ["Given up", count(totals.expired, "clip")],
@@ -66,9 +68,14 @@ function showState() {
   $("software").textContent = state.hub.software ? `Meerkat ${state.hub.software}` : "";
 }
 
-function speed(worker) {
-  const tasks = worker.tasks.map((task) => `${task.model.fallback ? "built-in person detector" : `${task.model.name} on ${task.model.engine}`}, ${task.frames_per_second.toFixed(task.frames_per_second < 10 ? 1 : 0)} frames/s`);
-  return `${worker.host || worker.worker}: ${tasks.join(", ") || "no task"}`;
+/** A worker in a few words: its machine, or its own name where two are on one; the nodes below say more. */
+function speed(worker, workers) {
+  const rate = (task) => `${task.frames_per_second.toFixed(task.frames_per_second < 10 ? 1 : 0)}`;
+  const name = ({ model }) => (model.fallback ? "built-in person detector" : model.name);
+  const tasks = worker.tasks.length > 1 ? worker.tasks.map((task) => `${name(task)} ${rate(task)}/s`)
+    : worker.tasks.map((task) => `${name(task)}${task.model.fallback ? "" : ` on ${task.model.engine}`}, ${rate(task)} frames/s`);
+  const alone = worker.host && workers.filter((one) => one.host === worker.host).length === 1;
+  return `${alone ? worker.host : worker.worker}: ${tasks.join(", ") || "no task"}`;
 }
 
 // --- devices ---------------------------------------------------------------------------------------
@@ -184,7 +191,8 @@ function eventCard([event, camera]) {
     h("span", { class: "text" },
       h("span", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "soft", title: "Certainty" }, percent(event.score))),
       h("span", { class: "line soft" }, h("span", {}, camera), since(event.start_time)),
-      h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, event.workflow ? event.reason : span(seconds))))));
+      h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, event.workflow ? title(event.workflow) : span(seconds))),
+      event.workflow && event.reason && h("span", { class: "line soft" }, event.reason))));
 }
 
 function options(name, pairs) {
@@ -298,7 +306,7 @@ document.addEventListener("visibilitychange", () => {
   else listen();
 });
 setInterval(tick, 1000);
-setInterval(() => { if (connected && !document.hidden) refresh.state(); }, 60000);
+setInterval(() => { if (connected && !document.hidden) { refresh.state(); refresh.people(); } }, 60000);
 all();
 listen();
 route();

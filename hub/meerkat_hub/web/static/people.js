@@ -4,13 +4,17 @@ import { $, Keyed, api, arrange, count, h, remove, since } from "./tools.js";
 
 const MOST = 8;
 const cards = new Keyed();
-let changed = () => {};
+let changed = () => {}, known = null;
 
 /** `then`: to be called when somebody has been forgotten. */
 export const setUp = (then) => { changed = then; };
 
+/** Who is enrolled; null before it is known. */
+export const names = () => known;
+
 export async function load() {
   const people = await api("people");
+  known = people.map(({ name }) => name);
   $("people").hidden = !people.length;
   $("people-title").textContent = `${count(people.length, "person", "people")} known by face`;
   arrange($("faces"), people.map((one) => cards.get(one.name, one, card)));

@@ -24,11 +24,24 @@ export async function load() {
 export const refused = () => workflows.filter(({ state }) => state.state === "refused")
   .map((one) => `Workflow ${title(one.id)} does not run: ${why(one)}.`);
 
+/** Workflows that will never see or recognise anything as things are, for the notices on top. */
+export function idle(cameras, people) {
+  const list = [];
+  for (const { id, wanted } of workflows) {
+    const absent = Object.keys(wanted.cameras).filter((camera) => !cameras.includes(camera));
+    if (cameras.length && absent.length) list.push(`Workflow ${title(id)} waits for ${absent.join(", ")}: no such camera has introduced itself.`);
+    const { allowed = [], forbidden = [] } = wanted.decision;
+    const strangers = people ? [...allowed, ...forbidden].filter((name) => !people.includes(name)) : [];
+    if (strangers.length) list.push(`Workflow ${title(id)} cannot recognise ${strangers.join(", ")}: not enrolled yet. \`meerkat faces enrol\` does it.`);
+  }
+  return list;
+}
+
 function show() {
   const runs = workflows.filter(({ state }) => state.state !== "refused").length, online = nodes.filter((node) => node.online).length;
   $("work").hidden = !workflows.length && !nodes.length;
   if (workflows.length && !$("work").dataset.seen) $("work").open = $("work").dataset.seen = true;
-  $("work-title").textContent = `${workflows.length ? `${runs} of ${count(workflows.length, "workflow")} run` : "No workflow"} · ${count(online, "node")} online`;
+  $("work-title").textContent = `${workflows.length ? `${runs} of ${count(workflows.length, "workflow")} ${workflows.length === 1 ? "runs" : "run"}` : "No workflow"} · ${count(online, "node")} online`;
   arrange($("workflows"), workflows.map((one) => cards.get(`workflow ${one.id}`, one, workflowCard)));
   arrange($("nodes"), nodes.map((one) => cards.get(`node ${one.worker}`, one, nodeCard)));
 }
@@ -39,14 +52,14 @@ function workflowCard({ id, wanted, state }) {
   const where = ([task, list]) => fact(title(task), list.map(({ node, share, capacity, ready }) =>
     `${node}: ${fps(share)} of ${fps(capacity)} frames/s${ready ? "" : " (loading)"}`).join("; "));
   const dropped = Object.entries(fates).filter(([fate]) => frames[fate]).map(([fate, text]) => `${frames[fate].toLocaleString()} ${text}`);
-  const free = Object.entries(state.capacity).map(([task, rate]) => `${fps(rate)} ${title(task).toLowerCase()}`).join(", ");
+  const free = Object.entries(state.capacity).map(([task, rate]) => `${title(task)} ${fps(rate)}/s`).join(", ");
   return h("li", {}, h("div", { class: "card text", "data-workflow": id },
     h("div", { class: "line" }, h("span", { class: "name" }, title(id)), h("span", { class: `pill ${kind}` }, word)),
     state.state === "refused" && h("p", { class: "why" }, `${why({ state })}.`),
     h("dl", { class: "about" },
       fact("Cameras", Object.entries(state.cameras).map(([camera, rate]) => `${camera} ${fps(rate)}/s`).join(", ")),
-      fact("Asked for", `${fps(state.flow)} frames/s within ${ms(state.max_delay)}`),
-      free && fact(state.state === "refused" ? "Free now" : "Free when it began", `${free} frames/s`),
+      fact("Asked for", `${fps(state.flow)} ${state.flow === 1 ? "frame" : "frames"}/s within ${ms(state.max_delay)}`),
+      free && fact(state.state === "refused" ? "Free now" : "Free when it began", free),
       state.delay != null && fact("Takes", ms(state.delay)),
       ...levels.map(where),
       fact("Rule", title(wanted.decision.rule)),
@@ -67,7 +80,7 @@ function nodeCard(node) {
       fact("Serves", doing),
       node.workflows.length > 0 && fact("Works for", node.workflows.map(title).join(", ")),
       node.round_trip > 0 && fact("Round trip", ms(node.round_trip)),
-      node.load != null && fact("Load", fps(node.load)),
+      node.load != null && fact("Busy", percent(Math.min(1, node.load))),
       node.temperature != null && fact("Temperature", `${Math.round(node.temperature)} °C`),
       node.memory_free != null && fact("Memory free", `${Math.round(node.memory_free / 1e6).toLocaleString()} MB`),
       node.energy != null && fact("Power", `${fps(node.energy)} W`),
