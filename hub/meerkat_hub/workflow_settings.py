@@ -41,8 +41,8 @@ class OrchestratorSettings(BaseModel):
         ge=0,
         le=1000,
         description="nodes able to look at clips of motion that no workflow gets; 0: clips and workflows "
-        "share all nodes, frames may wait behind a clip, and a node that loads one task at a time looks at no "
-        "clip while a workflow has it",
+        "share all nodes, frames may wait behind a clip, and a node that loads one task at a time looks at "
+        "no clip while a workflow has it",
     )
     overbooking: float = Field(
         1.0, ge=1, le=100, description="times its capacity that a node of a shared service may be booked"

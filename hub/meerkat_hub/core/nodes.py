@@ -179,6 +179,8 @@ class Nodes:
         self._workers: dict[str, EdgeWorker] = {}
         self._made: dict[tuple[float, frozenset[str], frozenset[str]], list[EdgeNode]] = {}
         """What `edge_nodes` has answered since something changed: one plan asks many times."""
+        self._clip_workers: frozenset[str] | None = None
+        """The same of `clip_workers`."""
 
     def __iter__(self) -> Iterator[EdgeWorker]:
         """By name, so that the same nodes always give the same plan."""
@@ -189,7 +191,7 @@ class Nodes:
 
     def seen(self, state: WorkerState, now: float) -> bool:
         """A worker's state as it was published, online or offline."""
-        self._made.clear()
+        self._changing()
         worker = self._workers.get(state.worker)
         if worker is None:
             if not state.online:
@@ -218,19 +220,19 @@ class Nodes:
 
     def measured(self, worker_id: str, speeds: Mapping[str, float], round_trip: float, now: float) -> bool:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
-        self._made.clear()
+        self._changing()
         worker = self._workers.get(worker_id)
         return worker is not None and worker.measured(speeds, round_trip, now)
 
     def told(self, worker: EdgeWorker, task: str, now: float) -> None:
         """It was told to load this task."""
-        self._made.clear()
+        self._changing()
         worker.deploying = task
         worker.deploy_until = now + max(DEPLOY_PATIENCE, 3 * worker.switch_seconds(task))
 
     def pass_time(self, now: float) -> tuple[bool, list[tuple[str, str]]]:
         """Whether time alone has changed what a plan can do; (worker, task) that was not loaded in time."""
-        self._made.clear()
+        self._changing()
         late: list[tuple[str, str]] = []
         changed = False
         for worker in self._workers.values():
@@ -244,15 +246,21 @@ class Nodes:
             changed |= worker.pass_time(now)
         return changed or bool(late), late
 
-    def looks_at_clips(self, worker_id: str) -> bool:
-        """Whether it can look at clips of motion when it does nothing else."""
-        worker = self._workers.get(worker_id)
-        return worker is not None and worker.online and CLIP_TASK in worker.figures
+    def clip_workers(self) -> frozenset[str]:
+        """Those online that can look at clips of motion when they do nothing else."""
+        if self._clip_workers is None:
+            able = (worker for worker in self if worker.online and CLIP_TASK in worker.figures)
+            self._clip_workers = frozenset(worker.id for worker in able)
+        return self._clip_workers
 
     def wake_at(self, now: float) -> float | None:
         """When time alone may change what a plan can do."""
         times = (worker.wake_at(now) for worker in self._workers.values())
         return min((at for at in times if at is not None), default=None)
+
+    def _changing(self) -> None:
+        self._made.clear()
+        self._clip_workers = None
 
     def edge_nodes(
         self, now: float, *, split: frozenset[str] = frozenset(), known: frozenset[str] = frozenset()

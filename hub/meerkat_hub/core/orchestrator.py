@@ -29,18 +29,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
-from meerkat_contract.messages import Deploy, Operator, WorkerState, WorkflowState
+from meerkat_contract.messages import Deploy, WorkerState, WorkflowState
 
-from .admission import Admitted, Refused
+from .admission import Admitted
 from .bookings import Bookings
 from .graph import PART, worker_of
 from .nodes import Nodes
-from .placement import Placed, keeps_reserve, lent, place
+from .placement import keeps_reserve, lent, place
 from .records import Now
 from .replanning import refit
+from .wanted import Wanted, state_of
 from .work import Flow
 from .workflow_records import (
     CLIP_TASK,
@@ -60,27 +60,6 @@ MOST_WAITING = 256
 Verdict = Literal["admitted", "kept", "refused", "exists"]
 
 
-@dataclass(slots=True, eq=False)
-class _Wanted:
-    """One workflow that somebody wants."""
-
-    name: str
-    spec: WorkflowSpec
-    number: int
-    """In the order of the requests."""
-    since: datetime
-    seniority: int | None = None
-    """In the order of the first admission; None: it never was admitted."""
-    admitted: Admitted | None = None
-    placed: Placed | None = None
-    """The answer of the last attempt: of one that runs, its admission."""
-    shown: WorkflowState | None = None
-
-    @property
-    def age(self) -> tuple[float, int]:
-        return (math.inf if self.seniority is None else self.seniority, self.number)
-
-
 @dataclass(slots=True)
 class Orders:
     """What follows from a plan."""
@@ -95,7 +74,7 @@ class Orchestrator:
     def __init__(self, policy: Policy | None = None) -> None:
         self.policy = policy or Policy()
         self.nodes = Nodes()
-        self._wanted: dict[str, _Wanted] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._numbers = 0
         self._seniorities = 0
         self._stale = False
@@ -126,7 +105,7 @@ class Orchestrator:
             return "exists"
         self._begin(now)
         self._numbers += 1
-        one = _Wanted(name, spec, self._numbers, now.wall)
+        one = Wanted(name, spec, self._numbers, now.wall)
         self._put(one, Bookings(self._running()), now)
         if one.admitted is None and not wait:
             self._refused = self._state(one)
@@ -233,7 +212,7 @@ class Orchestrator:
     def _running(self) -> list[Admitted]:
         return [one.admitted for one in self._wanted.values() if one.admitted is not None]
 
-    def _put(self, one: _Wanted, others: Bookings, now: Now, known: frozenset[str] = frozenset()) -> bool:
+    def _put(self, one: Wanted, others: Bookings, now: Now, known: frozenset[str] = frozenset()) -> bool:
         """Place it beside the others; `known` are the workers on which it ran until now."""
         workflow = one.spec.workflow(one.name)
         placed = place(workflow, self.nodes, others, self.policy, now.mono, known=known)
@@ -248,7 +227,7 @@ class Orchestrator:
         """Keep who holds, place anew who does not, try those again who were refused."""
         before = {one.name: one.admitted for one in self._wanted.values()}
         by_age = sorted(self._wanted.values(), key=lambda one: one.age)
-        kept: list[_Wanted] = []
+        kept: list[Wanted] = []
         booked = Bookings()
         for one in by_age:
             if one.admitted is not None:
@@ -272,12 +251,12 @@ class Orchestrator:
         if held is None:
             return None
         takes = lent(held)
-        if not any(self.nodes.looks_at_clips(worker) for worker in takes):
+        if self.nodes.clip_workers().isdisjoint(takes):
             return held
         return held if keeps_reserve(self.nodes, others.lent | takes, self.policy) else None
 
     def _make_room(
-        self, one: _Wanted, kept: list[_Wanted], booked: Bookings, now: Now, known: frozenset[str]
+        self, one: Wanted, kept: list[Wanted], booked: Bookings, now: Now, known: frozenset[str]
     ) -> Bookings:
         """Place it beside those that hold; if it was there before them, in place of the youngest.
 
@@ -290,7 +269,7 @@ class Orchestrator:
             return booked
         refused = one.placed
         younger = [other for other in kept if one.seniority is not None and other.age > one.age]
-        giving_way: list[_Wanted] = []
+        giving_way: list[Wanted] = []
         for other in sorted(younger, key=lambda other: other.age, reverse=True):
             giving_way.append(other)
             left = Bookings(k.admitted for k in kept if k not in giving_way and k.admitted is not None)
@@ -393,41 +372,8 @@ class Orchestrator:
             orders.effects.append(PublishWorkflow(name, None))
         self._shown = set(self._wanted)
 
-    def _state(self, one: _Wanted) -> WorkflowState:
-        assert one.placed is not None, "it is placed when it is asked for"
-        answer, spec = one.placed.answer, one.spec
-        admitted, workflow = one.admitted, answer.workflow
-        nodes = admitted.graph if admitted else None
-        operators = [
-            Operator(
-                task=o.task,
-                node=worker_of(o.node),
-                capacity=o.capacity,
-                share=o.share,
-                ready=self._ready(o.node, o.task),
-            )
-            for o in ((*nodes.measurement, *nodes.feature) if nodes else ())
-        ]
-        graph = nodes or (answer.graph if isinstance(answer, Refused) else None)
-        tasks = (workflow.measurement, workflow.feature or "")
-        free = (answer.measurement_capacity, answer.feature_capacity)
-        levels = zip(workflow.demands, tasks, free, strict=True)
-        ready = all(o.ready for o in operators)
-        return WorkflowState(
-            workflow=one.name,
-            state=("running" if ready else "starting") if admitted else "refused",
-            reason=one.placed.reason,
-            cause="" if isinstance(answer, Admitted) else answer.cause,
-            cameras=spec.rates,
-            flow=workflow.flow,
-            capacity={task: capacity for demand, task, capacity in levels if demand},
-            delay=graph.workflow_time if graph else None,
-            max_delay=spec.max_delay,
-            overbooking=self.policy.overbooking if spec.shared else 1.0,
-            reserved=one.placed.reserved,
-            nodes=tuple(operators),
-            since=one.since,
-        )
+    def _state(self, one: Wanted) -> WorkflowState:
+        return state_of(one, self._ready, self.policy)
 
 
 def flow_of(workflow: str, level: str) -> str:

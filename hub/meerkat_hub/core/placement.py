@@ -45,7 +45,7 @@ def lent(admitted: Admitted) -> set[str]:
 
 def keeps_reserve(nodes: Nodes, lent: Set[str], policy: Policy) -> bool:
     """Whether enough nodes that can look at clips are lent to nobody, when these workers are lent."""
-    able = _clip_workers(nodes)
+    able = nodes.clip_workers()
     return len(able - lent) >= min(policy.reserve, len(able))
 
 
@@ -72,7 +72,7 @@ def place(
             answer = _provision(workflow, usable, others, policy)
             if isinstance(answer, Admitted):
                 takes = lent(answer) - others.lent
-                if not any(map(nodes.looks_at_clips, takes)) or keeps_reserve(
+                if nodes.clip_workers().isdisjoint(takes) or keeps_reserve(
                     nodes, others.lent | takes, policy
                 ):
                     return Placed(answer)
@@ -106,15 +106,11 @@ def _distance(answer: Admitted | Refused) -> tuple[float, float]:
     return (graph.workflow_time if graph else math.inf, -answer.idle_capacity)
 
 
-def _clip_workers(nodes: Nodes) -> set[str]:
-    return {worker.id for worker in nodes if nodes.looks_at_clips(worker.id)}
-
-
 def _reserves(
     workflow: Workflow, nodes: Nodes, offered: Sequence[EdgeNode], taken: set[str], policy: Policy
 ) -> Iterator[frozenset[str]]:
     """Which workers to keep for clips: first none, in case that what is chosen leaves enough."""
-    able = _clip_workers(nodes)
+    able = nodes.clip_workers()
     free = able - taken
     need = min(policy.reserve, len(able))
     if need == 0:
