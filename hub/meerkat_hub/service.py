@@ -13,6 +13,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from meerkat_contract.errors import MeerkatError
@@ -136,20 +137,25 @@ class HubService:
                 return
 
     def _gather(self, batch: _Batch) -> None:
-        timeout = self.turn.sleep(self._clock().mono)
+        """What waits, up to BATCH of it; when nothing does, what comes first, or nothing in time."""
+        if self._queue.empty():
+            timeout = self.turn.sleep(self._clock().mono)
+            with suppress(queue.Empty):
+                self._take(self._queue.get(timeout=timeout), batch)
         while len(batch.arrived) < BATCH:
             try:
-                item = self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
+                self._take(self._queue.get_nowait(), batch)
             except queue.Empty:
                 break
-            timeout = 0
-            match item:
-                case Arrived():
-                    batch.arrived.append(item)
-                case _Confirmed(seq=seq, error=error):
-                    self.turn.confirm(seq, error)
-                case _Stop():
-                    batch.stop = True
+
+    def _take(self, item: Arrived | _Confirmed | _Stop, batch: _Batch) -> None:
+        match item:
+            case Arrived():
+                batch.arrived.append(item)
+            case _Confirmed(seq=seq, error=error):
+                self.turn.confirm(seq, error)
+            case _Stop():
+                batch.stop = True
 
     def _recover(self, error: MeerkatError, batch: _Batch) -> None:
         self.failure = error

@@ -78,7 +78,7 @@ class MediaFolder:
         """Where a file belongs. `name` starts with a UUID made by the program, never by a person."""
         if kind not in KINDS or not is_id(name[:36]):
             raise StorageError(f"{name!r} is not a media id", where=kind)
-        return self.root / kind / name[34:36] / (name + suffix)
+        return Path(f"{self.root}/{kind}/{name[34:36]}/{name}{suffix}")
 
     def receive(self, payload: bytes | bytearray | memoryview) -> Path:
         """Write bytes to a new file in incoming/. They are durable once they are placed."""
