@@ -99,7 +99,8 @@ make_venv() {
     fi
     say "Making a Python environment in .venv ($("$python" --version))"
     if have_uv; then
-        uv venv --quiet --python "$python" "$VENV" && return 0
+        # With pip beside it, so that the extras which the messages name can be installed by hand.
+        uv venv --quiet --python "$python" "$VENV" && { need_pip || true; } && return 0
         rm -rf "$VENV"
     fi
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -125,7 +126,7 @@ install_lock() {
 
 need_pip() {
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 ||
-        "$VENV/bin/python" -m ensurepip >/dev/null 2>&1
+        "$VENV/bin/python" -m ensurepip --default-pip >/dev/null 2>&1
 }
 
 need_venv_uv() {

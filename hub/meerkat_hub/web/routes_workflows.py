@@ -38,6 +38,7 @@ REMEDIES = {
     "decision": "The hub decides upon orchestrator.decisions_per_second frames of all workflows together: "
     "ask for fewer, or allow more",
 }
+_SHARE = ". With orchestrator.reserve: 0 clips of motion and workflows share the workers"
 
 
 def routes(desk: Desk, queries: Queries, workers: Callable[[], list[WorkerState]]) -> APIRouter:
@@ -76,7 +77,7 @@ def routes(desk: Desk, queries: Queries, workers: Callable[[], list[WorkerState]
             raise ApiError(409, what, where=where, remedy=remedy, workflow=state)
         assert state is not None, "whoever was placed has a state"
         if answer.outcome == "refused":
-            remedy = REMEDIES.get(state.cause, "")
+            remedy = REMEDIES.get(state.cause, "") + (_SHARE if state.reserved else "")
             raise ApiError(409, state.reason, where=where, remedy=remedy, workflow=state)
         response.status_code = 201 if answer.outcome == "admitted" else 202
         response.headers["Location"] = f"{where}/{body.id}"
