@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from hub_support.orchestra import a_spec, a_worker, an_id
 from meerkat_hub.core.gallery import Gallery
+from meerkat_hub.core.orchestrator import Orchestrator
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Dropped
 from meerkat_hub.core.workflow_records import (
@@ -142,3 +145,21 @@ def test_the_last_frames_of_a_workflow_that_stops_are_told_of_too() -> None:
     bench.mono = bench.workflows.wake_at() or 0.0
     assert told(bench.workflows.pass_time(bench.now)) == [{"received": 1, "gone": 1}]
     assert bench.workflows.wake_at() is None, "nothing is to come"
+
+
+def test_while_nothing_changes_nothing_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.nodes()
+    bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)
+    settled: list[float] = []
+    monkeypatch.setattr(Orchestrator, "_settle", lambda *_: settled.append(bench.mono))
+    outcomes = []
+    for second in range(120):
+        bench.mono += 1
+        load = a_worker("coral", detect_faces=40).model_copy(update={"load": second / 100})
+        outcomes.append(bench.workflows.worker_seen(load, bench.now))
+        speeds = {"detect_faces": 40 + second % 3 / 2}
+        outcomes.append(bench.workflows.measured("coral", speeds, 0.0001, bench.now))
+        outcomes.append(bench.workflows.pass_time(bench.now))
+    assert settled == []
+    assert all(outcome == Outcome() for outcome in outcomes)
