@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from struct import pack
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ from meerkat_hub.core.inputs import (
     WorkerSeen,
 )
 from meerkat_hub.core.machine import HubCore
-from meerkat_hub.core.outputs import SendFrame
+from meerkat_hub.core.outputs import Effect, SendFrame
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.work import Lease
 from meerkat_hub.core.workflow_records import (
@@ -90,8 +92,7 @@ class Life:
         self.carry_out(self.core.step(happened, self.now).effects)
         self.check()
 
-    def carry_out(self, effects: list[object] | object) -> None:
-        assert isinstance(effects, list)
+    def carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
                 case ForgetFrame(frame=frame):
@@ -225,18 +226,16 @@ class Life:
 
     def spec(self) -> WorkflowSpec:
         cameras = self.chance.sample(CAMERAS, self.chance.randint(1, 3))
-        more = self.chance.choice(
-            [
-                {},
-                {"shared": False},
-                {"measurement": "device"},
-                {"feature": None, "decision": SEEN},
-                {"measurement": "device", "feature": None, "decision": SEEN},
-                {"measurement": CLIPS, "feature": None, "decision": SEEN},
-            ]
-        )
-        delay = self.chance.choice([0.06, 0.2, 2, 30])
-        return a_spec(self.chance.choice([1, 3, 8]), *cameras, **{"max_delay": delay, **more})
+        kinds: list[dict[str, Any]] = [
+            {},
+            {"shared": False},
+            {"measurement": "device"},
+            {"feature": None, "decision": SEEN},
+            {"measurement": "device", "feature": None, "decision": SEEN},
+            {"measurement": CLIPS, "feature": None, "decision": SEEN},
+        ]
+        more = {"max_delay": self.chance.choice([0.06, 0.2, 2, 30]), **self.chance.choice(kinds)}
+        return a_spec(self.chance.choice([1, 3, 8]), *cameras, **more)
 
     def time(self) -> None:
         self.mono += self.chance.choice([0.1, 1, 5, 70])
