@@ -202,21 +202,25 @@ class Turn:
         for arrived in batch:
             if isinstance(arrived.input, BusChanged):
                 self._bus_up = arrived.input.up  # stays known though the batch should fail
+        batch = [arrived for arrived in batch if not self._is_missed(arrived.input)]
         work = Work()
         known = self._look_up(batch)
-        for arrived in batch:
+        for left, arrived in zip(reversed(range(len(batch))), batch, strict=True):
             happened = arrived.input
-            if isinstance(happened, FrameArrived) and self._frames.missed(happened.frame):
-                continue
             if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
                 self._commit(work, now)  # the recording is looked up below as it is in the database
                 work = Work()
+            self._deciding.deals = not left  # once, when all is known that came together
             work.add(self.decide(self._prepare(arrived, known, work), now))
             if arrived.ack is not None:
                 work.acks.append(arrived.ack)
         if not batch:
             work.add(self.decide(TimeReached(), now))
         self._commit(work, now)
+
+    def _is_missed(self, happened: Input) -> bool:
+        """Whether this is a frame whose bytes went with an earlier core."""
+        return isinstance(happened, FrameArrived) and self._frames.missed(happened.frame)
 
     def decide(self, happened: Input, now: Now) -> Decision:
         """One step of the core."""

@@ -217,6 +217,21 @@ def test_a_clip_of_a_recording_that_closed_in_the_same_batch_goes_on_with_its_ev
     assert told == [("new", 1), ("end", 2), ("update", 3), ("end", 4)]
 
 
+def test_what_came_together_is_dealt_out_once_all_of_it_is_known(house: House) -> None:
+    turn, now = house.service.turn, Now(START, 1000.0)
+    turn.actions = house.actions()
+    turn.load(now)
+
+    def seen(name: str, speed: float) -> Arrived:
+        task = TaskInfo(task="detect_objects", model=ModelInfo(name="test"), frames_per_second=speed)
+        return Arrived(
+            WorkerSeen(WorkerState(worker=name, incarnation=an_id(9), online=True, tasks=(task,), window=2))
+        )
+
+    turn.process([Arrived(BusChanged(up=True)), seen("slow", 1), house.arrive(1), seen("fast", 100)], now)
+    assert [effect.worker for effect in house.effects if isinstance(effect, SendJob)] == ["fast"]
+
+
 class Refusing:
     """A session that is connected and whose broker refuses every message."""
 

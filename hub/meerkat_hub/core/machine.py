@@ -75,6 +75,8 @@ class HubCore:
             new_id=new_id, recogniser=recogniser or Gallery(), policy=policy, local=local
         )
         self.bus_up = False
+        self.deals = True
+        """Whether a step deals out work: not while more inputs of the same moment follow, see Turn."""
         self._flows: set[str] = set()
         """Of workflows, open in the pool."""
         self._told: dict[str, float] = {}
@@ -145,7 +147,7 @@ class HubCore:
             case TimeReached():
                 pass
         self._pass_time(now, out)
-        if self.bus_up:
+        if self.bus_up and self.deals:
             self._send(self.pool.dispatch(now.mono), now, out)
         return out
 
