@@ -172,7 +172,7 @@ def outcome_in_words(outcome: messages.Outcome) -> str:
 def _event(event: messages.Event) -> str:
     now = event.after
     if now.workflow is not None:  # decided upon one frame: it ends as it begins
-        said = f"{'ALERT, ' if now.alert else ''}{now.workflow}: {now.reason}, score {now.score:.0%}"
+        said = f"{'ALERT, ' if now.alert else ''}{now.workflow}: {now.reason}"
         return said if event.type == "new" else ""
     who = f"{now.identity} ({now.label})" if now.identity else now.label
     if event.type == "end":

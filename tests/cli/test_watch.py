@@ -238,12 +238,12 @@ CAMERA = "meerkat/camera/porch/front"
         (
             f"{CAMERA}/event",
             event("new", workflow="lobby", alert=True, reason="Bob is forbidden here"),
-            "porch/front: ALERT, lobby: Bob is forbidden here, score 87%",
+            "porch/front: ALERT, lobby: Bob is forbidden here",
         ),
         (
             f"{CAMERA}/event",
             event("new", workflow="lobby", reason="Ada may be here"),
-            "porch/front: lobby: Ada may be here, score 87%",
+            "porch/front: lobby: Ada may be here",
         ),
         (f"{CAMERA}/event", event("end", workflow="lobby", reason="Ada may be here"), ""),
         ("meerkat/workflow/lobby/state", workflow(), "workflow lobby runs: detect_faces on coral"),
