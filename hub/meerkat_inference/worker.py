@@ -294,10 +294,13 @@ class Worker:
                 result.seconds,
                 ", ".join(sorted(track.label for track in result.tracks)) or "nothing",
             )
+        elif held.called_off:
+            self.counts.failed += 1
+            _logger.info("A job from %s/%s is called off", job.device, job.camera)
         else:
             self.counts.failed += 1
             _logger.warning("A job from %s/%s failed: %s", job.device, job.camera, result.reason)
-            if result.retry and not held.called_off:
+            if result.retry:
                 self._doubt(skill)
 
     def _doubt(self, skill: Skill) -> None:

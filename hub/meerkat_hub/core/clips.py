@@ -61,9 +61,11 @@ def frames_of(clip: Clip) -> int:
 
 
 def priority_of(clip: Clip) -> Priority:
-    """The doorbell first, what was kept back by its device last."""
+    """The doorbell first; last what was kept back by its device, and what somebody submits."""
     if clip.trigger == "doorbell":
         return Priority.URGENT
+    if clip.trigger == "submit":
+        return Priority.BACKLOG
     late = (clip.received_at - clip.end_at).total_seconds() > SENT_LATE
     return Priority.BACKLOG if late else Priority.LIVE
 
