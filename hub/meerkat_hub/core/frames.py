@@ -76,6 +76,11 @@ class _Run:
     memory: Memory = field(default_factory=lambda: NOTHING_YET)
     credit: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Camera → (frames that it may send now, as of this monotonic time)."""
+    on_device: frozenset[str] = field(init=False)
+    """Cameras whose device detects by itself."""
+
+    def __post_init__(self) -> None:
+        self.on_device = self.spec.on_device
 
     def admits(self, camera: str, now: float) -> bool:
         """Whether this frame is within the camera's rate: bursts of a second's frames are."""
@@ -194,7 +199,7 @@ class Frames:
             looked = arrived.found is not None and spec.measurement in ("device", arrived.found_by)
             if not run.admits(frame.camera, now.mono):
                 self._count(run, "surplus")
-            elif looked or frame.camera in spec.on_device:
+            elif looked or frame.camera in run.on_device:
                 if arrived.found is None:
                     self._count(run, "unmeasured")
                 else:
