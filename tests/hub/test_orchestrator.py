@@ -40,6 +40,14 @@ def test_a_refusal_carries_the_numbers_and_leaves_no_trace() -> None:
     assert house.ask("lobby", a_spec(20, max_delay=0.05)) == "refused"
 
 
+def test_a_refusal_names_who_holds_the_nodes() -> None:
+    house = Orchestra()
+    house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby", a_spec(20)) == "admitted"
+    assert house.ask("hall", a_spec(20)) == "refused"
+    assert "coral works for lobby" in house.state("hall").reason
+
+
 def test_a_refusal_by_delay_names_both_times() -> None:
     house = Orchestra()
     house.see(a_worker("coral", detect_faces=40), a_worker("jetson", recognise_faces=20))

@@ -22,6 +22,8 @@ class Bookings:
         """Nodes with a deep-learning task."""
         self.lent: set[str] = set()
         """Their workers."""
+        self.holders: dict[str, list[str]] = {}
+        """Worker → the workflows that run on it."""
         self.halved: set[str] = set()
         """Workers that are booked by halves."""
         self.sinks: dict[str, float] = {}
@@ -33,6 +35,8 @@ class Bookings:
     def add(self, one: Admitted) -> None:
         graph, workflow = one.graph, one.workflow
         self.workflows.add(workflow.id)
+        for worker in sorted({worker_of(node) for node in graph.accelerators}):
+            self.holders.setdefault(worker, []).append(workflow.id)
         for node in graph.accelerators:
             self.busy.add(node)
             self.lent.add(worker_of(node))

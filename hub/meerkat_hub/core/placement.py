@@ -28,14 +28,19 @@ class Placed:
     answer: Admitted | Refused
     reserved: tuple[str, ...] = ()
     """Workers that were kept from it for clips of motion; of a refusal only."""
+    busy: tuple[str, ...] = ()
+    """Workers that could do a task of it and work for others, each with for whom; of a refusal only."""
 
     @property
     def reason(self) -> str:
-        if not self.reserved:
-            return self.answer.reason
-        kept = ", ".join(self.reserved)
-        what = f"{self.answer.reason}. {kept} {'is' if len(self.reserved) == 1 else 'are'} kept for clips"
-        return f"{what} of motion (orchestrator.reserve)"
+        said = [self.answer.reason]
+        if self.busy:
+            said.append("; ".join(self.busy))
+        if self.reserved:
+            kept = ", ".join(self.reserved)
+            are = "is" if len(self.reserved) == 1 else "are"
+            said.append(f"{kept} {are} kept for clips of motion (orchestrator.reserve)")
+        return ". ".join(said)
 
 
 def lent(admitted: Admitted) -> set[str]:
@@ -77,7 +82,7 @@ def place(
                 ):
                     return Placed(answer)
                 continue
-            placed = Placed(answer, tuple(sorted(kept)))
+            placed = Placed(answer, tuple(sorted(kept)), _busy(workflow, nodes, others))
             if best is None or _distance(answer) < _distance(best.answer):
                 best = placed
             if not kept:
@@ -98,6 +103,13 @@ def _provision(
         weights=policy.weights,
         overbooking=policy.overbooking,
     )
+
+
+def _busy(workflow: Workflow, nodes: Nodes, others: Bookings) -> tuple[str, ...]:
+    """Who could do a task of the workflow and works for others, in words; a few of them."""
+    wanted = {workflow.measurement, workflow.feature}
+    able = [w.id for w in nodes if w.id in others.holders and not wanted.isdisjoint(w.capacities)]
+    return tuple(f"{worker} works for {', '.join(others.holders[worker][:3])}" for worker in able[:3])
 
 
 def _distance(answer: Admitted | Refused) -> tuple[float, float]:
