@@ -275,16 +275,17 @@ class Session:
             self._guard(self._on_connected)
 
     def link_down(self, error: BrokerError, *, was_up: bool, lasting: bool, stopped: bool) -> None:
-        known = self._error
+        # Said before anybody who waits is woken: whoever tells it in words of its own mutes this meanwhile.
+        if stopped:
+            self._logger.debug("%s", error)
+        elif was_up or str(self._error) != str(error):  # not once more for every attempt
+            self._logger.warning("%s", error)
         self._client = None
         self._inbox.disconnected()
         self._settle(connected=False, error=error, lasting=lasting)
         self._outgoing.close(error)
         if stopped:
-            self._logger.debug("%s", error)
             return
-        if was_up or str(known) != str(error):  # not once more for every attempt
-            self._logger.warning("%s", error)
         if was_up and (told := self._on_disconnected):
             self._guard(lambda: told(str(error)))
 
