@@ -98,6 +98,9 @@ def test_kept_state_comes_again_after_a_restart_the_latest_alone(broker: Mosquit
     session.keep("state/b", b"{}", content_type="application/json")
     broker.start()
     session.wait_connected(40)
+    live: dict[str, Incoming] = {}
+    connect("soon", setup=lambda s: s.subscribe("state/#", lambda m: live.update({m.topic: m})))
+    wait_for(lambda: len(live) == 2)  # the broker has both
     got: dict[str, Incoming] = {}
     connect("late", setup=lambda s: s.subscribe("state/#", lambda m: got.update({m.topic: m})))
     wait_for(lambda: len(got) == 2)
