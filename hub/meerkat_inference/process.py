@@ -63,17 +63,8 @@ def process(
     try:
         reason = look.through(payload, job, threads, limits)
         tracks = look.tracks()
-    except MediaError as error:
-        state, reason = "failed", str(error)
-    except MeerkatError as error:
-        state, reason, retry = "failed", str(error), True
-    except Exception as error:
-        _logger.exception("Job %s: the detector %s broke", job.job, detector.info.name)
-        state, retry = "failed", True
-        reason = (
-            f"the detector {detector.info.name} broke ({type(error).__name__}: {error}). "
-            "Another worker may do better; this one's log has the details"
-        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, `failure` tells it and logs it
+        state, (reason, retry) = "failed", failure(error, job, f"the detector {detector.info.name}")
     return Result(
         job=job.job,
         token=job.token,
@@ -89,6 +80,20 @@ def process(
         height=look.height,
         tracks=tracks,
     )
+
+
+def failure(error: Exception, job: Job, who: str) -> tuple[str, bool]:
+    """What to answer when a job failed: the reason, and whether another worker or try may succeed.
+
+    What cannot be read, nobody can read. `who` is what looked, for a fault that nobody foresaw.
+    """
+    if isinstance(error, MediaError):
+        return str(error), False
+    if isinstance(error, MeerkatError):
+        return str(error), True
+    _logger.error("Job %s: %s broke", job.job, who, exc_info=error)
+    said = f"{who} broke ({type(error).__name__}: {error})"
+    return f"{said}. Another worker may do better; this one's log has the details", True
 
 
 @dataclass(slots=True, eq=False)

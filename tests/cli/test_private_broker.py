@@ -33,15 +33,20 @@ class Client:
         self.client.username_pw_set(connection.username, connection.password)
         self.connected: list[str] = []
         self.received: list[str] = []
+        self.sizes: list[int] = []
         self.published: dict[int, int] = {}
         self.subscribed = threading.Event()
         self.client.on_connect = lambda *a: self.connected.append(str(a[3]))
-        self.client.on_message = lambda *a: self.received.append(a[2].topic)
+        self.client.on_message = lambda *a: self._take(a[2])
         self.client.on_publish = self._on_publish
         self.client.on_subscribe = lambda *a: self.subscribed.set()
         self.client.connect("127.0.0.1", connection.port)
         self.client.loop_start()
         wait_for(lambda: self.connected, what="an answer to the connection")
+
+    def _take(self, message: mqtt.MQTTMessage) -> None:
+        self.received.append(message.topic)
+        self.sizes.append(len(message.payload))
 
     def _on_publish(self, *arguments: object) -> None:
         _, _, mid, reason, _ = arguments
@@ -183,7 +188,8 @@ def test_large_packets_pass(connect: Callable[[str], Client]) -> None:
     properties = Properties(PacketTypes.PUBLISH)
     properties.UserProperty = [("id", "1")]
     porch.client.publish("meerkat/device/porch/front/clip", bytes(5_000_000), 1, properties=properties)
-    wait_for(lambda: hub.received, what="5 MB arrive")
+    wait_for(lambda: hub.sizes, what="5 MB arrive")
+    assert hub.sizes == [5_000_000]
 
 
 def test_files_are_the_owners_alone_and_passwords_stay(tmp_path: Path) -> None:

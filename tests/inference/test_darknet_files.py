@@ -17,10 +17,12 @@ def test_a_sound_pair_is_read(tmp_path: Path) -> None:
     assert (files.width, files.height, files.channels, files.classes) == (32, 32, 3, 1)
 
 
-@pytest.mark.parametrize("name", ["yolo-fastest-1.1", "yolo-fastest-1.1_body", "yoloface-50k"])
-def test_the_size_of_real_weights_is_computed(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "classes"), [("yolo-fastest-1.1", 80), ("yolo-fastest-1.1_body", 1), ("yoloface-50k", 1)]
+)
+def test_the_size_of_real_weights_is_computed(name: str, classes: int) -> None:
     weights = shared(f"models/{name}.weights")
-    read_darknet(weights, weights.with_suffix(".cfg"))
+    assert read_darknet(weights, weights.with_suffix(".cfg")).classes == classes
 
 
 @pytest.mark.parametrize("off", [-1, 1, 1000])

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 
 HEAD = "0003"
 """The newest revision under migrations/versions."""
+
+
+LOOK = "Look at the disk's space and health, and at the hub's log"
+
+
+@contextmanager
+def connected(
+    engine: Engine, *, write: bool = False, what: str = "the database refused a", remedy: str = LOOK
+) -> Iterator[Connection]:
+    """A connection, or for `write` a transaction, whose errors are StorageError."""
+    try:
+        with engine.begin() if write else engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StorageError(
+            f"{what} {'write' if write else 'read'} ({cause})",
+            where=str(engine.url.database),
+            remedy=remedy,
+        ) from error
 
 
 def open_database(path: Path) -> Engine:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Delete, Engine, delete, select, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_hub.core.gallery import Gallery, Meaning, Sample, key_of, spelt, vector_of
 from meerkat_inference import catalogue
 
 from . import schema as db
+from .database import connected
 
 CHECKPOINT_MS = 1000
 """How long emptying the log waits for another program that reads the database."""
@@ -197,18 +196,8 @@ class PeopleStore:
             meanings(),
         )
 
-    @contextmanager
-    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() if write else self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StorageError(
-                f"the database refused {'a write' if write else 'a read'} ({cause})",
-                where=str(self._engine.url.database),
-                remedy="Look at the disk's space and health, and at the hub's log",
-            ) from error
+    def _connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        return connected(self._engine, write=write)
 
 
 def meanings() -> dict[str, Meaning]:

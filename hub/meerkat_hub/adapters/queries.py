@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Select, func, literal, select, union_all, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import EventState, ModelInfo, Track
 from meerkat_contract.vocabulary import CATEGORIES, WATCHED
 
 from . import schema as db
+from .database import connected
 
 _TRACKS = TypeAdapter(tuple[Track, ...])
 
@@ -119,18 +118,8 @@ class Queries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @contextmanager
-    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() if write else self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StorageError(
-                f"the database refused {'a write' if write else 'a read'} ({cause})",
-                where=str(self._engine.url.database),
-                remedy="Look at the disk's space and health, and at the hub's log",
-            ) from error
+    def _connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        return connected(self._engine, write=write)
 
     def events(self, wanted: Filter) -> list[StoredEvent]:
         """Newest first."""

@@ -16,19 +16,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 from meerkat_hub.settings import RetentionSettings
 
 from . import schema as db
+from .database import connected
 from .media import MediaFolder, suffix_of
 from .removable import DECIDED, EMPTY, OVER, REMOVABLE, Row, event_pictures, oldest, total_bytes, up_to
 
@@ -338,18 +338,13 @@ class Retention:
             if len(keys) > CHUNK and self._stopping.wait(BREATH):
                 return
 
-    @contextmanager
-    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() if write else self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StorageError(
-                f"old media stay, the database refused a {'write' if write else 'read'} ({cause})",
-                where=str(self._engine.url.database),
-                remedy="Look at the disk's space and health; it is tried again by itself",
-            ) from error
+    def _connection(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        return connected(
+            self._engine,
+            write=write,
+            what="old media stay, the database refused a",
+            remedy="Look at the disk's space and health; it is tried again by itself",
+        )
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from meerkat_contract.errors import MediaError, MeerkatError
 from meerkat_contract.messages import Face, Found, Job, Result
 from meerkat_inference.detector import Detector
-from meerkat_inference.process import CalledOff
+from meerkat_inference.process import CalledOff, failure
 
 from .embedder import Box, Embedder
 
@@ -66,17 +66,8 @@ def process_faces(
         faces = describe_faces(picture, founds, embedder, cancelled=cancelled)
         if len(founds) > MOST:
             reason = f"{len(founds)} faces are there: the {MOST} surest were described"
-    except MediaError as error:
-        state, reason = "failed", str(error)
-    except MeerkatError as error:
-        state, reason, retry = "failed", str(error), True
-    except Exception as error:
-        _logger.exception("Job %s: the embedder %s broke", job.job, embedder.info.name)
-        state, retry = "failed", True
-        reason = (
-            f"the embedder {embedder.info.name} broke ({type(error).__name__}: {error}). "
-            "Another worker may do better; this one's log has the details"
-        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, `failure` tells it and logs it
+        state, (reason, retry) = "failed", failure(error, job, f"the embedder {embedder.info.name}")
     return Result(
         job=job.job,
         token=job.token,
