@@ -59,3 +59,7 @@ class StorageError(MeerkatError):
 
 class ModelError(MeerkatError):
     """A model or an inference engine cannot be used."""
+
+
+class DeviceError(MeerkatError):
+    """A part of the hardware is not there, is used by another program, or does not do what it should."""

@@ -1,108 +1,31 @@
-"""The JSON messages of the bus: frozen, versioned, validated on both sides.
+"""The JSON messages of the bus, all under one roof: those of devices lie in `device_messages`."""
 
-Boxes are `(x, y, width, height)` in fractions of the picture, origin at the top left, so that they
-hold for every resolution. Scores are calibrated to 0..1 with 0.5 as each model's working point.
-Times inside a clip (`at`) are seconds of media time from the clip's first frame.
-"""
+# ruff: noqa: PLC0414 - "as" says that a name is passed on
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Base64Bytes, Field
 
-from .errors import BadMessage
+from .device_messages import Battery as Battery
+from .device_messages import CameraInfo as CameraInfo
+from .device_messages import DeviceInfo as DeviceInfo
+from .device_messages import ErrorReport as ErrorReport
+from .device_messages import LightInfo as LightInfo
+from .device_messages import MeterInfo as MeterInfo
+from .device_messages import Receipt as Receipt
+from .device_messages import SensorInfo as SensorInfo
+from .device_messages import SettingInfo as SettingInfo
 from .ids import Id, Name, UtcTime
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Box = tuple[Fraction, Fraction, Fraction, Fraction]
-Count = Annotated[int, Field(ge=0, le=10**9)]
-At = Annotated[float, Field(ge=0, le=10**6)]
-"""Media time: eleven days, so that it can be added to any time."""
-Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_]*$")]
-
-
-class Message(BaseModel):
-    """Base of all JSON messages. Fields of a newer minor revision are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    schema_version: Literal[1] = Field(1, alias="schema")
-
-    def to_json(self) -> bytes:
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-
-M = TypeVar("M", bound=Message)
-
-
-def read(kind: type[M], payload: bytes | bytearray | memoryview, *, topic: str = "") -> M:
-    """Validate a JSON payload; raises BadMessage that names the topic and the first wrong field."""
-    try:
-        return kind.model_validate_json(bytes(payload))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "payload"
-        raise BadMessage(
-            f"{kind.__name__} field {field!r}: {first['msg'].removeprefix('Value error, ')}",
-            where=topic,
-            remedy="docs/reference/topics.md shows this message",
-        ) from None
-
-
-# --- what a device says -------------------------------------------------------------------------
-
-
-class CameraInfo(Message):
-    name: Name
-    label: str = Field("", description="what people call it, such as Front door")
-    width: int = Field(0, ge=0)
-    height: int = Field(0, ge=0)
-    fps: float = Field(0, ge=0)
-    source: str = Field("", description="kind of source, never a URL with a password in it")
-
-
-class MeterInfo(Message):
-    name: Name
-    label: str = ""
-    kind: Literal["water", "gas", "electricity", "heat"] = "water"
-    schedule: str = Field("", description="cron expression of its pictures")
-
-
-class DeviceInfo(Message):
-    """meerkat/device/<d>/info, retained."""
-
-    device: Name
-    label: str = ""
-    model: str = Field("", description="hardware, such as Raspberry Pi 4 Model B Rev 1.5")
-    software: str = ""
-    host: str = ""
-    cameras: tuple[CameraInfo, ...] = ()
-    meters: tuple[MeterInfo, ...] = ()
-    clock: Literal["synced", "unsynced"] = "synced"
-    next_wake: UtcTime | None = None
-
-
-class ErrorReport(Message):
-    """meerkat/device/<d>/error, and the errors of a worker."""
-
-    what: str
-    where: str = ""
-    remedy: str = ""
-    at: UtcTime
-
-
-class Receipt(Message):
-    """meerkat/device/<d>/receipt: the hub's word on one whole clip or picture.
-
-    `stored` and `duplicate` let the device forget it; `refused` means never send it again.
-    """
-
-    id: Id
-    outcome: Literal["stored", "duplicate", "refused"]
-    reason: str = ""
-
+from .message import At as At
+from .message import Box as Box
+from .message import Count as Count
+from .message import Fraction as Fraction
+from .message import Label as Label
+from .message import Message as Message
+from .message import read as read
 
 # --- what a worker says -------------------------------------------------------------------------
 
