@@ -14,7 +14,7 @@ class Lamp(Protocol):
     def lit(self, brightness: float | None = None) -> AbstractContextManager[None]:
         """On while the block runs, at `brightness` (0 to 1; the configured one when None), off after it.
 
-        A lamp that somebody else holds on stays on for them. Raises DeviceError when it cannot be switched on.
+        A lamp that somebody else holds on stays on for them. Raises DeviceError when it does not go on.
         """
 
     def set(self, brightness: float) -> None:
