@@ -28,6 +28,7 @@ from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import CameraTopic, DeviceTopic, ThingTopic
 
+from .clip_time import began
 from .reach import connect
 from .watch import outcome_in_words
 
@@ -53,7 +54,11 @@ class TooLate(MeerkatError):
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.option("--camera", required=True, metavar="NAME", help="The camera it is from.")
 @click.option("--device", metavar="NAME", help="The device it is from  [default: submit-HOSTNAME]")
-@click.option("--captured-at", metavar="TIME", help="When it begins, RFC 3339  [default: the file's time]")
+@click.option(
+    "--captured-at",
+    metavar="TIME",
+    help="When it begins, RFC 3339  [default: the file's time, less its length]",
+)
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="The folder of `meerkat up`.")
 @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
 @click.option("--wait", is_flag=True, help="Wait until it has been looked at, and print the outcome.")
@@ -89,10 +94,11 @@ def submit(
     source = device or _default_device()
     for option, name in (("--camera", camera), ("--device", source)):
         _check_name(option, name)
-    began = _moment(captured_at) if captured_at else datetime.fromtimestamp(clip.stat().st_mtime, UTC)
+    now = datetime.now(UTC)
+    start = _moment(captured_at) if captured_at else began(content, clip.stat().st_mtime, now)
     metadata = Metadata(
         id=new_id(),
-        captured_at=began,
+        captured_at=start,
         trigger="submit",
         content_type=mimetypes.guess_type(clip.name)[0] or "video/mp4",
         recording=new_id(),

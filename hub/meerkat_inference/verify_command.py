@@ -170,7 +170,8 @@ def show(rows: Sequence[Row], wrong: Sequence[Wrong]) -> None:
             "–" if row.published is None else f"{row.published:.1f}",
             "wrong" if row.wrong else "ok, but slow" if row.slow else "ok",
         )
-    console.print(table)
+    if rows:
+        console.print(table)
     if not wrong:
         console.print("\nAll is as it should be.")
         return

@@ -24,7 +24,7 @@ _SHOWN = (
     "messages",
     "sweeps that removed media",
     "hub killed",
-    "hub recoveries",
+    "commits that failed, hub reloaded",
     "workers killed",
     "workers drained",
     "jobs never answered",

@@ -172,6 +172,7 @@ class Worker:
             online=online,
             tasks=tuple(TaskInfo(task=task, model=model, frames_per_second=speed) for task in TASKS),
             window=self.habits.window,
+            ahead=True,
             serving=self._serving,
         )
 
@@ -204,9 +205,16 @@ class Worker:
             if len(self._all()) >= self.habits.window and not self._make_room():
                 self._hand_back(job, "window full")
                 return
-            self._waiting.append(_Held(job, self._clock.mono))
+            self._line_up(_Held(job, self._clock.mono))
         self._seen.append(key)
         self._next()
+
+    def _line_up(self, held: _Held) -> None:
+        """Those marked so are done ahead of the others that have not begun."""
+        if held.job.ahead:
+            self._waiting.insert(sum(1 for other in self._waiting if other.job.ahead), held)
+        else:
+            self._waiting.append(held)
 
     def _serves(self, job: Job) -> bool:
         return self._serving in (None, job.task)

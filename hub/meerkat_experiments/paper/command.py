@@ -110,8 +110,8 @@ def e1(
         f"Of all {seeds * len(cases)} runs of {OURS} the worst is {1e3 * longest:.1f} ms, and {delayed:.1%} "
         "of the messages, above its own bound.\nThe bound is an ideal queue in order of arrival: no rule "
         "has a shorter longest time, and none that serves in that order has fewer delayed messages.\n"
-        f"{OURS} has one queue for the service that the workflows share. {FAIR} gives each workflow its "
-        "share,\nso where there is too much to do, the one with more to do waits longer, and the other less."
+        f"{OURS} has one queue for the service that the workflows share. {FAIR} is what the hub does:\n"
+        "each workflow gets its share, and those within a second of service of each other go by age."
     )
     _tell(console, files)
 

@@ -87,7 +87,6 @@ def by_pool(
 ) -> MakeDispatcher:
     """The pool with a rule of the core, ECT* as in the hub unless given.
 
-    With `fair` the workflows share by weight, as the hub has it. Under overload equal shares are no
-    order of arrival: the workflow with more images waits longer than it would in one queue.
+    With `fair` the workflows share by weight, as the hub has it; else all have one queue.
     """
     return lambda nodes: ByPool(name, nodes, rule=rule, fair=fair, message_bytes=message_bytes)
