@@ -307,9 +307,7 @@ class HubProcess:
                     item()
             self.turn.process(batch, self._clock.now())
         except MeerkatError as error:
-            self._watch.note(
-                "hub", f"recovers: {type(error).__name__}", count="commits that failed, hub reloaded"
-            )
+            self._watch.note("hub", f"recovers: {type(error).__name__}", count="reloads of the hub")
             self.turn.abandon(batch)
             self._load_later()
         else:

@@ -24,7 +24,7 @@ _SHOWN = (
     "messages",
     "sweeps that removed media",
     "hub killed",
-    "commits that failed, hub reloaded",
+    "reloads of the hub",
     "workers killed",
     "workers drained",
     "jobs never answered",
