@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .settings import DeviceSettings, DevicesSettings
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--name", metavar="NAME", help="Name of this device; the host's name by default.")
 @click.option(
     "--camera",
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
 @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
+@click.pass_context
 def device(
+    ctx: click.Context,
     *,
     name: str | None,
     cameras: tuple[str, ...],
@@ -56,6 +58,8 @@ def device(
     Cameras and meters of the section `devices` of meerkat.yaml are taken too; --camera and --meter
     add to them or replace one of the same name.
     """
+    if ctx.invoked_subcommand is not None:
+        return  # it has options of its own
     from meerkat_contract.configfile import section
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
