@@ -49,6 +49,34 @@ class MeterInfo(Message):
     settings: tuple[SettingInfo, ...] = ()
 
 
+PictureVerdict = Literal["good", "dark", "burnt_out", "blurred"]
+
+
+class PictureCondition(Message):
+    """What a meter's picture is worth, measured on the device.
+
+    User property `condition` of the picture, and meerkat/device/<d>/<meter>/condition, retained, which
+    also says of which picture.
+    """
+
+    verdict: PictureVerdict
+    brightness: Fraction = Field(description="mean of all pixels, 0 black to 1 white")
+    dark: Fraction = Field(description="share of the picture that is nearly black")
+    burnt_out: Fraction = Field(description="share of the picture that is burnt out")
+    glare: Fraction = Field(description="share of the largest burnt-out area that hangs together")
+    sharpness: Fraction = Field(description="of the edges, 1 as sharp as can be seen; blurred below 0.2")
+    noise: float = Field(0, ge=0, le=255, description="standard deviation in levels of 255")
+    exposures: int = Field(1, ge=1, le=100, description="how many were combined")
+    exposure: float | None = Field(None, ge=0, le=3600, description="seconds, as the camera says")
+    gain: float | None = Field(None, ge=0, le=10**6)
+    locked: bool | None = Field(
+        None, description="exposure and gain are those that were asked for; null where none can be asked for"
+    )
+    light: Name | None = Field(None, description="the lamp that was on")
+    id: Id | None = Field(None, description="the picture")
+    captured_at: UtcTime | None = None
+
+
 class SensorInfo(Message):
     """A motion sensor, a contact or a button: …/<name>/state (ON, OFF, retained), or …/<name>/press."""
 

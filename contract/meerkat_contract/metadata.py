@@ -7,16 +7,23 @@ still show the picture. Field `captured_at` is the user property `captured-at`, 
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
+from .device_messages import PictureCondition
 from .errors import BadMessage
 from .ids import Id, Name, UtcTime, format_time
 
 SCHEMA_VERSION = 1
 
 Trigger = Literal["motion", "schedule", "start", "command", "submit", "frame", "doorbell"]
+
+
+def _from_text(value: Any) -> Any:
+    """A user property is text; from a database it comes as the object."""
+    return from_json(value) if isinstance(value, str) else value
 
 
 class Metadata(BaseModel):
@@ -41,6 +48,9 @@ class Metadata(BaseModel):
     last: bool = Field(False, description="this clip closes its recording")
     duration: float | None = Field(None, ge=0, le=86_400, description="seconds of media")
     reply_to: Name | None = Field(None, description="who is to hear of the outcome, for `meerkat submit`")
+    condition: Annotated[PictureCondition | None, BeforeValidator(_from_text)] = Field(
+        None, description="what a meter's picture is worth, JSON"
+    )
     part: int = Field(1, ge=1, le=10_000)
     parts: int = Field(1, ge=1, le=10_000)
     size: int | None = Field(None, ge=0, description="bytes of the whole, when it comes in parts")
@@ -67,6 +77,8 @@ class Metadata(BaseModel):
                 value = format_time(value)
             elif isinstance(value, bool):
                 value = "true" if value else "false"
+            elif isinstance(value, PictureCondition):
+                value = value.to_json().decode()
             pairs.append((name.replace("_", "-"), str(value)))
         return pairs
 
