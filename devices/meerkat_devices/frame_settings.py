@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from meerkat_contract.messages import Label
 from meerkat_contract.vocabulary import LABELS
 
+from .regions import Region
+
 
 class FrameSettings(BaseModel):
     """Frames of interest: what a camera sends when the hub asks it for frames, for a workflow."""
@@ -22,6 +24,10 @@ class FrameSettings(BaseModel):
         None,
         description="look on the device, and send only frames with something in them; needs the extra "
         "`worker`",
+    )
+    region: Region | None = Field(
+        None,
+        description="[x, y, width, height] in fractions of the picture: only this part is looked at and sent",
     )
     labels: tuple[Label, ...] = Field(
         (), description="what `detect` looks for; people, faces, vehicles and animals when empty"

@@ -62,6 +62,15 @@ class MotionDetector:
         self._last_at: float | None = None
         self._since = 0.0
 
+    def retune(self, settings: MotionSettings) -> None:
+        """Judge by another sensitivity or smallest area from the next picture on; nothing is learnt anew.
+
+        Any other difference counts from the next scene on, after a new source or size of picture.
+        """
+        self.settings = settings
+        if self._scene is not None:
+            self._scene.retune(threshold=settings.threshold, minimum_area=settings.minimum_area)
+
     def step(self, gray: NDArray[np.uint8], at: float) -> MotionReading:
         """Judge one picture: its luma plane (H, W) and its media time in seconds.
 

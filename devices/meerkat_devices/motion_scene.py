@@ -144,8 +144,7 @@ class Scene:
         """
         height, width = small.shape
         self.shape = small.shape
-        self._threshold = threshold
-        self._least = max(_FEWEST_PIXELS, minimum_area * height * width)
+        self.retune(threshold=threshold, minimum_area=minimum_area)
         self._change_seconds = change_seconds
         self._background_seconds = background_seconds
         self._habit_seconds = habit_seconds
@@ -168,6 +167,12 @@ class Scene:
         self._still_for = 0.0
         self._place_solid = 0
         self._clutter = _CLUTTER_AT_FIRST
+
+    def retune(self, *, threshold: float, minimum_area: float) -> None:
+        """Judge by these from the next picture on; see `__init__`."""
+        height, width = self.shape
+        self._threshold = threshold
+        self._least = max(_FEWEST_PIXELS, minimum_area * height * width)
 
     def resume(self) -> None:
         """After a gap: what changed meanwhile is no motion."""

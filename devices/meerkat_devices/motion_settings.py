@@ -10,6 +10,7 @@ class MotionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    enabled: bool = Field(True, description="look for motion; without, only what is asked for is recorded")
     sensitivity: float = Field(0.5, ge=0, le=1, description="0 sees large contrasts only, 1 the faintest")
     minimum_area: float = Field(0.0006, gt=0, le=0.5, description="smallest moving part, fraction of picture")
     certain_area: float = Field(0.002, gt=0, le=1, description="motion this large needs no confirmation")

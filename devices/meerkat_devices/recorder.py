@@ -130,6 +130,10 @@ class Recorder:
     def recording(self) -> bool:
         return self._recording is not None
 
+    def retune(self, limits: Limits) -> None:
+        """Other limits from now on, for the open recording too; a longer pre-roll has to gather first."""
+        self._limits = limits
+
     def add(self, chunk: Chunk) -> list[Clip]:
         """Take the next packet in order of decoding; returns the clips that it completes."""
         if chunk.key:

@@ -14,6 +14,7 @@ from meerkat_contract.ids import Name
 from .address import parse_source
 from .frame_settings import FrameSettings
 from .motion_settings import MotionSettings
+from .regions import Polygon
 
 
 def _source(text: str) -> str:
@@ -59,16 +60,37 @@ class CameraSettings(_Settings):
 
     source: SourceText
     label: str = Field("", max_length=80, description="what people call it, such as Front door")
+    enabled: bool = Field(True, description="off: the source is closed; nothing is looked at or recorded")
+    masks: tuple[Polygon, ...] = Field(
+        (), description="polygons of [x, y], fractions of the picture, in which motion does not count"
+    )
+    zones: dict[Name, Polygon] = Field(
+        default_factory=dict, description="polygons by name; events say in which of them something was"
+    )
+    privacy: tuple[Polygon, ...] = Field(
+        (), description="polygons painted black in pictures and frames; needs clips: false"
+    )
     motion: MotionSettings = Field(default_factory=MotionSettings)
     frames: FrameSettings = Field(default_factory=FrameSettings)
     pre_roll: float = Field(3.0, ge=0, le=30, description="seconds kept from before the motion")
     post_roll: float = Field(3.0, ge=0, le=60, description="seconds recorded after the motion")
+    clips: bool = Field(True, description="record clips; false: motion, pictures and frames only")
+    record_seconds: float = Field(30.0, ge=1, le=3600, description="how long a recording by hand lasts")
     clip_seconds: float = Field(5.0, ge=1, le=60, description="a recording is cut into clips this long")
     max_recording: float = Field(
         600.0, ge=10, le=86_400, description="seconds after which a recording is closed and a new one begins"
     )
     picture_seconds: float = Field(30.0, ge=1, le=3600, description="between pictures when nothing moves")
     picture_seconds_motion: float = Field(1.0, ge=0.2, le=60, description="between pictures during motion")
+
+    @model_validator(mode="after")
+    def _clips_show_all(self) -> CameraSettings:
+        if self.privacy and self.clips:
+            raise ValueError(
+                "privacy: clips go as the camera encodes them and would show what is to be hidden. Write "
+                "clips: false, or set the mask in the camera itself instead"
+            )
+        return self
 
 
 class MeterSettings(_Settings):
@@ -94,6 +116,7 @@ class DeviceSettings(_Settings):
     """One device: a Pi, or any machine with cameras on it."""
 
     label: str = Field("", max_length=80)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
     meters: dict[Name, MeterSettings] = Field(default_factory=dict)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
