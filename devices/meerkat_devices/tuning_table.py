@@ -79,8 +79,6 @@ def offer_fields(
     for row in rows:
         info = setting_info(type(get()), row)
         tuning.offer(thing, info, get=_getter(row, get), set_=_setter(row, get, set_))
-            thing, setting_info(type(get()), row), get=_getter(row, get), set_=_setter(row, get, set_)
-        )
 
 
 def _getter(row: Row, get: Callable[[], Any]) -> Callable[[], Value]:
