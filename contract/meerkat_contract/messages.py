@@ -58,6 +58,7 @@ class WorkerState(Message):
     online: bool
     tasks: tuple[TaskInfo, ...] = ()
     window: int = Field(2, ge=1, le=64, description="jobs it takes at a time, the running one included")
+    ahead: bool = Field(False, description="it does a job marked `ahead` before those it has not begun")
     host: str = ""
     hardware: str = ""
     software: str = ""
@@ -128,6 +129,7 @@ class Job(Message):
     content_type: str = "video/mp4"
     captured_at: UtcTime
     lease: float = Field(gt=0, description="seconds from receipt after which the hub asks another worker")
+    ahead: bool = Field(False, description="to be done before those not begun that are not marked so")
     sample_fps: float = Field(5.0, gt=0, le=60)
     labels: tuple[Label, ...] = Field((), description="labels of interest; empty means the usual ones")
     workflow: Name | None = Field(None, description="on whose behalf; absent for clips of motion")

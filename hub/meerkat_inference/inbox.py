@@ -47,7 +47,7 @@ class Assignment:
 
 
 class Inbox:
-    """Bounded in jobs and in bytes, in order of arrival, safe between threads."""
+    """Bounded in jobs and in bytes, safe between threads. In order of arrival, jobs marked `ahead` first."""
 
     def __init__(self, window: int, *, now: Callable[[], float], most_bytes: int = 64_000_000) -> None:
         """`most_bytes`: of the payloads together. One job is always accepted, however large."""
@@ -81,7 +81,7 @@ class Inbox:
                 if reason := self._no_room(job, len(payload)):
                     return reason
                 now = self._now()
-                self._waiting.append(Assignment(job, payload, now, now))
+                self._line_up(Assignment(job, payload, now, now))
             self._seen.append(key)
             self._changed.notify_all()
             return ""
@@ -232,14 +232,29 @@ class Inbox:
     def _all(self) -> list[Assignment]:
         return [*([self._running] if self._running else []), *self._waiting]
 
+    def _line_up(self, held: Assignment) -> None:
+        """One to be done ahead goes before those that are not; what runs goes on."""
+        if held.job.ahead:
+            before = sum(1 for other in self._waiting if other.job.ahead)
+            self._waiting.insert(before, held)
+        else:
+            self._waiting.append(held)
+
     def _renewed(self, job: Job) -> bool:
-        """Whether an older self of the job was here and carries the new token now."""
+        """Whether an older self of the job was here and carries the new token now.
+
+        To be done ahead does not make it another job: one that waits is then lined up anew.
+        """
         for held in self._all():
             older = held.job
             if held.settled or held.called_off or older.token >= job.token:
                 continue
-            if older.model_copy(update={"token": job.token, "lease": job.lease}) == job:
+            news = {"token": job.token, "lease": job.lease, "ahead": job.ahead}
+            if older.model_copy(update=news) == job:
                 held.job, held.received, held.stale = job, self._now(), False
+                if older.ahead != job.ahead and held is not self._running:
+                    self._waiting.remove(held)
+                    self._line_up(held)
                 return True
         return False
 

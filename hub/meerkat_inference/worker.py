@@ -90,6 +90,7 @@ class Worker:
             tasks=tasks.infos,
             serving=tasks.serving,
             window=window,
+            ahead=True,
             host=socket.gethostname(),
             hardware=hardware(),
             software=f"meerkat {version('meerkat-home')}",

@@ -107,6 +107,37 @@ def test_a_newer_token_with_other_wishes_is_another_job(inbox: Inbox) -> None:
     assert [take(inbox), take(inbox)] == [old, other]
 
 
+def test_a_job_marked_ahead_goes_before_all_that_is_not_begun(clock: Clock) -> None:
+    inbox = Inbox(8, now=clock)
+    running, first, second = job(), job(), job()
+    light, later = job(ahead=True), job(ahead=True)
+    for each in (running, first, second):
+        inbox.put(each, b"")
+    assert take(inbox) == running
+    inbox.put(light, b"")
+    inbox.put(later, b"")
+    inbox.put(last := job(), b"")
+    assert finish(inbox) == running, "what runs goes on"
+    assert [take(inbox) for _ in range(5)] == [light, later, first, second, last]
+
+
+def test_a_job_to_be_done_ahead_has_no_more_room_than_others(inbox: Inbox) -> None:
+    inbox.put(job(), b"")
+    inbox.put(job(), b"")
+    assert "window full" in inbox.put(job(ahead=True), b"")
+
+
+@pytest.mark.parametrize("was_ahead", [False, True])
+def test_a_job_that_comes_again_has_the_place_of_its_newest_self(clock: Clock, *, was_ahead: bool) -> None:
+    inbox = Inbox(8, now=clock)
+    plain, old = job(), job(ahead=was_ahead)
+    new = old.model_copy(update={"token": 2, "ahead": not was_ahead})
+    for each in (plain, old, new):
+        inbox.put(each, b"")
+    assert [take(inbox), take(inbox)] == ([plain, new] if was_ahead else [new, plain])
+    assert inbox.quiet, "and it is one job"
+
+
 def test_an_older_token_never_replaces_a_newer_one(inbox: Inbox) -> None:
     new = job(token=5)
     inbox.put(new, b"")

@@ -70,6 +70,7 @@ class StandIn:
             online=True,
             tasks=tuple(TaskInfo(task=task, model=MODEL, frames_per_second=capacity) for task in tasks),
             window=window,
+            ahead=True,
             hardware=f"stand-in: holds each job for 1/{capacity:g} s and looks at nothing",
         )
         self._offers = frozenset(tasks)

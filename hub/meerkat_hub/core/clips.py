@@ -171,6 +171,7 @@ class Clips:
             content_type=clip.content_type,
             captured_at=clip.captured_at,
             lease=lease.expires - now.mono,
+            ahead=lease.ahead,
             sample_fps=SAMPLE_FPS,
         )
         return SendJob(lease.worker, job, clip)

@@ -266,6 +266,7 @@ class Frames:
             content_type=arrived.content_type,
             captured_at=arrived.captured_at,
             lease=seconds,
+            ahead=lease.ahead,
             labels=labels,
             workflow=run.name,
             found=task.found,

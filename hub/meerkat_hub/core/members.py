@@ -25,6 +25,8 @@ class Member:
     tasks: dict[str, TaskInfo]
     serving: str | None
     window: int
+    ahead: bool
+    """It does jobs that are marked so before those it has not begun."""
     joined: float
     """Monotonic seconds, as all times here."""
     paused_until: float = 0.0
@@ -33,7 +35,7 @@ class Member:
     """Leases in a row that ran out."""
     last_answer: float = -inf
     leases: list[Lease] = field(default_factory=list)
-    """In the order they were sent, which is the order in which the worker takes them."""
+    """In the order in which the worker takes them: as they were sent, but for those that go ahead."""
     link: Link = field(default_factory=Link)
     _speeds: dict[str, Speed] = field(default_factory=dict)
     _views: dict[str, WorkerView] = field(default_factory=dict)
@@ -41,7 +43,7 @@ class Member:
     @classmethod
     def of(cls, state: WorkerState, now: float) -> Member:
         tasks = {task.task: task for task in state.tasks}
-        return cls(state.worker, state.incarnation, tasks, state.serving, state.window, now)
+        return cls(state.worker, state.incarnation, tasks, state.serving, state.window, state.ahead, now)
 
     def announce(self, state: WorkerState) -> bool:
         """It says anew what it offers; whether it takes other work than before.
@@ -54,6 +56,7 @@ class Member:
             del self._speeds[name]
         before = (self.tasks.keys(), self.serving, self.window)
         self.tasks, self.serving, self.window = tasks, state.serving, state.window
+        self.ahead = state.ahead
         self._views.clear()
         return before != (tasks.keys(), state.serving, state.window)
 
@@ -101,15 +104,36 @@ class Member:
         """Predicted service time of all that it holds."""
         return sum([self._seconds_of(lease) for lease in self.leases])
 
-    def take(self, lease: Lease) -> None:
-        self.leases.append(lease)
+    def take(self, lease: Lease, place: int | None = None) -> None:
+        """It holds the lease from now on: at the end, or at this place, before what has not begun."""
+        if place is None:
+            self.leases.append(lease)
+        else:
+            lease.ahead = True
+            for passed in self.leases[place:]:
+                passed.passed += self._seconds_of(lease)
+                passed.alone = False  # what it has waited is no longer the worker's own business alone
+            self.leases.insert(place, lease)
         self._views.clear()
 
     def drop(self, lease: Lease) -> None:
         """It no longer holds the lease."""
         if lease in self.leases:
             self.leases.remove(lease)
+        if len(self.leases) > 1 and self.leases[0].ahead:
+            self._begin_what_was_there()
         self._views.clear()
+
+    def _begin_what_was_there(self) -> None:
+        """What was to go ahead and was still on its way when the job before it ended passes one less.
+
+        What was answered last ended half a round trip before the answer came.
+        """
+        for lease in self.leases:
+            if lease.sent + self.link.round_trip(lease.item.size) <= self.last_answer:
+                self.leases.remove(lease)
+                self.leases.insert(0, lease)
+                return
 
     def learn(self, lease: Lease, result: Result, now: float) -> None:
         """From one answer that is done: its speed at the task, and the way to it.

@@ -27,6 +27,7 @@ from .copies import stragglers
 from .crews import Crew, Crews
 from .lease_book import LeaseBook
 from .members import Member
+from .passing import Passing
 from .pool_settings import PoolSettings
 from .queues import Group, Key, Queues
 from .rules import ArrivalEstimate, ArrivalWindow, Rule
@@ -56,6 +57,7 @@ class Pool:
         self._book = LeaseBook()
         self._token = first_token
         self._crews = Crews(self.members, self._usual_size)
+        self._passing = Passing(self.queues, self._crews)
         self._units: dict[str, float] = {}
         """Seconds for one unit of cost, by task."""
         self._priced_at = 0.0
@@ -106,6 +108,7 @@ class Pool:
             self._arrivals.setdefault(task, ArrivalWindow()).arrive(now, item.cost)
         old = self._sizes.get(task)
         self._sizes[task] = item.size if old is None else old + 0.1 * (item.size - old)
+        self._passing.came(item)
         return self.queues.put(item)
 
     def again(self, item: Item, *, tried: str | None = None) -> list[Dropped]:
@@ -344,6 +347,9 @@ class Pool:
             self._units.clear()
         self._hedge_at = self._replan_at = None
         sent: list[Lease] = []
+        while (ahead := self._passing.next(now, self._unit)) is not None:
+            charge = self.queues.take(ahead.item, self._unit(ahead.task))
+            sent.append(self._lend(ahead.item, ahead.member, now, charge, ahead.place))
         willing: dict[Group, Crew] = {}
         for group in self.queues.groups.values():
             if group.waiting and (crew := self._crews.of(group)).has_room():
@@ -359,7 +365,7 @@ class Pool:
             copies, self._hedge_at = stragglers(
                 self.settings.hedger, self._book, self.queues, self._crews, now
             )
-            sent += [self._lend(lease.item, lease.task, m, now, copy=True) for lease, m in copies]
+            sent += [self._lend(lease.item, m, now) for lease, m in copies]
         return sent
 
     def _next_group(self, willing: Iterable[Group]) -> tuple[Group, Key | None]:
@@ -388,30 +394,23 @@ class Pool:
             for assignment in rule.assign(jobs, crew.views_without(avoid), now, arrivals):
                 item = self.queues.waiting[assignment.job]
                 charge = self.queues.take(item, unit)
-                sent.append(self._lend(item, group.task, self.members[assignment.worker], now, charge=charge))
+                sent.append(self._lend(item, self.members[assignment.worker], now, charge))
                 left -= 1
         return left == 0
 
     def _lend(
-        self, item: Item, task: str, member: Member, now: float, *, charge: float = 0.0, copy: bool = False
+        self, item: Item, member: Member, now: float, charge: float = 0.0, place: int | None = None
     ) -> Lease:
         self._token += 1
+        task = self._task(item)
         seconds = member.seconds(task)
         wait = member.held_seconds + item.cost * seconds + member.link.round_trip(item.size)
         expires = now + self.settings.lease_seconds(wait, item.attempts)
+        alone, copy = not member.leases, item.id in self.leases
         lease = Lease(
-            item,
-            task,
-            member.id,
-            member.incarnation,
-            self._token,
-            now,
-            expires,
-            charge=charge,
-            alone=not member.leases,
-            copy=copy,
+            item, task, member.id, member.incarnation, self._token, now, expires, charge, alone, copy
         )
-        member.take(lease)
+        member.take(lease, place)
         self._crews.touched(member)
         self._book.add(lease)
         return lease

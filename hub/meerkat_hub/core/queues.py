@@ -28,6 +28,10 @@ SLACK = 1.0
 a little behind its share need not overtake, and for those within their shares nobody waits longer than in
 one queue. Shares stay exact but for this second."""
 
+FAR_BELOW = 0.5
+"""Seconds of service. What was served to a flow that has had so much more may be passed by one that has had
+so much less (see `passing`)."""
+
 Key = tuple[bool, float, int]
 """Not urgent, tag, number of the flow: who has the lowest is next."""
 
@@ -264,6 +268,21 @@ class Queues:
             self.remove(gone[-1])
             lane.behind = True
         return [Dropped(old, "full") for old in gone]
+
+    def far_below(self, flow_id: str, unit: float) -> Item | None:
+        """The next item of a flow, if it need not wait for what was served before it came.
+
+        It is urgent; or its flow has been served FAR_BELOW less than the others, and will have been when
+        all is served that waits in it. A flow that asks for more than its share is not: much waits in it.
+        """
+        lane = self._lanes.get(flow_id)
+        if lane is None or not len(lane):
+            return None
+        item = next(lane.in_order())
+        if item.priority is Priority.LIVE:
+            last = lane.tag + (len(lane) - 1) * item.cost * unit / lane.flow.weight
+            return item if last + FAR_BELOW <= self._group(lane).now_at else None
+        return item if item.priority is Priority.URGENT else None
 
     def take(self, item: Item, unit: float) -> float:
         """It is served: its flow is charged `unit` seconds for each unit of cost; how many in all."""

@@ -79,6 +79,10 @@ class Lease:
     alone: bool = False
     """The worker held nothing else when it was sent."""
     copy: bool = False
+    ahead: bool = False
+    """It goes before what its worker held and had not begun when it was sent (see `passing`)."""
+    passed: float = 0.0
+    """Seconds of work that went before it so."""
 
 
 @dataclass(frozen=True, slots=True)

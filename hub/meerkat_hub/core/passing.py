@@ -1,0 +1,121 @@
+"""Going ahead: a job of a flow far below its share need not wait for what the workers hold already.
+
+A worker is given a job or two before it asks, so that it does not idle while they travel. They were taken
+from the queue when nobody else wanted it; who comes then, and has had far less (`Queues.far_below`), or
+stands at the door, goes before those of them that have not begun. Its job is sent at once, marked
+`ahead`, to whoever would answer it first that way, though that one has enough. It is charged like any
+other, so the shares stay what they are: only the order changes, of jobs that differ by what their flows
+have had.
+
+Nobody is passed for ever. A job that a worker holds is passed only while it has been passed by less than
+PASSED seconds of work, and never by more than PASSED_OF_LEASE of its lease: so little is in a lease,
+which lasts ten times what is expected and at least half a minute, that neither the hub nor the worker
+need count it anew. What goes ahead does not pass what went ahead before it.
+
+A worker whose state does not say that it knows of all this is given its jobs as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .crews import Crew, Crews
+from .members import Member
+from .queues import Queues
+from .rules import WorkerView
+from .work import Item, Lease
+
+PASSED = 0.5
+"""Seconds of work. A job that so much has passed is passed no more."""
+
+PASSED_OF_LEASE = 0.1
+"""Part of its lease by which a job may be passed in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """An item that is to be sent now to a worker that is busy, and its place among what that one holds."""
+
+    item: Item
+    task: str
+    member: Member
+    place: int
+
+
+class Passing:
+    """Each flow in which something came is looked at once; what may not go ahead waits for its turn."""
+
+    def __init__(self, queues: Queues, crews: Crews) -> None:
+        self._queues = queues
+        self._crews = crews
+        self._came: dict[str, None] = {}
+
+    def came(self, item: Item) -> None:
+        """It waits since now."""
+        self._came[item.flow] = None
+
+    def next(self, now: float, unit: Callable[[str], float]) -> Ahead | None:
+        """What to send next, until there is none; `unit` tells what one unit of cost of a task takes."""
+        while self._came:
+            flow = next(iter(self._came))
+            group = self._queues.group(flow)
+            if group is not None and (item := self._queues.far_below(flow, unit(group.task))) is not None:
+                found = _soonest(self._crews.of(group), item, now)
+                if found is not None:
+                    return Ahead(item, group.task, *found)
+            del self._came[flow]
+        return None
+
+
+def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
+    """The busy worker that would answer first if the item went ahead there, and its place.
+
+    None where going ahead wins nothing: somebody idles who would answer sooner, or a busy one whose turn
+    it has to wait for. The rule deals it out then, as any other.
+    """
+    best: tuple[Member, int] | None = None
+    soonest = float("inf")
+    if item.avoid:
+        return None
+    for member, view in zip(crew.members, crew.views, strict=True):
+        seconds, half = view.seconds * item.cost, view.round_trip / 2
+        there = now + half
+        if max(view.first_end if member.leases else there, there) + seconds + half >= soonest:
+            continue
+        place = None
+        if not member.leases:
+            free = now
+        elif len(member.leases) >= member.window:
+            continue
+        else:
+            place, free = _place(member.leases, view, now) if member.ahead else (None, 0.0)
+            if place is None or not all(_may_be_passed(held, seconds) for held in member.leases[place:]):
+                place, free = None, view.free_at(now)
+        answer = max(free, there) + seconds + half
+        if answer < soonest:
+            soonest = answer
+            best = None if place is None else (member, place)
+    return best
+
+
+def _place(leases: list[Lease], view: WorkerView, now: float) -> tuple[int, float]:
+    """Where a job goes that is sent ahead now, and when what comes before it ends.
+
+    It passes neither what will have begun when it arrives, nor what went ahead before it. What is overdue
+    is taken to need as long again, as in `WorkerView.free_at`.
+    """
+    half = view.round_trip / 2
+    there, latest = now + half, now - half
+    free = max(view.first_end, 2 * latest - view.first_end)
+    place = 1
+    for lease, job in zip(leases[1:], view.in_flight[1:], strict=True):
+        if free > there and not lease.ahead:
+            break
+        free = max(free, lease.sent + half) + view.seconds * job.cost
+        place += 1
+    return place, free
+
+
+def _may_be_passed(lease: Lease, seconds: float) -> bool:
+    return lease.passed < PASSED and lease.passed + seconds <= PASSED_OF_LEASE * (lease.expires - lease.sent)
