@@ -238,7 +238,7 @@ class Camera:
             size = write_clip(part, clip, self._source.template)
             self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata)
         except MeerkatError:
-            part.unlink(missing_ok=True)
+            self._outbox.discard(clip.id)
             raise
         _log.info(
             "camera %s: clip %d of a recording, %.1f s, %d kB",

@@ -51,7 +51,9 @@ class Lanes:
         return frozenset(self._on_way)
 
     def add(self, entry: Entry) -> None:
-        """A new entry: live if we are connected now."""
+        """A new entry: live if we are connected now. One that is known already is left where it is."""
+        if entry.id in self._waiting or entry.id in self._on_way:
+            return
         self._waiting[entry.id] = _Waiting(entry, live=self._connected)
 
     def spool(self, entries: list[Entry]) -> None:

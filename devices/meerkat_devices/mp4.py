@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ _TIME_BASE = Fraction(1, TICKS)
 
 
 def write_clip(path: Path, clip: Clip, template: VideoStream) -> int:
-    """Write `clip` to `path` and to the disk; returns its size in bytes.
+    """Write `clip` to `path`; returns its size in bytes. The outbox syncs it to the disk.
 
     `template` is the open stream that the packets came from; it gives the codec's parameters. The
     clip's first frame is shown at time 0 (an edit list hides the delay of B-frames), the index
@@ -31,9 +30,7 @@ def write_clip(path: Path, clip: Clip, template: VideoStream) -> int:
             if template.codec_context.name == "hevc":
                 stream.codec_tag = "hvc1"  # Safari plays no hev1
             _write_packets(container, stream, clip)
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_size
+        return path.stat().st_size
     except OSError as error:
         if isinstance(error, av.FFmpegError) and error.errno not in _DISK_ERRORS:
             raise MediaError(f"the clip cannot be written as MP4 ({error})", where=str(path)) from error

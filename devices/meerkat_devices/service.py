@@ -85,6 +85,7 @@ class Device:
         self._gone = (0, 0)
         self._tell_gone_at = 0.0
         self.outbox.on_evicted = self._evicted
+        self.outbox.on_trouble = self.report
         self._availability = DeviceTopic(name, "availability")
         self.session = Session(
             connection,
@@ -139,14 +140,8 @@ class Device:
                 "%s of the last run cleared away",
                 counted(self.outbox.repaired, "half-written file", "half-written files"),
             )
-        if self.outbox.damaged:
-            self.report(
-                StorageError(
-                    "the outbox's database was damaged; a new one was begun with what could be read",
-                    where=str(self.outbox.folder),
-                    remedy="Clips that nobody knows the topic of lie in refused/. Is the SD card worn out?",
-                )
-            )
+        if self.outbox.trouble:
+            self.report(self.outbox.trouble)
         self.session.keep(self._availability, "online")
         self.changed()
         self._sender.start()

@@ -92,8 +92,8 @@ def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.Mo
     entries = [put(outbox, 1000) for _ in range(4)]
 
     def usage(_: Path) -> SimpleNamespace:
-        used = sum(p.stat().st_size for p in tmp_path.iterdir() if p.suffix in (".bin", ".part"))
-        return SimpleNamespace(free=RESERVE + 3500 - used)
+        used = 1000 * len([p for p in tmp_path.iterdir() if p.suffix in (".bin", ".part")])
+        return SimpleNamespace(free=RESERVE + 3500 - used, total=10**10)
 
     monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
     newest = put(outbox, 1000)
@@ -128,7 +128,7 @@ def test_room_is_made_before_a_clip_is_written(tmp_path: Path, monkeypatch: pyte
     entries = [put(outbox, 1000) for _ in range(3)]
 
     def usage(_: Path) -> SimpleNamespace:
-        return SimpleNamespace(free=RESERVE + 3500 - sum(p.stat().st_size for p in tmp_path.glob("*.bin")))
+        return SimpleNamespace(free=RESERVE + 3500 - 1000 * len(list(tmp_path.glob("*.bin"))), total=10**10)
 
     monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
     outbox.make_room(1500)
@@ -141,7 +141,8 @@ def test_the_file_goes_before_its_row_so_that_a_full_disk_can_be_emptied(tmp_pat
     outbox = opened(tmp_path)
     entry = put(outbox)
     there: list[bool] = []
-    outbox._db.set_trace_callback(
+    assert outbox._database
+    outbox._database.set_trace_callback(
         lambda sql: there.append(outbox.path(entry.id).exists()) if sql.startswith("DELETE") else None
     )
     outbox.forget(entry.id)
@@ -171,7 +172,7 @@ def test_a_picture_that_finds_no_room_leaves_nothing_behind(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("meerkat_devices.outbox.os.fsync", full)
+    monkeypatch.setattr("meerkat_devices.outbox_files.os.fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         put(outbox)
     assert not list(tmp_path.glob("*.part"))
@@ -196,10 +197,8 @@ def test_a_damaged_database_is_set_aside_and_what_can_be_saved_goes_on(tmp_path:
     assert again.damaged
     assert path.with_name("outbox.sqlite.damaged").exists()
     waiting = again.waiting()
-    assert waiting == [entry for entry in entries if entry in waiting]
-    assert bool(waiting) == (damage == "page")
-    aside = {p.name for p in again.refused_folder.iterdir() if not p.suffix}
-    assert aside == {entry.id for entry in entries} - {entry.id for entry in waiting}
+    assert waiting == entries, "the files say what the database has lost"
+    assert not list(again.refused_folder.iterdir())
     new = put(again)
     assert again.waiting()[-1] == new
     again.close()
@@ -208,13 +207,35 @@ def test_a_damaged_database_is_set_aside_and_what_can_be_saved_goes_on(tmp_path:
     whole.close()
 
 
-def test_a_row_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_read_is_read_from_the_file(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     first, second, third = (put(outbox) for _ in range(3))
-    outbox._db.execute("UPDATE entry SET metadata = '{' WHERE id = ?", (first.id,))
-    outbox._db.execute("UPDATE entry SET metadata = '{}' WHERE id = ?", (second.id,))
-    assert outbox.waiting() == [third]
-    assert {p.name for p in outbox.refused_folder.iterdir()} >= {first.id, second.id, f"{second.id}.json"}
+    assert outbox._database
+    outbox._database.execute("UPDATE entry SET metadata = '{' WHERE id = ?", (first.id,))
+    outbox._database.execute("UPDATE entry SET metadata = '{}' WHERE id = ?", (second.id,))
+    outbox.close()
+    outbox.path(second.id).write_bytes(b"neither")
+    again = opened(tmp_path)
+    assert again.waiting() == [first, third]
+    assert {p.name for p in again.refused_folder.iterdir()} == {second.id, f"{second.id}.json"}
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["shorter", "other", "no tail"])
+def test_a_file_that_is_not_what_was_written_is_never_lent(tmp_path: Path, damage: str) -> None:
+    outbox = opened(tmp_path)
+    entry, other = put(outbox, 500), put(outbox, 500)
+    path = outbox.path(entry.id)
+    content = bytearray(path.read_bytes())
+    if damage == "other":
+        content[250] ^= 1
+    path.write_bytes(content[: {"shorter": 250, "other": len(content), "no tail": 500}[damage]])
+    with pytest.raises(StorageError, match="was damaged on the disk"):
+        outbox.lend(entry)
+    assert outbox.lend(entry) is None
+    assert outbox.waiting() == [other]
+    assert outbox.counts().refused == 1
+    assert (outbox.refused_folder / entry.id).exists()
     outbox.close()
 
 
@@ -238,7 +259,8 @@ def test_two_processes_cannot_share_it(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    outbox._db.execute("PRAGMA user_version = 99")
+    assert outbox._database
+    outbox._database.execute("PRAGMA user_version = 99")
     outbox.close()
     with pytest.raises(StorageError, match="newer version"):
         opened(tmp_path)
@@ -246,20 +268,26 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
 
 def test_leftovers_are_cleared_and_half_done_steps_completed(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    renamed, unrenamed, lost, refused = (put(outbox) for _ in range(4))
+    renamed, unrenamed, rowless, lost, refused = (put(outbox) for _ in range(5))
+    assert outbox._database
+    outbox._database.execute("DELETE FROM entry WHERE id IN (?, ?)", (unrenamed.id, rowless.id))
     outbox.close()
-    outbox.path(unrenamed.id).rename(outbox.temporary(unrenamed.id))  # died between commit and rename
+    outbox.path(unrenamed.id).rename(outbox.temporary(unrenamed.id))  # died between seal and rename
     outbox.path(lost.id).unlink()
     outbox.path(refused.id).rename(outbox.refused_folder / refused.id)  # died before its row went
-    half, orphan = new_id(), new_id()
+    half, strange, cut = new_id(), new_id(), new_id()
     outbox.temporary(half).write_bytes(b"half a cl")
-    outbox.path(orphan).write_bytes(b"receipt came, row is gone")
+    whole = outbox.path(renamed.id).read_bytes()
+    outbox.temporary(cut).write_bytes(whole[:50] + bytes(40) + whole[90:])  # a power cut
+    outbox.path(strange).write_bytes(b"of another version")
     again = opened(tmp_path)
-    assert [e.id for e in again.waiting()] == [renamed.id, unrenamed.id]
+    assert again.waiting() == [renamed, unrenamed, rowless], "each with its place in the order"
     assert again.lend(unrenamed) == b"x" * 100
     assert again.repaired == 3
-    assert {p.stem for p in tmp_path.glob("*.bin")} == {renamed.id, unrenamed.id}
+    assert {p.stem for p in tmp_path.glob("*.bin")} == {renamed.id, unrenamed.id, rowless.id}
     assert not list(tmp_path.glob("*.part"))
+    assert (again.refused_folder / strange).read_bytes() == b"of another version"
+    assert put(again).seq == refused.seq + 1
     again.close()
 
 
