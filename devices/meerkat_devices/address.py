@@ -2,6 +2,8 @@
 
 porch.mp4                       a video file, replayed at its own pace
 rtsp://user:pw@camera/stream    a network camera; http:// and https:// streams too
+http://user:pw@camera/image.jpg a camera that gives one picture at a time; told from a stream by its answer
+snapshot:http://camera/image    the same, whatever it answers
 0 · /dev/video0                 a USB camera
 scene:porch · scene:meter       the built-in rendered scenes
 """
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 
 from meerkat_contract.errors import UsageError
 
-Kind = Literal["file", "rtsp", "http", "stream", "usb", "scene"]
+Kind = Literal["file", "rtsp", "http", "snapshot", "stream", "usb", "scene"]
 
 SCENES = ("porch", "meter")
 _SCHEMES: dict[str, Kind] = {
@@ -41,7 +43,7 @@ class Address:
     @property
     def live(self) -> bool:
         """Whether the pictures come at their own time and a break means: connect again."""
-        return self.kind in ("rtsp", "http", "stream", "usb")
+        return self.kind in ("rtsp", "http", "snapshot", "stream", "usb")
 
     def __str__(self) -> str:
         """For people and logs: no user, password or query string."""
@@ -70,6 +72,14 @@ def parse_source(text: str, *, where: str = "source") -> Address:
                 remedy="Write " + " or ".join(f"scene:{name}" for name in SCENES),
             )
         return Address("scene", rest)
+    if scheme == "snapshot" and colon:
+        if not re.match(r"https?://[^/]", rest, re.IGNORECASE) or not urlsplit(rest).hostname:
+            raise UsageError(
+                "snapshot: wants the address of a picture",
+                where=where,
+                remedy="Write snapshot:http://user:password@camera/image.jpg",
+            )
+        return Address("snapshot", rest)
     if "://" in text:
         if scheme == "file":
             return Address("file", urlsplit(text).path)

@@ -28,6 +28,7 @@ from .recorder import TICKS, Clip, Limits, Recorder
 from .settings import CameraSettings
 from .source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
 from .station import Station
+from .watchdog import Watchdog
 
 _log = logging.getLogger("meerkat.device")
 
@@ -61,6 +62,7 @@ class Camera:
         self._address = parse_source(settings.source, where=f"camera {name}")
         self._info = CameraInfo(name=name, label=settings.label, source=self._address.kind)
         self._source: Source | None = None
+        self._watchdog = Watchdog(clock)
         self._recorder = Recorder(
             Limits(
                 pre_roll=settings.pre_roll,
@@ -83,6 +85,11 @@ class Camera:
     @property
     def info(self) -> CameraInfo:
         return self._info
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a library still holds a thread that was left behind."""
+        return self._watchdog.hangs
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set or a replay has ended. A source that breaks off is opened again."""
@@ -119,7 +126,10 @@ class Camera:
     def _follow(self, stop: threading.Event, works: Callable[[], None]) -> None:
         """Open the source and work on it until it ends. Raises SourceError when it breaks off."""
         proven = False
-        with open_source(self._address, pace=self._pace, loop=self._loop, clock=self._clock) as source:
+        opened = self._watchdog.open(self._address, self._open, stop, self.settings)
+        if opened is None:
+            return
+        with opened as source:
             self._opened(source)
             try:
                 for sample in source.samples(stop):
@@ -133,6 +143,11 @@ class Camera:
             finally:
                 with self._lock:
                     self._finish()
+
+    def _open(self) -> Source:
+        return open_source(
+            self._address, pace=self._pace, loop=self._loop, clock=self._clock, options=self.settings
+        )
 
     def _opened(self, source: Source) -> None:
         self._source = source

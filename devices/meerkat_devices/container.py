@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +17,11 @@ from .clock import Clock
 from .encoder import Encoder
 from .recorder import TICKS, Chunk
 from .source import Pace, Pacer, Sample, Shot, Source, SourceError, SourceInfo
+from .source_options import DEFAULTS, SourceOptions, UsbOptions
 from .timeline import LiveTime, Timeline
+from .usb import wishes
 
 OPEN_TIMEOUT = 10.0
-STALL_TIMEOUT = 10.0
-"""Seconds without a packet after which a network camera is taken as gone."""
 BLIND_TIMEOUT = 60.0
 """Seconds of packets without a picture after which a live source is opened anew: longer than the most
 lavish interval of key frames."""
@@ -32,11 +33,20 @@ class ContainerSource(Source):
     8-bit H.264 and HEVC packets pass through as they are; everything else is encoded again.
     """
 
-    def __init__(self, address: Address, *, pace: Pace, loop: bool, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        pace: Pace,
+        loop: bool,
+        clock: Clock,
+        options: SourceOptions = DEFAULTS,
+    ) -> None:
         self._address = address
+        self._stall = options.stall_seconds
         self._loop = loop
         self._clock = clock
-        self._container = _open(address)
+        self._container = _open(address, options)
         try:
             self._stream = _video_stream(self._container, address)
             context = self._stream.codec_context
@@ -95,7 +105,8 @@ class ContainerSource(Source):
             self._timeline.restart()
 
     def _packets(self) -> Iterator[Any]:
-        packets = self._container.demux(self._stream)
+        packets = self._container.demux()  # of sound, too: its packets must not hide that no picture comes
+        came = self._clock.monotonic()
         while True:
             try:
                 packet = next(packets)
@@ -103,7 +114,15 @@ class ContainerSource(Source):
                 # IndexError: PyAV 18 trips at the end when streams have appeared since the opening, as
                 # MPEG-TS allows. What there was has been read.
                 return
-            yield packet
+            if packet.stream_index == self._stream.index:
+                yield packet
+                came = self._clock.monotonic()
+            elif self._pacer is None and self._clock.monotonic() - came > self._stall:
+                raise SourceError(
+                    f"sends sound, but no picture for {self._stall:g} s",
+                    where=str(self._address),
+                    remedy="Start the camera anew; it is opened again meanwhile",
+                )
 
     def close(self) -> None:
         if self._encoder:
@@ -174,13 +193,13 @@ class ContainerSource(Source):
         return self._live.time_of(at / TICKS)
 
 
-def _open(address: Address) -> Any:
+def _open(address: Address, source_options: SourceOptions) -> Any:
     if address.kind == "usb":
-        return _open_usb(address)
+        return _open_usb(address, source_options.usb)
     options = {"fflags": "+genpts"}
     if address.kind == "rtsp":
         options |= {"rtsp_transport": "tcp", "rtsp_flags": "prefer_tcp", "fflags": "+genpts+discardcorrupt"}
-    timeout = (OPEN_TIMEOUT, STALL_TIMEOUT) if address.live else None
+    timeout = (OPEN_TIMEOUT, source_options.stall_seconds) if address.live else None
     try:
         container = av.open(address.target, options=options, timeout=timeout, metadata_errors="replace")
         if container.format.name != "mpjpeg":
@@ -193,23 +212,22 @@ def _open(address: Address) -> Any:
         raise source_error(error, address) from None
 
 
-def _open_usb(address: Address) -> Any:
-    """A USB camera at 720p in MJPEG, which USB 2 carries, or at whatever it offers."""
-    wishes: list[dict[str, str]] = [
-        {"input_format": "mjpeg", "video_size": "1280x720", "framerate": "15"},
-        {"input_format": "mjpeg", "video_size": "1280x720"},
-        {"video_size": "640x480"},
-        {},
-    ]
+def _open_usb(address: Address, options: UsbOptions) -> Any:
     error: Exception | None = None
-    for options in wishes:
+    for wish in wishes(options):
         try:
-            return av.open(address.target, format="v4l2", options=options)
+            return av.open(address.target, format="v4l2", options=wish)
         except (av.FFmpegError, OSError) as problem:
             error = problem
-            if problem.errno != 22:  # EINVAL: it cannot do this size, rate or format
+            if problem.errno != errno.EINVAL:  # that is: it cannot do this size, rate or format
                 break
     assert error is not None
+    if options.format != "auto" and getattr(error, "errno", None) == errno.EINVAL:
+        raise SourceError(
+            f"the camera gives no {options.format} pictures at {options.width}×{options.height}",
+            where=str(address),
+            remedy="Set usb.format to auto; `v4l2-ctl --list-formats-ext` shows what it can do",
+        ) from None
     raise source_error(error, address) from None
 
 

@@ -9,10 +9,16 @@ from .clock import Clock, SystemClock
 from .container import ContainerSource
 from .rendered import RenderedSource, open_scene
 from .source import Pace, Source, SourceError
+from .source_options import DEFAULTS, SourceOptions
 
 
 def open_source(
-    address: Address, *, pace: Pace = "own", loop: bool = False, clock: Clock | None = None
+    address: Address,
+    *,
+    pace: Pace = "own",
+    loop: bool = False,
+    clock: Clock | None = None,
+    options: SourceOptions = DEFAULTS,
 ) -> Source:
     """Open a source. `pace` and `loop` matter for what is replayed, not for what is live.
 
@@ -25,4 +31,9 @@ def open_source(
         check_exists(address)
     except UsageError as error:
         raise SourceError(error.what, where=error.where, remedy=error.remedy) from None
-    return ContainerSource(address, pace=pace, loop=loop, clock=clock)
+    if address.kind in ("http", "snapshot"):
+        from .snapshot import open_pictures  # urllib takes a Pi Zero a while to import
+
+        if pictures := open_pictures(address, clock=clock, options=options):
+            return pictures
+    return ContainerSource(address, pace=pace, loop=loop, clock=clock, options=options)

@@ -15,6 +15,7 @@ from .address import parse_source
 from .frame_settings import FrameSettings
 from .motion_settings import MotionSettings
 from .regions import Polygon
+from .source_options import SourceOptions
 
 
 def _source(text: str) -> str:
@@ -55,7 +56,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CameraSettings(_Settings):
+class CameraSettings(SourceOptions):
     """One camera: where its pictures come from, what counts as motion, how much is recorded."""
 
     source: SourceText
@@ -93,7 +94,7 @@ class CameraSettings(_Settings):
         return self
 
 
-class MeterSettings(_Settings):
+class MeterSettings(SourceOptions):
     """One meter, pictured by the clock."""
 
     source: SourceText

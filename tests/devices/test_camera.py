@@ -213,12 +213,12 @@ def test_streams_that_appear_in_mid_file_are_no_error(
         def __getattr__(self, name: str) -> Any:
             return getattr(self.real, name)
 
-        def demux(self, stream: object) -> Iterator[Any]:
-            yield from self.real.demux(stream)
+        def demux(self) -> Iterator[Any]:
+            yield from self.real.demux()
             raise IndexError("list index out of range")
 
     real_open = container._open
-    monkeypatch.setattr(container, "_open", lambda address: Tripping(real_open(address)))
+    monkeypatch.setattr(container, "_open", lambda *given: Tripping(real_open(*given)))
     watched = watch(make_clip(tmp_path / "in.ts", seconds=10))
     assert watched.run()[-1].metadata.last
     assert not watched.station.errors

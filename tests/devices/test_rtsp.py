@@ -18,19 +18,21 @@ from meerkat_devices.mp4 import write_clip
 from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
 from meerkat_devices.source import Sample, SourceError
+from meerkat_devices.source_options import SourceOptions
 from support.media import make_clip
 from support.rtsp_camera import RtspCamera
 
 
-def test_packets_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "STALL_TIMEOUT", 1.0)
+def test_packets_pass_through(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "in.mp4", seconds=8, size=(640, 360))
     camera = RtspCamera(video)
     chunks: list[Chunk] = []
     frames = 0
     with (
         camera.serving() as port,
-        open_source(parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live")) as opened,
+        open_source(
+            parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live"), options=SourceOptions(stall_seconds=2)
+        ) as opened,
     ):
         assert (opened.info.kind, opened.info.width, opened.info.height) == ("rtsp", 640, 360)
         with pytest.raises(SourceError, match=r"no answer|broke off|ended"):  # noqa: PT012

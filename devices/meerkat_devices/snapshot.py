@@ -1,0 +1,153 @@
+"""Cameras that give one picture at a time over HTTP: frames for a camera, stills for a meter."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import av
+from av.video.frame import VideoFrame
+
+from .address import Address
+from .clock import Clock
+from .encoder import Encoder
+from .recorder import TICKS
+from .snapshot_client import MAX_PIXELS, Fetched, LoginRefused, NotHttp, SnapshotClient
+from .source import Sample, Shot, Source, SourceError, SourceInfo
+from .source_options import DEFAULTS, SourceOptions
+from .stills import Still, StillCamera
+
+_log = logging.getLogger("meerkat.device")
+
+SAME = 4
+"""Equal answers, byte for byte, after which no further exposure is waited for: the camera keeps one."""
+
+SAME_SECONDS = 0.5
+
+
+def open_pictures(
+    address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS
+) -> SnapshotSource | None:
+    """The source, if this is an address of single pictures; asks the camera where `http` leaves it open.
+
+    Raises SourceError.
+    """
+    return SnapshotSource(address, clock=clock, options=options) if _single(address, clock, options) else None
+
+
+def open_stills(
+    address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS
+) -> SnapshotStills | None:
+    """The same for a meter: a GET for each exposure. Raises SourceError."""
+    return SnapshotStills(address, clock=clock, options=options) if _single(address, clock, options) else None
+
+
+def _single(address: Address, clock: Clock, options: SourceOptions) -> bool:
+    if address.kind == "http":
+        with suppress(NotHttp):  # libav may understand it all the same
+            return SnapshotClient(address, clock=clock, options=options).gives_pictures()
+    return address.kind == "snapshot"
+
+
+class SnapshotSource(Source):
+    """A picture every `snapshot_seconds`, encoded so that it can be recorded.
+
+    One that fails is passed over; after `stall_seconds` without any the error is raised.
+    """
+
+    def __init__(self, address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS) -> None:
+        """Pulls the first picture. Raises SourceError."""
+        self._address = address
+        self._clock = clock
+        self._options = options
+        self._client = SnapshotClient(address, clock=clock, options=options)
+        self._first: Fetched | None = self._client.fetch()
+        frame = _decode(self._first, address)
+        self._size = frame.width, frame.height
+        fps = 1 / options.snapshot_seconds
+        self._encoder = Encoder(*self._size, fps)
+        self.template = self._encoder.template
+        self.info = SourceInfo("snapshot", self._encoder.width, self._encoder.height, round(fps, 3))
+
+    def samples(self, stop: threading.Event) -> Iterator[Sample]:
+        clock, every = self._clock, self._options.snapshot_seconds
+        began = seen = due = clock.monotonic()
+        while not stop.is_set():
+            if (ahead := due - clock.monotonic()) > 0 and clock.wait(stop, ahead):
+                return
+            due = max(due + every, clock.monotonic())  # a slow camera is not asked twice for what it missed
+            try:
+                fetched = self._first or self._client.fetch()
+                frame = _decode(fetched, self._address)
+            except LoginRefused:
+                raise
+            except SourceError as error:
+                if clock.monotonic() - seen >= self._options.stall_seconds:
+                    raise
+                _log.debug("%s", error)
+                continue
+            finally:
+                self._first = None
+            self._check_size(frame)
+            seen = clock.monotonic()
+            at, captured = round((seen - began) * TICKS), fetched.captured.timestamp()
+            frame = self._encoder.convert(frame)
+            yield Sample(tuple(self._encoder.encode(frame, at, captured)), (Shot(at, captured, frame),))
+
+    def close(self) -> None:
+        self._encoder.close()
+
+    def _check_size(self, frame: VideoFrame) -> None:
+        if (size := (frame.width, frame.height)) != self._size:
+            raise SourceError(
+                f"the camera's picture is {size[0]}×{size[1]} now, it was {self._size[0]}×{self._size[1]}",
+                where=str(self._address),
+                remedy="It is opened anew; nothing needs to be done",
+            )
+
+
+class SnapshotStills(StillCamera):
+    """Each exposure is one GET. An answer that is the one before, byte for byte, does not count twice."""
+
+    def __init__(self, address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS) -> None:
+        """Asks for nothing yet."""
+        self._address = address
+        self._clock = clock
+        self._client = SnapshotClient(address, clock=clock, options=options)
+
+    def stills(self, count: int, stop: threading.Event) -> Iterator[Still]:
+        before, same, given = b"", 0, 0
+        while given < count and not stop.is_set():
+            fetched = self._client.fetch()
+            if fetched.data == before:
+                same += 1
+                if same >= SAME or self._clock.wait(stop, SAME_SECONDS):
+                    return
+                continue
+            before, same, given = fetched.data, 0, given + 1
+            picture: Any = _decode(fetched, self._address).to_ndarray(format="bgr24")
+            yield Still(picture, fetched.captured)
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open between two pictures."""
+
+
+def _decode(fetched: Fetched, address: Address) -> VideoFrame:
+    """In the picture's own planes. libav reads the size first, so a small file cannot unpack to gigabytes."""
+    decoder = av.CodecContext.create(fetched.codec, "r")
+    decoder.thread_count = 1
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    try:
+        frames = [*decoder.decode(av.Packet(fetched.data)), *decoder.decode(None)]
+    except av.FFmpegError:
+        frames = []
+    if not frames:
+        raise SourceError(
+            "the picture is damaged, or larger than 50 megapixels",
+            where=str(address),
+            remedy="Look at it in a browser; set a smaller picture in the camera",
+        )
+    return frames[0]
