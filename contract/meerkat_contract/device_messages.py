@@ -94,6 +94,20 @@ class LightInfo(Message):
     dimmable: bool = False
 
 
+class LightState(Message):
+    """…/<light>/light/set and …/light/state (retained). A `set` without `brightness`: the configured one."""
+
+    state: Literal["ON", "OFF"]
+    brightness: float | None = Field(None, ge=0, le=100, description="percent")
+
+
+class ButtonPress(Message):
+    """…/<button>/press, not retained."""
+
+    id: Id
+    at: UtcTime
+
+
 class Battery(Message):
     level: Annotated[float, Field(ge=0, le=100, description="percent")]
     voltage: float | None = Field(None, ge=0, le=1000)

@@ -8,8 +8,10 @@ from typing import Protocol
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.session import Delivery
 
+from .lamps import Lamps
 
-class Station(Protocol):
+
+class Station(Lamps, Protocol):
     """Every method may be called on any thread."""
 
     name: str
