@@ -10,21 +10,23 @@ import logging
 import threading
 from collections.abc import Callable
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.messages import CameraInfo
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.topics import ThingTopic
 
 from .address import parse_source
 from .backoff import Backoff
+from .by_hand import ByHand
 from .clock import Clock, clock_state
 from .frames import Frames
 from .motion import MotionDetector
 from .mp4 import write_clip
 from .opening import open_source
 from .outbox import Outbox
-from .picture import jpeg, luma
-from .recorder import TICKS, Clip, Limits, Recorder
+from .picture import encode, luma, scaled
+from .recorder import TICKS, Clip, Recorder
+from .regions import motion_mask, paint
 from .settings import CameraSettings
 from .source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
 from .station import Station
@@ -35,6 +37,9 @@ _log = logging.getLogger("meerkat.device")
 MOTION_INTERVAL = round(0.055 * TICKS)
 """Ticks between frames that are looked at for motion: every one up to 18 a second, every second
 one of 25 or 30. The detector's constants are in seconds, so this changes cost and nothing else."""
+
+SWITCHED_OFF = 0.5
+"""Seconds between looks at whether a camera is to be on again."""
 
 
 class Camera:
@@ -53,25 +58,26 @@ class Camera:
         self.settings = settings
         self.failed: MeerkatError | None = None
         """Why it ended, when it did not end well."""
-        self.frames = Frames(name, settings.frames, station=station, clock=clock, pace=pace)
+        self.frames = Frames(
+            name, settings.frames, station=station, clock=clock, pace=pace, private=settings.privacy
+        )
+        self.by_hand = ByHand(clock)
         self._station = station
         self._outbox = outbox
         self._clock = clock
         self._pace = pace
         self._loop = loop
         self._address = parse_source(settings.source, where=f"camera {name}")
-        self._info = CameraInfo(name=name, label=settings.label, source=self._address.kind)
+        self._info = CameraInfo(
+            name=name, label=settings.label, source=self._address.kind, zones=settings.zones
+        )
         self._source: Source | None = None
         self._watchdog = Watchdog(clock)
-        self._recorder = Recorder(
-            Limits(
-                pre_roll=settings.pre_roll,
-                post_roll=settings.post_roll,
-                clip_seconds=settings.clip_seconds,
-                max_recording=settings.max_recording,
-            )
-        )
-        self._detector = MotionDetector(settings.motion)
+        self._recorder = Recorder(settings.limits)
+        self._mask = motion_mask((*settings.masks, *settings.privacy))
+        self._detector = MotionDetector(settings.motion, mask=self._mask)
+        self._tuned = settings
+        """What the camera's thread works by: `settings` as of the last sample."""
         self._lock = threading.Lock()  # held while a sample is worked on, and by whoever closes the recording
         self._closed = False
         self._moving: bool | None = None
@@ -85,6 +91,20 @@ class Camera:
     @property
     def info(self) -> CameraInfo:
         return self._info
+
+    def retune(self, settings: CameraSettings) -> None:
+        """Go by these from the next frame on; on any thread. Source, masks and zones stay as they were."""
+        self.settings = settings
+        self.frames.retune(settings.frames)
+        if self.by_hand.on and not (settings.enabled and settings.clips):
+            self.by_hand.ask(False, 0.0)
+            self.by_hand.ended()
+
+    def record(self, on: bool) -> None:
+        """Record now, for `record_seconds`, whether anything moves or not; on any thread."""
+        if on and not (self.settings.enabled and self.settings.clips):
+            raise BadMessage("the camera or its clips are switched off", remedy="Switch them on first")
+        self.by_hand.ask(on, self.settings.record_seconds)
 
     @property
     def hangs(self) -> bool:
@@ -101,8 +121,16 @@ class Camera:
             self._station.well(me)
 
         while not stop.is_set() and not self._closed:
+            if self._is_off():
+                if self._pace == "fast":
+                    return
+                self._clock.wait(stop, SWITCHED_OFF)
+                continue
             try:
                 self._follow(stop, works)
+                if self._is_off():
+                    _log.info("camera %s: switched off", self.name)
+                    continue
                 if not stop.is_set():
                     _log.info("camera %s: %s has ended", self.name, self._address)
                 return
@@ -117,6 +145,9 @@ class Camera:
             if self._clock.wait(stop, backoff.next()):
                 return
 
+    def _is_off(self) -> bool:
+        return not self.settings.enabled
+
     def close(self) -> None:
         """Save the open recording, also while the camera's own thread hangs in a dead connection."""
         with self._lock:
@@ -124,7 +155,7 @@ class Camera:
             self._closed = True
 
     def _follow(self, stop: threading.Event, works: Callable[[], None]) -> None:
-        """Open the source and work on it until it ends. Raises SourceError when it breaks off."""
+        """Open the source and work on it until it ends or the camera is switched off. Raises SourceError."""
         proven = False
         opened = self._watchdog.open(self._address, self._open, stop, self.settings)
         if opened is None:
@@ -134,7 +165,7 @@ class Camera:
             try:
                 for sample in source.samples(stop):
                     with self._lock:
-                        if self._closed:
+                        if self._closed or self._is_off():
                             return
                         self._take(sample)
                     if sample.shots and not proven:
@@ -165,7 +196,7 @@ class Camera:
         if info != self._info:
             self._info = info
             self._station.changed()
-        self._detector = MotionDetector(self.settings.motion)
+        self._detector = MotionDetector(self.settings.motion, mask=self._mask)
         self._next_look = 0
         self._synced_from = None
         self._say_motion(False)
@@ -181,26 +212,45 @@ class Camera:
     def _take(self, sample: Sample) -> None:
         if self._synced_from is None and sample.chunks and clock_state(self._clock.now()) == "synced":
             self._synced_from = sample.chunks[0].pts
-        for chunk in sample.chunks:
+        if self.settings is not self._tuned:
+            self._retuned()
+        for chunk in sample.chunks if self._tuned.clips else ():
             self._save(self._recorder.add(chunk))
         for shot in sample.shots:
             self._look(shot)
         if self._recorder.recording and not self._told_recording:
             self._told_recording = True
-            _log.info("camera %s: something moves, recording", self.name)
+            why = "somebody asks" if self.by_hand.on else "something moves"
+            _log.info("camera %s: %s, recording", self.name, why)
+
+    def _retuned(self) -> None:
+        """Take over what was set while the camera ran."""
+        if not self.settings.clips:
+            self._save(self._recorder.finish())
+        if self.settings.motion.enabled and not self._tuned.motion.enabled:
+            self._detector = MotionDetector(self.settings.motion, mask=self._mask)
+        self._tuned = settings = self.settings
+        self._recorder.retune(settings.limits)
+        self._detector.retune(settings.motion)
+        self._next_picture = min(self._next_picture, self._clock.monotonic() + settings.picture_seconds)
 
     def _look(self, shot: Shot) -> None:
         if shot.at >= self._next_look:
             self._next_look = shot.at + MOTION_INTERVAL
-            active = self._detector.step(luma(shot.frame), shot.at / TICKS).active
-            self._save(self._recorder.motion(active, shot.at))
+            looks = self._tuned.motion.enabled
+            active = looks and self._detector.step(luma(shot.frame), shot.at / TICKS).active
+            if self._tuned.clips:
+                self._save(self._recorder.motion(active, shot.at))
+                self._save(self._recorder.motion(self.by_hand.active(), shot.at, trigger="command"))
             self._say_motion(active)
         now = self._clock.monotonic()
         if now >= self._next_picture:
-            wait = self.settings.picture_seconds_motion if self._moving else self.settings.picture_seconds
+            wait = self._tuned.picture_seconds_motion if self._moving else self._tuned.picture_seconds
             self._next_picture = now + wait
             topic = ThingTopic(self._station.name, self.name, "picture")
-            self._station.keep(topic, jpeg(shot.frame), content_type="image/jpeg")
+            picture = scaled(shot.frame)
+            paint(picture, self._tuned.privacy)
+            self._station.keep(topic, encode(picture), content_type="image/jpeg")
         self.frames.offer(shot, moving=bool(self._moving))  # last: a detector may have the frame from now on
 
     def _say_motion(self, active: bool) -> None:
@@ -208,7 +258,7 @@ class Camera:
             return
         self._moving = active
         if active:
-            soon = self._clock.monotonic() + self.settings.picture_seconds_motion
+            soon = self._clock.monotonic() + self._tuned.picture_seconds_motion
             self._next_picture = min(self._next_picture, soon)
         self._station.keep(ThingTopic(self._station.name, self.name, "motion"), "ON" if active else "OFF")
 

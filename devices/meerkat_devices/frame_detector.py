@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from meerkat_contract.errors import MeerkatError, ModelError
 from meerkat_contract.messages import Found, FrameFindings
@@ -19,7 +19,7 @@ from meerkat_contract.vocabulary import WATCHED
 from .backoff import Backoff
 from .clock import Clock
 from .frame_settings import FrameSettings
-from .picture import scaled
+from .frame_view import View
 from .source import Shot
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MOST_FOUND = 100
 
 
 class Send(Protocol):
-    def __call__(self, shot: Shot, picture: Any, findings: FrameFindings) -> None: ...
+    def __call__(self, shot: Shot, seen: View, findings: FrameFindings) -> None: ...
 
 
 class FrameDetector:
@@ -46,6 +46,7 @@ class FrameDetector:
         camera: str,
         settings: FrameSettings,
         *,
+        see: Callable[[Shot], View],
         report: Callable[[MeerkatError], None],
         well: Callable[[], None],
         send: Send,
@@ -53,11 +54,11 @@ class FrameDetector:
         clock: Clock,
         open_detector: Callable[[str], Detector] | None = None,
     ) -> None:
-        """`report` tells a trouble that lasts until `well`. `send` gets the picture in BGR."""
+        """`see` gives the part of a frame that counts; `report` tells a trouble that lasts until `well`."""
         assert settings.detect is not None
         self._camera = camera
         self._task = settings.detect
-        self._width = settings.width
+        self._see = see
         self._labels = frozenset(settings.labels) or WATCHED
         self._report = report
         self._well = well
@@ -140,15 +141,15 @@ class FrameDetector:
 
     def _look(self, detector: Detector, shot: Shot) -> None:
         """Raises MeerkatError when it cannot be looked at or encoded."""
-        picture = scaled(shot.frame, max_width=self._width)
-        seen = [found for found in detector.detect(picture) if found.label in self._labels]
+        view = self._see(shot)
+        seen = [found for found in detector.detect(view.picture) if found.label in self._labels]
         if not any(found.score >= WORKING_POINT for found in seen):
             self._count("nothing")
             return
         found = tuple(
             Found(label=one.label, score=one.score, box=_rounded(one.box)) for one in seen[:MOST_FOUND]
         )
-        self._send(shot, picture, FrameFindings(task=self._task, model=detector.info, found=found))
+        self._send(shot, view, FrameFindings(task=self._task, model=detector.info, found=found))
 
 
 def open_for(task: str) -> Detector:

@@ -15,9 +15,9 @@ import math
 import re
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
+from meerkat_contract.frame_region import to_property
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import FrameFindings
 from meerkat_contract.metadata import Metadata
@@ -27,8 +27,10 @@ from meerkat_contract.topics import SettingTopic, ThingTopic
 from .clock import Clock, clock_state
 from .frame_detector import FrameDetector
 from .frame_settings import FrameSettings
-from .picture import QUALITIES, encode, scaled
+from .frame_view import View, view
+from .picture import QUALITIES, encode
 from .recorder import TICKS
+from .regions import Corners
 from .source import Pace, Shot, moment
 from .station import Station
 from .words import counted
@@ -104,10 +106,19 @@ class Frames:
     """One camera's. `offer` is the camera thread's, `told` and `hub_is` the network thread's."""
 
     def __init__(
-        self, camera: str, settings: FrameSettings, *, station: Station, clock: Clock, pace: Pace = "own"
+        self,
+        camera: str,
+        settings: FrameSettings,
+        *,
+        station: Station,
+        clock: Clock,
+        pace: Pace = "own",
+        private: Sequence[Corners] = (),
     ) -> None:
+        """`private` polygons are painted black in what is sent, and in what the device looks at."""
         self.camera = camera
         self.settings = settings
+        self._private = tuple(private)
         self.asked = 0.0
         """Frames per second."""
         self.rate = 0.0
@@ -132,6 +143,7 @@ class Frames:
             self._detector = FrameDetector(
                 camera,
                 settings,
+                see=lambda shot: view(shot.frame, self.settings, self._private),
                 report=lambda error: station.report(error, about=f"camera {camera}, detector"),
                 well=lambda: station.well(f"camera {camera}, detector"),
                 send=self._found,
@@ -157,6 +169,10 @@ class Frames:
     def start(self) -> None:
         """Say that nothing is in force yet: an earlier run may have left another word."""
         self._say()
+
+    def retune(self, settings: FrameSettings) -> None:
+        """Another shape of frames from now on. What the device itself looks for stays as it was."""
+        self.settings = settings
 
     def told(self, message: Incoming) -> None:
         """A message on `topic`; what is no rate is reported, and changes nothing."""
@@ -233,7 +249,7 @@ class Frames:
             self._detector.offer(shot)
         else:
             try:
-                self._send(shot, scaled(shot.frame, max_width=self.settings.width))
+                self._send(shot, view(shot.frame, self.settings, self._private))
             except MeerkatError as error:
                 self._count("failed")
                 self._trouble(error)
@@ -243,14 +259,16 @@ class Frames:
         """Whether the frame before has left: otherwise the line is slower than the frames."""
         return self._delivery is None or self._delivery.done
 
-    def _found(self, shot: Shot, picture: Any, findings: FrameFindings) -> None:
-        self._send(shot, picture, properties=[("found", findings.to_json().decode())])
+    def _found(self, shot: Shot, seen: View, findings: FrameFindings) -> None:
+        self._send(shot, seen, properties=[("found", findings.to_json().decode())])
 
-    def _send(self, shot: Shot, picture: Any, *, properties: Sequence[tuple[str, str]] = ()) -> None:
-        """`picture` is BGR. Raises MediaError when it cannot be encoded."""
+    def _send(self, shot: Shot, seen: View, *, properties: Sequence[tuple[str, str]] = ()) -> None:
+        """Raises MediaError when it cannot be encoded."""
         quality = self.settings.quality
         qualities = (quality, *(lower for lower in QUALITIES if lower < quality))
-        payload = encode(picture, qualities=qualities, max_bytes=MAX_BYTES)
+        payload = encode(seen.picture, qualities=qualities, max_bytes=MAX_BYTES)
+        if seen.region is not None:
+            properties = [*properties, to_property(seen.region)]
         metadata = Metadata(
             id=new_id(),
             captured_at=moment(shot.captured),

@@ -35,7 +35,8 @@ class Lanes:
     """Entries by state: waiting in one of two lanes, or on their way."""
 
     def __init__(self, *, spooled_bytes_per_second: float, window: int = WINDOW) -> None:
-        self._rate = spooled_bytes_per_second
+        self.rate = spooled_bytes_per_second
+        """Bytes of the backlog a second; may be changed at any time, on any thread."""
         self._window = window
         self._waiting: dict[str, _Waiting] = {}
         self._on_way: dict[str, _Waiting] = {}
@@ -127,7 +128,7 @@ class Lanes:
         chosen = min(ready, key=lambda waiting: (not waiting.live, waiting.entry.seq))
         del self._waiting[chosen.entry.id]
         if not chosen.live:
-            self._spool_free_at = now + chosen.entry.size / self._rate
+            self._spool_free_at = now + chosen.entry.size / self.rate
         chosen.attempts += 1
         chosen.deadline = now + max(_patience(chosen), chosen.entry.size / SLOWEST_LINE)
         self._on_way[chosen.entry.id] = chosen

@@ -104,19 +104,18 @@ def cut(frame: VideoFrame, region: Box) -> tuple[VideoFrame, Box]:
     left, top, wide, high = pixels(region, frame.width, frame.height)
     exact = left / frame.width, top / frame.height, wide / frame.width, high / frame.height
     if frame.format.name in ("yuv420p", "yuvj420p"):
-        planes = []
-        for plane, shrunk in zip(frame.planes, (1, 2, 2), strict=True):
-            rows: NDArray[np.uint8] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        planes: Any = zip(frame.planes, (1, 2, 2), strict=True)
+        parts: list[NDArray[np.uint8]] = []
+        for plane, shrunk in planes:
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
             part = rows[top // shrunk : (top + high) // shrunk, left // shrunk : (left + wide) // shrunk]
-            planes.append(part.reshape(-1))
-        part_frame = VideoFrame.from_ndarray(
-            np.concatenate(planes).reshape(high * 3 // 2, wide), format=frame.format.name
-        )
+            parts.append(part.reshape(-1))
+        together = np.concatenate(parts).reshape(high * 3 // 2, wide)
+        part_frame = VideoFrame.from_ndarray(together, format=frame.format.name)
         part_frame.colorspace, part_frame.color_range = frame.colorspace, frame.color_range
     else:
-        whole = frame.reformat(format="bgr24").to_ndarray()
-        part_frame = VideoFrame.from_ndarray(
-            np.ascontiguousarray(whole[top : top + high, left : left + wide]), format="bgr24"
-        )
+        whole: Any = frame.reformat(format="bgr24").to_ndarray()
+        inside = np.ascontiguousarray(whole[top : top + high, left : left + wide])
+        part_frame = VideoFrame.from_ndarray(inside, format="bgr24")
     part_frame.pts, part_frame.time_base = frame.pts, frame.time_base
     return part_frame, exact

@@ -98,6 +98,10 @@ class Sender:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
+    def spool_rate(self, bytes_per_second: float) -> None:
+        """Send the backlog at this speed from the next entry on."""
+        self._lanes.rate = bytes_per_second
+
     def connected(self) -> None:
         self._events.put(_Connected(True))
 

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import MeerkatError, StorageError
-from meerkat_contract.messages import DeviceInfo
+from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo
 from meerkat_contract.session import Delivery, Session, Will
 from meerkat_contract.topics import DeviceTopic
 
@@ -34,6 +35,8 @@ from .reports import REPEAT_SECONDS, Reports
 from .sender import Sender
 from .settings import DeviceSettings
 from .source import Pace
+from .tuning import DEVICE, Tuning
+from .tuning_table import offer_camera, offer_device
 from .words import counted, waiting
 
 _log = logging.getLogger("meerkat.device")
@@ -43,6 +46,9 @@ STOP_SECONDS = 2.0
 
 CLOCK_SECONDS = 10.0
 """Between looks at a clock that is not set yet."""
+
+
+Thing = TypeVar("Thing", CameraInfo, MeterInfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,10 @@ class Device:
             )
             for meter, own in settings.meters.items()
         ]
+        self.tuning = Tuning(data / "devices" / name / "settings.json", station=self)
+        for camera in self.cameras:
+            offer_camera(self.tuning, camera)
+        offer_device(self.tuning, lambda: self.settings, self._retune)
         self._threads: dict[str, threading.Thread] = {}
 
     # --- life ------------------------------------------------------------------------------------
@@ -143,12 +153,17 @@ class Device:
         if self.outbox.trouble:
             self.report(self.outbox.trouble)
         self.session.keep(self._availability, "online")
+        if self.settings.log_level != "info":  # else it is left to whoever set up logging
+            self._retune(self.settings)
+        self.tuning.restore()
+        self.session.subscribe(self.tuning.topic, self.tuning.told)
         self.changed()
         self._sender.start()
         for camera in self.cameras:
             camera.frames.start()
             self.session.subscribe(camera.frames.topic, camera.frames.told)
         self.session.start()
+        self._supervise("settings", self.tuning.run)
         for camera in self.cameras:
             self._supervise(f"camera {camera.name}", camera.run)
             if detector := camera.frames.detector:
@@ -184,6 +199,7 @@ class Device:
         """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
+        self.tuning.end()
         for camera in self.cameras:
             camera.frames.end()
         for name, thread in self._threads.items():
@@ -214,6 +230,12 @@ class Device:
         self.reports.hub_is(here=here, news=news)
         for camera in self.cameras:
             camera.frames.hub_is(here=here)
+
+    def _retune(self, settings: DeviceSettings) -> None:
+        """What can be set of the device itself."""
+        self.settings = settings
+        logging.getLogger("meerkat").setLevel(settings.log_level.upper())
+        self._sender.spool_rate(settings.outbox.spooled_bytes_per_second)
 
     def _await_clock(self, stop: threading.Event) -> None:
         """The info says `unsynced` until the network's time has come."""
@@ -278,11 +300,15 @@ class Device:
                 model=hardware_model(),
                 software=software(),
                 host=platform.node(),
-                cameras=tuple(camera.info for camera in self.cameras),
-                meters=tuple(meter.info for meter in self.meters),
+                cameras=tuple(self._with_settings(camera.info) for camera in self.cameras),
+                meters=tuple(self._with_settings(meter.info) for meter in self.meters),
+                settings=self.tuning.infos(DEVICE),
                 clock=clock_state(self._clock.now()),
             )
             self.keep(DeviceTopic(self.name, "info"), info.to_json(), content_type="application/json")
+
+    def _with_settings(self, thing: Thing) -> Thing:
+        return thing.model_copy(update={"settings": self.tuning.infos(thing.name)})
 
     def _evicted(self, count: int, size: int) -> None:
         """A full outbox gives something up for every clip: told now and then, with the sum."""

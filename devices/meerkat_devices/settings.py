@@ -14,6 +14,7 @@ from meerkat_contract.ids import Name
 from .address import parse_source
 from .frame_settings import FrameSettings
 from .motion_settings import MotionSettings
+from .recorder import Limits
 from .regions import Polygon
 from .source_options import SourceOptions
 
@@ -83,6 +84,16 @@ class CameraSettings(SourceOptions):
     )
     picture_seconds: float = Field(30.0, ge=1, le=3600, description="between pictures when nothing moves")
     picture_seconds_motion: float = Field(1.0, ge=0.2, le=60, description="between pictures during motion")
+
+    @property
+    def limits(self) -> Limits:
+        """What a recording goes by."""
+        return Limits(
+            pre_roll=self.pre_roll,
+            post_roll=self.post_roll,
+            clip_seconds=self.clip_seconds,
+            max_recording=self.max_recording,
+        )
 
     @model_validator(mode="after")
     def _clips_show_all(self) -> CameraSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,8 +16,12 @@ from pydantic.fields import FieldInfo
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import SettingInfo
 
-from .tuning import Tuning
+from .tuning import DEVICE, Tuning
 from .tuning_values import Value
+
+if TYPE_CHECKING:
+    from .camera import Camera
+    from .settings import DeviceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Row:
     common: bool = False
 
 
-CAMERA = (
+OF_CAMERA = (
     Row("enabled", "Camera", common=True),
     Row("motion.enabled", "Motion detection", name="motion_detection", common=True),
     Row("motion.sensitivity", "Sensitivity", step=0.05, common=True),
@@ -50,7 +54,7 @@ CAMERA = (
     Row("frames.quality", "Quality of frames", name="frames_quality", unit="%", step=1),
 )
 
-DEVICE = (
+OF_DEVICE = (
     Row("log_level", "Log"),
     Row(
         "outbox.spooled_bytes_per_second",
@@ -65,6 +69,26 @@ DEVICE = (
 RECORD = SettingInfo(name="record", label="Record now", kind="switch", common=True)
 
 S = TypeVar("S", bound=BaseModel)
+
+
+def offer_camera(tuning: Tuning, camera: Camera) -> None:
+    """All that can be set of a camera."""
+    offer_fields(tuning, camera.name, OF_CAMERA, get=lambda: camera.settings, set_=camera.retune)
+    tuning.offer(
+        camera.name,
+        RECORD,
+        get=lambda: camera.by_hand.on,
+        set_=lambda value: camera.record(bool(value)),
+        lasting=False,
+    )
+    camera.by_hand.ended = lambda: tuning.tell(camera.name, RECORD.name)
+
+
+def offer_device(
+    tuning: Tuning, get: Callable[[], DeviceSettings], set_: Callable[[DeviceSettings], None]
+) -> None:
+    """All that can be set of the device itself."""
+    offer_fields(tuning, DEVICE, OF_DEVICE, get=get, set_=set_)
 
 
 def offer_fields(

@@ -182,9 +182,7 @@ def test_by_default_only_while_something_moves(when: str, number: int) -> None:
 def test_nobody_asks_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     station = Station()
     frames = frames_of(station, when="always")
-    monkeypatch.setattr(
-        "meerkat_devices.frames.scaled", lambda *_, **__: pytest.fail("a frame was converted")
-    )
+    monkeypatch.setattr("meerkat_devices.frames.view", lambda *_, **__: pytest.fail("a frame was converted"))
     frames.offer(shot(), moving=True)
     ask(frames, "10")
     frames.hub_is(here=False)
