@@ -113,15 +113,16 @@ make_venv() {
 }
 
 # Installs one lock file. uv is several times faster than pip; where it is not to be had, pip does it.
+# A lock names everything (--no-deps), but for what pyproject.toml's override-dependencies leave out.
 install_lock() {
     if have_uv; then
-        uv pip install --quiet --python "$VENV/bin/python" --require-hashes -r "$1" && return 0
+        uv pip install --quiet --python "$VENV/bin/python" --no-deps --require-hashes -r "$1" && return 0
     elif need_pip && need_venv_uv "$1"; then
-        "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --require-hashes -r "$1" && return 0
+        "$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python" --no-deps --require-hashes -r "$1" && return 0
     fi
     say "uv did not manage; trying with pip, which takes longer"
     need_pip || return 1
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$1"
 }
 
 need_pip() {

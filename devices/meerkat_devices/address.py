@@ -5,6 +5,7 @@ rtsp://user:pw@camera/stream    a network camera; http:// and https:// streams t
 http://user:pw@camera/image.jpg a camera that gives one picture at a time; told from a stream by its answer
 snapshot:http://camera/image    the same, whatever it answers
 0 · /dev/video0                 a USB camera
+picamera · picamera:1           a camera on the Pi's ribbon cable
 scene:porch · scene:meter       the built-in rendered scenes
 """
 
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 from meerkat_contract.errors import UsageError
 
-Kind = Literal["file", "rtsp", "http", "snapshot", "stream", "usb", "scene"]
+Kind = Literal["file", "rtsp", "http", "snapshot", "stream", "usb", "picamera", "scene"]
 
 SCENES = ("porch", "meter")
 _SCHEMES: dict[str, Kind] = {
@@ -43,12 +44,12 @@ class Address:
     @property
     def live(self) -> bool:
         """Whether the pictures come at their own time and a break means: connect again."""
-        return self.kind in ("rtsp", "http", "snapshot", "stream", "usb")
+        return self.kind in ("rtsp", "http", "snapshot", "stream", "usb", "picamera")
 
     def __str__(self) -> str:
         """For people and logs: no user, password or query string."""
-        if self.kind == "scene":
-            return f"scene:{self.target}"
+        if self.kind in ("scene", "picamera"):
+            return f"{self.kind}:{self.target}"
         if "://" not in self.target:
             return self.target
         parts = urlsplit(self.target)
@@ -80,6 +81,12 @@ def parse_source(text: str, *, where: str = "source") -> Address:
                 remedy="Write snapshot:http://user:password@camera/image.jpg",
             )
         return Address("snapshot", rest)
+    if scheme == "picamera":
+        if not re.fullmatch(r"\d?", rest):
+            raise UsageError(
+                f"there is no camera {rest!r}", where=where, remedy="Write picamera, picamera:0 or picamera:1"
+            )
+        return Address("picamera", rest or "0")
     if "://" in text:
         if scheme == "file":
             return Address("file", urlsplit(text).path)

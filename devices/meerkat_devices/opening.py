@@ -27,6 +27,11 @@ def open_source(
     clock = clock or SystemClock()
     if address.kind == "scene":
         return RenderedSource(open_scene(address.target), pace=pace, loop=loop, clock=clock)
+    if address.kind == "picamera":
+        from .picamera.source import PicameraSource
+
+        number, stall = int(address.target), options.stall_seconds
+        return PicameraSource(number, options.picamera, clock=clock, stall_seconds=stall)
     try:
         check_exists(address)
     except UsageError as error:

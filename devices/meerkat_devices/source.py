@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -26,6 +26,9 @@ from meerkat_contract.errors import MediaError
 
 from .clock import Clock
 from .recorder import TICKS, Chunk
+
+if TYPE_CHECKING:
+    from meerkat_contract.messages import FrameFindings
 
 Pace = Literal["own", "fast"]
 
@@ -61,6 +64,8 @@ class Shot:
     at: int
     captured: float
     frame: VideoFrame
+    found: FrameFindings | None = None
+    """What the camera itself found in it; None when it did not look."""
 
 
 @dataclass(frozen=True, slots=True)

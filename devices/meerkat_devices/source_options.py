@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .picamera_settings import PicameraSettings
+
 
 class UsbOptions(BaseModel):
     """What is asked of a USB camera; it may give what comes nearest."""
@@ -37,6 +39,7 @@ class SourceOptions(BaseModel):
         True, description="of https:// pictures; false: believe a camera's own certificate, unseen"
     )
     usb: UsbOptions = Field(default_factory=UsbOptions)
+    picamera: PicameraSettings = Field(default_factory=PicameraSettings)
 
 
 DEFAULTS = SourceOptions()

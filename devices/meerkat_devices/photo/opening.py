@@ -1,0 +1,54 @@
+"""Open a meter's camera for stills, by its address."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from meerkat_devices.address import Address
+from meerkat_devices.clock import Clock
+from meerkat_devices.settings import MeterSettings
+from meerkat_devices.stills import Still, StillCamera
+
+
+def open_stills(address: Address, settings: MeterSettings, *, clock: Clock, lit: bool) -> StillCamera:
+    """A camera that waits for `settings.settle` by itself, if it can. Raises SourceError.
+
+    `lit`: the lamp is on, or the built-in scene has its own.
+    """
+    if address.kind == "scene" and address.target == "meter":
+        from .from_scene import SceneStills
+
+        return SceneStills(clock, lit=lit)
+    if address.kind in ("http", "snapshot"):
+        from meerkat_devices import snapshot
+
+        if pictures := snapshot.open_stills(address, clock=clock, options=settings):
+            return _Waiting(pictures, clock, settings.settle if settings.light and lit else 0)
+    if address.kind == "picamera":
+        from meerkat_devices.picamera.still import PicameraStill
+
+        return PicameraStill(int(address.target), settings.picamera, clock=clock)
+    from meerkat_devices.opening import open_source
+
+    from .from_source import SourceStills
+
+    source = open_source(address, clock=clock, options=settings)
+    return SourceStills(source, live=address.live, settle=settings.settle, name=str(address))
+
+
+class _Waiting(StillCamera):
+    """A camera whose exposure follows the light by itself, unseen: it is given time to."""
+
+    def __init__(self, camera: StillCamera, clock: Clock, seconds: float) -> None:
+        self._camera = camera
+        self._clock = clock
+        self._seconds = seconds
+
+    def stills(self, count: int, stop: threading.Event) -> Iterator[Still]:
+        if self._seconds and self._clock.wait(stop, self._seconds):
+            return
+        yield from self._camera.stills(count, stop)
+
+    def __exit__(self, *reason: object) -> None:
+        self._camera.__exit__(*reason)

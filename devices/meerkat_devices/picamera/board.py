@@ -1,0 +1,256 @@
+"""One physical camera, open, and who uses it.
+
+libcamera gives a camera to one user. A device's camera and its meter may share one: the camera's ring
+runs in the video configuration, and the meter takes its pictures from that. A meter alone opens the
+camera in the still configuration, which can be larger, and closes it again; a camera that starts
+meanwhile waits for it.
+
+                      nobody      a still session    the ring
+    the ring          opens it    waits, PATIENCE    refused: used by another camera
+    a still session   opens it    waits, PATIENCE    shares it
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from meerkat_devices.picamera_settings import ExposureSettings, PicameraSettings
+from meerkat_devices.source import SourceError
+
+from .library import find, in_words, load, tuning
+
+_log = logging.getLogger("meerkat.device")
+
+PATIENCE = 60.0
+"""Seconds to wait for another user of the same camera."""
+
+Use = Literal["video", "still"]
+
+
+@dataclass
+class Board:
+    """A camera that is open and configured. `picam2` is picamera2's own object."""
+
+    number: int
+    use: Use
+    settings: PicameraSettings
+    picam2: Any
+    module: Any
+    imx500: Any = None
+    users: int = 1
+
+    @property
+    def where(self) -> str:
+        return f"picamera:{self.number}"
+
+    @property
+    def frame_duration(self) -> int:
+        """Microseconds."""
+        return round(1e6 / self.settings.fps)
+
+    def controls(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Those of `wanted` that this camera has: one without colours has no white balance to hold."""
+        known = self.picam2.camera_controls
+        return {name: value for name, value in wanted.items() if name in known}
+
+    def adjusting(self, exposure: ExposureSettings) -> dict[str, Any]:
+        """Controls that hold what `exposure` says; 0 leaves time or gain to the automatic."""
+        time, gain = exposure.time_us or 0, exposure.gain or 0.0
+        wanted: dict[str, Any] = {
+            "AwbEnable": True,
+            "ExposureTime": time,
+            "AnalogueGain": gain,
+            "FrameDurationLimits": (max(self.frame_duration, time),) * 2,
+        }
+        if bool(time) == bool(gain):  # else one is automatic: neither on nor off
+            wanted["AeEnable"] = not time
+        return self.controls(wanted)
+
+    @property
+    def resting(self) -> dict[str, Any]:
+        """Controls while no still holds the exposure."""
+        return self.adjusting(self.settings.exposure)
+
+    @contextmanager
+    def said(self, doing: str) -> Iterator[None]:
+        """What picamera2 raises inside, in words."""
+        try:
+            yield
+        except (RuntimeError, OSError, ValueError, LookupError) as error:
+            raise in_words(error, self.where, doing) from error
+
+
+@dataclass
+class _Slot:
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    board: Board | None = None
+    ring: bool = False
+    still: bool = False
+    """Who uses it: a camera's ring, a still session, or both."""
+
+
+class Boards:
+    """The cameras of this process by their number. Every method may be called on any thread."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, _Slot] = {}
+        self._lock = threading.Lock()
+
+    def open(self, number: int, use: Use, settings: PicameraSettings, *, patience: float = PATIENCE) -> Board:
+        """The camera, open and configured, to be given back with `release`. Raises SourceError."""
+        slot = self._slot(number)
+        where = f"picamera:{number}"
+        with slot.changed:
+            if use == "video" and slot.ring:
+                raise SourceError(
+                    "this device's other camera of the same number uses it",
+                    where=where,
+                    remedy="Give each camera a number of its own: picamera:0, picamera:1",
+                )
+            free = slot.changed.wait_for(
+                lambda: not slot.still and (use == "still" or slot.board is None), timeout=patience
+            )
+            if not free:
+                raise SourceError(
+                    f"another picture is being taken with it, for more than {patience:g} s",
+                    where=where,
+                    remedy="It is tried again; let fewer meters share one camera if this comes again",
+                )
+            if slot.board is None:
+                slot.board = open_board(number, use, settings)
+            else:
+                slot.board.users += 1
+            if use == "still":
+                slot.still = True
+            else:
+                slot.ring = True
+            return slot.board
+
+    def release(self, board: Board, use: Use) -> None:
+        """Give it back; the last one closes it. Never raises: there is nobody to mend it."""
+        slot = self._slot(board.number)
+        with slot.changed:
+            if use == "still":
+                slot.still = False
+            else:
+                slot.ring = False
+            board.users -= 1
+            try:
+                if not board.users:
+                    shut(board)
+            finally:
+                if not board.users:
+                    slot.board = None
+                slot.changed.notify_all()
+
+    def _slot(self, number: int) -> _Slot:
+        with self._lock:
+            return self._slots.setdefault(number, _Slot())
+
+
+BOARDS = Boards()
+"""Those of this process: libcamera has one manager of cameras in each."""
+
+
+def open_board(number: int, use: Use, settings: PicameraSettings) -> Board:
+    """Open and configure it; it does not run yet. Raises SourceError, and then nothing is left open."""
+    where = f"picamera:{number}"
+    module = load(where)
+    info = find(module, number, where)
+    _set_sensor_hdr(settings, info, where)
+    imx500 = None
+    if settings.imx500 is not None and use == "video":
+        from .detections import open_imx500
+
+        imx500 = open_imx500(settings.imx500, info, where)
+    chosen = tuning(module, settings.tuning_file, where)
+    try:
+        picam2 = module.Picamera2(number, tuning=chosen)
+    except (RuntimeError, OSError, LookupError) as error:
+        raise in_words(error, where, "be opened") from error
+    board = Board(number, use, settings, picam2, module, imx500)
+    try:
+        with board.said("be set up"):
+            picam2.configure(_configuration(board))
+    except BaseException:
+        shut(board)
+        raise
+    _log.info("picamera:%d: %s, open for %s", number, info.get("Model", "a camera"), use)
+    return board
+
+
+def shut(board: Board) -> None:
+    """Close it whatever state it is in."""
+    try:
+        # A picture that never came would stay in the queue before the order to stop.
+        board.picam2.cancel_all_and_flush()
+        board.picam2.close()
+    except Exception as error:  # noqa: BLE001 - it is told, and opening it anew says what is wrong
+        _log.warning("%s", in_words(error, board.where, "be closed"))
+
+
+def _configuration(board: Board) -> Any:
+    import libcamera
+
+    settings, picam2 = board.settings, board.picam2
+    hflip, vflip = settings.flips
+    transform = libcamera.Transform(hflip=hflip, vflip=vflip)
+    controls = {name: value for name, value in board.resting.items() if value != 0 or name == "AeEnable"}
+    controls |= _hdr_controls(board, libcamera)
+    if board.use == "still":
+        # Only limits, so that a meter in the dark may expose for longer than a video's frame.
+        controls.pop("FrameDurationLimits", None)
+        return picam2.create_still_configuration(
+            main={"size": (settings.still_width, settings.still_height), "format": "RGB888"},
+            transform=transform,
+            controls=controls,
+            buffer_count=3,
+        )
+    return picam2.create_video_configuration(
+        main={"size": (settings.width, settings.height), "format": "YUV420"},
+        lores={"size": (settings.lores_width, settings.lores_height), "format": "YUV420"},
+        transform=transform,
+        controls=controls,
+        buffer_count=12 if board.imx500 is not None else 6,
+    )
+
+
+def _set_sensor_hdr(settings: PicameraSettings, info: dict[str, Any], where: str) -> None:
+    """Camera Module 3 combines exposures in the sensor; its driver remembers, so `off` is said too."""
+    if info.get("Model") != "imx708":
+        if settings.hdr == "sensor":
+            raise SourceError(
+                f"the sensor {info.get('Model', '')} has no HDR of its own",
+                where=where,
+                remedy="Camera Module 3 has; on a Pi 5 write hdr: single, multi or night",
+            )
+        return
+    try:
+        from picamera2.devices.imx708 import IMX708
+
+        with IMX708(info["Num"]) as sensor:
+            sensor.set_sensor_hdr_mode(settings.hdr in ("sensor", "auto"))
+    except (ImportError, RuntimeError, OSError) as error:
+        raise in_words(error, where, "switch its HDR") from error
+
+
+def _hdr_controls(board: Board, libcamera: Any) -> dict[str, Any]:
+    """A Pi 5 combines exposures in its image processor."""
+    wanted = {"single": "SingleExposure", "multi": "MultiExposure", "night": "Night"}.get(board.settings.hdr)
+    able = "HdrMode" in board.picam2.camera_controls
+    if wanted is None:
+        if board.settings.hdr != "auto" or not able or "imx708" in str(board.picam2.camera_properties):
+            return {}
+        wanted = "SingleExposure"
+    if not able:
+        raise SourceError(
+            f"hdr: {board.settings.hdr} is not to be had here",
+            where=board.where,
+            remedy="It takes a Pi 5; with a Camera Module 3 write hdr: sensor",
+        )
+    return {"HdrMode": getattr(libcamera.controls.HdrModeEnum, wanted)}

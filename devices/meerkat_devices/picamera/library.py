@@ -1,0 +1,108 @@
+"""picamera2 and libcamera: imported late, and what goes wrong with them in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from meerkat_devices.source import SourceError
+
+INSTALL = (
+    "On a Raspberry Pi: sudo apt install python3-picamera2, and make Meerkat's environment with "
+    "python3 -m venv --system-site-packages"
+)
+LIST = "`rpicam-hello --list-cameras` shows what is connected"
+
+
+def load(where: str) -> Any:
+    """The module `picamera2`. Raises SourceError where it, or libcamera, cannot be imported."""
+    try:
+        import picamera2
+    except ImportError as error:
+        if (name := (error.name or "").partition(".")[0]) in ("picamera2", "libcamera"):
+            raise SourceError(f"{name} is missing", where=where, remedy=INSTALL) from error
+        raise SourceError(
+            f"picamera2 cannot be loaded: {error}",
+            where=where,
+            remedy="sudo apt install --reinstall python3-picamera2",
+        ) from error
+    except ValueError as error:
+        # Debian's simplejpeg was built for Debian's NumPy; an environment may hold a newer one.
+        raise SourceError(
+            f"picamera2 cannot be loaded: {error}",
+            where=where,
+            remedy="Into Meerkat's environment, for the NumPy there: pip install simplejpeg",
+        ) from error
+    return picamera2
+
+
+def find(picamera2: Any, number: int, where: str) -> dict[str, Any]:
+    """What libcamera says of camera `number`: Model, Id, Num and more. Raises SourceError."""
+    try:
+        cameras: list[dict[str, Any]] = picamera2.Picamera2.global_camera_info()
+    except RuntimeError as error:
+        raise SourceError(f"libcamera does not start ({error})", where=where, remedy=LIST) from error
+    if not cameras:
+        raise SourceError(
+            "no camera is connected",
+            where=where,
+            remedy=f"Switch the Pi off and seat the ribbon cable at both ends; {LIST}",
+        )
+    if number >= len(cameras):
+        there = ", ".join(f"picamera:{n} ({camera.get('Model', '?')})" for n, camera in enumerate(cameras))
+        raise SourceError("there is no such camera", where=where, remedy=f"Found: {there}")
+    return cameras[number]
+
+
+def tuning(picamera2: Any, name: str, where: str) -> Any:
+    """What Picamera2 takes as `tuning`: nothing, a path, or a file's content by its name."""
+    if not name:
+        return None
+    if "/" in name:
+        if not Path(name).is_file():
+            raise SourceError(
+                "there is no such tuning file", where=f"{where}, {name}", remedy="Check the path"
+            )
+        return name
+    try:
+        return picamera2.Picamera2.load_tuning_file(name)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise SourceError(
+            f"the tuning file cannot be read ({error})",
+            where=f"{where}, {name}",
+            remedy="They lie in /usr/share/libcamera/ipa/rpi, in vc4 and in pisp (Pi 5)",
+        ) from error
+
+
+_CAUSES = (
+    (("busy", "-16", "in use", "acquire"), "the camera is busy", "Another program uses it: close that first"),
+    (
+        ("permission",),
+        "may not be used by this user",
+        "sudo usermod -aG video $USER, then log in again",
+    ),
+    (
+        ("memory", "allocat", "dma_heap"),
+        "there is no memory for its pictures",
+        "Choose a smaller width and height, or more CMA memory: dtoverlay=vc4-kms-v3d,cma-256",
+    ),
+    (
+        ("video11",),
+        "the H.264 encoder cannot be used",
+        "Another program uses /dev/video11, or this user is not in the group video",
+    ),
+)
+
+
+def in_words(error: BaseException, where: str, doing: str) -> SourceError:
+    """An error of picamera2 or libcamera as ours. `doing` says what was tried, such as `be opened`."""
+    reasons: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        reasons.append(str(cause) or type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    said = " · ".join(dict.fromkeys(reasons))
+    for words, what, remedy in _CAUSES:
+        if any(word in said.lower() for word in words):
+            return SourceError(f"{what} ({reasons[-1]})", where=where, remedy=remedy)
+    return SourceError(f"the camera cannot {doing} ({said})", where=where, remedy=LIST)
