@@ -1,4 +1,9 @@
-"""One meter: a picture by the clock, and one at the start."""
+"""One meter: a picture by the clock, one at the start, and one whenever somebody asks for it.
+
+meerkat/device/<d>/<meter>/picture       JPEG, with its condition beside it
+meerkat/device/<d>/<meter>/condition     what it is worth: JSON, retained
+meerkat/device/<d>/<meter>/capture/set   PRESS: take one now
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,23 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 
 from cronsim import CronSim
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.device_messages import PictureCondition
+from meerkat_contract.errors import BadMessage, MediaError, MeerkatError, StorageError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import MeterInfo
+from meerkat_contract.messages import MeterInfo, SettingInfo
 from meerkat_contract.metadata import Metadata, Trigger
-from meerkat_contract.topics import ThingTopic
+from meerkat_contract.session import Incoming
+from meerkat_contract.topics import SettingTopic, ThingTopic
 
-from .address import Address, parse_source
+from .address import parse_source
 from .clock import Clock, clock_state
 from .outbox import Outbox
+from .photo.archive import Archive
+from .photo.taking import Photo, Photographer
 from .settings import MeterSettings
 from .source import Pace, SourceError, of_thing
 from .station import Station
@@ -30,11 +40,7 @@ LOOK_AGAIN = 60.0
 RETRIES = (10.0, 30.0, 60.0)
 """Seconds to wait after a failed picture before it is tried again; then the schedule's next time counts."""
 
-SETTLE = 1.0
-"""Seconds that a live camera gets to find its exposure before its frame counts."""
-
-QUALITIES = (92, 89, 86, 83, 80)
-"""Of the JPEG, best first: below 80 the digits lose their edges, and less wide is the lesser evil."""
+CAPTURE = SettingInfo(name="capture", label="Take a picture now", kind="button", common=True)
 
 
 def next_time(schedule: str, after: datetime, zone: tzinfo) -> datetime:
@@ -48,6 +54,8 @@ def next_time(schedule: str, after: datetime, zone: tzinfo) -> datetime:
 
 
 class Meter:
+    """`run` is for one thread; `told` and `wake` for any."""
+
     def __init__(
         self,
         name: str,
@@ -57,22 +65,37 @@ class Meter:
         outbox: Outbox,
         clock: Clock,
         zone: tzinfo,
+        data: Path,
         pace: Pace = "own",
-        photograph: Callable[[Address, Clock, threading.Event], tuple[bytes, datetime] | None] | None = None,
+        take: Callable[[threading.Event], Photo | None] | None = None,
     ) -> None:
         """With `fast` a picture that cannot be taken is not tried again: see `failed`.
 
-        `photograph` returns a JPEG and when it was taken; None when it was told to stop.
+        `data` is the device's own folder. `take` stands in for the photographer in tests.
         """
         self.name = name
         self.settings = settings
+        self._me = f"meter {name}"
         self._station = station
         self._outbox = outbox
         self._clock = clock
         self._zone = zone
-        self._address = parse_source(settings.source, where=f"meter {name}")
-        self._photograph = photograph or take_photograph
+        self._live = parse_source(settings.source, where=self._me).live
+        self._photograph = (
+            take
+            or Photographer(
+                name, settings, clock=clock, zone=zone, lamps=station, report=self._lamp_trouble
+            ).take
+        )
+        self._archive: Archive | None = None
+        if settings.archive is not None:
+            own = settings.archive.folder
+            folder = Path(own).expanduser() if own else data / "archive" / name
+            self._archive = Archive(folder, settings.archive, zone=zone)
         self._once = pace == "fast"
+        self._asked = threading.Event()
+        self._busy = False
+        self._lamp_fails = False
         self.failed: MeerkatError | None = None
         """Why there is no picture of a fast replay."""
         self.started = threading.Event()
@@ -81,85 +104,156 @@ class Meter:
     @property
     def info(self) -> MeterInfo:
         settings = self.settings
-        return MeterInfo(name=self.name, label=settings.label, kind=settings.kind, schedule=settings.schedule)
+        return MeterInfo(
+            name=self.name,
+            label=settings.label,
+            kind=settings.kind,
+            schedule=settings.schedule,
+            settings=(CAPTURE,),
+        )
+
+    # --- commands -------------------------------------------------------------------------------
+
+    @property
+    def topic(self) -> SettingTopic:
+        """Where a picture can be asked for; to be subscribed with `told`."""
+        return SettingTopic(self._station.name, self.name, CAPTURE.name, "set")
+
+    def told(self, message: Incoming) -> None:
+        """PRESS, or nothing, takes a picture at once. What is kept by the broker is no command."""
+        if message.retain:
+            _log.warning("%s: a picture asked for by a retained message is not taken", self._me)
+            return
+        if message.payload not in (b"", b"PRESS"):
+            shown = message.payload[:40].decode(errors="replace")
+            self._station.report(
+                BadMessage(f"{shown!r} asks for no picture", where=message.topic, remedy="Send PRESS")
+            )
+            return
+        if self._busy or self._asked.is_set():
+            _log.info("%s: a picture is being taken already; it answers this command too", self._me)
+            return
+        self._asked.set()
+
+    def wake(self) -> None:
+        """Look at `stop` at once."""
+        self._asked.set()
+
+    # --- its thread -----------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """A picture at once, then by the schedule, until `stop` is set."""
-        self._take("start", stop)
-        self.started.set()
-        while self._wait_for_next(stop):
-            self._take("schedule", stop)
+        """A picture at once, then by the schedule and on command, until `stop` is set; see `wake`."""
+        trigger: Trigger | None = "start"
+        while trigger is not None:
+            asked = self._take(trigger, stop)
+            self.started.set()
+            trigger = asked or self._wait_for_next(stop)
 
-    def _wait_for_next(self, stop: threading.Event) -> bool:
-        """Wait for the schedule's next moment; False when `stop` was set."""
+    def _wait_for_next(self, stop: threading.Event) -> Trigger | None:
+        """Wait for the schedule's next moment or a command; None when `stop` was set."""
         due = self._next(self._clock.now())
         while (now := self._clock.now()) < due:
-            if self._clock.wait(stop, min(LOOK_AGAIN, (due - now).total_seconds())):
-                return False
+            if self._sleep(stop, min(LOOK_AGAIN, (due - now).total_seconds())):
+                return None if stop.is_set() else "command"
             due = min(due, self._next(self._clock.now()))  # the clock may have been set back
-        return not stop.is_set()
+        return None if stop.is_set() else "schedule"
 
     def _next(self, after: datetime) -> datetime:
         return next_time(self.settings.schedule, after, self._zone)
 
-    def _take(self, trigger: Trigger, stop: threading.Event) -> None:
+    def _sleep(self, stop: threading.Event, seconds: float) -> bool:
+        """Whether it was cut short, by `stop` or by a command."""
+        return stop.is_set() or self._clock.wait(self._asked, seconds)
+
+    def _take(self, trigger: Trigger, stop: threading.Event) -> Trigger | None:
+        """One picture, tried again when that fails. A command meanwhile ends this: the next trigger."""
         for wait in (*RETRIES, None):
+            self._busy = True
+            self._asked.clear()
             try:
                 self._take_one(trigger, stop)
-                return
+                return None
             except MeerkatError as problem:
-                me = f"meter {self.name}"
-                error = of_thing(problem, me) if isinstance(problem, SourceError) else problem
-                self._station.report(error, about=me)
-                if self._once and not self._address.live:
+                error = of_thing(problem, self._me) if isinstance(problem, SourceError) else problem
+                self._station.report(error, about=self._me)
+                if self._once and not self._live:
                     self.failed = error
-                    return
-            if wait is None or self._clock.wait(stop, wait):
-                return
+                    return None
+            finally:
+                self._busy = False
+            if wait is not None and self._sleep(stop, wait):
+                return None if stop.is_set() else "command"
+        return None
 
     def _take_one(self, trigger: Trigger, stop: threading.Event) -> None:
         clock = clock_state(self._clock.now())
-        taken = self._photograph(self._address, self._clock, stop)
-        if taken is None:
+        self._lamp_fails = False
+        photo = self._photograph(stop)
+        if photo is None:
             return
-        picture, captured_at = taken
         metadata = Metadata(
             id=new_id(),
-            captured_at=captured_at,
+            captured_at=photo.captured_at,
             clock=clock,
             trigger=trigger,
             content_type="image/jpeg",
+            condition=photo.condition,
         )
-        self._outbox.add_bytes(
-            ThingTopic(self._station.name, self.name, "picture"), metadata, picture, retain=True
+        picture = ThingTopic(self._station.name, self.name, "picture")
+        self._outbox.add_bytes(picture, metadata, photo.jpeg, retain=True)
+        of_which = {"id": metadata.id, "captured_at": metadata.captured_at}
+        self._station.keep(
+            picture._replace(kind="condition"),
+            photo.condition.model_copy(update=of_which).to_json(),
+            content_type="application/json",
         )
-        self._station.well(f"meter {self.name}")
-        _log.info("meter %s: picture taken, %d kB", self.name, len(picture) // 1000)
+        verdict = photo.condition.verdict.replace("_", " ")
+        _log.info("%s: picture taken, %s, %d kB", self._me, verdict, len(photo.jpeg) // 1000)
+        self._station.well(self._me)
+        if not self._lamp_fails:
+            self._station.well(f"{self._me}, light")
+        self._tell(photo.condition)
+        self._keep_on_disk(photo, dated=clock == "synced")
+
+    def _tell(self, condition: PictureCondition) -> None:
+        """A picture that is not good is an error that stands until one is."""
+        about = f"{self._me}, picture"
+        if error := not_good(condition, where=self._me):
+            self._station.report(error, about=about)
+        else:
+            self._station.well(about)
+
+    def _keep_on_disk(self, photo: Photo, *, dated: bool) -> None:
+        if self._archive is None:
+            return
+        about = f"{self._me}, archive"
+        try:
+            self._archive.add(photo.jpeg, photo.captured_at, dated=dated)
+            self._station.well(about)
+        except StorageError as error:
+            self._station.report(error, about=about)
+
+    def _lamp_trouble(self, error: MeerkatError) -> None:
+        self._lamp_fails = True
+        self._station.report(error, about=f"{self._me}, light")
 
 
-def take_photograph(address: Address, clock: Clock, stop: threading.Event) -> tuple[bytes, datetime] | None:
-    """One frame of any source as JPEG and when it was taken. Raises SourceError."""
-    from .picture import encode, jpeg
-
-    if address.kind == "scene" and address.target == "meter":
-        from .scenes.meter import BasementMeter
-
-        now = clock.now()
-        picture = BasementMeter().render(now.astimezone(), light=True)
-        return encode(picture, qualities=QUALITIES), now
-    from .opening import open_source
-    from .recorder import TICKS
-    from .source import moment
-
-    with open_source(address, clock=clock) as source:
-        shot = None
-        for sample in source.samples(stop):
-            if sample.shots:
-                shot = sample.shots[-1]
-                if not address.live or shot.at >= SETTLE * TICKS:
-                    break
-        if shot is not None:
-            return jpeg(shot.frame, qualities=QUALITIES, max_width=4096), moment(shot.captured)
-        if stop.is_set():
+def not_good(condition: PictureCondition, *, where: str) -> MediaError | None:
+    """What is wrong with a picture, for people; it is published all the same."""
+    match condition.verdict:
+        case "good":
             return None
-    raise SourceError("gave no picture", where=str(address), remedy="Is the camera on?")
+        case "dark":
+            what = f"the picture is too dark (mean brightness {condition.brightness:.1%})"
+            remedy = (
+                f"Does the lamp {condition.light} light up, and at the meter? Raise `brightness`"
+                if condition.light
+                else "Write the name of a lamp to `light`, or put one there"
+            )
+        case "burnt_out":
+            what = f"the picture is burnt out ({condition.burnt_out:.0%} of it)"
+            remedy = "Lower `brightness`, or turn the lamp aside, so that the glass does not mirror it"
+        case "blurred":
+            what = f"the picture is blurred (sharpness {condition.sharpness:.2f}, 0.20 would do)"
+            remedy = "Focus the lens, wipe it, and see that the camera does not shake"
+    return MediaError(what, where=where, remedy=f"{remedy}. It is sent with this verdict")

@@ -131,6 +131,7 @@ class Device:
                 outbox=self.outbox,
                 clock=self._clock,
                 zone=zone,
+                data=data / "devices" / name,
                 pace=self.replay.pace,
             )
             for meter, own in settings.meters.items()
@@ -162,6 +163,8 @@ class Device:
         for camera in self.cameras:
             camera.frames.start()
             self.session.subscribe(camera.frames.topic, camera.frames.told)
+        for meter in self.meters:
+            self.session.subscribe(meter.topic, meter.told)
         self.session.start()
         self._supervise("settings", self.tuning.run)
         for camera in self.cameras:
@@ -202,6 +205,8 @@ class Device:
         self.tuning.end()
         for camera in self.cameras:
             camera.frames.end()
+        for meter in self.meters:
+            meter.wake()
         for name, thread in self._threads.items():
             thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
             if thread.is_alive():

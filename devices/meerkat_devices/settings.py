@@ -14,6 +14,17 @@ from meerkat_contract.ids import Name
 from .address import parse_source
 from .frame_settings import FrameSettings
 from .motion_settings import MotionSettings
+from .photo_settings import PhotoSettings
+from .pin_settings import (
+    CameraLight,
+    LightSettings,
+    PinChoice,
+    SensorSettings,
+    check_light,
+    check_motion_sensors,
+    check_pins,
+    light_by_name,
+)
 from .recorder import Limits
 from .regions import Polygon
 from .source_options import SourceOptions
@@ -74,6 +85,7 @@ class CameraSettings(SourceOptions):
     )
     motion: MotionSettings = Field(default_factory=MotionSettings)
     frames: FrameSettings = Field(default_factory=FrameSettings)
+    light: Annotated[CameraLight | None, BeforeValidator(light_by_name)] = None
     pre_roll: float = Field(3.0, ge=0, le=30, description="seconds kept from before the motion")
     post_roll: float = Field(3.0, ge=0, le=60, description="seconds recorded after the motion")
     clips: bool = Field(True, description="record clips; false: motion, pictures and frames only")
@@ -105,7 +117,7 @@ class CameraSettings(SourceOptions):
         return self
 
 
-class MeterSettings(SourceOptions):
+class MeterSettings(PhotoSettings, SourceOptions):
     """One meter, pictured by the clock."""
 
     source: SourceText
@@ -131,12 +143,37 @@ class DeviceSettings(_Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
     meters: dict[Name, MeterSettings] = Field(default_factory=dict)
+    pins: PinChoice = Field(
+        "auto", description="auto: this machine's own; mock: played, without hardware; none: left alone"
+    )
+    sensors: dict[Name, SensorSettings] = Field(default_factory=dict)
+    lights: dict[Name, LightSettings] = Field(default_factory=dict)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
 
     @model_validator(mode="after")
     def _names_differ(self) -> DeviceSettings:
-        if both := sorted(self.cameras.keys() & self.meters.keys()):
-            raise ValueError(f"{both[0]!r} names both a camera and a meter; their topics would be the same")
+        kinds: dict[str, str] = {}
+        for kind, names in (
+            ("a camera", self.cameras),
+            ("a meter", self.meters),
+            ("a sensor", self.sensors),
+            ("a light", self.lights),
+        ):
+            for name in names:
+                if other := kinds.get(name):
+                    raise ValueError(f"{name!r} names both {other} and {kind}; their topics would be the same")
+                kinds[name] = kind
+        return self
+
+    @model_validator(mode="after")
+    def _wired(self) -> DeviceSettings:
+        check_pins(self.sensors, self.lights)
+        for name, camera in self.cameras.items():
+            check_motion_sensors(name, camera.motion.sensors, self.sensors)
+            check_light(f"camera {name}", camera.light and camera.light.name, self.lights)
+        for name, sensor in self.sensors.items():
+            if sensor.rings and sensor.rings not in self.cameras:
+                raise ValueError(f"button {name} rings {sensor.rings!r}, which is no camera of this device")
         return self
 
 

@@ -10,25 +10,27 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.messages import MeterInfo
-from meerkat_devices.address import Address
 from meerkat_devices.backoff import Backoff
-from meerkat_devices.clock import Clock, clock_state, local_zone
-from meerkat_devices.meter import RETRIES, Meter, next_time
+from meerkat_devices.clock import clock_state, local_zone
+from meerkat_devices.meter import CAPTURE, RETRIES, Meter, next_time
 from meerkat_devices.outbox import Outbox
+from meerkat_devices.photo.taking import Photo
 from meerkat_devices.recorder import TICKS
 from meerkat_devices.settings import MeterSettings
 from meerkat_devices.source import Pacer, SourceError
 from meerkat_devices.timeline import LiveTime, Timeline
+from photo_support import MeterStation
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 class TurnedClock:
-    """Waiting turns it; it stops the waiter at `until`."""
+    """Waiting turns it; it sets `stop` at `until`."""
 
     def __init__(self, start: datetime, until: datetime) -> None:
+        self.stop = threading.Event()
         self.time = start
         self.until = until
         self.seconds = 0.0
@@ -45,45 +47,30 @@ class TurnedClock:
         self.waits += 1
         self.seconds += seconds
         self.time += timedelta(seconds=seconds) + self.jumps.get(self.waits, timedelta())
-        return event.is_set() or self.time >= self.until
+        if self.time >= self.until:
+            self.stop.set()
+        return event.is_set() or self.stop.is_set()
 
 
-class Station:
-    name = "pi"
-
-    def __init__(self) -> None:
-        self.errors: list[MeerkatError] = []
-        self.standing = False
-
-    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
-        raise AssertionError("a meter keeps nothing")
-
-    def report(self, error: MeerkatError, *, about: str = "") -> None:
-        assert about == "meter water"
-        self.errors.append(error)
-        self.standing = True
-
-    def well(self, about: str) -> None:
-        assert about == "meter water"
-        self.standing = False
-
-    def changed(self) -> None:
-        raise AssertionError("a meter's info does not change")
+CONDITION = PictureCondition(
+    verdict="good", brightness=0.4, dark=0.1, burnt_out=0.01, glare=0.01, sharpness=0.6
+)
 
 
 def run_meter(
     tmp_path: Path, clock: TurnedClock, schedule: str = "0 * * * *", failures: int = 0
-) -> tuple[list[tuple[str, datetime]], Station]:
+) -> tuple[list[tuple[str, datetime]], MeterStation]:
     """What pictures a meter takes until the clock's end: trigger and time."""
     outbox = Outbox(tmp_path / "outbox", max_bytes=10_000_000, refused_bytes=0)
-    station = Station()
+    station = MeterStation()
     left = [failures]
 
-    def photograph(address: Address, own: Clock, stop: threading.Event) -> tuple[bytes, datetime]:
+    def take(stop: threading.Event) -> Photo | None:
+        assert stop is clock.stop
         if left[0]:
             left[0] -= 1
-            raise SourceError("no answer", where=str(address))
-        return b"\xff\xd8", own.now()
+            raise SourceError("no answer", where="rtsp://cellar")
+        return None if stop.is_set() else Photo(b"\xff\xd8", clock.now(), CONDITION)
 
     meter = Meter(
         "water",
@@ -92,10 +79,12 @@ def run_meter(
         outbox=outbox,
         clock=clock,
         zone=BERLIN,
-        photograph=photograph,
+        data=tmp_path,
+        take=take,
     )
-    assert meter.info == MeterInfo(name="water", label="Water", kind="water", schedule=schedule)
-    meter.run(threading.Event())
+    wanted = MeterInfo(name="water", label="Water", kind="water", schedule=schedule, settings=(CAPTURE,))
+    assert meter.info == wanted
+    meter.run(clock.stop)
     assert meter.started.is_set()
     taken = [(entry.metadata.trigger, entry.metadata.captured_at) for entry in outbox.waiting()]
     assert all(entry.retain for entry in outbox.waiting())
@@ -150,7 +139,8 @@ def test_a_failed_picture_is_tried_again_and_then_left_to_the_schedule(tmp_path:
     end = start + timedelta(hours=1)
     taken, station = run_meter(tmp_path / "a", TurnedClock(start, end), failures=2)
     assert taken[0] == ("start", start + timedelta(seconds=sum(RETRIES[:2])))
-    assert len(station.errors) == 2
+    assert [error.where for error in station.errors] == ["meter water, rtsp://cellar"] * 2
+    assert station.standing == {}
     taken, station = run_meter(tmp_path / "b", TurnedClock(start, end), failures=4)
     assert [trigger for trigger, _ in taken] == ["schedule"]
 

@@ -1,0 +1,143 @@
+"""What a meter's picture is worth: too dark, burnt out, blurred, or good.
+
+    from meerkat_devices.photo.condition import judge, measure
+    verdict = judge(measure(picture))
+
+Everything but the noise is measured on a grey picture of 640 pixels' width, so that the limits hold for
+every camera. The limits are measured: docs/how-to/meter-camera.md has the table, and
+tests/photo/test_condition.py repeats it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from meerkat_contract.device_messages import PictureVerdict
+
+Grey = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+WIDTH = 640
+
+DARK_LEVEL, BRIGHT_LEVEL, BURNT_LEVEL = 26, 192, 250
+"""Of 255: what is darker is nearly black; from there on it is bright; from there on burnt out."""
+
+DARK_BELOW = 0.14
+"""How bright the brightest fiftieth must be: a face as small as 135 × 135 of 1280 × 720 is enough."""
+
+BURNT_OUT_ABOVE = 0.45
+"""Share of the picture. Much of a white face may touch the top before its digits go."""
+
+SMALL_FACE, FACE_BURNT_ABOVE = 0.12, 0.73
+"""A face that fills less of the picture: when so much of it, and of all that is bright, is burnt out."""
+
+BLURRED_BELOW = 0.20
+"""See `_sharpness`: edges smeared by a standard deviation of two to three pixels of 640."""
+
+_FINE, _COARSE = 1.0, 3.0
+"""Standard deviations in pixels of the two pictures that sharpness compares."""
+
+_FLOOR = 0.3
+"""Levels per pixel; where the edges of the coarse picture are weaker than this there is only noise."""
+
+_LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Fractions of 1, but for `noise`: standard deviation in levels of 255."""
+
+    brightness: float
+    brightest: float
+    """How bright the brightest fiftieth is at least."""
+    dark: float
+    burnt_out: float
+    of_bright: float
+    """How much of what is bright is burnt out."""
+    glare: float
+    sharpness: float
+    noise: float
+
+
+def measure(picture: NDArray[np.uint8]) -> Measured:
+    """Measure a BGR (H, W, 3) or grey (H, W) picture."""
+    grey: Grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8)
+    noise = _noise(grey)
+    height, width = grey.shape
+    if width != WIDTH:
+        size = (WIDTH, max(8, round(height * WIDTH / width)))
+        how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR
+        grey = cv2.resize(grey, size, interpolation=how).astype(np.uint8)
+    burnt = (grey >= BURNT_LEVEL).astype(np.uint8)
+    burnt_pixels = np.count_nonzero(burnt)
+    return Measured(
+        brightness=float(grey.mean()) / 255,
+        brightest=float(np.percentile(grey, 98)) / 255,
+        dark=np.count_nonzero(grey < DARK_LEVEL) / grey.size,
+        burnt_out=burnt_pixels / grey.size,
+        of_bright=burnt_pixels / (np.count_nonzero(grey >= BRIGHT_LEVEL) or 1),
+        glare=_largest(burnt) / grey.size,
+        sharpness=_sharpness(grey),
+        noise=noise,
+    )
+
+
+def judge(measured: Measured) -> PictureVerdict:
+    """What is wrong with it, the worst first: the edges of a dark picture say nothing."""
+    if measured.brightest < DARK_BELOW:
+        return "dark"
+    small = measured.burnt_out > SMALL_FACE and measured.of_bright > FACE_BURNT_ABOVE
+    if small or measured.burnt_out > BURNT_OUT_ABOVE:
+        return "burnt_out"
+    if measured.sharpness < BLURRED_BELOW:
+        return "blurred"
+    return "good"
+
+
+def _largest(mask: Grey) -> int:
+    """Pixels of the largest area that hangs together."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return int(stats[1:, cv2.CC_STAT_AREA].max()) if count > 1 else 0
+
+
+def _sharpness(grey: Grey) -> float:
+    """How much steeper the steepest edges are than after a blur of 3 pixels: 1 for a step, 0 for a haze.
+
+    A ratio of two slopes does not change with light and contrast, and the first blur, of 1 pixel, keeps
+    noise and JPEG out of it. An edge with a standard deviation of b gives sqrt((9 + b²) / (1 + b²)), which
+    3 to 1 is made 1 to 0. Across and along are measured apart and the lesser counts: a shake blurs one.
+    """
+    ratios = []
+    levels = grey.astype(np.float32)
+    fine, coarse = (
+        cv2.GaussianBlur(levels, (0, 0), sigma).astype(np.float32, copy=False) for sigma in (_FINE, _COARSE)
+    )
+    for across, along in ((1, 0), (0, 1)):
+        steep, smooth = (_steepest(blurred, across, along) for blurred in (fine, coarse))
+        ratios.append(steep / (smooth + _FLOOR))
+    return float(np.clip((min(ratios) - 1) / 2, 0, 1))
+
+
+def _steepest(blurred: Floats, across: int, along: int) -> float:
+    """The slope, levels per pixel, that a hundredth of the pixels exceed."""
+    slopes = np.abs(cv2.Sobel(blurred, cv2.CV_32F, across, along, scale=1 / 8))
+    return float(np.percentile(slopes, 99))
+
+
+def _noise(grey: Grey) -> float:
+    """Standard deviation from the second difference of both axes (Immerkær 1996), in levels.
+
+    The median leaves edges out. On strips, since a whole picture of floats is as large as four.
+    """
+    differences = [
+        np.abs(cv2.filter2D(strip, cv2.CV_32F, _LAPLACE)[1:-1:2, 1:-1:2])
+        for top in range(0, grey.shape[0] - 8, 96)
+        if (strip := grey[top : top + 96]).size
+    ]
+    if not differences:
+        return 0.0
+    return float(np.median(np.concatenate(differences))) / (6 * 0.6745)
