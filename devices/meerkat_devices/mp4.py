@@ -43,7 +43,7 @@ def write_clip(path: Path, clip: Clip, template: VideoStream) -> int:
         raise MediaError(f"the clip cannot be written as MP4 ({error})", where=str(path)) from error
 
 
-_DISK_ERRORS = frozenset({2, 5, 13, 27, 28, 30, 122})  # ENOENT EIO EACCES EFBIG ENOSPC EROFS EDQUOT
+_DISK_ERRORS = frozenset({1, 2, 5, 13, 27, 28, 30, 122})  # EPERM ENOENT EIO EACCES EFBIG ENOSPC EROFS EDQUOT
 
 
 def _write_packets(container: Any, stream: Any, clip: Clip) -> None:

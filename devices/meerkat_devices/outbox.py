@@ -29,21 +29,11 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError, StorageError
-from meerkat_contract.ids import is_id
 from meerkat_contract.metadata import Metadata
 
-from .outbox_database import FILE_NAME, Lasting, next_seq, open_database, read_rows, write_row
-from .outbox_files import (
-    Entry,
-    disk,
-    entry_of,
-    payload_of,
-    seal,
-    set_aside,
-    storage_error,
-    sync_folder,
-    trim,
-)
+from .outbox_database import FILE_NAME, Lasting, delete_row, newest, write_row
+from .outbox_files import Entry, disk, payload_of, seal, set_aside, storage_error, sync_folder, trim
+from .outbox_repair import open_folder
 
 __all__ = ["Counts", "Entry", "Outbox"]
 
@@ -93,7 +83,6 @@ class Outbox:
         self._next_seq = 1
         self._held: dict[str, Entry] = {}
         self._in_flight: set[str] = set()
-        self._being_added: set[str] = set()
         self._added: Callable[[Entry], None] | None = None
         self._evicted_one: Callable[[str], None] | None = None
         self._lock_file: TextIOWrapper | None = None
@@ -127,18 +116,13 @@ class Outbox:
             with disk(part):
                 self._make_room(part.stat().st_size, on_disk=True)
             seq, self._next_seq = self._next_seq, self._next_seq + 1
-            self._being_added.add(metadata.id)
-        try:
-            entry = seal(part, seq, str(topic), metadata, retain=retain)  # others go on while the disk syncs
-            with self._lock:
-                with disk(part):
-                    part.replace(self.path(entry.id))
-                    sync_folder(self.folder)
-                self._hold(entry)
-                self._write(lambda database: write_row(database, entry))
-        finally:
-            with self._lock:
-                self._being_added.discard(metadata.id)
+        entry = seal(part, seq, str(topic), metadata, retain=retain)  # others go on while the disk syncs
+        with self._lock:
+            with disk(part):
+                part.replace(self.path(entry.id))
+                sync_folder(self.folder)
+            self._hold(entry)
+            self._write(lambda database: write_row(database, entry))
         if self._added:
             self._added(entry)
         return entry
@@ -215,8 +199,8 @@ class Outbox:
     def is_newest(self, entry: Entry) -> bool:
         """Whether no newer picture was ever made for its topic."""
         with self._lock, self._queried() as database:
-            row = database.execute("SELECT seq FROM latest WHERE topic = ?", (entry.topic,)).fetchone()
-        return row is None or entry.seq >= row[0]
+            highest = newest(database, entry.topic)
+            return entry.seq >= highest or highest >= self._next_seq  # a damaged one silences nobody
 
     def forget(self, entry_id: str) -> bool:
         """The hub has it. Returns whether it was still here."""
@@ -243,9 +227,6 @@ class Outbox:
         with self._lock:
             self._closed = True
             self._let_go()
-            if self._lock_file:
-                self._lock_file.close()
-                self._lock_file = None
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -259,20 +240,24 @@ class Outbox:
             self.refused_folder.mkdir(parents=True, exist_ok=True)
         self._claim()
         try:
-            with disk(self.folder):
-                self._database, damaged = open_database(self.folder)
+            trim(self.refused_folder, self._refused_bytes)
+            opened = open_folder(self.folder, self.refused_folder, running=self._used)
         except sqlite3.Error as error:
+            self._let_go()
             raise self._trouble(error) from error
-        with self._queried() as database:
-            self._next_seq = max(self._next_seq, next_seq(database))
-            known = set(self._held)
-            self.repaired += self._reconcile(database)
-        if damaged:
+        except BaseException:
+            self._let_go()
+            raise
+        self._database, self._used = opened.database, True
+        self._next_seq = max(self._next_seq, opened.next_seq)
+        self.repaired += opened.dropped
+        if opened.damaged:
             self._was_damaged()
-        self._used = True
-        for entry in self.waiting():  # of a first opening that came late
-            if self._added and entry.id not in known:
-                self._added(entry)
+        for entry in sorted(opened.entries, key=lambda entry: entry.seq):
+            if entry.id not in self._held:
+                self._hold(entry)
+                if self._added:  # of a first opening that came late
+                    self._added(entry)
 
     def _was_damaged(self) -> None:
         self.damaged = True
@@ -301,44 +286,10 @@ class Outbox:
             ) from None
         self._lock_file = file
 
-    def _reconcile(self, database: sqlite3.Connection) -> int:
-        """Make rows and files agree, from whatever a crash at any instant left; returns how many rows
-        and half files went. What is being written now is left alone."""
-        dropped = 0
-        with disk(self.folder):
-            rows = dict(read_rows(database))
-            whole = {path.stem for path in self.folder.glob("*.bin")}
-            for entry_id in rows.keys() - whole:
-                database.execute("DELETE FROM entry WHERE id = ?", (entry_id,))
-                # In refused/ it was set aside just before the crash; else its file was taken away.
-                dropped += not (self.refused_folder / entry_id).exists()
-            for path in list(self.folder.iterdir()):
-                if path.suffix not in (".part", ".bin") or not is_id(path.stem):
-                    continue
-                if path.suffix == ".part" and self._used:
-                    continue
-                entry = rows.get(path.stem) or entry_of(path)
-                if entry and entry.id == path.stem:
-                    if path.suffix == ".part":  # whole, but for its name
-                        path.replace(self.path(entry.id))
-                    if not rows.get(entry.id):
-                        write_row(database, entry)
-                    self._hold(entry)
-                elif path.suffix == ".part":
-                    path.unlink()
-                    dropped += 1
-                else:
-                    database.execute("DELETE FROM entry WHERE id = ?", (path.stem,))
-                    set_aside(path, self.refused_folder, "the file is damaged")
-            sync_folder(self.folder)
-        trim(self.refused_folder, self._refused_bytes)
-        return dropped
-
     def _hold(self, entry: Entry) -> None:
         if entry.id not in self._held:
             self._held[entry.id] = entry
             self._bytes += entry.size
-        self._next_seq = max(self._next_seq, entry.seq + 1)
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -366,7 +317,7 @@ class Outbox:
         if entry is None:
             return False
         self._bytes -= entry.size
-        self._write(lambda database: database.execute("DELETE FROM entry WHERE id = ?", (entry_id,)))
+        self._write(lambda database: delete_row(database, entry_id))
         return True
 
     def _make_room(self, size: int, *, on_disk: bool) -> None:
@@ -406,10 +357,14 @@ class Outbox:
             raise self._trouble(error) from error
 
     def _let_go(self) -> None:
+        """Nothing is held open, so that a disk that failed can be taken away, repaired and mounted again."""
         if self._database:
             with suppress(sqlite3.Error):  # it is in trouble; the next one says what
                 self._database.close()
             self._database = None
+        if self._lock_file:
+            self._lock_file.close()
+            self._lock_file = None
 
     def _trouble(self, error: sqlite3.Error) -> StorageError:
         return StorageError(
