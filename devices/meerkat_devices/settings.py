@@ -171,6 +171,8 @@ class DeviceSettings(_Settings):
         for name, camera in self.cameras.items():
             check_motion_sensors(name, camera.motion.sensors, self.sensors)
             check_light(f"camera {name}", camera.light and camera.light.name, self.lights)
+        for name, meter in self.meters.items():
+            check_light(f"meter {name}", meter.light, self.lights)
         for name, sensor in self.sensors.items():
             if sensor.rings and sensor.rings not in self.cameras:
                 raise ValueError(f"button {name} rings {sensor.rings!r}, which is no camera of this device")

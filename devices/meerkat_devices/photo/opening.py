@@ -20,6 +20,10 @@ def open_stills(address: Address, settings: MeterSettings, *, clock: Clock, lit:
         from .from_scene import SceneStills
 
         return SceneStills(clock, lit=lit)
+    if address.kind == "picamera":
+        from meerkat_devices.picamera.still import PicameraStill
+
+        return PicameraStill(int(address.target), settings.picamera, clock=clock)
     if address.kind in ("http", "snapshot"):
         from meerkat_devices import snapshot
 
