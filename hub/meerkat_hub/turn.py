@@ -144,6 +144,7 @@ class Turn:
             policy=self._policy,
             recogniser=self._recogniser,
             local=_local,
+            zones_of=self._live.zones,
         )
 
     def load(self, now: Now) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meerkat_contract.messages import DeviceInfo, ErrorReport, HubState, WorkerState
+from meerkat_hub.core.zones import Zones
 
 MAX_PICTURE = 5_000_000
 """Bytes; a larger live picture is ignored."""
@@ -69,6 +70,12 @@ class Live:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(change)
+
+    def zones(self, device: str, camera: str) -> Zones:
+        """The zones of a camera by name, as its device tells them."""
+        info = self.devices.get(device)
+        cameras = info.cameras if info is not None else ()
+        return next((one.zones for one in cameras if one.name == camera), {})
 
     def is_meter(self, device: str, thing: str) -> bool:
         info = self.devices.get(device)

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 
 from meerkat_contract.errors import BadMessage
+from meerkat_contract.frame_region import PROPERTY, parse_region
 from meerkat_contract.ids import format_time
-from meerkat_contract.messages import FrameFindings, read
+from meerkat_contract.messages import Box, FrameFindings, read
 from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import ANY, SettingTopic, ThingTopic, WorkerTopic, WorkflowTopic, parse
 from meerkat_hub.core.inputs import Input, MediaLost, SendFailed, WorkerAbsent
@@ -100,10 +101,13 @@ class WorkflowBus:
                 remedy=f"Send at most {MAX_FRAME}: a smaller picture, or a lower quality",
             )
         findings: FrameFindings | None = None
+        region: Box | None = None
         frame, captured_at = "", None
         for name, value in message.properties:
             if name == "found":
                 findings = read(FrameFindings, value.encode(), topic=message.topic)
+            elif name == PROPERTY:
+                region = parse_region(value, topic=message.topic)
         if message.properties:
             metadata = message.metadata()
             frame, captured_at = metadata.id, metadata.captured_at
@@ -121,6 +125,7 @@ class WorkflowBus:
                 None if findings is None else findings.found,
                 "" if findings is None else findings.task,
                 None if findings is None else findings.model,
+                region,
             )
         )
 

@@ -20,7 +20,15 @@ from .outputs import Announce
 from .records import Clip, Settled
 
 
-def event_state(thing: Object, *, event_id: str, clip: Clip, revision: int, has_picture: bool) -> EventState:
+def event_state(
+    thing: Object,
+    *,
+    event_id: str,
+    clip: Clip,
+    revision: int,
+    has_picture: bool,
+    zones: tuple[str, ...] = (),
+) -> EventState:
     """The event that an object is, as it stands."""
     assert thing.best is not None
     assert thing.last is not None
@@ -41,6 +49,7 @@ def event_state(thing: Object, *, event_id: str, clip: Clip, revision: int, has_
         recording=clip.recording,
         has_picture=has_picture,
         model=thing.model,
+        zones=zones,
     )
 
 

@@ -25,6 +25,7 @@ from .pool import Pool
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Settled
 from .work import Answer, Flow, Item, Lease, Priority, TryEnded
+from .zones import ZonesOf, no_zones
 
 CLIPS = "clips"
 """Their flow in the pool."""
@@ -73,13 +74,16 @@ def priority_of(clip: Clip) -> Priority:
 class Clips:
     """All clips that have not ended, and the recordings that are open."""
 
-    def __init__(self, pool: Pool, new_id: Callable[[], str], settings: CoreSettings) -> None:
+    def __init__(
+        self, pool: Pool, new_id: Callable[[], str], settings: CoreSettings, zones_of: ZonesOf = no_zones
+    ) -> None:
         self.settings = settings
         self.unfinished: OrderedDict[str, Clip] = OrderedDict()
         """By id, in the order of their arrival."""
         self.recordings: dict[str, Recording] = {}
         self._pool = pool
         self._new_id = new_id
+        self._zones_of = zones_of
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._ageing: deque[tuple[float, str]] = deque()
         """Until when each may wait, by the monotonic clock: it does not leap when a hub is told the day."""
@@ -133,13 +137,15 @@ class Clips:
         out.effects.append(SendReceipt(clip.device, Receipt(id=clip.id, outcome="stored")))
 
     def _restore(self, snapshot: RecordingSnapshot, now: Now) -> None:
-        recording = self.recordings[snapshot.id] = Recording.restore(snapshot, now.mono)
+        recording = self.recordings[snapshot.id] = Recording.restore(
+            snapshot, now.mono, zones_of=self._zones_of
+        )
         self._index(recording)
 
     def _enqueue(self, clip: Clip, now: Now, may_wait: float) -> None:
         recording = self.recordings.get(clip.recording)
         if recording is None:
-            recording = Recording(clip.recording, clip.device, clip.camera)
+            recording = Recording(clip.recording, clip.device, clip.camera, zones_of=self._zones_of)
             self.recordings[clip.recording] = recording
         recording.arrive(clip, now.mono)
         self.unfinished[clip.id] = clip

@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from meerkat_contract.frame_region import in_whole
 from meerkat_contract.messages import Box, EventState, Found, Job, ModelInfo, Result, Track
 from meerkat_contract.vocabulary import category
 
@@ -40,6 +41,7 @@ from .recognition import Recogniser
 from .records import EventRecord, Now
 from .work import Dropped, Item, Lease, TryEnded
 from .workflow_records import ForgetFrame, FrameArrived, WorkflowSpec
+from .zones import ZonesOf, no_zones, zones_of
 
 WORKING_POINT = 0.5
 """Scores are calibrated so that from here on a thing counts as found."""
@@ -138,11 +140,13 @@ class Frames:
         new_id: Callable[[], str],
         recogniser: Recogniser,
         local: Callable[[datetime], datetime] = lambda wall: wall,
+        zones_of: ZonesOf = no_zones,
     ) -> None:
         """`local` gives a UTC time in the zone of the house."""
         self._new_id = new_id
         self._recogniser = recogniser
         self._local = local
+        self._zones_of = zones_of
         self._runs: dict[str, _Run] = {}
         self._of_camera: dict[str, list[_Run]] = {}
         self._tasks: dict[str, _Task] = {}
@@ -333,6 +337,7 @@ class Frames:
         """It begins and ends at one moment: a later frame of the same is quiet, or another event."""
         run, frame, seen = visit.run, visit.frame, decision.seen
         arrived, picture = frame.arrived, look.pictures.get(seen.box)
+        box = in_whole(seen.box, arrived.region)
         begun = EventState(
             id=self._new_id(),
             device=arrived.device,
@@ -340,13 +345,14 @@ class Frames:
             label=seen.label,
             category=category(seen.label),
             score=seen.score,
-            box=seen.box,
+            box=box,
             start_time=arrived.captured_at,
             end_time=arrived.captured_at,
             picture_time=arrived.captured_at,
             revision=1,
             has_picture=True,
             model=look.model,
+            zones=zones_of([box], self._zones_of(arrived.device, arrived.camera)),
             identity=seen.identity,
             workflow=run.name,
             alert=decision.alert,

@@ -48,6 +48,7 @@ from .workflow_records import (
     WorkflowWithdrawn,
 )
 from .workflows import Outcome, Workflows
+from .zones import ZonesOf, no_zones
 
 MEASURED_EVERY = 1.0
 """Seconds between two looks of the orchestrator at a worker's measured speed."""
@@ -66,13 +67,18 @@ class HubCore:
         policy: Policy | None = None,
         recogniser: Recogniser | None = None,
         local: Callable[[datetime], datetime] = lambda wall: wall,
+        zones_of: ZonesOf = no_zones,
     ) -> None:
         """`local` gives a UTC time in the zone of the house; `recogniser` knows its people."""
         self.settings = settings or CoreSettings()
         self.pool = Pool(first_token=epoch << 32, settings=pool)
-        self.clips = Clips(self.pool, new_id, self.settings)
+        self.clips = Clips(self.pool, new_id, self.settings, zones_of)
         self.workflows = Workflows(
-            new_id=new_id, recogniser=recogniser or Gallery(), policy=policy, local=local
+            new_id=new_id,
+            recogniser=recogniser or Gallery(),
+            policy=policy,
+            local=local,
+            zones_of=zones_of,
         )
         self.bus_up = False
         self.deals = True

@@ -17,9 +17,10 @@ from datetime import datetime
 from meerkat_contract.messages import RECORDING_GAP, EventState
 
 from .announcements import clip_messages, event_message, event_state
-from .objects import Object, join
+from .objects import EVENT_SCORE, Object, join
 from .outputs import Change, ClipJoined, EventSaved, RecordingClosed
 from .records import Clip, EventRecord, RecordingSnapshot, Settled
+from .zones import ZonesOf, no_zones, zones_of
 
 HOLD = RECORDING_GAP.total_seconds()
 
@@ -43,6 +44,7 @@ class Recording:
     """Monotonic time of the latest arrival or settlement."""
     patience: float = HOLD
     """Seconds without a further clip after which the recording is taken as closed."""
+    zones_of: ZonesOf = no_zones
 
     def arrive(self, clip: Clip, now: float) -> None:
         self.pending[clip.id] = clip
@@ -140,6 +142,7 @@ class Recording:
             clip=clip,
             revision=(before.revision + 1) if before else 1,
             has_picture=thing.picture is not None or (before is not None and before.has_picture),
+            zones=self._zones(thing, before, clip),
         )
         if before is not None and _same(before, after):
             return []
@@ -150,6 +153,24 @@ class Recording:
             EventSaved(record, thing.picture),
             *event_message(kind, before, after, picture=thing.picture is not None),
         ]
+
+    def _zones(self, thing: Object, before: EventState | None, clip: Clip) -> tuple[str, ...]:
+        """Where it has stood so far; `clip` is what has come since `before`."""
+        already = before.zones if before is not None else ()
+        zones = self.zones_of(self.device, self.camera)
+        if not zones:
+            return already
+        members = set(thing.members)
+        boxes = [
+            sighting.box
+            for settled in self.joined
+            if before is None or settled.clip.id == clip.id
+            for track in settled.tracks
+            if (settled.clip.id, track.track) in members
+            for sighting in track.sightings
+            if sighting.score >= EVENT_SCORE
+        ]
+        return tuple(sorted({*already, *zones_of(boxes, zones)}))
 
     def _end(self, event_id: str, record: EventRecord) -> list[Change]:
         after = record.state.model_copy(update={"revision": record.state.revision + 1})
@@ -188,9 +209,9 @@ class Recording:
     # --- from the database ----------------------------------------------------------------------
 
     @classmethod
-    def restore(cls, snapshot: RecordingSnapshot, now: float) -> Recording:
+    def restore(cls, snapshot: RecordingSnapshot, now: float, *, zones_of: ZonesOf = no_zones) -> Recording:
         """The recording as it was committed; its clips that wait are given with `arrive`."""
-        recording = cls(snapshot.id, snapshot.device, snapshot.camera, touched=now)
+        recording = cls(snapshot.id, snapshot.device, snapshot.camera, touched=now, zones_of=zones_of)
         recording.joined = sorted(snapshot.joined, key=_order)
         recording.settled = {s.clip.id: (s, now) for s in snapshot.unjoined}
         recording.events = {record.state.id: record for record in snapshot.events}

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from meerkat_contract.ids import NAME_PATTERN
-from meerkat_contract.messages import Deploy, Found, ModelInfo, WorkflowState
+from meerkat_contract.messages import Box, Deploy, Found, ModelInfo, WorkflowState
 
 from .decisions import Rule, WhoMayBeHere
 from .graph import Workflow
@@ -154,6 +154,9 @@ class FrameArrived:
     found_by: str = ""
     """The task with which the device looked."""
     model: ModelInfo | None = None
+    region: Box | None = None
+    """The part of the camera's picture that the frame is; None when it is the whole. What is found in a
+    frame is in fractions of the frame, up to the event."""
 
 
 @dataclass(frozen=True, slots=True)

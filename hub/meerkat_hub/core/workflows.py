@@ -56,6 +56,7 @@ from .workflow_records import (
     WorkflowStored,
     WorkflowWithdrawn,
 )
+from .zones import ZonesOf, no_zones
 
 TELL_EVERY = 10.0
 """Seconds between publications of what became of a workflow's frames."""
@@ -78,9 +79,10 @@ class Workflows:
         recogniser: Recogniser,
         policy: Policy | None = None,
         local: Callable[[datetime], datetime] = lambda wall: wall,
+        zones_of: ZonesOf = no_zones,
     ) -> None:
         self._orchestrator = Orchestrator(policy)
-        self._frames = Frames(new_id, recogniser, local)
+        self._frames = Frames(new_id, recogniser, local, zones_of)
         self._specs: dict[str, WorkflowSpec] = {}
         self._configured: frozenset[str] = frozenset()
         self._told: dict[str, WorkflowState] = {}
