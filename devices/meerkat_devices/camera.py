@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.messages import CameraInfo
@@ -24,9 +25,10 @@ from .motion import MotionDetector
 from .mp4 import write_clip
 from .opening import open_source
 from .outbox import Outbox
-from .picture import encode, luma, scaled
+from .picture import brightness, encode, luma, scaled
 from .recorder import TICKS, Clip, Recorder
 from .regions import motion_mask, paint
+from .senses import Senses
 from .settings import CameraSettings
 from .source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
 from .station import Station
@@ -62,6 +64,7 @@ class Camera:
             name, settings.frames, station=station, clock=clock, pace=pace, private=settings.privacy
         )
         self.by_hand = ByHand(clock)
+        self.senses = Senses(name, settings.motion, settings.light, station=station, clock=clock)
         self._station = station
         self._outbox = outbox
         self._clock = clock
@@ -206,6 +209,7 @@ class Camera:
         if self._closed or self._source is None:
             return
         self._save(self._recorder.finish())
+        self.senses.rest()
         self._source = None
         self._say_motion(False)
 
@@ -237,12 +241,14 @@ class Camera:
     def _look(self, shot: Shot) -> None:
         if shot.at >= self._next_look:
             self._next_look = shot.at + MOTION_INTERVAL
-            looks = self._tuned.motion.enabled
-            active = looks and self._detector.step(luma(shot.frame), shot.at / TICKS).active
+            verdict = self.senses.look(
+                shot.at / TICKS, partial(self._see, shot), enabled=self._tuned.motion.enabled
+            )
             if self._tuned.clips:
-                self._save(self._recorder.motion(active, shot.at))
+                self._save(self._recorder.motion(verdict.record, shot.at, trigger=verdict.trigger))
                 self._save(self._recorder.motion(self.by_hand.active(), shot.at, trigger="command"))
-            self._say_motion(active)
+            self._say_motion(verdict.moving)
+            self.senses.shine(verdict.moving or self._recorder.recording, partial(brightness, shot.frame))
         now = self._clock.monotonic()
         if now >= self._next_picture:
             wait = self._tuned.picture_seconds_motion if self._moving else self._tuned.picture_seconds
@@ -252,6 +258,12 @@ class Camera:
             paint(picture, self._tuned.privacy)
             self._station.keep(topic, encode(picture), content_type="image/jpeg")
         self.frames.offer(shot, moving=bool(self._moving))  # last: a detector may have the frame from now on
+
+    def _see(self, shot: Shot, forget: bool) -> bool:
+        """What vision says of a picture; `forget` what it knows of the scene first."""
+        if forget:
+            self._detector = MotionDetector(self._tuned.motion, mask=self._mask)
+        return self._detector.step(luma(shot.frame), shot.at / TICKS).active
 
     def _say_motion(self, active: bool) -> None:
         if active == self._moving:

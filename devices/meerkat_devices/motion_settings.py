@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from meerkat_contract.ids import Name
 
 
 class MotionSettings(BaseModel):
@@ -23,8 +27,23 @@ class MotionSettings(BaseModel):
     habit_share: float = Field(0.5, gt=0, le=1, description="share of that memory that makes it a habit")
     gap_seconds: float = Field(2.0, gt=0, le=600, description="a longer pause between pictures is a gap")
     settle_seconds: float = Field(3.0, ge=0, le=60, description="how long the start is called calibrating")
+    sensors: tuple[Name, ...] = Field((), description="the device's motion sensors that watch this place, too")
+    combine: Literal["any", "all", "wake", "sensors"] = Field(
+        "any",
+        description="any: sensor or vision; all: both; wake: vision looks only after a sensor; "
+        "sensors: without vision",
+    )
+    sensor_seconds: float = Field(
+        10.0, ge=0, le=3600, description="how long a sensor's word lasts, for all and wake"
+    )
 
     @property
     def threshold(self) -> float:
         """Grey levels by which a pixel must change, 20 at sensitivity 0 and 6 at 1."""
         return 20.0 - 14.0 * self.sensitivity
+
+    @model_validator(mode="after")
+    def _sensors_are_named(self) -> MotionSettings:
+        if self.combine != "any" and not self.sensors:
+            raise ValueError(f"combine: {self.combine} needs sensors, such as `sensors: [hall-pir]`")
+        return self

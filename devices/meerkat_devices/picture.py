@@ -35,6 +35,11 @@ def luma(frame: VideoFrame) -> NDArray[np.uint8]:
     return rows[: frame.height, : frame.width]
 
 
+def brightness(frame: VideoFrame) -> float:
+    """Mean of the picture's luma, from 0 (black) to 1 (white), looked at one pixel in 64."""
+    return float(np.clip((luma(frame)[::8, ::8].mean() - 16) / 219, 0, 1))
+
+
 def jpeg(
     frame: VideoFrame,
     *,

@@ -164,6 +164,8 @@ class Recorder:
         deadline = at + round(self._limits.post_roll * TICKS)
         if self._recording:
             self._recording.deadline = max(self._recording.deadline, deadline)
+            if trigger == "doorbell":  # whatever began it, the clips from now on are urgent
+                self._recording.trigger = trigger
             return []
         return self._begin(at, deadline, trigger)
 
@@ -183,7 +185,8 @@ class Recorder:
         """Start a recording with the pre-roll, or remember that one is wanted."""
         groups = self._pre_roll(at - round(self._limits.pre_roll * TICKS))
         if not groups:
-            self._wanted = (deadline, trigger)
+            rung = self._wanted is not None and self._wanted[1] == "doorbell"
+            self._wanted = (deadline, "doorbell" if rung else trigger)
             return []
         self._wanted = None
         self._recording = _Recording(self._make_id(), trigger, groups[0].start, deadline)

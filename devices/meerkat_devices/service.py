@@ -29,8 +29,10 @@ from meerkat_contract.topics import DeviceTopic
 from .backoff import Backoff
 from .camera import Camera
 from .clock import Clock, SystemClock, clock_state, local_zone
+from .lamps import Lamp
 from .meter import Meter
 from .outbox import Outbox
+from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
 from .sender import Sender
 from .settings import DeviceSettings
@@ -83,6 +85,9 @@ class Device:
         self.replay = replay or Replay()
         self._stop = threading.Event()
         self._info_lock = threading.Lock()
+        folder = data / "devices" / name
+        self.pins = Pins(settings, folder, station=self, clock=self._clock)
+        self.pins.open()  # before anything that may fail: a lamp that a killed run left on goes off
         self.outbox = Outbox(
             data / "devices" / name / "outbox",
             max_bytes=settings.outbox.max_bytes,
@@ -140,6 +145,8 @@ class Device:
         for camera in self.cameras:
             offer_camera(self.tuning, camera)
         offer_device(self.tuning, lambda: self.settings, self._retune)
+        for camera in self.cameras:
+            self.pins.connect(camera.name, camera.senses, camera.settings)
         self._threads: dict[str, threading.Thread] = {}
 
     # --- life ------------------------------------------------------------------------------------
@@ -165,8 +172,11 @@ class Device:
             self.session.subscribe(camera.frames.topic, camera.frames.told)
         for meter in self.meters:
             self.session.subscribe(meter.topic, meter.told)
+        self.pins.start(self.session)
         self.session.start()
         self._supervise("settings", self.tuning.run)
+        for what, run in self.pins.threads.items():
+            self._supervise(what, run)
         for camera in self.cameras:
             self._supervise(f"camera {camera.name}", camera.run)
             if detector := camera.frames.detector:
@@ -202,6 +212,7 @@ class Device:
         """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
+        self.pins.close()
         self.tuning.end()
         for camera in self.cameras:
             camera.frames.end()
@@ -297,6 +308,9 @@ class Device:
     def well(self, about: str) -> None:
         self.reports.well(about)
 
+    def lamp(self, name: str) -> Lamp:
+        return self.pins.lamp(name)
+
     def changed(self) -> None:
         with self._info_lock:
             info = DeviceInfo(
@@ -307,6 +321,8 @@ class Device:
                 host=platform.node(),
                 cameras=tuple(self._with_settings(camera.info) for camera in self.cameras),
                 meters=tuple(self._with_settings(meter.info) for meter in self.meters),
+                sensors=self.pins.sensor_infos,
+                lights=self.pins.light_infos,
                 settings=self.tuning.infos(DEVICE),
                 clock=clock_state(self._clock.now()),
             )

@@ -161,7 +161,9 @@ class DeviceSettings(_Settings):
         ):
             for name in names:
                 if other := kinds.get(name):
-                    raise ValueError(f"{name!r} names both {other} and {kind}; their topics would be the same")
+                    raise ValueError(
+                        f"{name!r} names both {other} and {kind}; their topics would be the same"
+                    )
                 kinds[name] = kind
         return self
 
@@ -170,7 +172,7 @@ class DeviceSettings(_Settings):
         check_pins(self.sensors, self.lights)
         for name, camera in self.cameras.items():
             check_motion_sensors(name, camera.motion.sensors, self.sensors)
-            check_light(f"camera {name}", camera.light and camera.light.name, self.lights)
+            check_light(f"camera {name}", camera.light.name if camera.light else None, self.lights)
         for name, meter in self.meters.items():
             check_light(f"meter {name}", meter.light, self.lights)
         for name, sensor in self.sensors.items():

@@ -38,7 +38,7 @@ _log = logging.getLogger("meerkat.device")
 DEVICE = "device"
 """The thing under which settings of the device itself are."""
 
-ELSEWHERE = frozenset(("frames", "light", "capture"))
+ELSEWHERE = frozenset(("frames", "light", "capture", "state"))
 """Settings that other parts of the device listen for by themselves, unless they are offered here."""
 
 

@@ -1,0 +1,204 @@
+"""The pins of a machine: levels in, levels out. gpiozero behind the few words that we need of it.
+
+gpiozero is imported when a board is opened, so a device without sensors and lights never loads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from meerkat_contract.errors import DeviceError
+
+Pull = Literal["up", "down", "none"]
+
+
+class Input(Protocol):
+    def high(self) -> bool:
+        """The pin's level now. Raises DeviceError."""
+
+    def close(self) -> None: ...
+
+
+class Output(Protocol):
+    def write(self, value: float) -> None:
+        """0 is dark, 1 is fully lit; without PWM everything above 0 is. Raises DeviceError."""
+
+    def close(self) -> None: ...
+
+
+class Board(Protocol):
+    name: str
+    """What drives the pins, for people."""
+
+    def output(self, gpio: int, *, hertz: int | None, active_high: bool) -> Output:
+        """A lamp's pin, dark from here on. `hertz` of PWM; None: on and off only. Raises DeviceError."""
+
+    def input(
+        self, gpio: int, *, pull: Pull, samples: float | None, changed: Callable[[bool], None]
+    ) -> Input:
+        """A pin to read. `changed(high)` comes on any thread at each edge, bounces too.
+
+        `samples`: look so often a second (a motion sensor); None: the kernel tells of every edge.
+        Raises DeviceError.
+        """
+
+    def close(self) -> None: ...
+
+
+class GpioZeroBoard:
+    """Any pin factory of gpiozero: the Pi's own, or a mock."""
+
+    def __init__(self, factory: Any, *, name: str) -> None:
+        self.name = name
+        self._factory = factory
+
+    def output(self, gpio: int, *, hertz: int | None, active_high: bool) -> Output:
+        from gpiozero import LED, PWMLED
+
+        with _told(gpio):
+            if hertz is None:
+                lamp = LED(gpio, active_high=active_high, initial_value=False, pin_factory=self._factory)
+            else:
+                lamp = PWMLED(
+                    gpio,
+                    active_high=active_high,
+                    initial_value=0,
+                    frequency=hertz,
+                    pin_factory=self._factory,
+                )
+        return _Output(gpio, lamp)
+
+    def input(
+        self, gpio: int, *, pull: Pull, samples: float | None, changed: Callable[[bool], None]
+    ) -> Input:
+        from gpiozero import DigitalInputDevice, MotionSensor
+
+        # What gpiozero calls active is low with a pull-up, and high else.
+        how: dict[str, Any] = {"pin_factory": self._factory, "pull_up": {"up": True, "down": False}.get(pull)}
+        if pull == "none":
+            how["active_state"] = True
+        with _told(gpio):
+            if samples is None:
+                pin = DigitalInputDevice(gpio, **how)
+            else:
+                pin = MotionSensor(gpio, sample_rate=samples, **how)
+            active_high = pull != "up"
+            pin.when_activated = lambda: changed(active_high)
+            pin.when_deactivated = lambda: changed(not active_high)
+        return _Input(gpio, pin, active_high=active_high)
+
+    def close(self) -> None:
+        self._factory.close()
+
+
+class _Output:
+    def __init__(self, gpio: int, lamp: Any) -> None:
+        self._gpio = gpio
+        self._lamp = lamp
+
+    def write(self, value: float) -> None:
+        with _told(self._gpio):
+            self._lamp.value = value
+
+    def close(self) -> None:
+        with _told(self._gpio):
+            self._lamp.close()
+
+
+class _Input:
+    def __init__(self, gpio: int, pin: Any, *, active_high: bool) -> None:
+        self._gpio = gpio
+        self._pin = pin
+        self._active_high = active_high
+
+    def high(self) -> bool:
+        with _told(self._gpio):
+            return bool(self._pin.is_active) == self._active_high
+
+    def close(self) -> None:
+        with _told(self._gpio):
+            self._pin.close()
+
+
+def open_board() -> Board:
+    """The pins of this Raspberry Pi. Raises DeviceError, with the remedy.
+
+    gpiozero chooses: lgpio, else what else it finds; $GPIOZERO_PIN_FACTORY names another. Call it before
+    other threads run: it changes the working folder for a moment.
+    """
+    try:
+        import gpiozero
+    except ModuleNotFoundError:
+        raise DeviceError(
+            "gpiozero is not installed",
+            where="pins",
+            remedy="Type: pip install 'meerkat-home[pins]'; or try without hardware: --pins mock",
+        ) from None
+    with warnings.catch_warnings(record=True) as fallbacks, _own_folder():
+        warnings.simplefilter("always")
+        try:
+            gpiozero.Device.ensure_pin_factory()
+        except Exception as error:
+            raise _no_pins([*(str(each.message) for each in fallbacks), str(error)]) from error
+    factory = gpiozero.Device.pin_factory
+    gpiozero.Device.pin_factory = None  # it is ours to close, and nobody's default
+    return GpioZeroBoard(factory, name=type(factory).__name__)
+
+
+def _no_pins(reasons: list[str]) -> DeviceError:
+    """In the order of what can be done about it."""
+    said = "; ".join(reasons)
+    remedy = (
+        "Is this a Raspberry Pi? On another machine, try with --pins mock, or write `pins: none` for the "
+        "device to leave its sensors and lights alone"
+    )
+    if "can not open gpiochip" in said or "ermission" in said:
+        what = "this user may not use the pins"
+        remedy = "Type: sudo usermod -aG gpio $USER, then log in again"
+    elif "unable to locate Pi revision" in said or "No such file" in said:
+        what = "this machine has no pins that can be used"
+    elif "No module named 'lgpio'" in said or "SET_BIAS" in said:
+        what = "the library lgpio is missing"
+        remedy = (
+            "Type: sudo apt install python3-lgpio, and make the environment with --system-site-packages; "
+            "on Python 3.11 and 3.12, pip install 'meerkat-home[pins]' brings it, too"
+        )
+    else:
+        what = "the pins cannot be used"
+    return DeviceError(f"{what} ({said})", where="pins", remedy=remedy)
+
+
+@contextmanager
+def _told(gpio: int) -> Iterator[None]:
+    """What a pin's library raises, as a DeviceError that names the pin."""
+    try:
+        yield
+    except DeviceError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        remedy = "Check `gpio` and the wiring; docs/how-to/pins.md has a table"
+        if "busy" in said.lower():
+            said, remedy = (
+                "the pin is used by another program",
+                "Does this device run already? Else see who holds it: gpioinfo",
+            )
+        elif "PWM" in said:
+            said, remedy = f"the pin cannot be dimmed ({said})", "Write `dimmable: false` for this light"
+        raise DeviceError(said, where=f"GPIO {gpio}", remedy=remedy) from error
+
+
+@contextmanager
+def _own_folder() -> Iterator[None]:
+    """lgpio makes a pipe in the working folder as it is loaded, which may be read-only, or a user's own."""
+    if os.environ.get("LG_WD"):  # somebody chose one
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="meerkat-pins-") as folder, contextlib.chdir(folder):
+        yield

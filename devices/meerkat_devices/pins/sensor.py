@@ -1,0 +1,106 @@
+"""A motion sensor, a door contact or a button: from edges on a pin to a state that counts."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+from meerkat_devices.clock import Clock
+from meerkat_devices.pin_settings import SensorSettings
+
+from .board import Input
+
+_ROUNDING = 1e-6
+
+
+class Debounce:
+    """A level counts once it has lasted. Pure; times in seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.state: bool | None = None
+        """What counts; None until the first level is known, which counts at once."""
+        self._next: bool | None = None
+        self._since = 0.0
+
+    def edge(self, level: bool, at: float) -> None:
+        if self.state is None:
+            self.state = level
+        elif level == self.state:
+            self._next = None
+        elif self._next is None:
+            self._next, self._since = level, at
+
+    def due(self) -> float:
+        """When a level will have lasted; infinite while none is waited for."""
+        return math.inf if self._next is None else self._since + self._seconds
+
+    def settle(self, at: float) -> bool:
+        """Whether the state has changed by now."""
+        if self._next is None or at < self.due() - _ROUNDING:
+            return False
+        self.state, self._next = self._next, None
+        return True
+
+
+class Sensor:
+    """`edge` comes on any thread, `attach` and `work` on the pins' own."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: SensorSettings,
+        *,
+        clock: Clock,
+        news: threading.Event,
+        said: Callable[[Sensor, bool], None],
+    ) -> None:
+        """`said` hears the state at the start (not a button's), and each change.
+
+        `news` is set when `work` has something to do.
+        """
+        self.name = name
+        self.settings = settings
+        self._clock = clock
+        self._news = news
+        self._said = said
+        self._lock = threading.Lock()
+        self._debounce = Debounce(settings.debounce)
+        self._told: bool | None = None
+        self._input: Input | None = None
+
+    @property
+    def attached(self) -> bool:
+        return self._input is not None
+
+    @property
+    def on(self) -> bool:
+        """What counts now; OFF while nothing is known."""
+        return bool(self._debounce.state)
+
+    def attach(self, pin: Input) -> None:
+        """Its pin. A level that is there already counts: no edge would ever tell of it."""
+        self._input = pin
+        self.edge(pin.high())
+
+    def close(self) -> None:
+        pin, self._input = self._input, None
+        if pin is not None:
+            pin.close()
+
+    def edge(self, high: bool) -> None:
+        with self._lock:
+            self._debounce.edge(high == (self.settings.on_level == "high"), self._clock.monotonic())
+        self._news.set()
+
+    def work(self) -> float:
+        """Tell what has changed; returns when there will be more to do, infinite if nothing is waited for."""
+        with self._lock:
+            self._debounce.settle(self._clock.monotonic())
+            state, due = self._debounce.state, self._debounce.due()
+            before, self._told = self._told, state
+        held_from_before = before is None and self.settings.kind == "button"  # nobody pressed it just now
+        if state is not None and state != before and not held_from_before:
+            self._said(self, state)
+        return due
