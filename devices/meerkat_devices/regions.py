@@ -117,5 +117,4 @@ def cut(frame: VideoFrame, region: Box) -> tuple[VideoFrame, Box]:
         whole: Any = frame.reformat(format="bgr24").to_ndarray()
         inside = np.ascontiguousarray(whole[top : top + high, left : left + wide])
         part_frame = VideoFrame.from_ndarray(inside, format="bgr24")
-    part_frame.pts, part_frame.time_base = frame.pts, frame.time_base
     return part_frame, exact
