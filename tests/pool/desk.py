@@ -25,6 +25,7 @@ def state(
     online: bool = True,
     tasks: tuple[str, ...] = (LOOK,),
     serving: str | None = None,
+    ahead: bool = True,
 ) -> WorkerState:
     return WorkerState(
         worker=name,
@@ -32,6 +33,7 @@ def state(
         online=online,
         window=window,
         serving=serving,
+        ahead=ahead,
         tasks=tuple(TaskInfo(task=t, model=ModelInfo(name="m"), frames_per_second=fps) for t in tasks),
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from meerkat_hub.core.passing import PASSED_OF_LEASE
 from meerkat_hub.core.pool_settings import PoolSettings
 
 from .desk import LOOK, Desk, Flow, Priority
@@ -44,7 +45,7 @@ class Life:
     def after(self) -> None:
         desk = self.desk
         for tried in desk.ended:
-            if tried.item.attempts < 2:
+            if tried.item.attempts < 2 and desk.pool.queues.flow(tried.item.flow) is not None:
                 desk.dropped += desk.pool.again(tried.item, tried=tried.worker)
             else:
                 self.out.add(tried.item.id)
@@ -70,6 +71,8 @@ class Life:
         assert all(len({lease.worker for lease in leases}) == len(leases) for leases in pool.leases.values())
         assert set(pool._book.copied) <= set(pool.leases)
         assert set(pool._paused) <= set(pool.members)
+        for leases in pool.leases.values():
+            assert all(each.passed <= PASSED_OF_LEASE * (each.expires - each.sent) + 1e-6 for each in leases)
         tokens = [lease.token for lease in self.desk.sent]
         assert tokens == sorted(set(tokens))
         for lane in pool.queues._lanes.values():
@@ -113,6 +116,7 @@ class Life:
             window=(1, 3, 16)[self.starts[name] % 3],
             tasks=tasks,
             serving=serving,
+            ahead=self.chance.random() < 0.7,
         )
 
     def answer(self) -> None:

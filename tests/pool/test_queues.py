@@ -75,7 +75,7 @@ def test_a_light_flow_passes_a_flood() -> None:
 def test_an_urgent_item_goes_before_every_flow() -> None:
     desk = Desk()
     desk.pool.open(Flow("other", LOOK, weight=100))
-    desk.worker(fps=10)
+    desk.worker(fps=10, ahead=False)
     desk.add(100, flow="other")
     desk.add(100)
     desk.add(100, priority=Priority.BACKLOG)

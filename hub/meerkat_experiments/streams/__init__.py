@@ -5,9 +5,11 @@
     print(run.mean, run.p99, run.copies)
 
 `by_rule` has a bare rule of the hub's core decide, `by_pool` the pool that the hub runs.
+`share` has several flows before the pool.
 """
 
 from .dealers import Dealer, Sent, by_rule
+from .flows import Shared, share
 from .optimum import optimum
 from .pool_dealer import by_pool
 from .scenario import (
@@ -27,6 +29,7 @@ __all__ = [
     "Run",
     "Scenario",
     "Sent",
+    "Shared",
     "SimulatedWorker",
     "announced_alike",
     "announced_backwards",
@@ -36,6 +39,7 @@ __all__ = [
     "dying",
     "optimum",
     "poisson",
+    "share",
     "simulate",
     "slowing",
 ]

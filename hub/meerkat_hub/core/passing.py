@@ -12,6 +12,8 @@ PASSED seconds of work, and never by more than PASSED_OF_LEASE of its lease: so 
 which lasts ten times what is expected and at least half a minute, that neither the hub nor the worker
 need count it anew. What goes ahead does not pass what went ahead before it.
 
+Nor does anything pass what is more urgent, or what its own flow has sent before.
+
 A worker whose state does not say that it knows of all this is given its jobs as ever.
 """
 
@@ -90,7 +92,7 @@ def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
             continue
         else:
             place, free = _place(member.leases, view, now) if member.ahead else (None, 0.0)
-            if place is None or not all(_may_be_passed(held, seconds) for held in member.leases[place:]):
+            if place is None or not all(_may_pass(item, held, seconds) for held in member.leases[place:]):
                 place, free = None, view.free_at(now)
         answer = max(free, there) + seconds + half
         if answer < soonest:
@@ -117,5 +119,10 @@ def _place(leases: list[Lease], view: WorkerView, now: float) -> tuple[int, floa
     return place, free
 
 
-def _may_be_passed(lease: Lease, seconds: float) -> bool:
-    return lease.passed < PASSED and lease.passed + seconds <= PASSED_OF_LEASE * (lease.expires - lease.sent)
+def _may_pass(item: Item, held: Lease, seconds: float) -> bool:
+    """Whether an item of so many seconds may go before this one: not before one more urgent, nor before one
+    of its own flow that is as urgent, nor where too much did already."""
+    other = held.item
+    if item.priority > other.priority or (item.flow == other.flow and item.priority == other.priority):
+        return False
+    return held.passed < PASSED and held.passed + seconds <= PASSED_OF_LEASE * (held.expires - held.sent)
