@@ -17,6 +17,8 @@ from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 
 if TYPE_CHECKING:
+    from .pin_settings import PinChoice
+    from .pins.keyboard import Keyboard
     from .service import Device
     from .settings import DeviceSettings, DevicesSettings
 
@@ -40,6 +42,11 @@ if TYPE_CHECKING:
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
 @click.option("--broker", metavar="URL", help="mqtt[s]://[user:password@]host[:port]")
+@click.option(
+    "--pins",
+    type=click.Choice(["auto", "mock", "none"]),
+    help="mock: play the sensors by keys or MQTT, without hardware.",
+)
 @click.pass_context
 def device(
     ctx: click.Context,
@@ -52,6 +59,7 @@ def device(
     data: Path | None,
     config: Path | None,
     broker: str | None,
+    pins: PinChoice | None,
 ) -> None:
     """Watch cameras and meters, and hand what they see to the hub.
 
@@ -68,6 +76,8 @@ def device(
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)
     settings = _with_options(name, devices, cameras, meters)
+    if pins is not None:
+        settings = settings.model_copy(update={"pins": pins})
     folder = data or default_data_folder()
     connection = find_connection(
         f"device-{name}", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
@@ -131,7 +141,7 @@ def _with_options(
         )
     if both := sorted(all_cameras.keys() & all_meters.keys()):
         raise UsageError(f"{both[0]!r} names both a camera and a meter", where="--meter", remedy="Rename one")
-    if not all_cameras and not all_meters:
+    if not (all_cameras or all_meters or settings.sensors or settings.lights):
         raise UsageError(
             f"device {name!r} has neither camera nor meter",
             where="meerkat device",
@@ -188,11 +198,54 @@ def _run(own: Device) -> None:
     before = {
         number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    keyboard = _keyboard(own)
     try:
         own.start()
+        if keyboard:
+            keyboard.start()
         while not asked.wait(0.1 if own.replay.pace == "fast" else None) and not own.finished:
             pass
     finally:
+        if keyboard:
+            keyboard.stop()
         own.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _keyboard(own: Device) -> Keyboard | None:
+    """Keys for mock sensors."""
+    if not own.pins.mock:
+        return None
+    from .pins.keyboard import Keyboard
+
+    return Keyboard(own.pins)
+
+
+@device.command("lights-off")
+@click.option("--name", metavar="NAME", help="Name of the device; the only one of meerkat.yaml by default.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
+@click.option(
+    "--pins", type=click.Choice(["auto", "mock", "none"]), help="Instead of what meerkat.yaml says."
+)
+def lights_off_command(
+    *, name: str | None, data: Path | None, config: Path | None, pins: PinChoice | None
+) -> None:
+    """Switch every light of a device off; for when the device itself was killed.
+
+    While the device runs it holds the pins, and this says so.
+    """
+    from meerkat_contract.configfile import section
+    from meerkat_contract.connection import default_data_folder
+
+    from .pins.lights_off import lights_off
+    from .settings import DevicesSettings
+
+    devices = section(config, "devices", DevicesSettings)
+    name = _device_name(name, devices)
+    own = devices.root.get(name)
+    lights = own.lights if own else {}
+    choice = pins or (own.pins if own else "none")
+    done = lights_off(lights, choice, (data or default_data_folder()) / "devices" / name)
+    click.echo(f"off: {', '.join(done)}" if done else f"device {name} has no light to switch off")

@@ -175,6 +175,8 @@ class DeviceSettings(_Settings):
             check_light(f"camera {name}", camera.light.name if camera.light else None, self.lights)
         for name, meter in self.meters.items():
             check_light(f"meter {name}", meter.light, self.lights)
+        for name, meter in self.meters.items():
+            check_light(f"meter {name}", meter.light, self.lights)
         for name, sensor in self.sensors.items():
             if sensor.rings and sensor.rings not in self.cameras:
                 raise ValueError(f"button {name} rings {sensor.rings!r}, which is no camera of this device")

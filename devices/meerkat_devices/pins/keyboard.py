@@ -1,0 +1,101 @@
+"""Play mock sensors from a terminal: a key each, as on a desk without hardware."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Mapping
+from contextlib import suppress
+
+import click
+
+from meerkat_contract.errors import MeerkatError
+from meerkat_devices.pin_settings import SensorSettings
+
+from .wiring import Pins
+
+FIRST = {"motion": " ", "door": "d", "button": "b"}
+"""The key of the first sensor of each kind; the others have digits."""
+
+_NAMES = {" ": "space"}
+
+
+def keys_of(sensors: Mapping[str, SensorSettings]) -> dict[str, str]:
+    """Key → sensor; after nine more than one of each kind, the rest has none."""
+    keys: dict[str, str] = {}
+    digits = iter("123456789")
+    for name, sensor in sensors.items():
+        key = FIRST[sensor.kind]
+        if key in keys:
+            key = next(digits, "")
+        if key:
+            keys[key] = name
+    return keys
+
+
+def help_line(keys: Mapping[str, str], sensors: Mapping[str, SensorSettings]) -> str:
+    """Such as `Mock pins: [space] hall-pir on and off, [b] press bell`."""
+    does = {"motion": "{} on and off", "door": "{} open and shut", "button": "press {}"}
+    each = (f"[{_NAMES.get(key, key)}] {does[sensors[name].kind].format(name)}" for key, name in keys.items())
+    return "Mock pins: " + ", ".join(each)
+
+
+class Keyboard:
+    """Of the terminal on standard input; `start`, then `stop`, which gives the terminal back as it was."""
+
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
+        self._sensors = {name: sensor.settings for name, sensor in pins.sensors.items()}
+        self._keys = keys_of(self._sensors)
+        self._before: list[object] | None = None
+        self._end, self._ended = os.pipe()
+
+    def start(self) -> None:
+        """Nothing happens where no person sits: no terminal, or one that belongs to another program now."""
+        if not self._keys or not _ours():
+            return
+        fd = sys.stdin.fileno()
+        self._before = termios.tcgetattr(fd)
+        tty.setcbreak(fd)
+        click.echo(help_line(self._keys, self._sensors), err=True)
+        threading.Thread(target=self._read, args=(fd,), name="keyboard", daemon=True).start()
+
+    def stop(self) -> None:
+        before, self._before = self._before, None
+        if before is not None:
+            os.write(self._ended, b".")
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+
+    def press(self, key: str) -> None:
+        """A key that means nothing says which ones do."""
+        name = self._keys.get(key)
+        if name is None:
+            click.echo(help_line(self._keys, self._sensors), err=True)
+            return
+        try:
+            self._pins.play(name, on=True if self._sensors[name].kind == "button" else None)
+        except MeerkatError as error:
+            click.echo(f"{error}", err=True)
+
+    def _read(self, fd: int) -> None:
+        while True:
+            ready, _, _ = select.select([fd, self._end], [], [])
+            if self._end in ready:
+                return
+            key = os.read(fd, 1)
+            if not key:
+                return
+            with suppress(UnicodeDecodeError):  # a part of a letter that is no key anyway
+                self.press(key.decode().lower())
+
+
+def _ours() -> bool:
+    """Whether standard input is a terminal, and we are what runs in its foreground."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,52 @@
+"""Switch off every light of a device: what is left to do when the device itself was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from meerkat_contract.errors import DeviceError
+from meerkat_devices.pin_settings import LightSettings, PinChoice
+
+from .board import Board, open_board
+from .mock import FILE, MockBoard
+
+
+def lights_off(lights: Mapping[str, LightSettings], choice: PinChoice, folder: Path) -> list[str]:
+    """Names of the lights that are off now; none where the pins are left alone.
+
+    `folder`: the device's, for mock pins. Raises DeviceError that names what could not be switched off,
+    after all the others were.
+    """
+    if not lights or choice == "none":
+        return []
+    board = MockBoard(folder / FILE) if choice == "mock" else open_board()
+    done: list[str] = []
+    failed: list[tuple[str, DeviceError]] = []
+    try:
+        for name, light in lights.items():
+            try:
+                _switch_off(board, light)
+                done.append(name)
+            except DeviceError as error:
+                failed.append((name, error))
+    finally:
+        board.close()
+    if failed:
+        name, error = failed[0]
+        more = f"; {', '.join(other for other, _ in failed[1:])} neither" if failed[1:] else ""
+        raise DeviceError(
+            f"is not switched off: {error.what}{more}",
+            where=f"light {name}, {error.where}",
+            remedy=error.remedy,
+        )
+    return done
+
+
+def _switch_off(board: Board, light: LightSettings) -> None:
+    hertz = light.pwm_hertz if light.dimmable else None
+    output = board.output(light.gpio, hertz=hertz, active_high=light.active_high)
+    try:
+        output.write(0.0)
+    finally:
+        output.close()
