@@ -206,9 +206,9 @@ def _run(own: Device) -> None:
         while not asked.wait(0.1 if own.replay.pace == "fast" else None) and not own.finished:
             pass
     finally:
+        own.stop()
         if keyboard:
             keyboard.stop()
-        own.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -226,9 +226,7 @@ def _keyboard(own: Device) -> Keyboard | None:
 @click.option("--name", metavar="NAME", help="Name of the device; the only one of meerkat.yaml by default.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
-@click.option(
-    "--pins", type=click.Choice(["auto", "mock", "none"]), help="Instead of what meerkat.yaml says."
-)
+@click.option("--pins", type=click.Choice(["auto", "mock", "none"]), help="Instead of those of meerkat.yaml.")
 def lights_off_command(
     *, name: str | None, data: Path | None, config: Path | None, pins: PinChoice | None
 ) -> None:

@@ -10,6 +10,7 @@ import threading
 import tty
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -51,7 +52,7 @@ class Keyboard:
         self._pins = pins
         self._sensors = {name: sensor.settings for name, sensor in pins.sensors.items()}
         self._keys = keys_of(self._sensors)
-        self._before: list[object] | None = None
+        self._before: Any = None
         self._end, self._ended = os.pipe()
 
     def start(self) -> None:

@@ -33,12 +33,12 @@ def lights_off(lights: Mapping[str, LightSettings], choice: PinChoice, folder: P
     finally:
         board.close()
     if failed:
-        name, error = failed[0]
-        more = f"; {', '.join(other for other, _ in failed[1:])} neither" if failed[1:] else ""
+        (name, first), *others = failed
+        more = f"; nor {', '.join(other for other, _ in others)}" if others else ""
         raise DeviceError(
-            f"is not switched off: {error.what}{more}",
-            where=f"light {name}, {error.where}",
-            remedy=error.remedy,
+            f"is not switched off: {first.what}{more}",
+            where=f"light {name}, {first.where}",
+            remedy=first.remedy,
         )
     return done
 
