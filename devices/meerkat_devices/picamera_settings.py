@@ -42,14 +42,14 @@ class PicameraSettings(_Settings):
     """A camera on the Pi's ribbon cable, for sources `picamera`, `picamera:1`."""
 
     width: int = Field(1280, ge=64, le=1920, multiple_of=2, description="pixels of what is recorded")
-    height: int = Field(720, ge=64, le=1920, multiple_of=2, description="pixels of what is recorded")
+    height: int = Field(720, ge=64, le=1920, multiple_of=4, description="pixels of what is recorded")
     fps: int = Field(15, ge=1, le=60, description="frames per second")
     bitrate: int = Field(3_000_000, ge=100_000, le=25_000_000, description="bits per second of H.264")
     lores_width: int = Field(
         640, ge=64, le=1920, multiple_of=2, description="of the pictures that are looked at and shown"
     )
     lores_height: int = Field(
-        360, ge=64, le=1920, multiple_of=2, description="of the pictures that are looked at and shown"
+        360, ge=64, le=1920, multiple_of=4, description="of the pictures that are looked at and shown"
     )
     still_width: int = Field(
         1280, ge=64, le=9152, multiple_of=2, description="of a meter's pictures, when no camera shares it"

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from meerkat_devices.picamera_settings import ExposureSettings, PicameraSettings
 from meerkat_devices.source import SourceError
 
-from .library import find, in_words, load, tuning
+from .library import construct, find, in_words, load, tuning
 
 _log = logging.getLogger("meerkat.device")
 
@@ -168,11 +168,7 @@ def open_board(number: int, use: Use, settings: PicameraSettings) -> Board:
         from .detections import open_imx500
 
         imx500 = open_imx500(settings.imx500, info, where)
-    chosen = tuning(module, settings.tuning_file, where)
-    try:
-        picam2 = module.Picamera2(number, tuning=chosen)
-    except (RuntimeError, OSError, LookupError) as error:
-        raise in_words(error, where, "be opened") from error
+    picam2 = construct(module, number, tuning(module, settings.tuning_file, where), where)
     board = Board(number, use, settings, picam2, module, imx500)
     try:
         with board.said("be set up"):

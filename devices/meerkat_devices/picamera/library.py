@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,27 @@ def tuning(picamera2: Any, name: str, where: str) -> Any:
             where=f"{where}, {name}",
             remedy="They lie in /usr/share/libcamera/ipa/rpi, in vc4 and in pisp (Pi 5)",
         ) from error
+
+
+def construct(picamera2: Any, number: int, chosen_tuning: Any, where: str) -> Any:
+    """`Picamera2(number)`: the camera is ours from here on. Raises SourceError, and leaves nothing open.
+
+    A constructor that fails, as with a busy camera, keeps both ends of a pipe: a thousand tries, a minute
+    apart, would use up all the files that a process may have.
+    """
+    picam2 = picamera2.Picamera2.__new__(picamera2.Picamera2)
+    try:
+        picam2.__init__(number, tuning=chosen_tuning)
+    except (RuntimeError, OSError, LookupError) as error:
+        with suppress(AttributeError, OSError, RuntimeError):
+            if picam2.is_open:
+                picam2.is_open = False
+                picam2.camera.release()
+        with suppress(AttributeError, OSError):
+            picam2.notifymeread.close()
+            os.close(picam2.notifyme_w)
+        raise in_words(error, where, "be opened") from error
+    return picam2
 
 
 _CAUSES = (
