@@ -22,7 +22,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from .connection import Connection
 from .errors import BadMessage, BrokerError, MeerkatError, MessageTooLarge
@@ -66,6 +66,7 @@ class Session:
         wire: Wire | None = None,
         on_connected: Callable[[], None] | None = None,
         on_disconnected: Callable[[str], None] | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
         log: logging.Logger | None = None,
     ) -> None:
         """Does nothing yet.
@@ -75,7 +76,8 @@ class Session:
         `wire`: `paho`, the usual client, or `own`, which speaks MQTT on the socket itself and costs a
         fraction of it per message; DEFAULT_WIRE unless told.
         `on_connected` runs on the network thread; subscriptions and kept state go out before anything
-        it publishes.
+        it publishes. The handlers of all that came with one read run within `around()`: who wants to
+        deal with it as one does so when that ends, still on the network thread.
         """
         self.connection = connection
         self.client_id = client_id
@@ -84,6 +86,7 @@ class Session:
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
+        self._around = around
         self._logger = log or logging.getLogger("meerkat.mqtt")
         self._link = Link(
             connection,
@@ -310,6 +313,9 @@ class Session:
 
     def link_tick(self, now: float) -> None:
         self._inbox.tick(now)
+
+    def link_reading(self) -> AbstractContextManager[None]:
+        return self._around()
 
     def link_message(self, message: Message) -> None:
         self._inbox.receive(message, self._acknowledger(message.mid) if message.qos else nothing)

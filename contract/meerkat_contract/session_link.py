@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from .connection import Connection
@@ -58,6 +58,9 @@ class Owner(Protocol):
 
     def link_tick(self, now: float) -> None: ...
     def link_idle(self) -> bool: ...
+    def link_reading(self) -> AbstractContextManager[None]:
+        """Within it is told what came with one read."""
+
     def link_message(self, message: Message) -> None: ...
     def link_puback(self, mid: int, code: int) -> None: ...
     def link_suback(self, mid: int, code: int) -> None: ...
@@ -265,8 +268,9 @@ class Link:
                 self._wake_reader.recv(4096)
             state = events.get(descriptor, 0)
             if state & ~select.POLLOUT or (pending is not None and pending()):
-                client.read()
-                self._act(client)
+                with self._owner.link_reading():
+                    client.read()
+                    self._act(client)
             now = time.monotonic()
             if state & select.POLLOUT and client.socket is sock:
                 drained_at = now

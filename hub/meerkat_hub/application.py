@@ -163,7 +163,7 @@ def build_hub(
             address=page,
             tell=live.tell,
         ),
-        make_session=partial(Session, wire="own"),  # every clip and frame passes here twice
+        make_session=partial(Session, wire="own", around=service.hearing),  # all clips and frames pass here
     )
     retention = Retention(engine, media, settings.retention)
     return Hub(

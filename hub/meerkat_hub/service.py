@@ -1,7 +1,13 @@
-"""The hub at work: one thread that gathers what happened and turns the core with it.
+"""The hub at work: whoever is awake gathers what happened and turns the core with it.
 
-The thread owns the core and the database's writes. While a commit is under way the next inputs
-gather, so that commits group themselves under load and come at once when all is quiet.
+The hub's own thread turns with whatever happens, and it alone writes to the database and reads files.
+While a commit is under way the next inputs gather, so that commits group themselves under load and come
+at once when all is quiet.
+
+Most messages are frames and answers to them, of which nothing is written. To hand each to another
+thread, and what follows from it back to the network, costs more than to decide upon it. So while the
+hub's thread sleeps, the thread that heard them turns the core itself. What turns out to be work for the
+disk it leaves to the hub's thread.
 
 Whatever goes wrong (the disk refuses, or a fault of ours), nothing of the batch was promised: the
 hub is loaded from the database again, see turn.py.
@@ -12,8 +18,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from meerkat_contract.errors import MeerkatError
@@ -25,13 +32,13 @@ from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store
 from .clock import now
-from .core.inputs import Input
+from .core.inputs import Input, ResultArrived
 from .core.recognition import Recogniser
 from .core.records import Now
-from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .patience import Patience
 from .settings import HubSettings
-from .turn import BATCH, Actions, Turn
+from .turn import BATCH, Actions, Turn, Work
 
 log = logging.getLogger("meerkat.hub")
 
@@ -53,7 +60,20 @@ class _Stop:
 @dataclass(slots=True)
 class _Batch:
     arrived: list[Arrived] = field(default_factory=list)
+    confirmed: int = 0
     stop: bool = False
+
+
+@dataclass(slots=True)
+class _Left:
+    """What another thread has decided and the hub's is to finish; or what went wrong there."""
+
+    arrived: list[Arrived]
+    work: Work | None
+    error: MeerkatError | None = None
+
+
+_Happened = Arrived | _Confirmed | _Stop
 
 
 class HubService:
@@ -84,7 +104,19 @@ class HubService:
         )
         self._clock = clock
         self._actions: Actions | None = None
-        self._queue: queue.SimpleQueue[Arrived | _Confirmed | _Stop] = queue.SimpleQueue()
+        self._waiting: deque[_Happened] = deque()
+        """For the hub's thread."""
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._rung = False
+        """The hub's thread was called and has not looked yet; nobody else turns the core then."""
+        self._turning = threading.Lock()
+        """Held by whoever turns the core, looks into it, or touches what follows."""
+        self._left: _Left | None = None
+        self._wakes_at = 0.0
+        """When the hub's thread wakes by itself."""
+        self._ear = 0
+        """The thread within `hearing`, and what it heard."""
+        self._heard: list[Arrived | _Confirmed] = []
         self._patience = Patience(RETRY)
         self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
         self._stopping = threading.Event()
@@ -101,7 +133,7 @@ class HubService:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._queue.put(_Stop())
+        self._put(_Stop())
         self._thread.join(10)
 
     @property
@@ -110,52 +142,131 @@ class HubService:
         return self._thread.ident is not None and not self._thread.is_alive()
 
     def give(self, arrived: Arrived) -> None:
-        self._queue.put(arrived)
+        self._put(arrived)
 
     def happened(self, happened: Input) -> None:
-        self._queue.put(Arrived(happened))
+        self._put(Arrived(happened))
 
     def confirm(self, seq: int, error: MeerkatError | None) -> None:
         """Of an announcement: the broker has it, or why not."""
-        self._queue.put(_Confirmed(seq, error))
+        self._put(_Confirmed(seq, error))
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """What the calling thread says happened within it is dealt with as one, at its end; by that thread
+        itself if it is little, and the hub's thread sleeps. Of one thread at a time."""
+        self._ear = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._ear = 0
+            if heard := self._heard:
+                self._heard = []
+                if not self._deal_here(heard):
+                    self._waiting.extend(heard)
+                    self._ring()
+
+    def _put(self, item: _Happened) -> None:
+        if self._ear and threading.get_ident() == self._ear and not isinstance(item, _Stop):
+            self._heard.append(item)
+        else:
+            self._waiting.append(item)
+            self._ring()
+
+    def _ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            self._bell.put(None)
+
+    # --- on the thread that heard it --------------------------------------------------------------
+
+    def _deal_here(self, heard: list[Arrived | _Confirmed]) -> bool:
+        """Decide upon it here and now; whether that was possible."""
+        if self._rung or not all(map(_is_light, heard)) or not self._turning.acquire(blocking=False):
+            return False
+        try:
+            if self._waiting or self._left is not None or self.turn.core is None:
+                return False
+            self._turn_here(heard)
+            return True
+        finally:
+            self._turning.release()
+
+    def _turn_here(self, heard: list[Arrived | _Confirmed]) -> None:
+        arrived = [item for item in heard if isinstance(item, Arrived)]
+        moment = self._clock()
+        try:
+            for item in heard:
+                if isinstance(item, _Confirmed):
+                    self.turn.confirm(item.seq, item.error)
+            work = self.turn.decided(arrived, moment) if arrived else Work()
+            if self.turn.needs_disk(work, moment):
+                self._left = _Left(arrived, work)
+            else:
+                self.turn.finish(work, moment)
+        except MeerkatError as error:  # the hub's thread begins anew
+            self._left = _Left(arrived, None, error)
+        except Exception as error:
+            log.exception("a fault in the hub; it loads its database again and goes on")
+            self._left = _Left(arrived, None, _fault(error))
+        if self._left is not None or moment.mono + self.turn.sleep(moment.mono) < self._wakes_at:
+            self._ring()
 
     # --- the hub's thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
-            batch = _Batch()
-            try:
-                self._gather(batch)
-                self.turn.process(batch.arrived, self._clock())
-            except MeerkatError as error:
-                self._recover(error, batch)
-            except Exception as error:  # a fault of ours must not leave the hub deaf
-                log.exception("a fault in the hub; it loads its database again and goes on")
-                fault = MeerkatError(f"a fault in the hub ({error!r})", remedy="The log has the details")
-                self._recover(fault, batch)
-            if batch.stop or self.turn.core is None:
-                return
-
-    def _gather(self, batch: _Batch) -> None:
-        """What waits, up to BATCH of it; when nothing does, what comes first, or nothing in time."""
-        if self._queue.empty():
-            timeout = self.turn.sleep(self._clock().mono)
             with suppress(queue.Empty):
-                self._take(self._queue.get(timeout=timeout), batch)
-        while len(batch.arrived) < BATCH:
-            try:
-                self._take(self._queue.get_nowait(), batch)
-            except queue.Empty:
-                break
+                self._bell.get(timeout=max(self._wakes_at - self._clock().mono, 0.0))
+            self._rung = True  # whoever woke it: it is its turn
+            with self._turning:
+                self._rung = False
+                batch = _Batch()
+                try:
+                    self._turn(batch)
+                except MeerkatError as error:
+                    self._recover(error, batch)
+                except Exception as error:  # a fault of ours must not leave the hub deaf
+                    log.exception("a fault in the hub; it loads its database again and goes on")
+                    self._recover(_fault(error), batch)
+                if batch.stop or self.turn.core is None:
+                    return
+                self._wakes_at = self._next()
 
-    def _take(self, item: Arrived | _Confirmed | _Stop, batch: _Batch) -> None:
-        match item:
-            case Arrived():
-                batch.arrived.append(item)
-            case _Confirmed(seq=seq, error=error):
-                self.turn.confirm(seq, error)
-            case _Stop():
-                batch.stop = True
+    def _turn(self, batch: _Batch) -> None:
+        """What was left for it and what waits, up to BATCH of it; or what is due."""
+        left, self._left = self._left, None
+        if left is not None:
+            batch.arrived += left.arrived
+            if left.error is not None:
+                raise left.error
+        gathered = self._gather(batch)
+        now = self._clock()
+        if left is not None or gathered or batch.confirmed or self.turn.is_due(now.mono):
+            work = left.work if left is not None else None
+            if gathered or work is None:
+                work = self.turn.decided(gathered, now, work)
+            self.turn.finish(work, now)
+
+    def _gather(self, batch: _Batch) -> list[Arrived]:
+        """Take what waits, up to BATCH of it."""
+        gathered: list[Arrived] = []
+        while self._waiting and len(gathered) < BATCH:
+            match self._waiting.popleft():
+                case Arrived() as arrived:
+                    gathered.append(arrived)
+                    batch.arrived.append(arrived)
+                case _Confirmed(seq=seq, error=error):
+                    batch.confirmed += 1
+                    self.turn.confirm(seq, error)
+                case _Stop():
+                    batch.stop = True
+        return gathered
+
+    def _next(self) -> float:
+        """When to wake without being called."""
+        now = self._clock().mono
+        return now if self._waiting else now + self.turn.sleep(now)
 
     def _recover(self, error: MeerkatError, batch: _Batch) -> None:
         self.failure = error
@@ -173,3 +284,12 @@ class HubService:
                 self.failure = None
                 if self._actions is not None:
                     self._actions.recovered()
+
+
+def _fault(error: Exception) -> MeerkatError:
+    return MeerkatError(f"a fault in the hub ({error!r})", remedy="The log has the details")
+
+
+def _is_light(item: Arrived | _Confirmed) -> bool:
+    """Whether nothing has to be looked up or moved for it: frames, answers, and what the broker has."""
+    return isinstance(item, _Confirmed) or isinstance(item.input, FrameArrived | ResultArrived)

@@ -38,6 +38,7 @@ from .core.outputs import (
     Effect,
     EventSaved,
     RecordingClosed,
+    SendJob,
 )
 from .core.recognition import Recogniser
 from .core.records import Now, RecordingSnapshot
@@ -48,6 +49,9 @@ log = logging.getLogger("meerkat.hub")
 
 LONGEST_SLEEP = 20.0
 """Seconds; the core is stepped at least so often, for what expires by the wall clock."""
+
+SHORTEST_SLEEP = 0.001
+"""Seconds."""
 
 FLUSH = 1.0
 """Seconds after which confirmed announcements are forgotten without another reason to commit."""
@@ -129,6 +133,7 @@ class Turn:
         self._counts: dict[str, int] = {}
         self._state_at = 0.0
         self._state_due = False
+        self._stepped_at = 0.0
         self.actions: Actions | None = None
         self.core: HubCore | None = None
         """None before `load` and between `abandon` and `load`."""
@@ -167,7 +172,7 @@ class Turn:
         self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
         self.core = core
         try:
-            self._commit(work, now)
+            self.finish(work, now)
             self.process([Arrived(WorkerSeen(worker)) for worker in self._live.workers.values()], now)
         except BaseException:
             self.core = None
@@ -189,27 +194,42 @@ class Turn:
             self._announced.append(seq)
 
     def sleep(self, mono: float) -> float:
-        """Seconds from `mono` until a turn without input has something to do; LONGEST_SLEEP at most."""
+        """Seconds from `mono` until a turn without input has something to do; LONGEST_SLEEP at most after
+        the last one."""
         wake = self._deciding.wake_at()
-        sleep = LONGEST_SLEEP if wake is None else min(wake - mono, LONGEST_SLEEP)
+        sleep = self._stepped_at + LONGEST_SLEEP - mono
+        if wake is not None:
+            sleep = min(sleep, wake - mono)
         if self._state_due:
             sleep = min(sleep, self._state_at - mono)
         if self._announced:
             sleep = min(sleep, FLUSH, self._flush_at - mono)
-        return max(sleep, 0.001)
+        return max(sleep, SHORTEST_SLEEP)
+
+    def is_due(self, mono: float) -> bool:
+        """Whether a turn without input has something to do now."""
+        return self.sleep(mono) <= SHORTEST_SLEEP
 
     def process(self, batch: Sequence[Arrived], now: Now) -> None:
         """Decide upon the batch, or upon the time when it is empty; commit, and act."""
+        self.finish(self.decided(batch, now), now)
+
+    def decided(self, batch: Sequence[Arrived], now: Now, before: Work | None = None) -> Work:
+        """What follows from the batch, or from the time when it is empty. `before` was decided before it.
+
+        What comes first of a batch is committed here where the rest has to find it in the database.
+        """
+        self._stepped_at = now.mono
         for arrived in batch:
             if isinstance(arrived.input, BusChanged):
                 self._bus_up = arrived.input.up  # stays known though the batch should fail
         batch = [arrived for arrived in batch if not self._is_missed(arrived.input)]
-        work = Work()
+        work = before or Work()
         known = self._look_up(batch)
         for left, arrived in zip(reversed(range(len(batch))), batch, strict=True):
             happened = arrived.input
             if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
-                self._commit(work, now)  # the recording is looked up below as it is in the database
+                self.finish(work, now)  # the recording is looked up below as it is in the database
                 work = Work()
             self._deciding.deals = not left  # once, when all is known that came together
             work.add(self.decide(self._prepare(arrived, known, work), now))
@@ -217,7 +237,19 @@ class Turn:
                 work.acks.append(arrived.ack)
         if not batch:
             work.add(self.decide(TimeReached(), now))
-        self._commit(work, now)
+        return work
+
+    def needs_disk(self, work: Work, now: Now) -> bool:
+        """Whether to finish this work means to write to the database or to read a clip's file."""
+        return (
+            bool(work.changes)
+            or self._writes(now)
+            or any(isinstance(effect, SendJob) for effect in work.effects)
+        )
+
+    def _writes(self, now: Now) -> bool:
+        """Whether enough announcements are confirmed, or one long enough ago."""
+        return len(self._announced) >= BATCH or now.mono >= self._flush_at
 
     def _is_missed(self, happened: Input) -> bool:
         """Whether this is a frame whose bytes went with an earlier core."""
@@ -272,13 +304,13 @@ class Turn:
             return known.recordings.pop(recording)
         return self._store.recording(recording)
 
-    def _commit(self, work: Work, now: Now) -> None:
+    def finish(self, work: Work, now: Now) -> None:
         """Write what was decided, then acknowledge, carry out and announce it."""
         fresh: list[Waiting] = []
         superseded: list[str] = []
         if self._announced:
             self._flush_at = min(self._flush_at, now.mono + FLUSH)
-        if work.changes or len(self._announced) >= BATCH or now.mono >= self._flush_at:
+        if work.changes or self._writes(now):
             newest = _with_pictures(work.changes)
             superseded = self._store.event_pictures(newest)
             pictures = self._receive_pictures(newest, work)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -71,3 +71,34 @@ def test_gathering_within_gathering_ends_with_the_outer(connect: Connect) -> Non
             session.publish("x", b"1")
         session.publish("x", b"2")
     wait_for(lambda: got == [b"1", b"2"])
+
+
+def test_what_came_with_one_read_is_handled_within_one_around(connect: Connect) -> None:
+    told: list[str] = []
+    done = threading.Event()
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        told.append("(")
+        try:
+            yield
+        finally:
+            told.append(")")
+            if "last" in told:
+                done.set()
+
+    session = connect(
+        setup=lambda s: s.subscribe("x", lambda m: told.append(m.payload.decode())), around=around
+    )
+    with session.together():
+        for word in ("a", "b", "last"):
+            session.publish("x", word)
+    assert done.wait(20)
+    said = "".join(told).replace("()", "")
+    assert "a" in said
+    assert said.count("(") == said.count(")")
+    depth = 0
+    for part in told:
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        assert 0 <= depth <= 1
+        assert depth == 1 or part in "()", "a handler ran outside of it"

@@ -80,7 +80,7 @@ class _NoWindow(_OtherCore):
 class _AcknowledgesFirst(WatchedTurn):
     """Acknowledgements and receipts go out before what they promise is committed."""
 
-    def _commit(self, work: Work, now: Now) -> None:
+    def finish(self, work: Work, now: Now) -> None:
         for ack in work.acks:
             ack()
         for effect in work.effects:
@@ -88,7 +88,7 @@ class _AcknowledgesFirst(WatchedTurn):
                 self._acting.carry_out(effect)
         work.acks = []
         work.effects = [effect for effect in work.effects if not isinstance(effect, SendReceipt)]
-        super()._commit(work, now)
+        super().finish(work, now)
 
 
 def _hub_with(turn: type[WatchedTurn]) -> type[HubProcess]:
