@@ -1,0 +1,420 @@
+"""All that is wired to a device, without a broker: what is there at first, what fails, what comes later."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meerkat_contract.device_messages import ButtonPress, LightState
+from meerkat_contract.errors import DeviceError, MeerkatError, UsageError
+from meerkat_contract.message import read
+from meerkat_contract.messages import LightInfo, SensorInfo
+from meerkat_contract.session import Delivery, Incoming
+from meerkat_devices.pins import wiring
+from meerkat_devices.pins.wiring import LONGEST_WAIT, Pins
+from meerkat_devices.senses import Senses
+from meerkat_devices.settings import DeviceSettings
+from support.pins import HandClock, Pin
+from support.wait import wait_for
+
+ROOT = "meerkat/device/pi"
+
+
+class Station:
+    name = "pi"
+    connected = True
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, bytes]] = []
+        self.sent: list[tuple[str, bytes]] = []
+        self.errors: list[MeerkatError] = []
+        self.standing: set[str] = set()
+        self.lamp: Callable[[str], Any] = lambda name: None
+
+    def keep(self, topic: object, payload: bytes | str, *, content_type: str = "") -> None:
+        self.kept.append((str(topic), payload.encode() if isinstance(payload, str) else payload))
+
+    def send(
+        self, topic: object, payload: bytes, *, properties: Sequence[tuple[str, str]], content_type: str
+    ) -> Delivery:
+        self.sent.append((str(topic), payload))
+        return Delivery()
+
+    def report(self, error: MeerkatError, *, about: str = "") -> None:
+        self.errors.append(error)
+        if about:
+            self.standing.add(about)
+
+    def well(self, about: str) -> None:
+        self.standing.discard(about)
+
+    def said(self, thing: str) -> list[bytes]:
+        return [payload for topic, payload in self.kept if topic == f"{ROOT}/{thing}"]
+
+
+class Session:
+    """Remembers who listens; a message is handed over by hand."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Callable[[Incoming], None]] = {}
+
+    def subscribe(self, topic: object, handler: Callable[[Incoming], None]) -> None:
+        self.handlers[str(topic)] = handler
+
+    def hand(self, thing: str, payload: bytes, *, retain: bool = False) -> None:
+        topic = f"{ROOT}/{thing}"
+        self.handlers[topic](Incoming(topic, payload, retain=retain))
+
+
+class Board:
+    """Pins by number; some are taken by another program."""
+
+    name = "a board"
+
+    def __init__(self) -> None:
+        self.pins = {gpio: Pin() for gpio in range(28)}
+        self.taken: set[int] = set()
+        self.opened: list[int] = []
+        self.closed = False
+
+    def _take(self, gpio: int) -> Pin:
+        if gpio in self.taken:
+            raise DeviceError("the pin is used by another program", where=f"GPIO {gpio}", remedy="Wait")
+        self.opened.append(gpio)
+        return self.pins[gpio]
+
+    def output(self, gpio: int, *, hertz: int | None, active_high: bool) -> Pin:
+        pin = self._take(gpio)
+        pin.levels.append(0.0)
+        return pin
+
+    def input(self, gpio: int, *, pull: str, samples: float | None, changed: Callable[[bool], None]) -> Pin:
+        pin = self._take(gpio)
+        pin.changed = changed
+        return pin
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    def __init__(self, folder: Path, *, board: Board | None = None, **settings: Any) -> None:
+        self.settings = DeviceSettings.model_validate(settings)
+        self.clock = HandClock()
+        self.station = Station()
+        self.session = Session()
+        self.board = board or Board()
+        given = self.board if settings.get("pins", "auto") == "auto" else None
+        self.pins = Pins(self.settings, folder, station=self.station, clock=self.clock, board=given)
+        self.station.lamp = self.pins.lamp
+        self.pins.open()
+        self.senses = {}
+        for name, own in self.settings.cameras.items():
+            self.senses[name] = Senses(name, own.motion, own.light, station=self.station, clock=self.clock)
+            self.pins.connect(name, self.senses[name], own)
+        self.pins.start(self.session)
+
+    def settle(self, seconds: float = 1.0) -> None:
+        """Let the sensors' thread do what is due, `seconds` later."""
+        for sensor in self.pins.sensors.values():
+            sensor.work()
+        self.clock.seconds += seconds
+        for sensor in self.pins.sensors.values():
+            sensor.work()
+
+    def moves(self, camera: str = "front", at: float = 0.0) -> bool:
+        return self.senses[camera].look(at, lambda forget: False).moving
+
+
+WIRED: dict[str, Any] = {
+    "sensors": {
+        "pir": {"kind": "motion", "gpio": 17, "label": "Hall"},
+        "door": {"kind": "door", "gpio": 27},
+        "bell": {"kind": "button", "gpio": 22, "rings": "front"},
+    },
+    "lights": {
+        "ir": {"gpio": 18, "brightness": 0.8},
+        "lamp": {"gpio": 23, "kind": "white", "dimmable": False},
+    },
+    "cameras": {
+        "front": {"source": "scene:porch", "motion": {"sensors": ["pir"]}, "light": {"name": "ir"}},
+        "back": {"source": "scene:porch", "motion": {"sensors": ["door"]}},
+    },
+}
+
+
+def test_lights_are_dark_before_anything_else(tmp_path: Path) -> None:
+    board = Board()
+    board.pins[18].levels = [1.0]
+    bench = Bench(tmp_path, board=board, **WIRED)
+    assert board.opened[:2] == [18, 23], "the lights come first"
+    assert board.pins[18].level == 0
+    (state,) = bench.station.said("ir/light/state")
+    assert read(LightState, state) == LightState(state="OFF", brightness=0)
+
+
+def test_a_sensor_that_is_high_at_the_start_counts(tmp_path: Path) -> None:
+    board = Board()
+    board.pins[17].levels = [1.0]
+    bench = Bench(tmp_path, board=board, **WIRED)
+    bench.settle(0)
+    assert bench.station.said("pir/state") == [b"ON"]
+    assert bench.moves("front")
+    assert not bench.moves("back")
+
+
+def test_sensors_are_told_to_the_bus_and_to_their_cameras(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.settle()
+    assert bench.station.said("door/state") == [b"OFF"]
+    bench.board.pins[27].drive(True)
+    bench.settle()
+    assert bench.station.said("door/state") == [b"OFF", b"ON"]
+    assert bench.moves("back")
+    assert not bench.moves("front")
+
+
+def test_a_pulse_between_two_pictures_counts_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.settle()
+    bench.board.pins[17].drive(True)
+    bench.settle()
+    bench.board.pins[17].drive(False)
+    bench.settle()
+    assert bench.moves(at=1.0)
+    assert not bench.moves(at=1.1)
+
+
+def test_a_press_is_told_and_rings(tmp_path: Path) -> None:
+    board = Board()
+    board.pins[22].levels = [1.0]
+    bench = Bench(tmp_path, board=board, **WIRED)
+    bench.settle()
+    board.pins[22].drive(False)
+    bench.settle()
+    ((topic, payload),) = bench.station.sent
+    assert topic == f"{ROOT}/bell/press"
+    press = read(ButtonPress, payload)
+    assert abs((press.at - datetime.now(UTC)).total_seconds()) < 60
+    verdict = bench.senses["front"].look(1.0, lambda forget: False)
+    assert (verdict.moving, verdict.record, verdict.trigger) == (False, True, "doorbell")
+    assert not bench.senses["front"].look(1.1, lambda forget: False).record
+    assert not bench.senses["back"].look(1.1, lambda forget: False).record
+
+
+def test_a_press_while_the_camera_is_not_there_rings_nothing_later(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.senses["front"].ring()
+    bench.clock.seconds += 5.1
+    assert not bench.senses["front"].look(1.0, lambda forget: False).record
+
+
+def test_lights_obey_the_bus(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    pin = bench.board.pins[18]
+    for payload, level in (
+        (b'{"state": "ON"}', 0.8),
+        (b'{"state": "ON", "brightness": 25}', 0.25),
+        (b'{"state": "ON", "brightness": 0}', 0),
+        (b"ON", 0.8),
+        (b'{"state": "OFF"}', 0),
+        (b'{"schema": 1, "state": "ON", "brightness": 100, "transition": 2}', 1.0),
+        (b"OFF", 0),
+    ):
+        bench.session.hand("ir/light/set", payload)
+        assert pin.level == level, payload
+        state = read(LightState, bench.station.said("ir/light/state")[-1])
+        assert state == LightState(state="ON" if level else "OFF", brightness=level * 100)
+    assert not bench.station.errors
+
+
+@pytest.mark.parametrize("payload", [b"on", b"", b'{"state": "ON", "brightness": 101}', b'{"brightness": 5}'])
+def test_what_is_no_command(tmp_path: Path, payload: bytes) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.session.hand("ir/light/set", payload)
+    assert bench.board.pins[18].level == 0
+    (error,) = bench.station.errors
+    assert error.where == f"{ROOT}/ir/light/set"
+
+
+def test_a_retained_command_switches_nothing_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.session.hand("ir/light/set", b'{"state": "ON"}', retain=True)
+    assert bench.board.pins[18].level == 0
+    (error,) = bench.station.errors
+    assert "a retained command is ignored" in error.what
+    assert "without the retain flag" in error.remedy
+
+
+def test_only_a_mock_can_be_played(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.session.hand("pir/state/set", b"ON")
+    (error,) = bench.station.errors
+    assert "--pins mock" in error.remedy
+
+
+def test_a_lamp_that_is_switched_is_told_to_its_camera(tmp_path: Path) -> None:
+    """Also when a hand does it: the camera must not take it for motion."""
+    bench = Bench(tmp_path, **WIRED)
+    forgot: list[bool] = []
+
+    def see(forget: bool) -> bool:
+        forgot.append(forget)
+        return False
+
+    front = bench.senses["front"]
+    front.look(0.0, see)
+    bench.pins.lamp("ir").set(1.0)
+    for at in (0.1, 0.5, 1.2):
+        front.look(at, see)
+    assert forgot == [False, True], "blind for a second, then anew"
+    bench.pins.lamp("lamp").set(1.0)
+    front.look(1.3, see)
+    assert forgot == [False, True, False], "the other lamp is none of its business"
+
+
+def test_a_camera_holds_its_lamp_in_the_dark(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    front, pin = bench.senses["front"], bench.board.pins[18]
+    front.shine(True, lambda: 0.17)
+    assert pin.level == 0.8
+    front.shine(True, lambda: 0.9)
+    assert pin.level == 0.8, "its own light makes it no day"
+    front.shine(False, lambda: 0.9)
+    assert pin.level == 0
+    front.shine(True, lambda: 0.18)
+    assert pin.level == 0, "bright enough, at the limit"
+    front.shine(False, lambda: 0.1)
+    front.shine(True, lambda: 0.1)
+    front.rest()
+    assert pin.level == 0, "the source has ended"
+
+
+def test_a_lamp_that_fails_is_told_and_the_camera_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.board.pins[18].broken = DeviceError("no current", where="GPIO 18")
+    bench.senses["front"].shine(True, lambda: 0.0)
+    (error,) = bench.station.errors
+    assert "light ir, GPIO 18: does not go on: no current" in str(error)
+
+
+def test_a_pin_that_is_taken_comes_later(tmp_path: Path) -> None:
+    board = Board()
+    board.taken = {17, 18}
+    bench = Bench(tmp_path, board=board, **WIRED)
+    with pytest.raises(DeviceError, match="light ir, GPIO 18: the pin is used by another program"):
+        bench.pins.lamp("ir").set(1.0)
+    assert set(bench.pins.threads) == {"lights", "sensors", "pins"}
+    waits: list[float] = []
+
+    def wait(event: threading.Event, seconds: float) -> bool:
+        waits.append(seconds)
+        assert bench.station.standing == {"light ir", "sensor pir"}
+        board.taken.clear()
+        return False
+
+    bench.clock.wait = wait  # type: ignore[method-assign]
+    bench.pins.fetch(threading.Event())
+    assert waits == [LONGEST_WAIT]
+    assert not bench.station.standing
+    bench.pins.lamp("ir").set(1.0)
+    assert board.pins[18].level == 1.0
+    assert bench.pins.sensors["pir"].attached
+
+
+def test_a_sensor_that_is_not_there_does_not_leave_an_old_word_behind(tmp_path: Path) -> None:
+    board = Board()
+    board.taken = {17}
+    bench = Bench(tmp_path, board=board, **WIRED)
+    stop = threading.Event()
+    stop.set()
+    bench.pins.watch_sensors(stop)
+    assert bench.station.said("pir/state") == [b""]
+
+
+def test_no_pins_at_all_is_told_once_and_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_board() -> Board:
+        raise DeviceError("this machine has no pins", where="pins", remedy="Try --pins mock")
+
+    monkeypatch.setattr(wiring, "open_board", no_board)
+    station, session = Station(), Session()
+    own = DeviceSettings.model_validate(WIRED)
+    pins = Pins(own, tmp_path, station=station, clock=HandClock())
+    pins.open()
+    pins.start(session)
+    assert station.standing == {"pins"}
+    assert pins.threads == {}
+    session.hand("ir/light/set", b"ON")
+    assert "this machine has no pins" in str(station.errors[-1])
+    pins.close()
+
+
+def test_pins_that_are_left_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **{**WIRED, "pins": "none"})
+    assert bench.pins.threads == {}
+    assert bench.pins.sensor_infos == ()
+    assert bench.pins.light_infos == ()
+    with pytest.raises(DeviceError, match="left alone"), bench.pins.lamp("ir").lit():
+        pass
+    assert not bench.station.errors
+
+
+def test_what_is_there_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    assert bench.pins.sensor_infos[0] == SensorInfo(name="pir", label="Hall", kind="motion")
+    assert bench.pins.light_infos == (
+        LightInfo(name="ir", kind="infrared", dimmable=True),
+        LightInfo(name="lamp", kind="white", dimmable=False),
+    )
+    with pytest.raises(UsageError, match="There is ir, lamp"):
+        bench.pins.lamp("flood")
+
+
+def test_the_end_is_dark(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    with bench.pins.lamp("ir").lit():
+        bench.pins.close()
+        assert bench.board.pins[18].level == 0
+    assert bench.board.closed
+    assert read(LightState, bench.station.said("ir/light/state")[-1]).state == "OFF"
+
+
+def test_a_pin_that_does_not_go_off_at_the_end_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.pins.lamp("ir").set(1.0)
+    bench.board.pins[18].broken = DeviceError("stuck", where="GPIO 18")
+    bench.pins.close()
+    assert "stuck" in str(bench.station.errors[0])
+    assert bench.board.pins[18].closed
+
+
+def test_the_threads_end_with_the_pins(tmp_path: Path) -> None:
+    """And the watchdog works by its thread: a turned clock, and the light is off."""
+    bench = Bench(tmp_path, **{**WIRED, "lights": {"ir": {"gpio": 18, "longest": 30}}})
+    stop = threading.Event()
+    waiting: list[float] = []
+
+    def wait(event: threading.Event, seconds: float) -> bool:
+        waiting.append(seconds)
+        return event.wait(0.005)
+
+    bench.clock.wait = wait  # type: ignore[method-assign]
+    threads = [threading.Thread(target=run, args=(stop,)) for run in bench.pins.threads.values()]
+    for thread in threads:
+        thread.start()
+    with bench.pins.lamp("ir").lit():
+        wait_for(lambda: 30 in waiting, what="the watchdog to know of the light")
+        bench.clock.seconds += 30
+        wait_for(lambda: bench.board.pins[18].level == 0, what="the light to go off")
+    wait_for(lambda: bench.station.errors, what="the report")
+    assert "lit for 30 s" in str(bench.station.errors[0])
+    stop.set()
+    bench.pins.close()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
