@@ -65,7 +65,9 @@ class FrameDetector:
         self._send = send
         self._count = count
         self._clock = clock
-        self._open_detector = open_detector or open_for
+        self._open_detector = open_detector or (
+            lambda task: open_for(task, coral=settings.coral, library=settings.coral_library)
+        )
         self._changed = threading.Condition()
         self._newest: Shot | None = None
         self._resting = False
@@ -152,12 +154,27 @@ class FrameDetector:
         self._send(shot, view, FrameFindings(task=self._task, model=detector.info, found=found))
 
 
-def open_for(task: str) -> Detector:
-    """The best detector for a task that is on this machine. Raises ModelError with the remedy."""
+def open_for(task: str, *, coral: str = "auto", library: str = "libedgetpu.so.1") -> Detector:
+    """The best detector for a task that is on this machine: on a Coral, else on the processor.
+
+    `coral` names one, such as usb:0, or is auto or off. One that is named has to work; where the first
+    that is plugged in does not, the log says why and the processor looks. Raises ModelError.
+    """
     told: list[str] = []
     try:
+        from meerkat_inference.coral import plugged
         from meerkat_inference.loading import load_detector
 
+        from .coral_eyes import CoralDetector
+
+        devices = {"auto": plugged()[:1], "off": ()}.get(coral, (coral,))
+        for device in devices:
+            try:
+                return CoralDetector(task, device, library)
+            except ModelError as error:
+                if coral != "auto":
+                    raise
+                _log.warning("%s. The processor looks instead", str(error).rstrip("."))
         detector = load_detector(task=task, log=told.append)
     except ImportError as error:
         raise ModelError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from meerkat_contract.messages import Label
 from meerkat_contract.vocabulary import LABELS
 
 from .regions import Region
+
+CoralDevice = Annotated[str, StringConstraints(pattern=r"^(usb|pci):[0-9]{1,2}$")]
+"""As libedgetpu names them."""
 
 
 class FrameSettings(BaseModel):
@@ -25,6 +28,10 @@ class FrameSettings(BaseModel):
         description="look on the device, and send only frames with something in them; needs the extra "
         "`worker`",
     )
+    coral: Literal["auto", "off"] | CoralDevice = Field(
+        "auto", description="where `detect` looks: on the Coral that is plugged in, on none, or on usb:0"
+    )
+    coral_library: str = Field("libedgetpu.so.1", description="the Edge TPU runtime, a name or a path")
     region: Region | None = Field(
         None,
         description="[x, y, width, height] in fractions of the picture: only this part is looked at and sent",

@@ -110,7 +110,7 @@ class Eyes:
         self.opened = 0
         self.closed = 0
 
-    def open(self, task: str) -> Eyes:
+    def open(self, task: str, **_: str) -> Eyes:
         self.opened += 1
         return self
 
