@@ -206,7 +206,9 @@ class Device:
     @property
     def hangs(self) -> bool:
         """Whether a camera or meter has not ended after `stop`: it waits or works in a library."""
-        return any(thread.is_alive() for thread in self._threads.values())
+        return any(thread.is_alive() for thread in self._threads.values()) or any(
+            camera.hangs for camera in self.cameras
+        )
 
     def stop(self) -> None:
         """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from email.message import Message
 from http.client import HTTPException, HTTPResponse, InvalidURL
@@ -238,26 +240,57 @@ def _opener(url: str, user: str, password: str, *, verify: bool) -> request.Open
         logins = request.HTTPPasswordMgrWithDefaultRealm()
         parts = urlsplit(url)
         logins.add_password(None, f"{parts.scheme}://{parts.netloc}/", user, password)
-        handlers += [_Digest(logins), request.HTTPBasicAuthHandler(logins)]
+        handlers += [_Digest(logins), _Basic(logins)]
     for handler in handlers:
         opener.add_handler(handler)
     return opener
 
 
 class _Digest(request.HTTPDigestAuthHandler):
-    """Digest where it is offered at all, and a wrong password said once: the base would say it six times,
+    """Digest wherever it is offered, and a wrong password said once: the base would say it six times,
     which locks the user out of many a camera."""
 
     def http_error_401(
         self, req: request.Request, fp: IO[bytes], code: int, msg: str, headers: Message
     ) -> Any:
-        offers: list[str] = headers.get_all("www-authenticate") or []
-        digest = next((offer for offer in offers if offer.lower().startswith("digest")), None)
-        if digest is None:
+        digest = _offer(headers, "digest")
+        if not digest:
             return None  # basic's turn
         if req.has_header("Authorization") and "stale=true" not in digest.lower().replace('"', ""):
             return None
         chosen = Message()
         chosen["www-authenticate"] = digest
         self.reset_retry_count()
-        return super().http_error_401(req, fp, code, msg, chosen)  # type: ignore[arg-type]
+        with _closing_unless_last(fp) as answers:
+            answers += [super().http_error_401(req, fp, code, msg, chosen)]  # type: ignore[arg-type]
+        return answers[0]
+
+
+class _Basic(request.HTTPBasicAuthHandler):
+    """Only for those that know no digest: the password itself travels."""
+
+    def http_error_401(
+        self, req: request.Request, fp: IO[bytes], code: int, msg: str, headers: Message
+    ) -> Any:
+        if _offer(headers, "digest") or req.has_header("Authorization"):
+            return None
+        with _closing_unless_last(fp) as answers:
+            answers += [super().http_error_401(req, fp, code, msg, headers)]  # type: ignore[arg-type]
+        return answers[0]
+
+
+@contextmanager
+def _closing_unless_last(refusal: IO[bytes]) -> Iterator[list[Any]]:
+    """Close the refusal when there is another answer, or none can be had; else it is what is reported."""
+    answers: list[Any] = []
+    try:
+        yield answers
+    finally:
+        if answers != [None]:
+            refusal.close()
+
+
+def _offer(headers: Message, scheme: str) -> str:
+    """What the camera asks for by this way of logging in."""
+    offers: list[str] = headers.get_all("www-authenticate") or []
+    return next((offer for offer in offers if offer.lower().startswith(scheme)), "")
