@@ -173,10 +173,13 @@ class DeviceSettings(_Settings):
         for name, camera in self.cameras.items():
             check_motion_sensors(name, camera.motion.sensors, self.sensors)
             check_light(f"camera {name}", camera.light.name if camera.light else None, self.lights)
+        folders: dict[str, str] = {}
         for name, meter in self.meters.items():
             check_light(f"meter {name}", meter.light, self.lights)
-        for name, meter in self.meters.items():
-            check_light(f"meter {name}", meter.light, self.lights)
+            if meter.archive and (folder := meter.archive.folder):
+                if other := folders.get(folder):
+                    raise ValueError(f"meters {other} and {name}: give each archive a folder of its own")
+                folders[folder] = name
         for name, sensor in self.sensors.items():
             if sensor.rings and sensor.rings not in self.cameras:
                 raise ValueError(f"button {name} rings {sensor.rings!r}, which is no camera of this device")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -44,8 +45,12 @@ class Archive:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(len(picture), taken if dated else None)
-            return self._write(picture, f"{taken.astimezone(self._zone):%Y-%m-%d_%H%M}")
+            kept = sorted(self._kept())
+            minute = f"{taken.astimezone(self._zone):%Y-%m-%d_%H%M}"
+            number = 1 + max((one.number for one in kept if one.minute == minute), default=0)
+            self._make_room(kept, len(picture), taken if dated else None)
+            name = f"{minute}.jpg" if number == 1 else f"{minute}_{number}.jpg"
+            return self._write(picture, self.folder / name)
         except OSError as error:
             raise StorageError(
                 f"the picture is not in the archive ({error.strerror})",
@@ -53,17 +58,13 @@ class Archive:
                 remedy="Is the disk full, or not mounted? It went to the hub all the same",
             ) from None
 
-    def _write(self, picture: bytes, minute: str) -> Path:
+    def _write(self, picture: bytes, path: Path) -> Path:
         half = self.folder / _HALF
         try:
             with half.open("wb") as file:
                 file.write(picture)
                 file.flush()
                 os.fsync(file.fileno())
-            path, number = self.folder / f"{minute}.jpg", 1
-            while path.exists():
-                number += 1
-                path = self.folder / f"{minute}_{number}.jpg"
             half.replace(path)
         except OSError:
             half.unlink(missing_ok=True)  # a full disk gets its space back
@@ -78,9 +79,8 @@ class Archive:
         finally:
             os.close(folder)
 
-    def _make_room(self, size: int, now: datetime | None) -> None:
-        """Remove the oldest until one more of `size` fits."""
-        kept = sorted(self._kept())
+    def _make_room(self, kept: Sequence[_Kept], size: int, now: datetime | None) -> None:
+        """Remove the oldest, which come first in `kept`, until one more of `size` fits."""
         files, room = len(kept) + 1, sum(one.size for one in kept) + size
         since = ""
         if now is not None:
