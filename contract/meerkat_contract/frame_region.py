@@ -37,6 +37,17 @@ def parse_region(text: str, *, topic: str = "") -> Box:
     return region
 
 
+def in_part(box: Box, region: Box | None) -> Box | None:
+    """A box of the picture in fractions of its part `region`, cut off there; None when it is outside."""
+    if region is None:
+        return box
+    left, top, wide, high = region
+    x0, x1 = ((x - left) / wide for x in (box[0], box[0] + box[2]))
+    y0, y1 = ((y - top) / high for y in (box[1], box[1] + box[3]))
+    x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, 1.0), min(y1, 1.0)
+    return (x0, y0, x1 - x0, y1 - y0) if x0 < x1 and y0 < y1 else None
+
+
 def in_whole(box: Box, region: Box | None) -> Box:
     """A box of a frame that is the part `region` of a picture, in fractions of the whole picture."""
     if region is None:

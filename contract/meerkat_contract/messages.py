@@ -97,6 +97,11 @@ class Found(Message):
     label: Label
     score: Fraction
     box: Box
+    velocity: tuple[float, float] | None = Field(
+        None,
+        description="of the box's centre, to the right and down, in fractions of the picture per second; "
+        "absent when it was not seen just before",
+    )
 
 
 class FrameFindings(Message):

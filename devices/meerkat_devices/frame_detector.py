@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from meerkat_contract.errors import MeerkatError, ModelError
@@ -18,8 +18,10 @@ from meerkat_contract.vocabulary import WATCHED
 
 from .backoff import Backoff
 from .clock import Clock
+from .followed import Followed
 from .frame_settings import FrameSettings
 from .frame_view import View
+from .recorder import TICKS
 from .source import Shot
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ class FrameDetector:
         self._camera = camera
         self._task = settings.detect
         self._see = see
-        self._labels = frozenset(settings.labels) or WATCHED
+        self._labels = settings.labels
+        self._followed = Followed()
         self._report = report
         self._well = well
         self._send = send
@@ -144,14 +147,24 @@ class FrameDetector:
     def _look(self, detector: Detector, shot: Shot) -> None:
         """Raises MeerkatError when it cannot be looked at or encoded."""
         view = self._see(shot)
-        seen = [found for found in detector.detect(view.picture) if found.label in self._labels]
-        if not any(found.score >= WORKING_POINT for found in seen):
+        seen = detector.detect(view.picture)
+        found = of_interest(
+            (Found(label=one.label, score=one.score, box=_rounded(one.box)) for one in seen), self._labels
+        )
+        found = self._followed.step(found, shot.at / TICKS)
+        if not found:
             self._count("nothing")
             return
-        found = tuple(
-            Found(label=one.label, score=one.score, box=_rounded(one.box)) for one in seen[:MOST_FOUND]
-        )
         self._send(shot, view, FrameFindings(task=self._task, model=detector.info, found=found))
+
+
+def of_interest(seen: Iterable[Found], labels: Sequence[str]) -> tuple[Found, ...]:
+    """What counts of what was seen, best first; nothing unless something reaches the working point."""
+    wanted = frozenset(labels) or WATCHED
+    found = [one for one in seen if one.label in wanted]
+    if not any(one.score >= WORKING_POINT for one in found):
+        return ()
+    return tuple(found[:MOST_FOUND])
 
 
 def open_for(task: str, *, coral: str = "auto", library: str = "libedgetpu.so.1") -> Detector:

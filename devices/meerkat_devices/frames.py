@@ -14,10 +14,10 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
-from meerkat_contract.frame_region import to_property
+from meerkat_contract.frame_region import in_part, to_property
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import FrameFindings
 from meerkat_contract.metadata import Metadata
@@ -25,7 +25,8 @@ from meerkat_contract.session import Delivery, Incoming
 from meerkat_contract.topics import SettingTopic, ThingTopic
 
 from .clock import Clock, clock_state
-from .frame_detector import FrameDetector
+from .followed import Followed
+from .frame_detector import FrameDetector, of_interest
 from .frame_settings import FrameSettings
 from .frame_view import View, view
 from .picture import QUALITIES, encode
@@ -138,6 +139,7 @@ class Frames:
         self._summed = dict(self.counts)
         self._tell_at = math.inf
         self._troubled = False
+        self._followed = Followed()
         self._detector: FrameDetector | None = None
         if settings.detect is not None:
             self._detector = FrameDetector(
@@ -245,14 +247,31 @@ class Frames:
             return
         if not self._station.connected or not self._line_is_free:
             self._count("passed over")
+        elif shot.found is not None and self.settings.detect in (None, shot.found.task):
+            self._seen_by_camera(shot, shot.found)
         elif self._detector is not None:
             self._detector.offer(shot)
         else:
-            try:
-                self._send(shot, view(shot.frame, self.settings, self._private))
-            except MeerkatError as error:
-                self._count("failed")
-                self._trouble(error)
+            self._try(lambda: self._send(shot, view(shot.frame, self.settings, self._private)))
+
+    def _seen_by_camera(self, shot: Shot, findings: FrameFindings) -> None:
+        """A camera that looks by itself spares the device the work: with `detect`, and without it."""
+        seen = view(shot.frame, self.settings, self._private)
+        inside = [(one, in_part(one.box, seen.region)) for one in findings.found]
+        cut_off = [one.model_copy(update={"box": box}) for one, box in inside if box is not None]
+        found = self._followed.step(of_interest(cut_off, self.settings.labels), shot.at / TICKS)
+        if not found and self.settings.detect is not None:
+            self._count("nothing")
+        else:
+            told = findings.model_copy(update={"found": found})
+            self._try(lambda: self._found(shot, seen, told))
+
+    def _try(self, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except MeerkatError as error:
+            self._count("failed")
+            self._trouble(error)
 
     @property
     def _line_is_free(self) -> bool:
