@@ -51,6 +51,9 @@ class Transform:
 
 
 class ColorSpace:
+    YcbcrEncoding = Enum("YcbcrEncoding", "Null Rec709")
+    Range = Enum("Range", "Full Limited")
+
     def __init__(self, name: Any) -> None:
         self.primaries = getattr(name, "primaries", name)
         self.transferFunction = self.ycbcrEncoding = self.range = None
@@ -184,6 +187,9 @@ class Request:
 class SensorStub:
     """One camera. `paint(number, width, height)` gives a frame's luma; the rest is grey."""
 
+    stuck = False
+    """Whether no control acts."""
+
     def __init__(
         self,
         model: str = "imx708",
@@ -278,6 +284,8 @@ class SensorStub:
 
     def _expose(self, request: Request, timestamp: int) -> None:
         acting = self._acting
+        if self.stuck:
+            acting = {}
         manual_time = acting.get("ExposureTime", 0) if acting.get("ExposureTimeMode") else 0
         manual_gain = acting.get("AnalogueGain", 0) if acting.get("AnalogueGainMode") else 0
         aim = 20_000 / max(self._lamp(), 0.01)
