@@ -81,10 +81,15 @@ def test_it_says_so_later(desk: Desk) -> None:
     assert desk.held()[-1] is held[-1]
 
 
-def test_a_full_window_is_full(desk: Desk) -> None:
+def test_a_full_window_is_full_and_the_first_place_in_it_is_the_light_flow_s(desk: Desk) -> None:
     held = flooded(desk, window=3)
-    desk.add(1, flow="light")
+    (light,) = desk.add(1, flow="light")
     assert desk.held() == held
+    desk.turn(0.2)
+    desk.answer(held[0])
+    far_away(desk)
+    assert light in items(desk.held()[:2])
+    assert any(lease.ahead for lease in desk.held())
 
 
 @pytest.mark.parametrize(("less", "goes"), [(FAR_BELOW, True), (FAR_BELOW - 1e-6, False)])

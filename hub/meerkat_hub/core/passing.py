@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from .crews import Crew, Crews
 from .members import Member
@@ -34,6 +35,9 @@ PASSED = 0.5
 PASSED_OF_LEASE = 0.1
 """Part of its lease by which a job may be passed in all."""
 
+AT_ONCE = 4
+"""Flows that are looked at in vain in one step; the others are next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
@@ -46,7 +50,7 @@ class Ahead:
 
 
 class Passing:
-    """Each flow in which something came is looked at once; what may not go ahead waits for its turn."""
+    """Flows in which something came are looked at until nothing in them may go ahead."""
 
     def __init__(self, queues: Queues, crews: Crews) -> None:
         self._queues = queues
@@ -59,14 +63,20 @@ class Passing:
 
     def next(self, now: float, unit: Callable[[str], float]) -> Ahead | None:
         """What to send next, until there is none; `unit` tells what one unit of cost of a task takes."""
-        while self._came:
-            flow = next(iter(self._came))
+        in_vain = 0
+        for flow in list(self._came):
             group = self._queues.group(flow)
-            if group is not None and (item := self._queues.far_below(flow, unit(group.task))) is not None:
-                found = _soonest(self._crews.of(group), item, now)
-                if found is not None:
-                    return Ahead(item, group.task, *found)
+            item = self._queues.far_below(flow, unit(group.task)) if group is not None else None
             del self._came[flow]
+            if group is None or item is None:
+                continue
+            self._came[flow] = None  # behind the others; nobody may have room for it, or it may have more
+            found = _soonest(self._crews.of(group), item, now)
+            if found is not None:
+                return Ahead(item, group.task, *found)
+            in_vain += 1
+            if in_vain == AT_ONCE:
+                break
         return None
 
 
@@ -74,30 +84,27 @@ def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
     """The busy worker that would answer first if the item went ahead there, and its place.
 
     None where going ahead wins nothing: somebody idles who would answer sooner, or a busy one whose turn
-    it has to wait for. The rule deals it out then, as any other.
+    it has to wait for. The rule deals it out then, as any other. Few workers are looked at closely: at best
+    an answer comes when what is at work there has ended, and the item's own time after that.
     """
-    best: tuple[Member, int] | None = None
-    soonest = float("inf")
     if item.avoid:
         return None
-    for member, view in zip(crew.members, crew.views, strict=True):
-        seconds, half = view.seconds * item.cost, view.round_trip / 2
-        there = now + half
-        if max(view.first_end if member.leases else there, there) + seconds + half >= soonest:
+    views, cost = crew.views, item.cost
+    soonest = min([now + v.round_trip + v.seconds * cost for v in views if not v.in_flight], default=inf)
+    at_best = [v.first_end + v.seconds * cost + v.round_trip / 2 for v in views]
+    best: tuple[Member, int] | None = None
+    for number in sorted(range(len(views)), key=at_best.__getitem__):
+        if at_best[number] >= soonest:
+            break
+        member, view = crew.members[number], views[number]
+        if len(member.leases) >= member.window:
             continue
-        place = None
-        if not member.leases:
-            free = now
-        elif len(member.leases) >= member.window:
-            continue
-        else:
-            place, free = _place(member.leases, view, now) if member.ahead else (None, 0.0)
-            if place is None or not all(_may_pass(item, held, seconds) for held in member.leases[place:]):
-                place, free = None, view.free_at(now)
-        answer = max(free, there) + seconds + half
+        seconds, half = view.seconds * cost, view.round_trip / 2
+        place, free = _place(member.leases, view, now)
+        goes = member.ahead and all(_may_pass(item, held, seconds) for held in member.leases[place:])
+        answer = max(free if goes else view.free_at(now), now + half) + seconds + half
         if answer < soonest:
-            soonest = answer
-            best = None if place is None else (member, place)
+            soonest, best = answer, (member, place) if goes else None
     return best
 
 

@@ -52,7 +52,7 @@ class WorkerView:
     weight: float
     """The capacity that it announced, in units of cost a second: what static weights go by."""
     in_flight: tuple[InFlight, ...] = ()
-    """In the order in which they were sent, which is the order in which the worker takes them."""
+    """In the order in which the worker takes them."""
     last_answer: float = -inf
     """When its latest answer came."""
     variation: float = VARIATION
