@@ -64,7 +64,7 @@ def _group(path: str, schema: Schema, models: dict[str, Schema]) -> Iterator[str
         if kinds := [_resolve(kind, models) for kind in whole.get("oneOf", ())]:
             by = whole["discriminator"]["propertyName"]
             below += [(f"{path}.{name} ({by}: {kind['properties'][by]['const']})", kind) for kind in kinds]
-        elif "properties" in whole or _named(whole):
+        elif "properties" in whole or "properties" in _resolve(_named(whole) or {}, models):
             below.append((f"{path}.{name}", whole))
         else:
             rows.append(_row(f"{path}.{name}", name, whole, required=name in schema.get("required", ())))
@@ -117,7 +117,13 @@ def _allowed(field: Schema) -> str:
         return " or ".join(_allowed(choice) for choice in choices)
     if "const" in field:
         return f"`{field['const']}`"
+    if inner := _named(field):
+        return f"names, each with a {_allowed(inner)}"
+    if numbers := field.get("prefixItems"):
+        return f"{len(numbers)} numbers"
     if field.get("type") == "array":
+        if len(field["items"].get("prefixItems", ())) == 2:
+            return "polygon"
         return f"list of {_allowed({'type': 'string', **field['items']})}"
     if choices := field.get("enum"):
         return ", ".join(f"`{choice}`" for choice in choices)

@@ -140,7 +140,9 @@ class DeviceSettings(_Settings):
     """One device: a Pi, or any machine with cameras on it."""
 
     label: str = Field("", max_length=80)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what the log tells at least"
+    )
     cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
     meters: dict[Name, MeterSettings] = Field(default_factory=dict)
     pins: PinChoice = Field(
