@@ -5,8 +5,8 @@
 
 Exposures that were locked alike are averaged in linear light, each laid on the sharpest one first. A needle
 or a roller that turns meanwhile would leave ghosts, so a pixel counts only where its surroundings agree
-with the sharpest one's. Exposures that differ are fused by how well each shows a place (Mertens 2007),
-which brings back what one of them has burnt out.
+with the sharpest one's. Exposures that differ are merged into the light that all of them tell of, which
+brings back what one of them has burnt out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GAMMA = 2.2
 LINEAR = ((np.arange(256) / 255) ** GAMMA).astype(np.float32)
 
 APART = 0.4
-"""Stops. Exposures (seconds × gain) that differ by more are fused by place, the others averaged."""
+"""Stops. Exposures (seconds × gain) that differ by more are merged by their light, the others averaged."""
 
 FARTHEST = 12.0
 """Pixels of 640 by which a picture may have moved to be laid on another; more is another view."""
@@ -71,10 +71,9 @@ def fuse(stills: Sequence[Still], best: int) -> tuple[Picture, int]:
     ]
     if not others:
         return reference.picture, 1
-    stops = [abs(_stops(still, reference)) for still, _ in others]
-    if max(stops) > APART:
-        chosen = [laid for (_, laid), apart in zip(others, stops, strict=True) if apart > APART]
-        return _by_place([reference.picture, *chosen]), 1 + len(chosen)
+    stops = [_stops(still, reference) for still, _ in others]
+    if max(map(abs, stops)) > APART:
+        return _merged([reference.picture, *(laid for _, laid in others)], [0, *stops]), 1 + len(others)
     return _averaged(reference.picture, [laid for _, laid in others]), 1 + len(others)
 
 
@@ -113,12 +112,33 @@ def _laid_on(reference: Picture, picture: Picture) -> Picture | None:
     return moved.astype(np.uint8)
 
 
-def _by_place(pictures: Sequence[Picture]) -> Picture:
-    # By contrast and exposure alone: under an infrared lamp nothing has a colour.
-    merge = cv2.createMergeMertens(1.0, 0.0, 1.0)
-    fused = merge.process(list(pictures))
-    levels: Picture = np.clip(fused * 255 + 0.5, 0, 255).astype(np.uint8)
-    return levels
+def _merged(pictures: Sequence[Picture], stops: Sequence[float]) -> Picture:
+    """Their light, each level trusted the more the farther it is from black and white (Debevec 1997).
+
+    What burnt out the shortest exposure, too, is left to that one.
+
+    `stops`: how much more light each saw than the first. What is brighter than the first could show is
+    brought into its range by a curve (Reinhard 2002) that leaves the dark as it is.
+    """
+    levels = np.arange(256, dtype=np.float32)
+    rising = np.minimum(levels + 1, 128) / 128
+    trusts = [rising * np.clip((250 - levels) / 100, 0, 1) for _ in pictures]
+    trusts[int(np.argmin(stops))] = rising
+    most = 2.0 ** -min(*stops, 0.0)
+    result = np.empty_like(pictures[0])
+    for top in range(0, result.shape[0], STRIP):
+        light = np.zeros(result[top : top + STRIP].shape, np.float32)
+        weights = np.zeros_like(light)
+        for picture, more, trust in zip(pictures, stops, trusts, strict=True):
+            strip = picture[top : top + STRIP]
+            # A channel that is burnt out says nothing of the others' colour either.
+            weight = trust[strip.max(axis=2)][..., None]
+            light += _linear(strip) * (weight / np.float32(2.0**more))
+            weights += weight
+        light /= weights
+        shown = light * (1 + light / np.float32(most**2)) / (1 + light) if most > 1 else light
+        result[top : top + STRIP] = np.clip(cv2.pow(shown, 1 / GAMMA) * 255 + 0.5, 0, 255)
+    return result
 
 
 def _averaged(reference: Picture, others: Sequence[Picture]) -> Picture:

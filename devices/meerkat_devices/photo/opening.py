@@ -29,10 +29,6 @@ def open_stills(address: Address, settings: MeterSettings, *, clock: Clock, lit:
 
         if pictures := snapshot.open_stills(address, clock=clock, options=settings):
             return _Waiting(pictures, clock, settings.settle if settings.light and lit else 0)
-    if address.kind == "picamera":
-        from meerkat_devices.picamera.still import PicameraStill
-
-        return PicameraStill(int(address.target), settings.picamera, clock=clock)
     from meerkat_devices.opening import open_source
 
     from .from_source import SourceStills
