@@ -81,12 +81,10 @@ class Meter:
         self._clock = clock
         self._zone = zone
         self._live = parse_source(settings.source, where=self._me).live
-        self._photograph = (
-            take
-            or Photographer(
-                name, settings, clock=clock, zone=zone, lamps=station, report=self._lamp_trouble
-            ).take
+        self._photographer = Photographer(
+            name, settings, clock=clock, zone=zone, lamps=station, report=self._lamp_trouble
         )
+        self._photograph = take or self._photographer.take
         self._archive: Archive | None = None
         if settings.archive is not None:
             own = settings.archive.folder
@@ -134,6 +132,10 @@ class Meter:
             _log.info("%s: a picture is being taken already; it answers this command too", self._me)
             return
         self._asked.set()
+
+    def retune(self, settings: MeterSettings) -> None:
+        """Take pictures by these from the next one on; source, schedule and archive stay as they were."""
+        self.settings = self._photographer.settings = settings
 
     def wake(self) -> None:
         """Look at `stop` at once."""

@@ -38,7 +38,7 @@ from .sender import Sender
 from .settings import DeviceSettings
 from .source import Pace
 from .tuning import DEVICE, Tuning
-from .tuning_table import offer_camera, offer_device
+from .tuning_table import offer_camera, offer_device, offer_meter
 from .words import counted, waiting
 
 _log = logging.getLogger("meerkat.device")
@@ -144,6 +144,8 @@ class Device:
         self.tuning = Tuning(data / "devices" / name / "settings.json", station=self)
         for camera in self.cameras:
             offer_camera(self.tuning, camera)
+        for meter in self.meters:
+            offer_meter(self.tuning, meter)
         offer_device(self.tuning, lambda: self.settings, self._retune)
         for camera in self.cameras:
             self.pins.connect(camera.name, camera.senses, camera.settings)
@@ -331,7 +333,7 @@ class Device:
             self.keep(DeviceTopic(self.name, "info"), info.to_json(), content_type="application/json")
 
     def _with_settings(self, thing: Thing) -> Thing:
-        return thing.model_copy(update={"settings": self.tuning.infos(thing.name)})
+        return thing.model_copy(update={"settings": (*thing.settings, *self.tuning.infos(thing.name))})
 
     def _evicted(self, count: int, size: int) -> None:
         """A full outbox gives something up for every clip: told now and then, with the sum."""

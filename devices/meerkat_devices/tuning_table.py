@@ -21,6 +21,7 @@ from .tuning_values import Value
 
 if TYPE_CHECKING:
     from .camera import Camera
+    from .meter import Meter
     from .settings import DeviceSettings
 
 
@@ -54,6 +55,14 @@ OF_CAMERA = (
     Row("frames.quality", "Quality of frames", name="frames_quality", unit="%", step=1),
 )
 
+OF_METER = (
+    Row("brightness", "Brightness of the lamp", step=0.05),
+    Row("exposures", "Exposures of a picture", step=1),
+    Row("combine", "Exposures are put together"),
+    Row("settle", "Wait before the picture", unit="s", step=0.5),
+    Row("caption", "Date and time in the picture"),
+)
+
 OF_DEVICE = (
     Row("log_level", "Log"),
     Row(
@@ -84,6 +93,11 @@ def offer_camera(tuning: Tuning, camera: Camera) -> None:
     camera.by_hand.ended = lambda: tuning.tell(camera.name, RECORD.name)
 
 
+def offer_meter(tuning: Tuning, meter: Meter) -> None:
+    """All that can be set of a meter."""
+    offer_fields(tuning, meter.name, OF_METER, get=lambda: meter.settings, set_=meter.retune)
+
+
 def offer_device(
     tuning: Tuning, get: Callable[[], DeviceSettings], set_: Callable[[DeviceSettings], None]
 ) -> None:
@@ -99,10 +113,14 @@ def offer_fields(
     get: Callable[[], S],
     set_: Callable[[S], None],
 ) -> None:
-    """Offer each row. `get` gives the thing's settings; `set_` gets them changed, validated as a whole."""
+    """Offer each row. `get` gives the thing's settings; `set_` gets them changed, validated as a whole.
+
+    What is not set up at all (the brightness of no lamp) is not offered.
+    """
     for row in rows:
-        info = setting_info(type(get()), row)
-        tuning.offer(thing, info, get=_getter(row, get), set_=_setter(row, get, set_))
+        value = _getter(row, get)
+        if value() is not None:
+            tuning.offer(thing, setting_info(type(get()), row), get=value, set_=_setter(row, get, set_))
 
 
 def _getter(row: Row, get: Callable[[], Any]) -> Callable[[], Value]:
@@ -110,7 +128,7 @@ def _getter(row: Row, get: Callable[[], Any]) -> Callable[[], Value]:
         found: Any = get()
         for part in row.field.split("."):
             found = getattr(found, part)
-        return found if isinstance(found, bool | str) else float(found)
+        return found if found is None or isinstance(found, bool | str) else float(found)
 
     return value
 

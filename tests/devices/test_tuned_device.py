@@ -253,3 +253,26 @@ def test_what_was_set_outlives_a_power_cut_until_the_file_is_changed(
     finally:
         process.kill()
         process.wait(10)
+
+
+def test_a_meters_photography_can_be_set_beside_its_button(
+    broker: Mosquitto, panel: Panel, tmp_path: Path
+) -> None:
+    settings = DeviceSettings.model_validate({"meters": {"water": {"source": "scene:meter", "exposures": 2}}})
+    own = Device("pi", settings, broker.connection, tmp_path)
+    own.start()
+    try:
+        wait_for(lambda: panel.states.get("water/exposures") == "2", what="the state")
+        info = read(DeviceInfo, panel.said("info")[-1])
+        names = [row.name for row in info.meters[0].settings]
+        assert names == ["capture", "exposures", "combine", "settle", "caption"], "no lamp, no brightness"
+        panel.set("water/exposures", "5")
+        panel.set("water/combine", "sharpest")
+        (meter,) = own.meters
+        assert (meter.settings.exposures, meter._photographer.settings.combine) == (5, "sharpest")
+        panel.send("water/exposures", "2.5")
+        wait_for(lambda: panel.errors, what="the refusal")
+        assert panel.errors[0].where == "meerkat/device/pi/water/exposures/set"
+        assert meter.settings.exposures == 5
+    finally:
+        own.stop()

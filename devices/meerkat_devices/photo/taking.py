@@ -84,7 +84,8 @@ class Photographer:
 
         Raises UsageError for an address that is none.
         """
-        self._settings = settings
+        self.settings = settings
+        """May be exchanged at any time."""
         self._clock = clock
         self._zone = zone
         self._report = report
@@ -94,7 +95,7 @@ class Photographer:
 
     def take(self, stop: threading.Event) -> Photo | None:
         """One picture; None when it was told to stop first. Raises SourceError."""
-        shown = self._try(self._settings.brightness, stop)
+        shown = self._try(self.settings.brightness, stop)
         if shown is None:
             return None
         if shown.condition.verdict != "good" and not stop.is_set():
@@ -103,7 +104,7 @@ class Photographer:
 
     def _again(self, first: _Shown, stop: threading.Event) -> _Shown:
         """Another try at what is not good, if anything can be different; the better of both."""
-        brightness, verdict = self._settings.brightness, first.condition.verdict
+        brightness, verdict = self.settings.brightness, first.condition.verdict
         if first.condition.light is None:
             if not self.address.live:
                 return first
@@ -125,19 +126,19 @@ class Photographer:
         if stop.is_set():
             return None
         with self._light(brightness) as light:
-            lit = light is not None or self._settings.light is None
-            with self._open(self.address, self._settings, clock=self._clock, lit=lit) as camera:
-                stills = list(camera.stills(self._settings.exposures, stop))
+            lit = light is not None or self.settings.light is None
+            with self._open(self.address, self.settings, clock=self._clock, lit=lit) as camera:
+                stills = list(camera.stills(self.settings.exposures, stop))
         if not stills:
             if stop.is_set():
                 return None
             raise SourceError("gave no picture", where=str(self.address), remedy="Is the camera on?")
-        return _combined(stills, light, fusing=self._settings.combine == "fuse")
+        return _combined(stills, light, fusing=self.settings.combine == "fuse")
 
     @contextmanager
     def _light(self, brightness: float | None) -> Iterator[str | None]:
         """The lamp's name while it is on; None without one, or when it does not go on."""
-        name = self._settings.light
+        name = self.settings.light
         held = ExitStack()
         try:
             if name is not None:
@@ -159,7 +160,7 @@ class Photographer:
         from .caption import captioned
 
         picture = shown.picture
-        if self._settings.caption:
+        if self.settings.caption:
             picture = captioned(picture, f"{shown.captured_at.astimezone(self._zone):%Y-%m-%d %H:%M}")
         jpeg = encode(picture, qualities=QUALITIES)
         return Photo(jpeg, shown.captured_at, shown.condition)
