@@ -47,7 +47,7 @@ AGREE = 3.0
 NEAR = 5
 """Pixels, across, of these surroundings."""
 
-STRIP = 120
+STRIP = 48
 """Rows at a time: the floats of a whole picture would be many times its size."""
 
 
@@ -158,9 +158,12 @@ def _averaged(reference: Picture, others: Sequence[Picture]) -> Picture:
             there = other[first:last]
             weight = np.clip(2 - np.abs(_near(there) - near) / limit, 0, 1)
             weight = cv2.erode(weight, np.ones((NEAR, NEAR), np.uint8))
-            total += _linear(there) * weight[..., None]
+            light = _linear(there)
+            light *= weight[..., None]
+            total += light
             weights += weight
-        mean = cv2.pow(total / weights[..., None], 1 / GAMMA)
+        total /= weights[..., None]
+        mean = cv2.pow(total, 1 / GAMMA)
         result[top : top + STRIP] = np.clip(mean[own] * 255 + 0.5, 0, 255)
     return result
 
