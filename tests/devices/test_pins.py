@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.device_messages import ButtonPress, LightState
-from meerkat_contract.errors import DeviceError, MeerkatError, UsageError
+from meerkat_contract.errors import DeviceError, MeerkatError, StorageError, UsageError
 from meerkat_contract.message import read
 from meerkat_contract.messages import LightInfo, SensorInfo
 from meerkat_contract.session import Delivery, Incoming
+from meerkat_devices import service
 from meerkat_devices.pins import wiring
+from meerkat_devices.pins.mock import FILE
 from meerkat_devices.pins.wiring import LONGEST_WAIT, Pins
 from meerkat_devices.senses import Senses
 from meerkat_devices.settings import DeviceSettings
@@ -418,3 +422,19 @@ def test_the_threads_end_with_the_pins(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_it_is_dark_even_where_the_rest_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run left the lamp on, and now the disk is worn."""
+    file = tmp_path / "devices" / "pi" / FILE
+    file.parent.mkdir(parents=True)
+    file.write_text('{"18": 1.0}')
+
+    def worn(*_: object, **__: object) -> None:
+        raise StorageError("the disk refuses")
+
+    monkeypatch.setattr(service, "Outbox", worn)
+    own = DeviceSettings.model_validate({**WIRED, "pins": "mock", "cameras": {}, "sensors": {}})
+    with pytest.raises(StorageError):
+        service.Device("pi", own, Connection("127.0.0.1", 9), tmp_path)
+    assert json.loads(file.read_text())["18"] == 0

@@ -82,9 +82,18 @@ def _factory(recall: Callable[[str], float | None], remember: Callable[[str, flo
             if kept is not None:
                 self._state = kept
 
+            self._closing = False
+
+        def close(self) -> None:
+            self._closing = True  # gpiozero's mock drives the pin low as it gives it up; a kernel does not
+            try:
+                super().close()
+            finally:
+                self._closing = False
+
         def _change_state(self, value: float) -> bool:
             changed = bool(super()._change_state(value))
-            if changed and self._function == "output":
+            if changed and self._function == "output" and not self._closing:
                 self._tell(float(value))
             return changed
 
