@@ -39,6 +39,7 @@ def test_the_houses_saw_all_that_can_go_wrong() -> None:
         "reloads of the hub",
         "jobs never answered",
         "wrong messages of workers",
+        "jobs sent ahead",
     )
     for kind in (*ends, *strange):
         assert seen[kind] >= 10, kind

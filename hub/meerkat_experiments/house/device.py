@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo, Receipt, read
-from meerkat_contract.metadata import Metadata
+from meerkat_contract.metadata import Metadata, Trigger
 from meerkat_contract.session import Delivery, Incoming, Will
 from meerkat_contract.topics import DeviceTopic, HubTopic, SettingTopic, ThingTopic
 from meerkat_devices.lanes import Lanes
@@ -44,6 +44,8 @@ class Pace:
     """Share of clips that are cut short on its disk."""
     missing: float = 0.02
     """Share of clips that never come to be."""
+    doorbell: float = 0.15
+    """Share of recordings for which somebody rang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Device:
         self._watch = watch
         self._pace = pace
         self._chance = bus.clock.chance(f"device {name}")
+        self._bell = bus.clock.chance(f"doorbell {name}")
         self._line = Line(bus.clock)
         self._outbox: dict[str, _Kept] = {}
         self._sequence = 0
@@ -87,20 +90,21 @@ class Device:
         recording = self._clock.new_id()
         count = min(1 + int(self._chance.expovariate(1 / 2.0)), 12)
         boots = self._boots
+        trigger: Trigger = "doorbell" if self._bell.random() < self._pace.doorbell else "motion"
         for sequence in range(count):
             at = self._clock.mono + sequence * CLIP
             missing = self._chance.random() < self._pace.missing
 
             def made(sequence: int = sequence, at: float = at, missing: bool = missing) -> None:
                 if not missing and boots == self._boots:
-                    self._add_clip(recording, sequence, at, last=sequence == count - 1)
+                    self._add_clip(recording, sequence, at, trigger, last=sequence == count - 1)
                 self._send_frames()
 
             self._clock.after((sequence + 1) * CLIP, made)
         pause = self._chance.expovariate(self._pace.recordings_per_hour / 3600)
         self._clock.after(count * CLIP + pause, self._motion)
 
-    def _add_clip(self, recording: str, sequence: int, at: float, *, last: bool) -> None:
+    def _add_clip(self, recording: str, sequence: int, at: float, trigger: Trigger, *, last: bool) -> None:
         media_id = self._clock.new_id()
         behind = self._clock.mono - at
         metadata = Metadata.model_construct(
@@ -111,6 +115,7 @@ class Device:
             sequence=sequence,
             last=last,
             duration=CLIP,
+            trigger=trigger,
         )
         payload = a_clip(media_id, CLIP)
         damaged = self._chance.random() < self._pace.damaged

@@ -173,6 +173,8 @@ class Watch:
                     if held > known.window:
                         raise Broken("window", f"{worker} holds {held} leases, its window is {known.window}")
                     self.note("hub", f"job {job.job[:8]} token {job.token} to {worker}", count="jobs sent")
+                    if job.ahead:
+                        self.note("hub", f"job {job.job[:8]} goes ahead", count="jobs sent ahead")
                 case _:
                     pass
 
