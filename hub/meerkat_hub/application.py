@@ -28,8 +28,10 @@ from .adapters.ingest import Ingest
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.people_store import PeopleStore
+from .adapters.queries import Queries
 from .adapters.retention import Retention
 from .adapters.store import Store
+from .adapters.websensor import Websensor
 from .adapters.workflow_bus import WorkflowBus
 from .clock import now
 from .core.recognition import Match
@@ -61,6 +63,8 @@ class Hub:
     people: PeopleStore
     frames: FrameStore
     desk: Desk
+    websensor: Websensor | None
+    """None unless it is enabled."""
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
 
@@ -75,12 +79,16 @@ class Hub:
         self.ingest.start()
         self.service.start(self.bus.actions())
         self.bus.start()
+        if self.websensor is not None:
+            self.websensor.start()
         self._sweeper = threading.Thread(target=self._sweep, name="retention", daemon=True)
         self._sweeper.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self.retention.stop()
+        if self.websensor is not None:
+            self.websensor.stop()
         self.bus.stop()
         self.ingest.stop()
         self.service.stop()
@@ -166,6 +174,18 @@ def build_hub(
         make_session=partial(Session, wire="own", around=service.hearing),  # all clips and frames pass here
     )
     retention = Retention(engine, media, settings.retention)
+    websensor = None
+    if settings.websensor.enabled:
+        websensor = Websensor(
+            settings.websensor,
+            connection,
+            ingest=ingest,
+            store=store,
+            queries=Queries(engine),
+            media=media,
+            live=live,
+            failure=lambda: service.failure,
+        )
     return Hub(
         engine,
         store,
@@ -178,5 +198,6 @@ def build_hub(
         people,
         frames,
         desk,
+        websensor,
         threading.Event(),
     )

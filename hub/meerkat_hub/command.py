@@ -36,6 +36,7 @@ def hub(
     from .application import build_hub
     from .settings import HubSettings
     from .web.server import serve
+    from .web.websensor import posted_pictures
     from .workflow_settings import OrchestratorSettings, WorkflowsSettings
 
     settings = section(config, "hub", HubSettings)
@@ -59,6 +60,7 @@ def hub(
     )
     built.start()
     try:
-        serve(built, settings)
+        with posted_pictures(built, settings):
+            serve(built, settings)
     finally:
         built.stop()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .core.pool_settings import PoolSettings
 from .core.rules import EctStar, Hedger, LeastInFlight, Pull, RoundRobin, Rule, WeightedRoundRobin
+from .websensor_settings import WebsensorSettings
 
 RuleName = Literal["ect", "pull", "round_robin", "static_weights", "least_in_flight"]
 
@@ -70,3 +71,4 @@ class HubSettings(BaseModel):
     )
     max_clip_megabytes: float = Field(60, gt=0, le=10_000, description="larger clips are refused")
     max_picture_megabytes: float = Field(20, gt=0, le=1_000, description="larger meter pictures are refused")
+    websensor: WebsensorSettings = WebsensorSettings()

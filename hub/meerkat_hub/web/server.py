@@ -80,8 +80,11 @@ class HubServer(Server):
                 signal.signal(number, handler)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises UsageError that names the port and the option to change it."""
+PAGE = "--http-host and --http-port, or hub.http_host and hub.http_port in meerkat.yaml"
+
+
+def listen(host: str, port: int, *, setting: str = PAGE) -> socket.socket:
+    """A listening socket. Raises UsageError that names the port and the `setting` to change it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle's algorithm off for such sockets only; without
     # that each answer waits 40 ms for a delayed acknowledgement.
@@ -96,11 +99,11 @@ def listen(host: str, port: int) -> socket.socket:
             raise UsageError(
                 f"port {port} is taken by another program",
                 where=f"{host}:{port}",
-                remedy="Choose another one with --http-port, or hub.http_port in meerkat.yaml",
+                remedy=f"Choose another one with {setting}",
             ) from error
         raise UsageError(
-            f"cannot serve the page there ({error.strerror or error})",
+            f"cannot be listened on ({error.strerror or error})",
             where=f"{host}:{port}",
-            remedy="Choose another address with --http-host and --http-port",
+            remedy=f"Choose another address with {setting}",
         ) from error
     return listener
