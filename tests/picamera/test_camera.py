@@ -38,7 +38,7 @@ def scene(number: int, width: int, height: int) -> Any:
 def test_motion_before_a_ribbon_camera_becomes_a_clip(
     connect: Callable[..., list[SensorStub]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (sensor,) = connect(SensorStub("imx708_wide", paint=scene))
+    (sensor,) = connect(SensorStub("imx219", paint=scene))
     outbox = Outbox(tmp_path / "outbox", max_bytes=100_000_000, refused_bytes=0)
     station = Station()
     camera = Camera(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -216,6 +217,55 @@ def test_hdr_that_is_not_to_be_had_is_refused(connect: Connect, boards: Boards) 
         opened(boards, SMALL.model_copy(update={"hdr": "night"}))
     assert not camera.taken
     opened(boards, SMALL.model_copy(update={"hdr": "auto"})).close()
+
+
+@pytest.mark.parametrize(("hdr", "on"), [("off", False), ("sensor", True), ("auto", True)])
+def test_a_camera_module_3_is_told_its_hdr_before_it_is_opened(
+    hdr: str, on: bool, connect: Connect, boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from picamera2.devices import imx708
+
+    made = create_autospec(imx708.IMX708)
+    sensor = made.return_value.__enter__.return_value = create_autospec(imx708.IMX708, instance=True)
+    monkeypatch.setattr(imx708, "IMX708", made)
+    (camera,) = connect("imx708_wide_noir")
+    sensor.set_sensor_hdr_mode.side_effect = lambda _: pytest.fail("too late") if camera.taken else None
+    opened(boards, SMALL.model_copy(update={"hdr": hdr})).close()
+    made.assert_called_once_with(0)
+    sensor.set_sensor_hdr_mode.assert_called_once_with(on)
+
+
+@pytest.mark.parametrize(
+    ("hdr", "mode"), [("single", "SingleExposure"), ("multi", "MultiExposure"), ("auto", "SingleExposure")]
+)
+def test_a_pi_5_combines_exposures_itself(hdr: str, mode: str, connect: Connect, boards: Boards) -> None:
+    (camera,) = connect(SensorStub("imx219", more=("HdrMode",)))
+    opened(boards, SMALL.model_copy(update={"hdr": hdr})).close()
+    assert camera.asked[0]["HdrMode"].name == mode
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            ValueError("numpy.dtype size changed, may indicate binary incompatibility"),
+            "pip install simplejpeg",
+        ),
+        (ImportError("libcamera.so.0.5: cannot open shared object"), "apt install --reinstall"),
+    ],
+)
+def test_a_picamera2_that_cannot_be_loaded_is_told_with_the_way_out(
+    error: Exception, remedy: str, boards: Boards, picamera2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refuses:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "picamera2":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "picamera2")
+    monkeypatch.setattr(sys, "meta_path", [Refuses(), *sys.meta_path])
+    with pytest.raises(SourceError, match=rf"picamera2 cannot be loaded \(.*{remedy}"):
+        opened(boards)
 
 
 def test_a_tuning_file_that_is_not_there_is_told(connect: Connect, boards: Boards) -> None:

@@ -197,15 +197,17 @@ class SensorStub:
         paint: Callable[[int, int, int], np.ndarray[Any, Any]] | None = None,
         raw: tuple[int, int] = (1536, 864),
         lamp: Callable[[], float] = lambda: 1.0,
+        more: tuple[str, ...] = (),
     ) -> None:
-        """`lamp` is how bright the scene is; the automatic aims at exposure × gain × lamp = 20000."""
+        """`lamp` is how bright the scene is; the automatic aims at exposure × gain × lamp = 20000.
+
+        `more` controls are there beside the usual ones.
+        """
         self.id = f"/base/soc/i2c@1/{model}@1a"
         self.properties = {_IDS["Model"]: model, _IDS["ColorFilterArrangement"]: 0}
         limits = {"ExposureTime": (50, 2_000_000, 20_000), "AnalogueGain": (1.0, 16.0, 1.0)}
-        wide = dict.fromkeys(
-            "AeEnable AwbEnable ColourGains FrameDurationLimits NoiseReductionMode ScalerCrop".split(),
-            (0, 1_000_000, 0),
-        )
+        usual = "AeEnable AwbEnable ColourGains FrameDurationLimits NoiseReductionMode ScalerCrop"
+        wide = dict.fromkeys((*usual.split(), *more), (0, 1_000_000, 0))
         self.controls = {
             _IDS[name]: SimpleNamespace(min=span[0], max=span[1], default=span[2])
             for name, span in (limits | wide).items()

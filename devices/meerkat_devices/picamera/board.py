@@ -218,7 +218,7 @@ def _configuration(board: Board) -> Any:
 
 def _set_sensor_hdr(settings: PicameraSettings, info: dict[str, Any], where: str) -> None:
     """Camera Module 3 combines exposures in the sensor; its driver remembers, so `off` is said too."""
-    if info.get("Model") != "imx708":
+    if not str(info.get("Model")).startswith("imx708"):  # and _wide, _noir, _wide_noir
         if settings.hdr == "sensor":
             raise SourceError(
                 f"the sensor {info.get('Model', '')} has no HDR of its own",

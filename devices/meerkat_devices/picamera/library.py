@@ -23,19 +23,19 @@ def load(where: str) -> Any:
     except ImportError as error:
         if (name := (error.name or "").partition(".")[0]) in ("picamera2", "libcamera"):
             raise SourceError(f"{name} is missing", where=where, remedy=INSTALL) from error
-        raise SourceError(
-            f"picamera2 cannot be loaded: {error}",
-            where=where,
-            remedy="sudo apt install --reinstall python3-picamera2",
-        ) from error
+        raise _unloadable(error, where) from error
     except ValueError as error:
-        # Debian's simplejpeg was built for Debian's NumPy; an environment may hold a newer one.
-        raise SourceError(
-            f"picamera2 cannot be loaded: {error}",
-            where=where,
-            remedy="Into Meerkat's environment, for the NumPy there: pip install simplejpeg",
-        ) from error
+        raise _unloadable(error, where) from error
     return picamera2
+
+
+def _unloadable(error: Exception, where: str) -> SourceError:
+    """Debian's simplejpeg was built for Debian's NumPy, and an environment may hold a newer one."""
+    if "numpy" in str(error):
+        remedy = "Into Meerkat's environment, for the NumPy that is there: pip install simplejpeg"
+    else:
+        remedy = "sudo apt install --reinstall python3-picamera2"
+    return SourceError(f"picamera2 cannot be loaded ({error})", where=where, remedy=remedy)
 
 
 def find(picamera2: Any, number: int, where: str) -> dict[str, Any]:
