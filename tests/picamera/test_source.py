@@ -106,6 +106,19 @@ def test_an_exposure_by_hand_is_held_from_the_first_frame(connect: Connect, boar
     assert asked["ExposureTimeMode"] == asked["AnalogueGainMode"] == 1
 
 
+def test_a_sensor_that_is_slower_than_asked_keeps_a_key_frame_a_second(
+    connect: Connect, boards: Boards, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = SensorStub("imx477")
+    next(span for key, span in slow.controls.items() if key.name == "FrameDurationLimits").min = 99_990
+    (camera,) = connect(slow)
+    with opened(boards) as source:
+        assert source.info.fps == 10.0
+        assert source._encoder.iperiod == 10
+        assert camera.asked[0]["FrameDurationLimits"] == (99_990, 99_990)
+    assert "15 frames a second are more than the sensor has at this size; it is 10" in caplog.text
+
+
 def test_no_frame_for_a_while_is_an_error_and_the_camera_can_be_opened_anew(
     connect: Connect, boards: Boards
 ) -> None:

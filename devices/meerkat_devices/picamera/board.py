@@ -42,6 +42,8 @@ class Board:
     picam2: Any
     module: Any
     imx500: Any = None
+    fastest: float = 0.0
+    """Microseconds: the shortest that the sensor can take for a frame of this size, once it is configured."""
     users: int = 1
 
     @property
@@ -51,7 +53,11 @@ class Board:
     @property
     def frame_duration(self) -> int:
         """Microseconds."""
-        return round(1e6 / self.settings.fps)
+        return round(max(1e6 / self.settings.fps, self.fastest))
+
+    @property
+    def fps(self) -> float:
+        return 1e6 / self.frame_duration
 
     def controls(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Those of `wanted` that this camera has: one without colours has no white balance to hold."""
@@ -173,11 +179,27 @@ def open_board(number: int, use: Use, settings: PicameraSettings) -> Board:
     try:
         with board.said("be set up"):
             picam2.configure(_configuration(board))
+            _respect_the_sensor(board)
     except BaseException:
         shut(board)
         raise
     _log.info("picamera:%d: %s, open for %s", number, info.get("Model", "a camera"), use)
     return board
+
+
+def _respect_the_sensor(board: Board) -> None:
+    """A sensor that cannot be so quick in this size is not asked to: key frames are counted in frames."""
+    limits = board.picam2.camera_controls.get("FrameDurationLimits")
+    if limits is None or board.use == "still" or limits[0] <= 1.01e6 / board.settings.fps:
+        return
+    board.fastest = limits[0]
+    board.picam2.set_controls(board.resting)
+    _log.warning(
+        "%s: %d frames a second are more than the sensor has at this size; it is %.3g",
+        board.where,
+        board.settings.fps,
+        board.fps,
+    )
 
 
 def shut(board: Board) -> None:

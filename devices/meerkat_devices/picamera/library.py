@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ LIST = "`rpicam-hello --list-cameras` shows what is connected"
 
 def load(where: str) -> Any:
     """The module `picamera2`. Raises SourceError where it, or libcamera, cannot be imported."""
+    # Both tell every step of every opening; LIBCAMERA_LOG_LEVELS of one's own goes before.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
+    logging.getLogger("picamera2").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
         import picamera2
     except ImportError as error:

@@ -74,13 +74,13 @@ class PicameraSource(Source):
             self.close()
             raise
         main = self._board.picam2.camera_configuration()["main"]["size"]
-        self.info = SourceInfo("picamera", main[0], main[1], float(settings.fps))
+        self.info = SourceInfo("picamera", main[0], main[1], round(self._board.fps, 2))
 
     def _run(self, board: Board) -> None:
         settings, picam2 = self._settings, board.picam2
         # Settled once: picamera2 copies its configuration for every request, and we need two numbers.
         self._lores_width = picam2.camera_configuration()["lores"]["size"][0]
-        encoder = make_encoder(settings)
+        encoder = make_encoder(settings, board.fps)
         picam2.post_callback = self._seen
         picam2.start_encoder(encoder, make_output(self.feed, encoder), name="main")
         self._encoder = encoder
@@ -158,7 +158,7 @@ class PicameraSource(Source):
         return Chunk(
             pts=at,
             dts=at,
-            duration=round(TICKS / self._settings.fps),
+            duration=round(self._board.frame_duration * TICKS / 1e6),
             key=packet.key,
             size=len(packet.data),
             captured=taken_at(self._clock, packet.sensor),
@@ -217,19 +217,18 @@ def taken_at(clock: Clock, sensor: int) -> float:
     return now - ago if 0 <= ago < 60 else now
 
 
-def make_encoder(settings: PicameraSettings) -> Any:
+def make_encoder(settings: PicameraSettings, fps: float) -> Any:
     """The Pi's H.264: in hardware up to the Pi 4, by libx264 on a Pi 5, as picamera2 chooses.
 
     A key frame every second, each with its parameter sets.
     """
     from picamera2.encoders import H264Encoder, LibavH264Encoder
 
-    encoder = H264Encoder(
-        bitrate=settings.bitrate, repeat=True, iperiod=settings.fps, framerate=settings.fps, profile="high"
-    )
+    rate = max(1, round(fps))
+    encoder = H264Encoder(bitrate=settings.bitrate, repeat=True, iperiod=rate, framerate=rate, profile="high")
     if isinstance(encoder, LibavH264Encoder):
         # Each thread holds a frame back: four of them are a quarter of a second at 15 frames a second.
-        encoder.threads = 1 if settings.width * settings.height * settings.fps <= 1280 * 720 * 30 else 4
+        encoder.threads = 1 if settings.width * settings.height * rate <= 1280 * 720 * 30 else 4
         encoder.drop_final_frames = True
     return encoder
 

@@ -152,6 +152,7 @@ class PicameraStill(StillCamera):
         }
         if exposure.colours is not None:
             wanted["ColourGains"] = tuple(exposure.colours)
+        _log.info("%s: exposure held at %d µs, gain %.2f", self._board.where, exposure.time, exposure.gain)
         with self._board.said("hold its exposure"):
             self._board.picam2.set_controls(self._board.controls(wanted))
 
