@@ -22,7 +22,8 @@ from meerkat_devices.clock import SystemClock
 from meerkat_devices.container import ContainerSource
 from meerkat_devices.opening import open_source
 from meerkat_devices.outbox import Outbox
-from meerkat_devices.settings import CameraSettings
+from meerkat_devices.photo.opening import open_stills
+from meerkat_devices.settings import CameraSettings, MeterSettings
 from meerkat_devices.source import Sample, Source, SourceError
 from meerkat_devices.source_options import SourceOptions
 from meerkat_devices.watchdog import MOST_STUCK, Watchdog
@@ -321,3 +322,18 @@ def test_pictures_pulled_over_http_become_a_recording(tmp_path: Path) -> None:
             with av.open(BytesIO(content)) as container:
                 assert sum(1 for _ in container.decode(video=0)) >= 10
     assert not running.station.errors
+
+
+def test_a_meter_does_not_wait_for_a_wedged_camera_either(
+    wedge: Callable[..., Wedged], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wedged = wedge()
+    monkeypatch.setattr("meerkat_devices.opening.open_source", lambda *_, **__: wedged.open())
+    settings = MeterSettings.model_construct(
+        **{**MeterSettings(source="9").__dict__, "stall_seconds": 0.1, "settle": 100.0}
+    )
+    dog = Watchdog(SystemClock())
+    camera = open_stills(USB, settings, clock=SystemClock(), lit=True, watchdog=dog)
+    with camera, pytest.raises(SourceError, match="nothing has come"):
+        list(camera.stills(1, threading.Event()))
+    assert dog.hangs

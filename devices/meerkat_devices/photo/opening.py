@@ -8,13 +8,23 @@ from collections.abc import Iterator
 from meerkat_devices.address import Address
 from meerkat_devices.clock import Clock
 from meerkat_devices.settings import MeterSettings
+from meerkat_devices.source import Source
 from meerkat_devices.stills import Still, StillCamera
+from meerkat_devices.watchdog import Watchdog
 
 
-def open_stills(address: Address, settings: MeterSettings, *, clock: Clock, lit: bool) -> StillCamera:
+def open_stills(
+    address: Address,
+    settings: MeterSettings,
+    *,
+    clock: Clock,
+    lit: bool,
+    watchdog: Watchdog | None = None,
+) -> StillCamera:
     """A camera that waits for `settings.settle` by itself, if it can. Raises SourceError.
 
-    `lit`: the lamp is on, or the built-in scene has its own.
+    `lit`: the lamp is on, or the built-in scene has its own. `watchdog`: of this meter, over all its
+    pictures, so that a camera that never comes back cannot hold it.
     """
     if address.kind == "scene" and address.target == "meter":
         from .from_scene import SceneStills
@@ -33,7 +43,11 @@ def open_stills(address: Address, settings: MeterSettings, *, clock: Clock, lit:
 
     from .from_source import SourceStills
 
-    source = open_source(address, clock=clock, options=settings)
+    def opener() -> Source:
+        return open_source(address, clock=clock, options=settings)
+
+    source = (watchdog or Watchdog(clock)).open(address, opener, threading.Event(), settings)
+    assert source is not None  # nobody tells it to stop while it opens
     return SourceStills(source, live=address.live, settle=settings.settle, name=str(address))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meerkat_contract.device_messages import PictureCondition
@@ -27,6 +28,7 @@ from meerkat_devices.lamps import Lamps
 from meerkat_devices.settings import MeterSettings
 from meerkat_devices.source import SourceError
 from meerkat_devices.stills import Still, StillCamera
+from meerkat_devices.watchdog import Watchdog
 
 from .opening import open_stills
 
@@ -78,7 +80,7 @@ class Photographer:
         zone: tzinfo,
         lamps: Lamps,
         report: Callable[[MeerkatError], None],
-        open_camera: OpenStills = open_stills,
+        open_camera: OpenStills | None = None,
     ) -> None:
         """`report` hears of a lamp that does not go on or off: the picture is taken all the same.
 
@@ -90,7 +92,7 @@ class Photographer:
         self._zone = zone
         self._report = report
         self._lamps = lamps
-        self._open = open_camera
+        self._open = open_camera or partial(open_stills, watchdog=Watchdog(clock))
         self.address: Address = parse_source(settings.source, where=f"meter {meter}")
 
     def take(self, stop: threading.Event) -> Photo | None:
