@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "cameras",
     metavar="NAME=SOURCE",
     multiple=True,
-    help="A camera: a video file, rtsp://user:password@host/path, a USB camera's number, scene:porch.",
+    help="A camera: a file, rtsp://user:password@host/path, a USB camera's number, picamera, scene:porch.",
 )
 @click.option("--meter", "meters", metavar="NAME=SOURCE", multiple=True, help="A meter, pictured every hour.")
 @click.option("--loop", is_flag=True, help="Replay files again and again.")
@@ -247,3 +247,42 @@ def lights_off_command(
     choice = pins or (own.pins if own else "none")
     done = lights_off(lights, choice, (data or default_data_folder()) / "devices" / name)
     click.echo(f"off: {', '.join(done)}" if done else f"device {name} has no light to switch off")
+
+
+@device.command("areas")
+@click.argument("camera")
+@click.option("--name", metavar="NAME", help="Name of the device; the only one of meerkat.yaml by default.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="meerkat.yaml")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Draw on this one; nothing is asked of the camera.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="areas-CAMERA.jpg by default.")
+def areas_command(
+    *, camera: str, name: str | None, config: Path | None, picture: Path | None, out: Path | None
+) -> None:
+    """Draw a grid, masks, zones and the region over a picture of a camera.
+
+    Coordinates are fractions of the picture: read them off the grid.
+    """
+    from meerkat_contract.configfile import section
+
+    from .settings import DeviceSettings, DevicesSettings
+
+    devices = section(config, "devices", DevicesSettings)
+    name = _device_name(name, devices)
+    cameras = (devices.root.get(name) or DeviceSettings()).cameras
+    if camera not in cameras:
+        raise UsageError(
+            f"device {name!r} has no camera {camera!r}",
+            where="meerkat.yaml",
+            remedy=f"It has {', '.join(sorted(cameras))}" if cameras else "Write one into devices",
+        )
+    from . import areas
+
+    settings = cameras[camera]
+    shown = areas.load(picture) if picture else areas.shoot(camera, settings)
+    file = out or Path(f"areas-{camera}.jpg")
+    areas.save(areas.draw(shown, settings), file)
+    click.echo(f"{file}: {areas.describe(shown, settings)}")
