@@ -44,11 +44,21 @@ class House:
         session.wait_connected(10)
         session.wait_subscribed(10)
 
-    def give(self, task: str = "detect_objects", *, job: str | None = None, token: int = 1) -> str:
+    def give(
+        self, task: str = "detect_objects", *, job: str | None = None, token: int = 1, ahead: bool = False
+    ) -> str:
         job = job or new_id()
         now = datetime.now(UTC)
         body = Job(
-            job=job, token=token, task=task, device="d", camera="c", media=job, captured_at=now, lease=60
+            job=job,
+            token=token,
+            task=task,
+            device="d",
+            camera="c",
+            media=job,
+            captured_at=now,
+            lease=60,
+            ahead=ahead,
         )
         self.session.publish(
             WorkerTopic(NAME, "jobs"),
@@ -93,6 +103,21 @@ def test_it_says_what_it_is(house: House, stand_in: StandIn) -> None:
     assert state.tasks[0].frames_per_second == 100
     assert "stand-in" in state.hardware
     assert state.window == 3
+    assert state.ahead
+
+
+def test_a_job_marked_ahead_is_done_before_those_not_begun(broker: Mosquitto, house: House) -> None:
+    worker = StandIn(NAME, broker.connection, 2.0, ["detect_objects"], window=3)
+    worker.start()
+    try:
+        wait_for(lambda: house.states, what="the worker's state")
+        running, waiting, light = house.give(), house.give(), house.give(ahead=True)
+        answers = house.answers(3)
+    finally:
+        worker.stop()
+    assert [answer.job for answer in answers] == [running, light, waiting]
+    waited = [answer.waited or 0.0 for answer in answers]
+    assert waited[2] > waited[1], "it waited for the one that went before it"
 
 
 def test_jobs_are_answered_in_order_and_say_how_long_they_took(house: House, stand_in: StandIn) -> None:

@@ -121,6 +121,7 @@ def test_it_announces_itself_answers_and_takes_nothing_twice(
     state = online(hub)
     (task,) = state.tasks
     assert (state.worker, state.window, task.task, task.model.name) == (NAME, 2, "detect_objects", "minimal")
+    assert not state.ahead, "it holds nothing: there is nothing for a job to go before"
 
     job = hub.send()
     hub.send(**job.model_dump())

@@ -159,6 +159,7 @@ def test_it_announces_itself_does_a_job_and_survives_bad_ones(hub: Hub, launch: 
     state = hub.online()
     (task,) = state.tasks
     assert (state.worker, state.window, task.task) == (NAME, 16, "detect_objects")
+    assert state.ahead, "it does a job marked so before those it has not begun"
     assert (task.model.name, task.model.fallback) == ("hog-people", True)
     assert task.frames_per_second > 0
     assert state.host
