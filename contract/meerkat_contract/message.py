@@ -29,7 +29,8 @@ class Message(BaseModel):
     schema_version: Literal[1] = Field(1, alias="schema")
 
     def to_json(self) -> bytes:
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+        # As model_dump_json does it, without making a string of the bytes in between.
+        return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True)
 
 
 M = TypeVar("M", bound=Message)

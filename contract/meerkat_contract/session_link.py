@@ -38,6 +38,8 @@ SEND_BUFFER = 128 * 1024
 """Bytes that the kernel may hold. Left alone it takes 4 MB, and we could not see whether the other side
 takes any; on a line of 100 kB/s a ping would come out behind them after 40 s."""
 FIRST_DELAY, LONGEST_DELAY = 0.1, 30.0
+READS = 4
+"""Times that is read before what was heard is dealt with, as long as there is more."""
 GOOD_CONNECTION = 10.0
 """Seconds a connection must last before the back-off begins anew: two programs with the same client
 id throw each other out, and would do so ten times a second otherwise."""
@@ -269,8 +271,11 @@ class Link:
             state = events.get(descriptor, 0)
             if state & ~select.POLLOUT or (pending is not None and pending()):
                 with self._owner.link_reading():
-                    client.read()
-                    self._act(client)
+                    for _ in range(READS):
+                        full = client.read()
+                        self._act(client)
+                        if not full or client.socket is not sock:
+                            break
             now = time.monotonic()
             if state & select.POLLOUT and client.socket is sock:
                 drained_at = now

@@ -168,12 +168,11 @@ def make_packets(
     _checked(topic)
 
     def pack(of: Metadata | None) -> bytes:
-        if of is None:
-            return _packed(content_type, tuple(extra), expiry)
-        pairs = [*of.to_properties(), *extra]
-        return pack_properties(
-            pairs, content_type=content_type or of.content_type, expiry=expiry, topic=topic
-        )
+        if of is None and not extra:
+            return _packed(content_type, expiry)
+        pairs = extra if of is None else [*of.to_properties(), *extra]
+        kind = content_type or (of.content_type if of is not None else "")
+        return pack_properties(pairs, content_type=kind, expiry=expiry, topic=topic)
 
     block = pack(metadata)
     size = packet_size(topic, block, len(payload), qos)
@@ -207,5 +206,5 @@ def _checked(topic: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _packed(content_type: str, extra: tuple[tuple[str, str], ...], expiry: int | None) -> bytes:
-    return pack_properties(extra, content_type=content_type, expiry=expiry)
+def _packed(content_type: str, expiry: int | None) -> bytes:
+    return pack_properties((), content_type=content_type, expiry=expiry)

@@ -180,19 +180,20 @@ class OwnTransport:
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def read(self) -> None:
+    def read(self) -> bool:
         sock = self._socket
         if sock is None:
-            return
+            return False
+        room = self._buffer[self._filled :]
         try:
-            count = sock.recv_into(self._buffer[self._filled :])
+            count = sock.recv_into(room)
         except _NOT_NOW:
-            return
+            return False
         except OSError:
             count = 0
         if not count:
             self.close()
-            return
+            return False
         self._heard = time.monotonic()
         self._filled += count
         try:
@@ -204,6 +205,8 @@ class OwnTransport:
                 remedy="Is this an MQTT broker?",
             )
             self.close()
+            return False
+        return count == len(room)
 
     def _take(self) -> None:
         """Every whole packet in the buffer becomes an event; what is left moves to its front."""

@@ -96,11 +96,12 @@ class PahoTransport:
         client.on_disconnect = self._note_disconnect
         client.drop_out_messages()
 
-    def read(self) -> None:
+    def read(self) -> bool:
         client = self._client
         client.on_publish = self._note_puback  # set for PUBACKs alone: it is costly and useless at QoS 0
         client.loop_read()
         client.on_publish = None
+        return False  # it reads packet by packet, and all that is there
 
     def flush(self) -> bool:
         if self._client.want_write():

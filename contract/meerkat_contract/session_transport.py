@@ -112,8 +112,8 @@ class Transport(Protocol):
     def blocked(self) -> bool:
         """Whether something waits until the socket can be written to."""
 
-    def read(self) -> None:
-        """Take what has come."""
+    def read(self) -> bool:
+        """Take what has come; whether there was as much as fits, so that more is likely to be there."""
 
     def flush(self) -> bool:
         """Write what waits; whether all of it is out."""

@@ -16,6 +16,7 @@ reads it back. `ANY` stands for the single-level wildcard in a subscription.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from .errors import BadMessage
@@ -132,6 +133,7 @@ Topic = (
 )
 
 
+@lru_cache(maxsize=1024)  # a house has few topics, and hears them all the time
 def parse(topic: str) -> Topic:
     """The value of a topic's name; raises BadMessage for one that is not of this contract."""
     match topic.split("/"):

@@ -82,7 +82,8 @@ class HubCore:
         )
         self.bus_up = False
         self.deals = True
-        """Whether a step deals out work: not while more inputs of the same moment follow, see Turn."""
+        """Whether a step looks at the time and deals out work: not while more inputs of the same moment
+        follow, see Turn."""
         self._flows: set[str] = set()
         """Of workflows, open in the pool."""
         self._told: dict[str, float] = {}
@@ -152,7 +153,8 @@ class HubCore:
                 self._apply(self.workflows.happened(happened, now), now, out)
             case TimeReached():
                 pass
-        self._pass_time(now, out)
+        if self.deals or isinstance(happened, TimeReached):
+            self._pass_time(now, out)
         if self.bus_up and self.deals:
             self._send(self.pool.dispatch(now.mono), now, out)
         return out
@@ -231,7 +233,9 @@ class HubCore:
         self._tries_ended(passed.ended, now, out)
         self._drop(passed.dropped, now, out)
         self.clips.pass_time(now, out)
-        self._apply(self.workflows.pass_time(now), now, out)
+        due = self.workflows.wake_at()
+        if due is not None and now.mono >= due:
+            self._apply(self.workflows.pass_time(now), now, out)
 
     def _tries_ended(self, ended: Iterable[TryEnded], now: Now, out: Decision) -> None:
         for tried in ended:
