@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from meerkat_contract.connection import Connection
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import EventState, ModelInfo, Track, WorkerState
 from meerkat_hub.adapters.desk import Desk
@@ -139,10 +140,18 @@ class WebHouse:
         self.commit(EventSaved(EventRecord(state, ((clips[0], 0),), ended)), pictures=names)
         return event_id
 
-    def meter_picture(self, *, at: datetime = NOW, meter: str = "water", payload: bytes = JPEG) -> str:
+    def meter_picture(
+        self,
+        *,
+        at: datetime = NOW,
+        meter: str = "water",
+        payload: bytes = JPEG,
+        condition: PictureCondition | None = None,
+    ) -> str:
         picture_id = new_id()
         self.file("pictures", picture_id, ".jpg", payload)
-        self.commit(PictureStored(MeterPicture(picture_id, "basement", meter, at, at, len(payload))))
+        picture = MeterPicture(picture_id, "basement", meter, at, at, len(payload), condition=condition)
+        self.commit(PictureStored(picture))
         return picture_id
 
     def refusal(self, reason: str) -> None:

@@ -208,6 +208,7 @@ class Batch:
                         "received_at": p.received_at,
                         "size": p.size,
                         "trigger": p.trigger,
+                        "condition": p.condition.to_json().decode() if p.condition else None,
                     },
                 )
                 self._counts["pictures"] += 1

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision under migrations/versions."""
 
 

@@ -187,7 +187,16 @@ class Ingest:
             final = self._media.path("clips", clip.id, suffix_of(video.content_type))
             return Arrived(ClipArrived(clip), self._media.receive(message.payload), final, message.ack)
         check_jpeg(message.payload, where=message.topic)
-        picture = MeterPicture(metadata.id, topic.device, topic.thing, captured, now, size, metadata.trigger)
+        picture = MeterPicture(
+            metadata.id,
+            topic.device,
+            topic.thing,
+            captured,
+            now,
+            size,
+            metadata.trigger,
+            metadata.condition,
+        )
         final = self._media.path("pictures", picture.id, ".jpg")
         return Arrived(PictureArrived(picture), self._media.receive(message.payload), final, message.ack)
 

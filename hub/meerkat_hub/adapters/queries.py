@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Select, func, literal, select, union_all, update
 
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.messages import EventState, ModelInfo, Track
 from meerkat_contract.vocabulary import CATEGORIES, WATCHED
 
@@ -63,6 +64,7 @@ class StoredPicture:
     received_at: datetime
     size: int
     trigger: str
+    condition: PictureCondition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class Queries:
         stored = select(*_PICTURE).where(table.c.file)
         query = _listed(stored, table, table.c.captured_at, wanted, thing=table.c.meter)
         with self._connection() as connection:
-            return [StoredPicture(**row._mapping) for row in connection.execute(query)]
+            return [_picture(row) for row in connection.execute(query)]
 
     def meter_picture(self, picture_id: str) -> StoredPicture | None:
         """A picture whose file is still there."""
@@ -188,7 +190,7 @@ class Queries:
         query = select(*_PICTURE).where(table.c.id == picture_id, table.c.file)
         with self._connection() as connection:
             row = connection.execute(query).one_or_none()
-            return StoredPicture(**row._mapping) if row else None
+            return _picture(row) if row else None
 
     def latest_meter_pictures(self) -> dict[tuple[str, str], StoredPicture]:
         """(device, meter) → its newest picture."""
@@ -207,7 +209,7 @@ class Queries:
         )
         with self._connection() as connection:
             rows = connection.execute(select(*_PICTURE).join(newest, same).order_by(table.c.id))
-            return {(row.device, row.meter): StoredPicture(**row._mapping) for row in rows}
+            return {(row.device, row.meter): _picture(row) for row in rows}
 
     def refusals(self, limit: int) -> list[StoredRefusal]:
         """Newest first."""
@@ -262,6 +264,12 @@ def _listed(query: Select[Any], table: Any, time: Any, wanted: Filter, *, thing:
 
 def _event(row: Any) -> StoredEvent:
     return StoredEvent(EventState.model_validate_json(row.state), row.ended, row.kept, row.picture)
+
+
+def _picture(row: Any) -> StoredPicture:
+    text = row.condition
+    condition = None if text is None else PictureCondition.model_validate_json(text)
+    return StoredPicture(**{**row._mapping, "condition": condition})
 
 
 def _clip(row: Any, *, tracks: str | None = None) -> StoredClip:

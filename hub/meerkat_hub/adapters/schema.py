@@ -171,6 +171,7 @@ meter_pictures = Table(
     Column("size", Integer, nullable=False),
     Column("trigger", String(16), nullable=False),
     Column("file", Boolean, nullable=False, default=True),
+    Column("condition", Text),
 )
 Index(
     "pictures_of_meter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.messages import Box, EventState, ModelInfo, TaskInfo, Track
 
 
@@ -51,6 +52,7 @@ class MeterPicture:
     received_at: datetime
     size: int
     trigger: str = "schedule"
+    condition: PictureCondition | None = None
 
 
 @dataclass(frozen=True, slots=True)

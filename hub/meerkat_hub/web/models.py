@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import Name
 from meerkat_contract.messages import (
     CameraInfo,
@@ -15,6 +16,7 @@ from meerkat_contract.messages import (
     HubState,
     MeterInfo,
     ModelInfo,
+    SettingInfo,
     TaskInfo,
     Track,
     WorkerState,
@@ -143,6 +145,9 @@ class MeterPictureView(View):
     received_at: datetime
     size: int = Field(description="bytes")
     trigger: str
+    condition: PictureCondition | None = Field(
+        None, description="what it is worth, as the device measured it; null when it did not say"
+    )
 
 
 class MeterPicturePage(View):
@@ -170,6 +175,31 @@ class DeviceView(View):
     error: ErrorReport | None = Field(None, description="the last error that it reported")
     cameras: list[CameraView] = []
     meters: list[MeterView] = []
+
+
+class SettingView(SettingInfo):
+    """Something that can be set of a device while it runs."""
+
+    thing: str = Field(description="a camera or meter, or `device` for the device itself")
+    value: str | None = Field(None, description="what is in force; null while it is not known, or a button")
+    takes: str = Field(description="in words, what can be set")
+
+
+class SettingWish(BaseModel):
+    """What is to be set."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": 0.7}]})
+
+    value: bool | float | str = Field(
+        description="a switch takes true or false, a button PRESS; `default` is what meerkat.yaml says"
+    )
+
+    @property
+    def payload(self) -> bytes:
+        """As on the bus."""
+        if isinstance(self.value, bool):
+            return b"ON" if self.value else b"OFF"
+        return (f"{self.value:.10g}" if isinstance(self.value, float) else self.value).encode()
 
 
 # --- workflows ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import * as detail from "./detail.js";
 import * as people from "./people.js";
 import * as work from "./workflows.js";
-import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, query, since, soon, span, tick, title, words } from "./tools.js";
+import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
 const PAGE = 24;
 let state = null, devices = [], labels = [], events = [], next = null, connected = null;
@@ -139,18 +139,31 @@ function watch(id, name) {
   $("live").showModal();
 }
 
+const wrongs = { dark: "Too dark", burnt_out: "Burnt out", blurred: "Blurred" };
+
 function meterCard(device, meter) {
   const name = named(meter), { latest } = meter, away = words_of[device.availability];
+  const wrong = latest?.condition && wrongs[latest.condition.verdict];
   const inside = [
     h("span", { class: "picture" },
       latest ? h("img", { src: `api/meter-pictures/${latest.id}`, alt: `Latest picture of meter ${name}`, loading: "lazy" })
         : h("span", { class: "none" }, "No picture yet: it takes one when it starts, then by its schedule."),
       h("span", { class: "badge" }, `${title(meter.kind)} meter`),
-      away && h("span", { class: "badge right" }, away)),
+      away ? h("span", { class: "badge right" }, away) : wrong && h("span", { class: "badge right alert" }, wrong)),
     h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
       latest && since(latest.captured_at, { class: "soft" })),
   ];
-  return h("li", {}, latest ? h("a", { class: "card", href: `api/meter-pictures/${latest.id}`, target: "_blank" }, ...inside) : h("div", { class: "card" }, ...inside));
+  const card = latest ? h("a", { class: "card", href: `api/meter-pictures/${latest.id}`, target: "_blank" }, ...inside) : h("div", { class: "card" }, ...inside);
+  const can = !away && meter.settings.some((setting) => setting.name === "capture");
+  return h("li", { class: "meter" }, card, can && h("button", { class: "button", type: "button", onclick: (event) => capture(event.target, key(device.device, meter.name)) }, "Take a picture now"));
+}
+
+/** The new picture brings a new card, with a fresh button; without one this button comes back. */
+async function capture(button, id) {
+  button.disabled = true;
+  button.textContent = "Taking a picture…";
+  await careful(`capture ${id}`, () => post(`devices/${id}/capture`, { value: "PRESS" }))();
+  setTimeout(() => Object.assign(button, { disabled: false, textContent: "Take a picture now" }), troubles.has(`capture ${id}`) ? 0 : 30e3);
 }
 
 // --- events ----------------------------------------------------------------------------------------
