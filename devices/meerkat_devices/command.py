@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .pins.keyboard import Keyboard
     from .service import Device
     from .settings import DeviceSettings, DevicesSettings
+    from .sleep_settings import SleepSettings
 
 
 @click.group(invoke_without_command=True)
@@ -87,8 +89,8 @@ def device(
 
     # Lines on standard error, unless the program that called us has set up its own.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    own = Device(name, settings, connection, folder, replay=Replay(pace="fast" if fast else "own", loop=loop))
-    _run(own)
+    replay = Replay(pace="fast" if fast else "own", loop=loop)
+    own = _live(lambda: Device(name, settings, connection, folder, replay=replay), settings.sleep)
     if own.hangs:
         _leave(own.failed)
     if own.failed:
@@ -192,25 +194,49 @@ def _leave(failed: MeerkatError | None) -> NoReturn:
     os._exit(failed.exit_status if failed else 0)
 
 
-def _run(own: Device) -> None:
-    """Until a signal comes or the replay is handed over."""
+def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
+    """Until a signal comes or the replay is handed over; one that sleeps wakes as a new device each time.
+
+    Returns the last one, which has ended.
+    """
     asked = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    try:
+        own = wake()
+        while _run(own, asked) and settings:
+            from .clock import SystemClock
+            from .sleeper import sleep
+
+            trouble = sleep(settings, own.next_wake, clock=SystemClock(), stop=asked)
+            if asked.is_set():
+                break
+            own = wake()
+            if trouble:
+                own.report(trouble)
+        return own
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(own: Device, asked: threading.Event) -> bool:
+    """Until it is asked to end, or has finished; whether it has."""
     keyboard = _keyboard(own)
+    look = 0.1 if own.replay.pace == "fast" else 0.25 if own.settings.sleep else None
+    finished = False
     try:
         own.start()
         if keyboard:
             keyboard.start()
-        while not asked.wait(0.1 if own.replay.pace == "fast" else None) and not own.finished:
-            pass
+        while not finished and not asked.wait(look):
+            finished = own.finished
     finally:
-        own.stop()
+        own.stop(asleep=finished and own.settings.sleep is not None)
         if keyboard:
             keyboard.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return finished
 
 
 def _keyboard(own: Device) -> Keyboard | None:

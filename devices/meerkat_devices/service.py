@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from meerkat_contract.session import Delivery, Session, Will
 from meerkat_contract.topics import DeviceTopic
 
 from .backoff import Backoff
+from .battery import BatteryWatch
 from .camera import Camera
 from .clock import Clock, SystemClock, clock_state, local_zone
 from .lamps import Lamp
@@ -36,6 +37,7 @@ from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
 from .sender import Sender
 from .settings import DeviceSettings
+from .sleeper import Wakefulness, told_wake
 from .source import Pace
 from .tuning import DEVICE, Tuning
 from .tuning_table import offer_camera, offer_device, offer_meter
@@ -141,6 +143,13 @@ class Device:
             )
             for meter, own in settings.meters.items()
         ]
+        self.battery = (
+            BatteryWatch(settings.battery, station=self, clock=self._clock) if settings.battery else None
+        )
+        self._zone = zone
+        self._wakefulness: Wakefulness | None = None
+        self.next_wake: datetime | None = None
+        """When it sleeps: until when. None also while its clock is not set."""
         self.tuning = Tuning(data / "devices" / name / "settings.json", station=self)
         for camera in self.cameras:
             offer_camera(self.tuning, camera)
@@ -176,6 +185,10 @@ class Device:
             self.session.subscribe(meter.topic, meter.told)
         self.pins.start(self.session)
         self.session.start()
+        if self.battery:
+            self._supervise("battery", self.battery.run)
+        if self.settings.sleep:
+            self._wakefulness = Wakefulness(self.settings.sleep, self._clock)
         self._supervise("settings", self.tuning.run)
         for what, run in self.pins.threads.items():
             self._supervise(what, run)
@@ -190,7 +203,10 @@ class Device:
 
     @property
     def finished(self) -> bool:
-        """Whether every replay has ended and the hub has everything: only with `fast` and no `loop`."""
+        """Whether it may sleep; or every replay has ended and the hub has everything: only with `fast`
+        and no `loop`."""
+        if self._wakefulness:
+            return self._wakefulness.over(self)
         if self.replay.pace != "fast" or self.replay.loop:
             return False
         if any(not meter.started.is_set() for meter in self.meters):
@@ -212,7 +228,23 @@ class Device:
             camera.hangs for camera in self.cameras
         )
 
-    def stop(self) -> None:
+    # --- Life, of a device that sleeps -----------------------------------------------------------
+
+    @property
+    def watches(self) -> bool:
+        return bool(self.cameras)
+
+    @property
+    def pictured(self) -> bool:
+        """And the battery was looked at."""
+        looked = self.battery is None or self.battery.looked.is_set()
+        return looked and all(meter.started.is_set() for meter in self.meters)
+
+    @property
+    def handed_over(self) -> bool:
+        return self._sender.empty
+
+    def stop(self, *, asleep: bool = False) -> None:
         """Close recordings into the outbox, say goodbye, end every thread; see STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
@@ -229,7 +261,10 @@ class Device:
         for camera in self.cameras:
             camera.close()
         self._sender.wait_empty(deadline - 1.0 - time.monotonic())
-        self.session.keep(self._availability, "offline")
+        if asleep and self.settings.sleep:
+            self.next_wake = told_wake(self.settings.sleep, self._clock, self._zone)
+            self.changed()
+        self.session.keep(self._availability, "asleep" if asleep else "offline")
         self._sender.stop(timeout=0.3)
         self.session.stop(timeout=max(0.1, deadline - time.monotonic()))
         counts = self.outbox.counts()
@@ -329,6 +364,9 @@ class Device:
                 lights=self.pins.light_infos,
                 settings=self.tuning.infos(DEVICE),
                 clock=clock_state(self._clock.now()),
+                battery=self.battery.battery if self.battery else None,
+                wake_every=self.settings.sleep.wake_every if self.settings.sleep else None,
+                next_wake=self.next_wake,
             )
             self.keep(DeviceTopic(self.name, "info"), info.to_json(), content_type="application/json")
 

@@ -27,6 +27,7 @@ from .pin_settings import (
 )
 from .recorder import Limits
 from .regions import Polygon
+from .sleep_settings import BatterySettings, SleepSettings
 from .source_options import SourceOptions
 
 
@@ -59,7 +60,10 @@ SourceText = Annotated[
     str,
     BeforeValidator(_number),
     AfterValidator(_source),
-    Field(repr=False, description="a video file, rtsp://…, http://…, a USB camera's number, or scene:porch"),
+    Field(
+        repr=False,
+        description="a video file, rtsp://…, http://…, a USB camera's number, picamera, scene:porch",
+    ),
 ]
 Cron = Annotated[str, AfterValidator(_cron)]
 
@@ -151,6 +155,8 @@ class DeviceSettings(_Settings):
     sensors: dict[Name, SensorSettings] = Field(default_factory=dict)
     lights: dict[Name, LightSettings] = Field(default_factory=dict)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
+    sleep: SleepSettings | None = Field(None, description="for a device that is awake now and then")
+    battery: BatterySettings | None = Field(None, description="for a device that lives on one")
 
     @model_validator(mode="after")
     def _names_differ(self) -> DeviceSettings:
