@@ -42,9 +42,8 @@ class _Devices(RootModel[dict[str, Any]]):
 
     @property
     def here(self) -> tuple[str, ...]:
-        return tuple(
-            name for name, own in self.root.items() if own and (own.get("cameras") or own.get("meters"))
-        )
+        things = ("cameras", "meters", "sensors", "lights")
+        return tuple(name for name, own in self.root.items() if own and any(own.get(kind) for kind in things))
 
     @property
     def elsewhere(self) -> tuple[str, ...]:

@@ -71,8 +71,9 @@ class Session:
         self.handlers[str(topic)] = handler
 
     def hand(self, thing: str, payload: bytes, *, retain: bool = False) -> None:
-        topic = f"{ROOT}/{thing}"
-        self.handlers[topic](Incoming(topic, payload, retain=retain))
+        parts = f"{ROOT}/{thing}".split("/")
+        handler = self.handlers["/".join([*parts[:3], "+", *parts[4:]])]
+        handler(Incoming("/".join(parts), payload, retain=retain))
 
 
 class Board:
@@ -377,6 +378,44 @@ def test_what_is_there_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="There is ir, lamp"):
         bench.pins.lamp("flood")
+
+
+def test_what_is_no_light_and_no_sensor_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **{**WIRED, "pins": "mock"})
+    bench.session.hand("flood/light/set", b"ON")
+    bench.session.hand("ir/state/set", b"ON")
+    assert [error.what for error in bench.station.errors] == [
+        "there is no light 'flood'",
+        "ir is no sensor that can be played",
+    ]
+
+
+def test_a_lost_edge_is_found_and_a_pin_that_goes_wrong_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    pir = bench.board.pins[17]
+    bench.settle()
+    pir.levels.append(1.0)  # and nobody is told
+    stop = threading.Event()
+    waits: list[float] = []
+
+    def wait(event: threading.Event, seconds: float) -> bool:
+        waits.append(seconds)
+        bench.clock.seconds += seconds
+        match len(waits):
+            case 3:
+                assert bench.station.said("pir/state")[-1] == b"ON"
+                pir.broken = DeviceError("gone", where="GPIO 17")
+            case 4:
+                assert bench.station.standing == {"sensor pir, pin"}
+                pir.broken = None
+            case 5:
+                assert not bench.station.standing
+                stop.set()
+        return False
+
+    bench.clock.wait = wait  # type: ignore[method-assign]
+    bench.pins.watch_sensors(stop)
+    assert waits[0] == LONGEST_WAIT
 
 
 def test_the_end_is_dark(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ class Pin:
         self.levels.append(value)
 
     def high(self) -> bool:
+        if self.broken:
+            raise self.broken
         return bool(self.level)
 
     def drive(self, high: bool) -> None:

@@ -88,10 +88,11 @@ class GpioZeroBoard:
                 pin = DigitalInputDevice(gpio, **how)
             else:
                 pin = MotionSensor(gpio, sample_rate=samples, **how)
+                _ = pin.is_active  # its first look, which tells nobody; each change from now on does
             active_high = pull != "up"
             pin.when_activated = lambda: changed(active_high)
             pin.when_deactivated = lambda: changed(not active_high)
-        return _Input(gpio, pin, active_high=active_high)
+        return _Input(gpio, pin)
 
     def close(self) -> None:
         self._factory.close()
@@ -112,14 +113,13 @@ class _Output:
 
 
 class _Input:
-    def __init__(self, gpio: int, pin: Any, *, active_high: bool) -> None:
+    def __init__(self, gpio: int, pin: Any) -> None:
         self._gpio = gpio
         self._pin = pin
-        self._active_high = active_high
 
     def high(self) -> bool:
         with _told(self._gpio):
-            return bool(self._pin.is_active) == self._active_high
+            return bool(self._pin.pin.state)
 
     def close(self) -> None:
         with _told(self._gpio):

@@ -84,6 +84,12 @@ class Sensor:
         self._input = pin
         self.edge(pin.high())
 
+    def refresh(self) -> None:
+        """Look at the pin itself: an edge may have been lost. Raises DeviceError."""
+        pin = self._input
+        if pin is not None:
+            self.edge(pin.high())
+
     def close(self) -> None:
         pin, self._input = self._input, None
         if pin is not None:

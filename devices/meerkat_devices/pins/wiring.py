@@ -19,9 +19,8 @@ from pathlib import Path
 from meerkat_contract.device_messages import ButtonPress, LightInfo, LightState, SensorInfo
 from meerkat_contract.errors import BadMessage, DeviceError, MeerkatError, UsageError
 from meerkat_contract.ids import new_id
-from meerkat_contract.message import read
 from meerkat_contract.session import Incoming, Session
-from meerkat_contract.topics import SettingTopic, ThingTopic
+from meerkat_contract.topics import ANY, SettingTopic, ThingTopic
 from meerkat_contract.topics import parse as parse_topic
 from meerkat_devices.clock import Clock
 from meerkat_devices.senses import Senses
@@ -29,6 +28,7 @@ from meerkat_devices.settings import CameraSettings, DeviceSettings
 from meerkat_devices.station import Station
 
 from .board import Board, open_board
+from .commands import left_alone, retained, wanted
 from .lamp import PinLamp
 from .mock import FILE, MockBoard
 from .sensor import Sensor
@@ -36,7 +36,7 @@ from .sensor import Sensor
 _log = logging.getLogger("meerkat.device")
 
 LONGEST_WAIT = 60.0
-"""Seconds; a pin that could not be had is tried again so often."""
+"""Seconds; so often a pin that could not be had is tried again, and those of sensors are looked at."""
 
 
 class Pins:
@@ -95,7 +95,7 @@ class Pins:
             self.mock = self._board
         if self._board is None:
             for lamp in self.lamps.values():
-                lamp.missing(self._trouble or _left_alone(lamp.name))
+                lamp.missing(self._trouble or left_alone(lamp.name))
             return
         self._whole = self._attach(report=False)
 
@@ -113,12 +113,9 @@ class Pins:
         elif self.sensors or self.lamps:
             _log.info("pins: none; the sensors and lights of this device are left alone")
         for lamp in self.lamps.values():
-            session.subscribe(self._light_topic(lamp.name, "set"), self._told_light)
             self._tell_light(lamp)
-        for sensor in self.sensors.values():
-            session.subscribe(
-                SettingTopic(self._station.name, sensor.name, "state", "set"), self._told_sensor
-            )
+        session.subscribe(SettingTopic(self._station.name, ANY, "light", "set"), self._told_light)
+        session.subscribe(SettingTopic(self._station.name, ANY, "state", "set"), self._told_sensor)
 
     @property
     def threads(self) -> dict[str, Callable[[threading.Event], None]]:
@@ -206,10 +203,28 @@ class Pins:
             if not sensor.attached and sensor.settings.kind != "button":
                 # What an earlier run said is true no more, and no sensor says otherwise.
                 self._station.keep(ThingTopic(self._station.name, sensor.name, "state"), b"")
+        look_again = self._clock.monotonic() + LONGEST_WAIT
         while not stop.is_set():
             self._news.clear()
             due = min(sensor.work() for sensor in self.sensors.values())
-            self._clock.wait(self._news, min(LONGEST_WAIT, max(0.0, due - self._clock.monotonic())))
+            if self._clock.monotonic() >= look_again:
+                look_again = self._clock.monotonic() + LONGEST_WAIT
+                self._refresh()
+            self._clock.wait(self._news, max(0.0, min(due, look_again) - self._clock.monotonic()))
+
+    def _refresh(self) -> None:
+        """Edges can get lost, and pins go wrong without one."""
+        for sensor in self.sensors.values():
+            about = f"sensor {sensor.name}, pin"
+            try:
+                sensor.refresh()
+            except DeviceError as problem:
+                where = f"sensor {sensor.name}, {problem.where}"
+                self._station.report(
+                    DeviceError(problem.what, where=where, remedy=problem.remedy), about=about
+                )
+            else:
+                self._station.well(about)
 
     def watch_lights(self, stop: threading.Event) -> None:
         """Switch off what is lit for too long, until `stop` is set."""
@@ -275,7 +290,7 @@ class Pins:
         try:
             if message.retain:
                 if message.payload:
-                    raise _retained(message.topic)
+                    raise retained(message.topic)
                 return
             if message.payload not in words:
                 raise BadMessage("is none of ON, OFF, PRESS", where=message.topic)
@@ -304,13 +319,13 @@ class Pins:
         """…/<light>/light/set: the network thread's."""
         topic = parse_topic(message.topic)
         assert isinstance(topic, SettingTopic)
-        lamp = self.lamps[topic.thing]
         try:
+            lamp = self.lamp(topic.thing)
             if message.retain:
                 if message.payload:
-                    raise _retained(message.topic)
+                    raise retained(message.topic)
                 return
-            lamp.set(_wanted(message, lamp.settings.brightness))
+            lamp.set(wanted(message, lamp.settings.brightness))
         except MeerkatError as error:
             self._station.report(error)
 
@@ -354,30 +369,3 @@ class Pins:
             )
             for lamp in self.lamps.values()
         )
-
-
-def _wanted(message: Incoming, configured: float) -> float:
-    """Brightness, 0 to 1, of a `set` message. Raises BadMessage."""
-    words = {b"ON": configured, b"OFF": 0.0}
-    if message.payload in words:
-        return words[message.payload]
-    wanted = read(LightState, message.payload, topic=message.topic)
-    if wanted.state == "OFF":
-        return 0.0
-    return configured if wanted.brightness is None else wanted.brightness / 100
-
-
-def _retained(topic: str) -> BadMessage:
-    return BadMessage(
-        "a retained command is ignored: nobody is to be surprised by what was wanted long ago",
-        where=topic,
-        remedy="Send it without the retain flag; an empty retained message clears this one",
-    )
-
-
-def _left_alone(light: str) -> DeviceError:
-    return DeviceError(
-        "is left alone: this device's pins are `none`",
-        where=f"light {light}",
-        remedy="Write `pins: auto` on the Pi, or `pins: mock` to try without hardware",
-    )
