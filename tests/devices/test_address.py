@@ -42,3 +42,18 @@ def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:
         check_exists(parse_source(str(tmp_path)), where="camera yard")
     with pytest.raises(UsageError, match="/dev/video97: is not there"):
         check_exists(parse_source("97"))
+
+
+@pytest.mark.parametrize(
+    ("text", "target"), [("picamera", "0"), ("picamera:0", "0"), ("picamera:1", "1"), (" PiCamera ", "0")]
+)
+def test_a_camera_on_the_ribbon_cable(text: str, target: str) -> None:
+    address = parse_source(text)
+    assert (address.kind, address.target, address.live) == ("picamera", target, True)
+    assert str(address) == f"picamera:{target}"
+
+
+@pytest.mark.parametrize("text", ["picamera:front", "picamera:12", "picamera://0"])
+def test_a_camera_that_no_pi_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="Write picamera, picamera:0 or picamera:1"):
+        parse_source(text)
