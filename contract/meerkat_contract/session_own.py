@@ -206,7 +206,7 @@ class OwnTransport:
             )
             self.close()
             return False
-        return count == len(room)
+        return bool(count == len(room))
 
     def _take(self) -> None:
         """Every whole packet in the buffer becomes an event; what is left moves to its front."""
