@@ -26,12 +26,12 @@ from pathlib import Path
 from meerkat_contract.errors import BadMessage, MeerkatError, StorageError
 from meerkat_contract.messages import SettingInfo
 from meerkat_contract.session import Incoming
+from meerkat_contract.setting_values import DEFAULT, Value, parse, payload
 from meerkat_contract.topics import ANY, SettingTopic
 from meerkat_contract.topics import parse as parse_topic
 
 from .station import Station
 from .tuning_file import Override, Overrides, TuningFile
-from .tuning_values import DEFAULT, Value, parse, payload
 
 _log = logging.getLogger("meerkat.device")
 

@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import SettingInfo
+from meerkat_contract.setting_values import Value
 
 from .tuning import DEVICE, Tuning
-from .tuning_values import Value
 
 if TYPE_CHECKING:
     from .camera import Camera

@@ -20,7 +20,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session, Will
-from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, ThingTopic, WorkerTopic, parse
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, SettingTopic, ThingTopic, WorkerTopic, parse
 from meerkat_hub.clock import now
 from meerkat_hub.core.inputs import (
     BusChanged,
@@ -117,6 +117,7 @@ class HubBus:
         if self._workflows is not None:
             self._workflows.subscribe()
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
+        subscribe(SettingTopic(ANY, ANY, ANY, "state"), self._setting)
         for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
             subscribe(
                 ThingTopic(ANY, ANY, kind),
@@ -211,6 +212,15 @@ class HubBus:
         assert isinstance(topic, WorkerTopic)
         result = read(Result, message.payload, topic=message.topic)
         self._service.happened(ResultArrived(topic.worker, result))
+
+    def command(self, device: str, thing: str, setting: str, payload: bytes) -> Delivery:
+        """Set something of a device. `nobody` of the delivery says that the device is away."""
+        return self.session.publish(SettingTopic(device, thing, setting, "set"), payload, qos=1)
+
+    def _setting(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        assert isinstance(topic, SettingTopic)
+        self._live.set_to(topic.device, topic.thing, topic.setting, message.payload)
 
     def _motion(self, message: Incoming) -> None:
         topic = parse(message.topic)

@@ -16,6 +16,12 @@ from meerkat_hub.core.zones import Zones
 MAX_PICTURE = 5_000_000
 """Bytes; a larger live picture is ignored."""
 
+MAX_SETTING = 200
+"""Bytes of a setting's state."""
+
+MOST_SETTINGS = 10_000
+"""Of all devices together; what says more is no house."""
+
 
 @dataclass(frozen=True, slots=True)
 class LivePicture:
@@ -46,6 +52,8 @@ class Live:
         self.availability: dict[str, str] = {}
         self.pictures: dict[tuple[str, str], LivePicture] = {}
         self.motion: dict[tuple[str, str], bool] = {}
+        self.settings: dict[tuple[str, str, str], str] = {}
+        """What is in force, by device, thing and setting."""
         self.workers: dict[str, WorkerState] = {}
         self.errors: dict[str, ErrorReport] = {}
         """The last error that each device reported."""
@@ -70,6 +78,14 @@ class Live:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(change)
+
+    def set_to(self, device: str, thing: str, setting: str, payload: bytes) -> None:
+        """A device says what is in force of a setting; what is too long to be a value is ignored."""
+        key = (device, thing, setting)
+        if not payload:
+            self.settings.pop(key, None)
+        elif len(payload) <= MAX_SETTING and (key in self.settings or len(self.settings) < MOST_SETTINGS):
+            self.settings[key] = payload.decode(errors="replace")
 
     def zones(self, device: str, camera: str) -> Zones:
         """The zones of a camera by name, as its device tells them."""

@@ -20,6 +20,7 @@ from . import (
     routes_models,
     routes_page,
     routes_people,
+    routes_settings,
     routes_workflows,
 )
 from .fanout import Fanout
@@ -56,6 +57,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_events.routes(queries, hub.media))
     app.include_router(routes_clips.routes(queries, hub.media))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
+    app.include_router(routes_settings.routes(hub.live, hub.bus.command))
     app.include_router(routes_people.routes(hub.people))
     app.include_router(routes_workflows.routes(hub.desk, queries, lambda: overview.workers(hub)))
     app.include_router(routes_models.routes())

@@ -1,12 +1,12 @@
-"""What a setting's messages mean, by its kind: the payload that is sent, and the value that it stands for."""
+"""What the messages of a setting mean, by its kind: the payload that is sent, and what it stands for."""
 
 from __future__ import annotations
 
 import math
 import re
 
-from meerkat_contract.errors import BadMessage
-from meerkat_contract.messages import SettingInfo
+from .device_messages import SettingInfo
+from .errors import BadMessage
 
 Value = bool | float | str | None
 """switch: bool; number: float; select: str; button: None."""

@@ -1,0 +1,102 @@
+"""What can be set of devices while they run: what is in force, and to set it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from meerkat_contract.errors import BadMessage
+from meerkat_contract.ids import NAME_PATTERN
+from meerkat_contract.messages import DeviceInfo, SettingInfo
+from meerkat_contract.session import Delivery
+from meerkat_contract.setting_values import DEFAULT, parse, takes
+from meerkat_hub.adapters.live import Live
+
+from .models import Problem, SettingView, SettingWish
+from .parameters import NamePath
+from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
+
+CONFIRMED_WITHIN = 5.0
+"""Seconds that the broker gets to take a command."""
+
+DEVICE = "device"
+"""The thing under which settings of the device itself are."""
+
+Command = Callable[[str, str, str, bytes], Delivery]
+"""Sends a payload to a setting: device, thing, setting, payload."""
+
+SettingPath = Annotated[
+    str, Path(pattern=rf"^{NAME_PATTERN}$", description="a setting's name", examples=["sensitivity"])
+]
+
+
+def routes(live: Live, command: Command) -> APIRouter:
+    router = APIRouter(prefix="/api", tags=["devices"], responses=REFUSED)
+
+    def known(request: Request, device: str) -> DeviceInfo:
+        info = live.devices.get(device)
+        if info is None:
+            what = f"no device {device} has introduced itself"
+            remedy = "GET /api/devices lists what there is"
+            raise ApiError(404, what, where=request.url.path, remedy=remedy)
+        return info
+
+    @router.get("/devices/{device}/settings", summary="List a device's settings", responses=NOT_FOUND)
+    def settings(request: Request, device: NamePath) -> list[SettingView]:
+        """What can be set while it runs, of the device, its cameras and its meters, and what is in force."""
+        return [
+            SettingView(
+                **info.model_dump(by_alias=True),
+                thing=thing,
+                value=live.settings.get((device, thing, info.name)),
+                takes=takes(info),
+            )
+            for thing, info in _all(known(request, device))
+        ]
+
+    @router.post(
+        "/devices/{device}/{thing}/{setting}",
+        summary="Set one",
+        status_code=204,
+        response_class=Response,
+        responses={
+            **NOT_FOUND,
+            **BAD_QUERY,
+            409: {"model": Problem, "description": "The device is away"},
+        },
+    )
+    def set_one(
+        request: Request, device: NamePath, thing: NamePath, setting: SettingPath, body: SettingWish
+    ) -> Response:
+        """204 when the device has been told. It counts when the list says so, a moment later."""
+        path = request.url.path
+        found = [info for of, info in _all(known(request, device)) if (of, info.name) == (thing, setting)]
+        if not found:
+            remedy = f"GET /api/devices/{device}/settings lists what there is"
+            raise ApiError(404, f"{device}/{thing} has no setting {setting}", where=path, remedy=remedy)
+        (info,) = found
+        if info.kind == "button" or body.payload not in DEFAULT:
+            try:
+                parse(info, body.payload, where=path)
+            except BadMessage as error:
+                raise ApiError(422, error.what, where=path, remedy=error.remedy) from None
+        told = command(device, thing, setting, body.payload)
+        told.wait(CONFIRMED_WITHIN)
+        if told.nobody:
+            state = live.availability.get(device) or "not there"
+            raise ApiError(409, f"device {device} is {state}", where=path, remedy="Ask again when it is back")
+        return Response(status_code=204)
+
+    return router
+
+
+def _all(info: DeviceInfo) -> Iterator[tuple[str, SettingInfo]]:
+    """(thing, setting) of the device itself, its cameras and its meters."""
+    for one in info.settings:
+        yield DEVICE, one
+    for camera in info.cameras:
+        yield from ((camera.name, one) for one in camera.settings)
+    for meter in info.meters:
+        yield from ((meter.name, one) for one in meter.settings)
