@@ -37,7 +37,7 @@ def open_source(
     except UsageError as error:
         raise SourceError(error.what, where=error.where, remedy=error.remedy) from None
     if address.kind in ("http", "snapshot"):
-        from .snapshot import open_pictures  # urllib takes a Pi Zero a while to import
+        from .snapshot import open_pictures  # what few devices have, few load
 
         if pictures := open_pictures(address, clock=clock, options=options):
             return pictures

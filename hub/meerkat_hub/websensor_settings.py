@@ -32,7 +32,9 @@ class WebsensorSettings(BaseModel):
         repr=False,
         description="a word that has to come along: in the address (?token=…) or as header X-Token",
     )
-    device: Name = Field("websensor", description="the device that these meters belong to on the bus")
+    device: Name = Field(
+        "websensor", description="whose these meters are on the bus; no other device may have this name"
+    )
     label: str = Field("", max_length=80, description="what people call that device")
     meters: dict[Name, WebsensorMeter] = Field(
         default_factory=lambda: {"meter": WebsensorMeter()},

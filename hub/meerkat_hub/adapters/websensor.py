@@ -89,7 +89,7 @@ class Websensor:
         self._availability = DeviceTopic(settings.device, "availability")
         self.session = make_session(
             connection,
-            client_id=f"meerkat-device-{settings.device}",
+            client_id=f"meerkat-websensor-{settings.device}",
             will=Will(str(self._availability), b"offline"),
             on_connected=self._connected,
         )
