@@ -124,7 +124,9 @@ class Camera:
             self._station.well(me)
 
         while not stop.is_set() and not self._closed:
+            self.by_hand.active()  # its time passes, too, while there is no picture
             if self._is_off():
+                self._say_motion(False)
                 if self._pace == "fast":
                     return
                 self._clock.wait(stop, SWITCHED_OFF)
