@@ -10,7 +10,7 @@ from meerkat_contract.ids import Name
 
 
 class ArchiveSettings(BaseModel):
-    """Pictures kept on the device's own disk, named by local time; those that are oldest go first."""
+    """Pictures kept on the device's own disk, the oldest going first; `archive: {}` will do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
