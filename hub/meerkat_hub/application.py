@@ -99,6 +99,7 @@ class Hub:
     def _sweep(self) -> None:
         due = 0.0
         while True:
+            self.bus.asleep.look(now())
             try:
                 if time.monotonic() >= due or self.retention.is_low():
                     due = time.monotonic() + SWEEP_EVERY

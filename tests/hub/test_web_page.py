@@ -119,7 +119,9 @@ def furnish(house: WebHouse) -> str:
     live, now = house.hub.live, datetime.now(UTC)
     live.connected = True
     live.devices["porch"] = DeviceInfo(device="porch", cameras=(CameraInfo(name="front", label="A <b>door"),))
-    live.devices["basement"] = DeviceInfo(device="basement", meters=(MeterInfo(name="water"),))
+    wake = now.replace(minute=0) + timedelta(hours=1)
+    meters = (MeterInfo(name="water"),)
+    live.devices["basement"] = DeviceInfo(device="basement", meters=meters, wake_every=3600, next_wake=wake)
     live.availability.update(porch="online", basement="asleep")
     live.motion["porch", "front"] = True
     live.pictures["porch", "front"] = LivePicture(jpeg(), now)
@@ -156,7 +158,7 @@ def test_a_living_house(house: WebHouse, web: Served, browser: Browser) -> None:
     assert "attic: built-in person detector, 9.5 frames/s" in text
     assert "meerkat models pull" in text
     assert "A <b>door" in text, "names are text, never markup"
-    assert "asleep" in text
+    assert re.search(r"asleep, wakes \d\d:00", text)
     assert "Traffic light" in text
     assert "90 %" in text
     assert not browser.js("document.querySelector('[data-camera] .motion').hidden")

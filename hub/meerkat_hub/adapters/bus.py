@@ -39,6 +39,7 @@ from .announcer import Announcer
 from .ingest import Ingest
 from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
+from .sleepers import SleepWatch
 from .store import Store
 from .workflow_bus import WorkflowBus
 
@@ -91,6 +92,7 @@ class HubBus:
             on_connected=self._connected,
             on_disconnected=self._disconnected,
         )
+        self.asleep = SleepWatch(self.session, live)
         if workflows is not None:
             workflows.attach(self.session)
         self._announcer = Announcer(self.session, self._event_picture, service.confirm, lambda: clock().mono)
@@ -153,6 +155,7 @@ class HubBus:
         assert isinstance(topic, DeviceTopic)
         if not message.payload:
             self._live.devices.pop(topic.device, None)
+            self.asleep.forgotten(topic.device)
             self._live.tell(Change("device", topic.device))
             return
         info = read(DeviceInfo, message.payload, topic=message.topic)
@@ -162,6 +165,7 @@ class HubBus:
                 where=message.topic,
                 remedy="A device publishes on its own topics",
             )
+        self.asleep.described(info)
         if self._live.devices.get(topic.device) != info:
             self._live.devices[topic.device] = info
             self._store.save_device(info, self._clock().wall)
@@ -175,6 +179,7 @@ class HubBus:
             raise BadMessage(
                 f"{word[:40]!r} is no availability", where=message.topic, remedy="online, offline or asleep"
             )
+        self.asleep.told(topic.device, word, self._clock())
         if self._live.availability.get(topic.device) != word:
             self._live.availability[topic.device] = word
             log.info("device %s is %s", topic.device, word or "forgotten")

@@ -60,6 +60,8 @@ DEVICE: dict[str, Any] = {
     "software": "meerkat 0.1.0",
     "host": "porch-pi",
     "clock": "synced",
+    "battery": {"schema": 1, "level": 87.0, "voltage": 3.9, "charging": False},
+    "wake_every": None,
     "next_wake": None,
     "availability": "online",
     "error": None,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import Name
 from meerkat_contract.messages import (
+    Battery,
     CameraInfo,
     ErrorReport,
     EventState,
@@ -170,7 +171,9 @@ class DeviceView(View):
     software: str = ""
     host: str = ""
     clock: str = "synced"
-    next_wake: datetime | None = None
+    battery: Battery | None = None
+    wake_every: float | None = Field(None, description="seconds between its wakes, when it sleeps")
+    next_wake: datetime | None = Field(None, description="when it sleeps: until when")
     availability: Literal["online", "offline", "asleep", "unknown"]
     error: ErrorReport | None = Field(None, description="the last error that it reported")
     cameras: list[CameraView] = []

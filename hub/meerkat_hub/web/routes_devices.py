@@ -125,7 +125,7 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
         meters.append(
             MeterView.model_validate({**dict(meter), "latest": _picture(stored) if stored else None})
         )
-    names = ("device", "label", "model", "software", "host", "clock", "next_wake")
+    names = ("device", "label", "model", "software", "host", "clock", "battery", "wake_every", "next_wake")
     return DeviceView.model_validate(
         {
             **{name: getattr(info, name) for name in names},

@@ -3,7 +3,7 @@
 import * as detail from "./detail.js";
 import * as people from "./people.js";
 import * as work from "./workflows.js";
-import { $, Keyed, ago, api, arrange, clock, count, day, h, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
+import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
 const PAGE = 24;
 let state = null, devices = [], labels = [], events = [], next = null, connected = null;
@@ -91,21 +91,25 @@ function showDevices() {
     const { device: name, label, availability, next_wake } = device;
     return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id)], () => cameraCard(device, camera, id));
   }), ...meters.map(([device, meter]) =>
-    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, meter], () => meterCard(device, meter)))]);
+    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, device.next_wake, meter], () => meterCard(device, meter)))]);
   for (const [device, camera] of cameras) live(key(device.device, camera.name));
   options("camera", cameras.map(([device, camera]) => [key(device.device, camera.name), `${named(camera)} (${device.label || device.device})`]));
 }
 
 const words_of = { online: "", offline: "offline", asleep: "asleep", unknown: "not heard of yet" };
 
+/** Why nothing new comes from a device; empty when it is there. */
+function absent({ availability, next_wake }) {
+  return words_of[availability] + (availability === "asleep" && next_wake ? `, wakes ${minute(next_wake)}` : "");
+}
+
 function cameraCard(device, camera, id) {
-  const name = named(camera), away = words_of[device.availability];
-  const wake = device.availability === "asleep" && device.next_wake ? ` until ${clock(device.next_wake)}` : "";
+  const name = named(camera), away = absent(device);
   return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
     h("span", { class: "picture" },
       pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds."),
       h("span", { class: "badge motion", hidden: true }, "Motion"),
-      away && h("span", { class: "badge right" }, away + wake)),
+      away && h("span", { class: "badge right" }, away)),
     h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
       h("span", { class: "soft" }))));
 }
@@ -142,7 +146,7 @@ function watch(id, name) {
 const wrongs = { dark: "Too dark", burnt_out: "Burnt out", blurred: "Blurred" };
 
 function meterCard(device, meter) {
-  const name = named(meter), { latest } = meter, away = words_of[device.availability];
+  const name = named(meter), { latest } = meter, away = absent(device);
   const wrong = latest?.condition && wrongs[latest.condition.verdict];
   const inside = [
     h("span", { class: "picture" },

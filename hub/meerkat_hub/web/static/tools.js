@@ -92,6 +92,8 @@ export function ago(time) {
 export const clock = (time) =>
   new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
+export const minute = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
 export function day(time) {
   const date = new Date(time), midnight = new Date().setHours(0, 0, 0, 0);
   const days = Math.round((midnight - new Date(date).setHours(0, 0, 0, 0)) / 86400000);
