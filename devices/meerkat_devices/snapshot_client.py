@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.message import Message
+from hashlib import md5, sha1, sha256
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from typing import IO, Any, Literal, NamedTuple
 from urllib import request
@@ -107,9 +108,10 @@ class SnapshotClient:
         except HTTPException:
             kind = NotHttp("does not answer like a web server", where=str(self._address), remedy=_MANUAL)
             raise kind from None
-        except ValueError:  # urllib's way to say that a login is neither basic nor digest
+        except ValueError:  # urllib's way to say that it does not know a login
             raise self._error(
-                "asks for a login that is neither basic nor digest", "Choose one of these in the camera"
+                "asks for a login that is not known here",
+                "Choose basic, or digest with MD5 or SHA-256, in the camera",
             ) from None
         return response
 
@@ -246,9 +248,22 @@ def _opener(url: str, user: str, password: str, *, verify: bool) -> request.Open
     return opener
 
 
+_HASHES = {"MD5": md5, "SHA": sha1, "SHA-256": sha256}
+
+
 class _Digest(request.HTTPDigestAuthHandler):
     """Digest wherever it is offered, and a wrong password said once: the base would say it six times,
-    which locks the user out of many a camera."""
+    which locks the user out of many a camera. SHA-256 as well (RFC 7616), and letters beyond ASCII."""
+
+    def get_algorithm_impls(self, algorithm: str) -> Any:
+        hashed = _HASHES.get(algorithm.upper())
+        if hashed is None:
+            raise ValueError(f"digest with {algorithm}")
+
+        def digest(text: str) -> str:
+            return hashed(text.encode()).hexdigest()
+
+        return digest, lambda secret, data: digest(f"{secret}:{data}")
 
     def http_error_401(
         self, req: request.Request, fp: IO[bytes], code: int, msg: str, headers: Message

@@ -112,6 +112,13 @@ def test_user_and_password_of_the_address_are_used(login: str) -> None:
     assert kinds == {login}, "where digest is offered the password itself does not travel"
 
 
+def test_digest_with_sha_256_is_known_and_what_is_not_is_said() -> None:
+    with HttpCamera(login="digest", algorithm="SHA-256").serving() as port:
+        assert fetch(f"snapshot:http://joe:s%3Acret@127.0.0.1:{port}/now.jpg").data == picture()
+    with HttpCamera(login="digest", algorithm="MD5-sess").serving() as port:
+        assert "login that is not known" in refusal(f"snapshot:http://joe:s%3Acret@127.0.0.1:{port}/x").what
+
+
 @pytest.mark.parametrize("login", ["basic", "digest"])
 def test_a_wrong_password_is_said_once_to_the_camera_and_to_the_person(login: str) -> None:
     camera = HttpCamera(login=login)

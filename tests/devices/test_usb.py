@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from meerkat_devices import container
 from meerkat_devices.address import Address
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.container import ContainerSource
+from meerkat_devices.mp4 import write_clip
+from meerkat_devices.recorder import Chunk, Clip
 from meerkat_devices.source import SourceError
 from meerkat_devices.source_options import SourceOptions, UsbOptions
 from meerkat_devices.usb import wishes
@@ -95,3 +98,21 @@ def test_a_busy_camera_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(SourceError, match="the camera is busy"):
         opened(monkeypatch, usb, SourceOptions())
     assert len(usb.asked) == 1
+
+
+def test_bare_h264_as_a_camera_sends_it_becomes_a_clip_that_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annex B without a container: parameter sets in the stream and nowhere else."""
+    usb = Usb(make_clip(tmp_path / "in.h264", seconds=3, fps=25, gop=1), {"h264"})
+    chunks: list[Chunk] = []
+    with opened(monkeypatch, usb, SourceOptions()) as source:
+        for sample in source.samples(threading.Event()):
+            chunks += sample.chunks
+            if len(chunks) == 50:
+                break
+        clip = Clip("id", "recording", 0, True, "motion", chunks)
+        write_clip(tmp_path / "out.mp4", clip, source.template)
+    with usb.real(str(tmp_path / "out.mp4")) as written:
+        assert written.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in written.decode(video=0)) == 50

@@ -42,9 +42,12 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, kind: str = "image/jpeg",
 class HttpCamera:
     """`respond` answers whoever is let in; `login` is none, basic or digest, for joe with s:cret."""
 
-    def __init__(self, respond: Respond | None = None, *, login: str = "none") -> None:
+    def __init__(
+        self, respond: Respond | None = None, *, login: str = "none", algorithm: str = "MD5"
+    ) -> None:
         self.respond = respond or (lambda handler: send(handler, picture()))
         self.login = login
+        self.algorithm = algorithm
         self.gets = 0
         """Requests that were let in."""
         self.refused = 0
@@ -88,7 +91,8 @@ class HttpCamera:
             if self.login == "digest":
                 handler.send_header("WWW-Authenticate", 'Basic realm="camera"')
                 nonce = f"n{self.refused}"
-                handler.send_header("WWW-Authenticate", f'Digest realm="camera", nonce="{nonce}", qop="auth"')
+                more = f'realm="camera", nonce="{nonce}", qop="auth,auth-int"'
+                handler.send_header("WWW-Authenticate", f"Digest {more}, algorithm={self.algorithm}")
             else:
                 handler.send_header("WWW-Authenticate", 'Basic realm="camera"')
             handler.send_header("Content-Length", "0")
@@ -105,11 +109,10 @@ class HttpCamera:
         if not given.startswith("Digest "):
             return False
         said = parse_keqv_list(parse_http_list(given.removeprefix("Digest ")))
-        who = _md5("joe:camera:s:cret")
-        what = _md5(f"GET:{handler.path}")
-        right = _md5(f"{who}:{said['nonce']}:{said['nc']}:{said['cnonce']}:{said['qop']}:{what}")
+        who = self._hash("joe:camera:s:cret")
+        what = self._hash(f"GET:{handler.path}")
+        right = self._hash(f"{who}:{said['nonce']}:{said['nc']}:{said['cnonce']}:{said['qop']}:{what}")
         return said["response"] == right
 
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
+    def _hash(self, text: str) -> str:
+        return hashlib.new(self.algorithm.replace("-", "").lower(), text.encode()).hexdigest()
