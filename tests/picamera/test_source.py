@@ -13,6 +13,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from meerkat_devices.clock import SystemClock
+from meerkat_devices.picamera import board
 from meerkat_devices.picamera.board import Boards
 from meerkat_devices.picamera.source import PicameraSource
 from meerkat_devices.picamera_settings import PicameraSettings
@@ -156,6 +157,25 @@ def test_an_error_in_picamera2s_thread_reaches_ours(connect: Connect, boards: Bo
         camera.tick()
         with pytest.raises(SourceError, match="the camera cannot give its pictures"):
             list(source.samples(threading.Event()))
+    assert not camera.taken
+
+
+def test_an_encoder_that_hangs_does_not_hold_the_camera_thread_for_ever(
+    connect: Connect, boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (camera,) = connect("ov5647")
+    monkeypatch.setattr(board, "CLOSE_SECONDS", 0.1)
+    source = opened(boards)
+    hangs = source._encoder._lock
+    hangs.acquire()  # as `encode` does while it waits for a buffer that never comes back
+    source.close()
+    with pytest.raises(SourceError, match=r"it hangs: libcamera or the encoder has not let it go"):
+        boards.open(0, "video", SMALL, patience=0.05)
+    hangs.release()
+    monkeypatch.undo()
+    again = boards.open(0, "video", SMALL)
+    assert camera.taken, "it came back, and could be opened again"
+    boards.release(again, "video")
     assert not camera.taken
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +28,9 @@ _log = logging.getLogger("meerkat.device")
 
 PATIENCE = 60.0
 """Seconds to wait for another user of the same camera."""
+
+CLOSE_SECONDS = 5.0
+"""What closing may take; an encoder looks up every 0.4 s, picamera2's event loop every 0.2 s."""
 
 Use = Literal["video", "still"]
 
@@ -98,6 +101,8 @@ class _Slot:
     ring: bool = False
     still: bool = False
     """Who uses it: a camera's ring, a still session, or both."""
+    leaving: int = 0
+    """How many of them are on their way out."""
 
 
 class Boards:
@@ -112,15 +117,22 @@ class Boards:
         slot = self._slot(number)
         where = f"picamera:{number}"
         with slot.changed:
-            if use == "video" and slot.ring:
+            if use == "video" and slot.ring and not slot.leaving:
                 raise SourceError(
                     "this device's other camera of the same number uses it",
                     where=where,
                     remedy="Give each camera a number of its own: picamera:0, picamera:1",
                 )
             free = slot.changed.wait_for(
-                lambda: not slot.still and (use == "still" or slot.board is None), timeout=patience
+                lambda: not slot.leaving and not slot.still and (use == "still" or slot.board is None),
+                timeout=patience,
             )
+            if not free and slot.leaving:
+                raise SourceError(
+                    "it hangs: libcamera or the encoder has not let it go",
+                    where=where,
+                    remedy="Start the device's program anew; if that does not help, the Pi",
+                )
             if not free:
                 raise SourceError(
                     f"another picture is being taken with it, for more than {patience:g} s",
@@ -137,22 +149,43 @@ class Boards:
                 slot.ring = True
             return slot.board
 
-    def release(self, board: Board, use: Use) -> None:
-        """Give it back; the last one closes it. Never raises: there is nobody to mend it."""
+    def release(self, board: Board, use: Use, *, after: Callable[[], None] | None = None) -> None:
+        """Give it back, `after` something that may raise SourceError; the last one closes the camera.
+
+        An encoder that hangs holds whoever wants to stop it for ever. So this is done on a thread of its
+        own and waited for CLOSE_SECONDS at most; `open` says it as long as it has not come back. Never
+        raises: there is nobody to mend it.
+        """
         slot = self._slot(board.number)
         with slot.changed:
-            if use == "still":
-                slot.still = False
-            else:
-                slot.ring = False
-            board.users -= 1
+            slot.leaving += 1
+
+        def leave() -> None:
             try:
-                if not board.users:
-                    shut(board)
-            finally:
-                if not board.users:
+                if after is not None:
+                    after()
+            except SourceError as error:
+                _log.warning("%s", error)
+            with slot.changed:
+                board.users -= 1
+                last = not board.users
+            if last:
+                shut(board)
+            with slot.changed:
+                if last:
                     slot.board = None
+                if use == "still":
+                    slot.still = False
+                else:
+                    slot.ring = False
+                slot.leaving -= 1
                 slot.changed.notify_all()
+
+        thread = threading.Thread(target=leave, name=f"closing {board.where}", daemon=True)
+        thread.start()
+        thread.join(CLOSE_SECONDS)
+        if thread.is_alive():
+            _log.error("%s: does not close; it can be opened again when it has", board.where)
 
     def _slot(self, number: int) -> _Slot:
         with self._lock:

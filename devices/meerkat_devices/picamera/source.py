@@ -136,19 +136,16 @@ class PicameraSource(Source):
         if self._closed:
             return
         self._closed = True
-        board, picam2 = self._board, self._board.picam2
-        try:
-            picam2.post_callback = None
-            if self._encoder is not None:
-                with board.said("stop its encoder"):
-                    picam2.stop_encoder(self._encoder)
-        except SourceError as error:
-            _log.warning("%s", error)
-        finally:
-            self._encoder = None
-            if self._parameters is not None:
-                self._parameters.close()
-            self._boards.release(board, "video")
+        self._board.picam2.post_callback = None
+        self._boards.release(self._board, "video", after=self._stop_encoder)
+        if self._parameters is not None:
+            self._parameters.close()
+
+    def _stop_encoder(self) -> None:
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            with self._board.said("stop its encoder"):
+                self._board.picam2.stop_encoder(encoder)
 
     def _chunk(self, packet: Packet) -> Chunk | None:
         """None as long as no key frame has told the stream's parameters."""

@@ -85,14 +85,12 @@ class PicameraStill(StillCamera):
         if not self._open:
             return
         self._open = False
-        try:
-            if self._board.users > 1:
-                with self._board.said("take its exposure back"):
-                    self._board.picam2.set_controls(self._board.resting)
-        except SourceError as error:
-            _log.warning("%s", error)
-        finally:
-            self._boards.release(self._board, "still")
+        self._boards.release(self._board, "still", after=self._give_back)
+
+    def _give_back(self) -> None:
+        if self._board.users > 1:
+            with self._board.said("take its exposure back"):
+                self._board.picam2.set_controls(self._board.resting)
 
     def __exit__(self, *_: object) -> None:
         self.close()
