@@ -1,12 +1,13 @@
 """What a camera costs beyond decoding: CPU of the whole device process beside one that only decodes.
 
-    python benchmarks/device.py [--seconds 30] [--video FILE] [--json]
+    python benchmarks/device.py [--seconds 30] [--video FILE] [--detect detect_faces] [--json]
 
 Each row is a process of its own that replays the same video at its own pace. The first row opens and
 decodes it and does nothing else. The others are the whole device: motion, recording, pictures, outbox
-and MQTT, against a real broker and a stand-in hub that gives receipts. In the last one the hub asks for
-frames, too, five a second, always. CPU is counted after the start, in percent of one core; memory is
-what the process holds at the end (resident).
+and MQTT, against a real broker and a stand-in hub that gives receipts. In `frames` the hub asks for
+frames, too, five a second, always; with `--detect` there is a row in which the device looks at each of
+them by itself, on the processor. CPU is counted after the start, in percent of one core; memory is what
+the process holds at the end (resident).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--video", type=Path, help="replay this instead of 720p at 15 frames a second")
+    parser.add_argument("--detect", choices=("detect_faces", "detect_objects"), help="look on the device")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -41,11 +43,11 @@ def main() -> None:
         kind, video, broker = options.child
         child(kind, Path(video), broker, options.seconds)
         return
-    rows = measure(options.seconds, options.video)
+    rows = measure(options.seconds, options.video, options.detect)
     print(json.dumps(rows, indent=1) if options.json else table(rows))
 
 
-def measure(seconds: float, video: Path | None) -> list[dict[str, Any]]:
+def measure(seconds: float, video: Path | None, detect: str | None) -> list[dict[str, Any]]:
     from support.broker import Mosquitto
     from support.media import make_clip
     from support.stand_in_hub import StandInHub
@@ -66,9 +68,9 @@ def measure(seconds: float, video: Path | None) -> list[dict[str, Any]]:
         try:
             rows = []
             for name, path in videos.items():
-                for kind in ("decode", "device", "frames"):
+                for kind in ("decode", "device", "frames", *([detect] if detect else [])):
                     before = len(hub.arrivals)
-                    wish = "5" if kind == "frames" else ""
+                    wish = "" if kind in ("decode", "device") else "5"
                     hub.session.publish(FRAMES_SET, wish, qos=1, retain=True).wait(10)
                     row = run(kind, path, server.connection.url, seconds)
                     rows.append(row | {"video": name, "what": kind, "clips": len(hub.arrivals) - before})
@@ -86,7 +88,7 @@ def run(kind: str, video: Path, broker: str, seconds: float) -> dict[str, Any]:
 
 def child(kind: str, video: Path, broker: str, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as data:
-        end = decode(video) if kind == "decode" else device(video, broker, Path(data))
+        end = decode(video) if kind == "decode" else device(kind, video, broker, Path(data))
         time.sleep(SETTLE)
         first, begin = cpu(), time.monotonic()
         time.sleep(seconds)
@@ -111,12 +113,13 @@ def decode(video: Path) -> Any:
     return lambda: (stop.set(), thread.join())
 
 
-def device(video: Path, broker: str, data: Path) -> Any:
+def device(kind: str, video: Path, broker: str, data: Path) -> Any:
     from meerkat_contract.connection import parse_broker_url
     from meerkat_devices.service import Device, Replay
     from meerkat_devices.settings import DeviceSettings
 
-    camera = {"source": str(video), "frames": {"when": "always"}}
+    detect = kind if kind.startswith("detect") else None
+    camera = {"source": str(video), "frames": {"when": "always", "detect": detect, "coral": "off"}}
     settings = DeviceSettings.model_validate({"cameras": {"porch": camera}})
     own = Device("bench", settings, parse_broker_url(broker), data, replay=Replay(loop=True))
     own.start()
@@ -139,14 +142,14 @@ def resident() -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'video':8} {'process':8} {'CPU %':>7} {'beyond':>7} {'MB':>6} {'clips':>6}"]
+    lines = [f"{'video':8} {'process':14} {'CPU %':>7} {'beyond':>7} {'MB':>6} {'clips':>6}"]
     base = 0.0
     for row in rows:
         if row["what"] == "decode":
             base = row["cpu"]
         beyond = "" if row["what"] == "decode" else f"{row['cpu'] - base:.1f}"
         lines.append(
-            f"{row['video']:8} {row['what']:8} {row['cpu']:7.1f} {beyond:>7} {row['memory']:6.0f} "
+            f"{row['video']:8} {row['what']:14} {row['cpu']:7.1f} {beyond:>7} {row['memory']:6.0f} "
             f"{row['clips']:6}"
         )
     return "\n".join(lines)
