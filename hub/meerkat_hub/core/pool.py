@@ -25,11 +25,12 @@ from meerkat_contract.messages import Result, WorkerState
 from .attendance import PAUSE, SILENCE, Attendance, pause_of
 from .copies import stragglers
 from .crews import Crew, Crews
+from .fair_order import Key
 from .lease_book import LeaseBook
 from .members import Member
 from .passing import Passing
 from .pool_settings import PoolSettings
-from .queues import Group, Key, Queues
+from .queues import Group, Queues
 from .rules import ArrivalEstimate, ArrivalWindow, Rule
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 

@@ -15,64 +15,15 @@ should look at what is, not at what was.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
-from itertools import chain
+from collections.abc import Callable, Iterable
+from heapq import heappush
 
+from .fair_order import SLACK, FairOrder, Key, Lane
 from .work import Dropped, Flow, Item, Priority
-
-SLACK = 1.0
-"""Seconds of service. Flows that differ by less are served in the order in which their items came: who is
-a little behind its share need not overtake, and for those within their shares nobody waits longer than in
-one queue. Shares stay exact but for this second."""
 
 FAR_BELOW = 0.5
 """Seconds of service. What was served to a flow that has had so much more may be passed by one that has had
 so much less (see `passing`)."""
-
-Key = tuple[bool, float, int]
-"""Not urgent, tag, number of the flow: who has the lowest is next."""
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """One flow, its items, and its tag: seconds of service it has had, divided by its weight."""
-
-    flow: Flow
-    number: int
-    tag: float = 0.0
-    behind: bool = False
-    """It dropped something since it was last empty."""
-    lanes: tuple[OrderedDict[str, Item], ...] = field(
-        default_factory=lambda: tuple(OrderedDict() for _ in Priority)
-    )
-    deadlines: list[tuple[float, str]] = field(default_factory=list)
-    """Of perishable items; those that wait no more are passed over."""
-
-    def __len__(self) -> int:
-        return sum(map(len, self.lanes))
-
-    def in_order(self) -> Iterator[Item]:
-        if self.behind:
-            return chain.from_iterable(reversed(lane.values()) for lane in self.lanes)
-        return chain.from_iterable(lane.values() for lane in self.lanes)
-
-    def key(self) -> Key:
-        return (not self.lanes[Priority.URGENT], self.tag, self.number)
-
-    def holds(self, item_id: str) -> bool:
-        return any(item_id in lane for lane in self.lanes)
-
-    def next_deadline(self) -> tuple[float, str] | None:
-        while self.deadlines and not self.holds(self.deadlines[0][1]):
-            heappop(self.deadlines)
-        return self.deadlines[0] if self.deadlines else None
-
-    def oldest_first(self) -> Iterator[Item]:
-        """Least urgent lane first: in which order a full flow gives up."""
-        return chain.from_iterable(lane.values() for lane in reversed(self.lanes))
 
 
 class Group:
@@ -84,96 +35,34 @@ class Group:
         self.now_at = 0.0
         """The tag of the latest item served: where a flow starts that begins to wait."""
         self.waiting = 0
-        self._active: dict[str, Lane] = {}
+        self._order = FairOrder()
 
     def head_key(self) -> Key:
         """Raises ValueError when nothing waits."""
-        return min(lane.key() for lane in self._active.values())
+        return self._order.first_key()
 
     def head(self, count: int, unit: float, *, until: Key | None = None) -> list[Item]:
         """The next items in the order of service, at most `count`, each before `until` but the first.
 
         `unit` is the seconds that one unit of cost takes.
         """
-        if len(self._active) == 1 and until is None:
-            (lane,) = self._active.values()
-            return [item for item, _ in zip(lane.in_order(), range(count), strict=False)]
-        return _Merge(self._active.values(), unit).take(count, until)
+        return self._order.head(count, unit, until)
 
     def begin(self, lane: Lane, now_at: float) -> None:
         """A flow begins to wait; `now_at` is where those are with whom the group shares workers."""
-        if not self._active:
+        if not self._order.lanes:
             self.now_at = max(self.now_at, now_at)
         lane.tag = max(lane.tag, self.now_at - SLACK)
-        self._active[lane.flow.id] = lane
+        self._order.add(lane)
 
     def end(self, lane: Lane) -> None:
         """A flow has nothing left that waits."""
         lane.behind = False
-        self._active.pop(lane.flow.id, None)
+        self._order.remove(lane)
 
-
-class _Merge:
-    """The order of service of several flows, played through without changing them.
-
-    `near` holds those whose turn it may be, by the age of their next item; `far` those that have been
-    served more than SLACK beyond the one that was served least, by tag.
-    """
-
-    def __init__(self, lanes: Iterable[Lane], unit: float) -> None:
-        self._unit = unit
-        self._lanes: dict[int, Lane] = {}
-        self._items: dict[int, Iterator[Item]] = {}
-        self._next: dict[int, Item] = {}
-        self._tags: dict[int, float] = {}
-        for lane in lanes:
-            self._lanes[lane.number] = lane
-            self._items[lane.number] = lane.in_order()
-            self._next[lane.number] = next(self._items[lane.number])
-            self._tags[lane.number] = lane.tag
-        self._least = [(tag, number) for number, tag in self._tags.items()]
-        self._far: list[tuple[float, int]] = []
-        self._near: list[tuple[bool, float, int]] = []
-        heapify(self._least)
-        for number in self._tags:
-            self._sort_in(number)
-
-    def take(self, count: int, until: Key | None) -> list[Item]:
-        chosen: list[Item] = []
-        while self._tags and len(chosen) < count:
-            while self._tags.get(self._least[0][1]) != self._least[0][0]:
-                heappop(self._least)  # served since, or empty
-            least = self._least[0][0]
-            while self._far and self._far[0][0] <= least + SLACK:
-                self._come_near(heappop(self._far)[1])
-            later, _, number = heappop(self._near)
-            if until is not None and chosen and (later, least, number) > until:
-                break
-            chosen.append(self._serve(number))
-        return chosen
-
-    def _sort_in(self, number: int) -> None:
-        """An urgent item waits for nobody's share."""
-        if self._next[number].priority is Priority.URGENT:
-            self._come_near(number)
-        else:
-            heappush(self._far, (self._tags[number], number))
-
-    def _come_near(self, number: int) -> None:
-        item = self._next[number]
-        heappush(self._near, (item.priority is not Priority.URGENT, item.arrived, number))
-
-    def _serve(self, number: int) -> Item:
-        item = self._next[number]
-        following = next(self._items[number], None)
-        if following is None:
-            del self._tags[number]
-        else:
-            self._next[number] = following
-            self._tags[number] += item.cost * self._unit / self._lanes[number].flow.weight
-            heappush(self._least, (self._tags[number], number))
-            self._sort_in(number)
-        return item
+    def touched(self, lane: Lane) -> None:
+        """What is next in a flow that waits, or its tag, may have changed."""
+        self._order.touched(lane)
 
 
 class Queues:
@@ -252,6 +141,7 @@ class Queues:
             place.move_to_end(item.id, last=False)
         self.waiting[item.id] = item
         group.waiting += 1
+        group.touched(lane)
         return self._make_room(lane, item) if lane.flow.bound is not None else []
 
     def _make_room(self, lane: Lane, item: Item) -> list[Dropped]:
@@ -301,7 +191,9 @@ class Queues:
         del self.waiting[item.id]
         group = self._group(lane)
         group.waiting -= 1
-        if not len(lane):
+        if len(lane):
+            group.touched(lane)
+        else:
             self._end(lane)
 
     def late(self, now: float) -> list[Dropped]:

@@ -1,0 +1,244 @@
+"""Whose turn it is: the order of service of several flows, kept from step to step.
+
+A flow is a `Lane` here. The order is that of `queues`: of the lanes within SLACK of the one that was
+served least, the one whose next item came first; an urgent item before all of them. To work it out
+anew at each step would cost the more the more flows there are. So each lane has its entries in three
+heaps, which are made anew when what is next in it, or its tag, has changed; an entry whose stamp is not
+its lane's is void, and is passed over when it comes up. What is to come is played through on copies.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush, heapreplace
+from itertools import chain, islice
+
+from .work import Flow, Item, Priority
+
+SLACK = 1.0
+"""Seconds of service. Flows that differ by less are served in the order in which their items came: who is
+a little behind its share need not overtake, and for those within their shares nobody waits longer than in
+one queue. Shares stay exact but for this second."""
+
+Key = tuple[bool, float, int]
+"""Not urgent, tag, number of the flow: who has the lowest is next."""
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One flow, its items, and its tag: seconds of service it has had, divided by its weight."""
+
+    flow: Flow
+    number: int
+    tag: float = 0.0
+    behind: bool = False
+    """It dropped something since it was last empty."""
+    lanes: tuple[OrderedDict[str, Item], ...] = field(
+        default_factory=lambda: tuple(OrderedDict() for _ in Priority)
+    )
+    deadlines: list[tuple[float, str]] = field(default_factory=list)
+    """Of perishable items; those that wait no more are passed over."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lanes))
+
+    def in_order(self) -> Iterator[Item]:
+        if self.behind:
+            return chain.from_iterable(reversed(lane.values()) for lane in self.lanes)
+        return chain.from_iterable(lane.values() for lane in self.lanes)
+
+    def first(self) -> Item:
+        """Raises StopIteration when nothing waits."""
+        return next(self.in_order())
+
+    def key(self) -> Key:
+        return (not self.lanes[Priority.URGENT], self.tag, self.number)
+
+    def holds(self, item_id: str) -> bool:
+        return any(item_id in lane for lane in self.lanes)
+
+    def next_deadline(self) -> tuple[float, str] | None:
+        while self.deadlines and not self.holds(self.deadlines[0][1]):
+            heappop(self.deadlines)
+        return self.deadlines[0] if self.deadlines else None
+
+    def oldest_first(self) -> Iterator[Item]:
+        """Least urgent lane first: in which order a full flow gives up."""
+        return chain.from_iterable(lane.values() for lane in reversed(self.lanes))
+
+
+class FairOrder:
+    """The lanes in which something waits, and the order in which they are served."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[int, Lane] = {}
+        """By number."""
+        self._touched: set[int] = set()
+        self.stamps: dict[int, int] = {}
+        self._stamp = 0
+        self.least: list[tuple[float, int, int]] = []
+        """(tag, number, stamp) of every lane."""
+        self.far: list[tuple[float, int, int]] = []
+        """The same, of those that have been served more than SLACK beyond the one that was served least."""
+        self.near: list[tuple[bool, float, int, int]] = []
+        """(not urgent, when its next item came, number, stamp) of those whose turn it may be."""
+
+    def add(self, lane: Lane) -> None:
+        """Something waits in it from now on."""
+        self.lanes[lane.number] = lane
+        self._touched.add(lane.number)
+
+    def remove(self, lane: Lane) -> None:
+        """Nothing waits in it any more."""
+        self.lanes.pop(lane.number, None)
+        self._touched.add(lane.number)
+
+    def touched(self, lane: Lane) -> None:
+        """What is next in it, or its tag, may have changed."""
+        self._touched.add(lane.number)
+
+    def first_key(self) -> Key:
+        """The lowest of all lanes. Raises ValueError when there is none."""
+        self._settle()
+        if not self.lanes:
+            raise ValueError("nothing waits")
+        if not self.near[0][0]:  # urgent, which is rare
+            return min(lane.key() for lane in self.lanes.values())
+        tag, number, _ = self.least[0]
+        return (True, tag, number)
+
+    def head(self, count: int, unit: float, until: Key | None) -> list[Item]:
+        """The next items, at most `count`, each before `until` but the first; see `Group.head`."""
+        if len(self.lanes) == 1 and until is None:
+            (lane,) = self.lanes.values()
+            return list(islice(lane.in_order(), count))
+        self._settle()
+        return _Play(self, unit).take(count, until) if self.lanes else []
+
+    def _settle(self) -> None:
+        """Have the entries say what is, and the first of each heap valid."""
+        if len(self.least) + len(self.near) + len(self.far) > 4 * len(self.lanes) + 64:  # mostly void
+            self.least, self.near, self.far = [], [], []
+            self._touched.update(self.lanes)
+        stamps = self.stamps
+        for number in self._touched:
+            lane = self.lanes.get(number)
+            if lane is None:
+                stamps.pop(number, None)
+                continue
+            self._stamp += 1
+            stamp = stamps[number] = self._stamp
+            heappush(self.least, (lane.tag, number, stamp))
+            item = lane.first()
+            heappush(self.near, (item.priority is not Priority.URGENT, item.arrived, number, stamp))
+        self._touched.clear()
+        self._clean()
+
+    def _clean(self) -> None:
+        stamps, least, near, far = self.stamps, self.least, self.near, self.far
+        while least and stamps.get(least[0][1]) != least[0][2]:
+            heappop(least)
+        if not least:
+            near.clear()
+            far.clear()
+            return
+        end = least[0][0] + SLACK
+        while far and far[0][0] <= end:
+            _, number, stamp = heappop(far)
+            if stamps.get(number) == stamp:
+                heappush(near, (True, self.lanes[number].first().arrived, number, stamp))
+        while True:  # the least of all is near
+            later, _, number, stamp = near[0]
+            if stamps.get(number) != stamp:
+                heappop(near)
+            elif later and self.lanes[number].tag > end:
+                heappop(near)
+                heappush(far, (self.lanes[number].tag, number, stamp))
+            else:
+                return
+
+
+@dataclass(slots=True)
+class _Played:
+    """A lane that was served in a look ahead: its tag, what is next in it, and what follows."""
+
+    tag: float
+    item: Item | None
+    following: Iterator[Item]
+
+
+class _Play:
+    """The order of service played through, without changing it.
+
+    A lane that something waits in has one entry in `least`, whose tag may be that from before it was served
+    here, and one that is not void in `near` or `far`.
+    """
+
+    def __init__(self, order: FairOrder, unit: float) -> None:
+        self._unit = unit
+        self._lanes, self._stamps = order.lanes, order.stamps
+        self._least, self._near, self._far = order.least.copy(), order.near.copy(), order.far.copy()
+        self._played: dict[int, _Played] = {}
+
+    def take(self, count: int, until: Key | None) -> list[Item]:
+        near, stamps, unit = self._near, self._stamps, self._unit
+        chosen: list[Item] = []
+        lowest, least = self._lowest()
+        while len(chosen) < count:
+            later, _, number, stamp = near[0]
+            if stamps.get(number) != stamp:
+                heappop(near)
+                continue
+            played = self._played.get(number) or self._begin(number)
+            if later and played.tag > lowest + SLACK:
+                heappop(near)
+                heappush(self._far, (played.tag, number, stamp))
+                continue
+            if until is not None and chosen and (later, lowest, number) > until:
+                break
+            item = played.item
+            assert item is not None
+            chosen.append(item)
+            played.item = following = next(played.following, None)
+            if following is None:
+                heappop(near)
+            else:
+                played.tag += item.cost * unit / self._lanes[number].flow.weight
+                urgent = following.priority is Priority.URGENT
+                heapreplace(near, (not urgent, following.arrived, number, stamp))
+            if number == least:
+                lowest, least = self._lowest()
+                if not least:
+                    break
+        return chosen
+
+    def _begin(self, number: int) -> _Played:
+        lane = self._lanes[number]
+        items = lane.in_order()
+        played = self._played[number] = _Played(lane.tag, next(items), items)
+        return played
+
+    def _lowest(self) -> tuple[float, int]:
+        """The lowest tag, and whose it is; number 0 when nothing waits. Who is near it now comes near."""
+        least, far = self._least, self._far
+        while least:
+            tag, number, stamp = least[0]
+            played = self._played.get(number)
+            if self._stamps.get(number) != stamp or (played is not None and played.item is None):
+                heappop(least)
+            elif played is not None and played.tag != tag:
+                heapreplace(least, (played.tag, number, stamp))
+            else:
+                break
+        else:
+            return 0.0, 0
+        while far and far[0][0] <= tag + SLACK:
+            _, other, stamp = heappop(far)
+            if self._stamps.get(other) == stamp:
+                played = self._played.get(other)
+                item = self._lanes[other].first() if played is None else played.item
+                assert item is not None
+                heappush(self._near, (True, item.arrived, other, stamp))
+        return tag, number
