@@ -127,20 +127,20 @@ class Photographer:
     def _try(self, brightness: float | None, stop: threading.Event) -> _Shown | None:
         if stop.is_set():
             return None
-        with self._light(brightness) as light:
-            lit = light is not None or self.settings.light is None
-            with self._open(self.address, self.settings, clock=self._clock, lit=lit) as camera:
-                stills = list(camera.stills(self.settings.exposures, stop))
+        settings = self.settings
+        with self._light(settings.light, brightness) as light:
+            lit = light is not None or settings.light is None
+            with self._open(self.address, settings, clock=self._clock, lit=lit) as camera:
+                stills = list(camera.stills(settings.exposures, stop))
         if not stills:
             if stop.is_set():
                 return None
             raise SourceError("gave no picture", where=str(self.address), remedy="Is the camera on?")
-        return _combined(stills, light, fusing=self.settings.combine == "fuse")
+        return _combined(stills, light, fusing=settings.combine == "fuse")
 
     @contextmanager
-    def _light(self, brightness: float | None) -> Iterator[str | None]:
+    def _light(self, name: str | None, brightness: float | None) -> Iterator[str | None]:
         """The lamp's name while it is on; None without one, or when it does not go on."""
-        name = self.settings.light
         held = ExitStack()
         try:
             if name is not None:
