@@ -191,3 +191,13 @@ def test_no_entry_is_ever_lost_or_in_two_places(steps: list[str], chance: random
         lanes.settled(sent.id)
         expected.remove(sent.id)
     assert len(lanes) == 0
+
+
+def test_an_entry_that_is_told_again_is_where_it_was() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.connected()
+    lanes.add(entry(1))
+    assert lanes.next(0)
+    lanes.add(entry(1))
+    assert len(lanes) == 1
+    assert lanes.next(0) is None
