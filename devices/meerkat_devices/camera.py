@@ -147,7 +147,7 @@ class Camera:
                     return
                 if backoff.worth_telling:
                     self._station.report(error, about=me)
-            if self._clock.wait(stop, backoff.next()):
+            if self._clock.wait(stop, max(backoff.next(), error.patience)):
                 return
 
     def _is_off(self) -> bool:

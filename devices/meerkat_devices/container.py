@@ -16,7 +16,7 @@ from .address import Address
 from .clock import Clock
 from .encoder import Encoder
 from .recorder import TICKS, Chunk
-from .source import Pace, Pacer, Sample, Shot, Source, SourceError, SourceInfo
+from .source import LoginRefused, Pace, Pacer, Sample, Shot, Source, SourceError, SourceInfo
 from .source_options import DEFAULTS, SourceOptions, UsbOptions
 from .timeline import LiveTime, Timeline
 from .usb import wishes
@@ -292,6 +292,9 @@ _REMEDIES: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 
 
+_LOGIN = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
+
+
 def source_error(error: Exception, address: Address) -> SourceError:
     """What went wrong in words, without the address's password, which libav's messages repeat."""
     where = str(address)
@@ -303,6 +306,7 @@ def source_error(error: Exception, address: Address) -> SourceError:
         return SourceError("the connection broke off", where=where, remedy="Is the camera on?")
     for kind, what, remedy in _REMEDIES:
         if isinstance(error, kind):
-            return SourceError(what, where=where, remedy=remedy)
+            raised = LoginRefused if kind in _LOGIN else SourceError
+            return raised(what, where=where, remedy=remedy)
     reason = getattr(error, "strerror", None) or type(error).__name__
     return SourceError(str(reason), where=where, remedy="Is the camera on, and the address right?")

@@ -15,8 +15,8 @@ from .address import Address
 from .clock import Clock
 from .encoder import Encoder
 from .recorder import TICKS
-from .snapshot_client import MAX_PIXELS, Fetched, LoginRefused, NotHttp, SnapshotClient
-from .source import Sample, Shot, Source, SourceError, SourceInfo
+from .snapshot_client import MAX_PIXELS, Fetched, NotHttp, SnapshotClient
+from .source import LoginRefused, Sample, Shot, Source, SourceError, SourceInfo
 from .source_options import DEFAULTS, SourceOptions
 from .stills import Still, StillCamera
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from .address import Address
 from .clock import Clock
-from .source import SourceError
+from .source import LoginRefused, SourceError
 from .source_options import DEFAULTS, SourceOptions
 
 TIMEOUT = 10.0
@@ -35,10 +35,6 @@ JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 _MANUAL = "The camera's manual names the address of its still picture (snapshot)"
 _NETWORK = "Is the camera on, and in this network?"
-
-
-class LoginRefused(SourceError):
-    """To try again soon would not help, and many cameras lock a user out after a few attempts."""
 
 
 class NotHttp(SourceError):

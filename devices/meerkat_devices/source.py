@@ -39,12 +39,20 @@ BEHIND = 5.0
 class SourceError(MediaError):
     """A source cannot be opened, broke off, or holds nothing that can be shown."""
 
+    patience = 0.0
+    """Seconds before which it is of no use to try again."""
+
+
+class LoginRefused(SourceError):
+    """Wrong user or password. Many cameras lock a user out after a few attempts, so there are few."""
+
+    patience = 300.0
+
 
 def of_thing(error: SourceError, thing: str) -> SourceError:
     """The same error that says whose source it is, such as `camera porch`."""
-    return SourceError(
-        error.what, where=f"{thing}, {error.where}" if error.where else thing, remedy=error.remedy
-    )
+    where = f"{thing}, {error.where}" if error.where else thing
+    return type(error)(error.what, where=where, remedy=error.remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,6 +302,25 @@ def test_a_network_camera_that_falls_silent_is_opened_anew(tmp_path: Path) -> No
             assert not running.camera.hangs, "libav's own limit ends that read"
 
 
+def test_a_refused_login_is_not_tried_again_soon(tmp_path: Path) -> None:
+    waits: list[float] = []
+
+    class Clock(SystemClock):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            waits.append(seconds)
+            return True
+
+    http, rtsp = HttpCamera(login="basic"), RtspCamera(make_clip(tmp_path / "in.mp4", seconds=1))
+    with http.serving() as port, rtsp.serving() as rtsp_port:
+        for address in (f"http://joe:hush@127.0.0.1:{port}/x", f"rtsp://joe:hush@127.0.0.1:{rtsp_port}/x"):
+            running = Running(address, tmp_path)
+            running.camera._clock = Clock()
+            running.camera.run(threading.Event())
+            running.outbox.close()
+            assert "refuses the user or password" in str(running.station.errors[0])
+    assert waits == [300.0, 300.0]
+
+
 def test_pictures_pulled_over_http_become_a_recording(tmp_path: Path) -> None:
     def respond(handler: object) -> None:
         moves = 25 < camera.gets < 50

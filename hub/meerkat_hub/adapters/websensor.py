@@ -129,7 +129,7 @@ class Websensor:
         except MeerkatError as error:
             self._report(error)
             raise
-        log.info("websensor: picture of %s taken, %d kB", meter, len(jpeg) // 1000)
+        log.debug("websensor: picture of %s taken, %d kB", meter, len(jpeg) // 1000)
         return metadata.id
 
     def _store_one(self, topic: ThingTopic, jpeg: bytes) -> Metadata:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,7 +150,8 @@ def posted_pictures(hub: Hub, settings: HubSettings) -> Iterator[str]:
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="websensor")
         thread.start()
-        address = f"http://{own.host}:{listener.getsockname()[1]}/websensor"
+        host = platform.node() if own.host in ("0.0.0.0", "::") else own.host
+        address = f"http://{host}:{listener.getsockname()[1]}/websensor"
         log.info("websensor: pictures can be posted to %s%s", address, "" if own.token else ", by anybody")
         try:
             yield address
