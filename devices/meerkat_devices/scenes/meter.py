@@ -223,7 +223,7 @@ def _paint_strip(scale: float, *, red: bool) -> Floats:
 
 def _paint_basement(rng: np.random.Generator, scale: float) -> Floats:
     """Everything that stands still: the wall, the pipes, the meter and its printing; reflectance 0 to 1."""
-    canvas = Canvas(WIDTH, HEIGHT, scale=scale)
+    canvas = Canvas(WIDTH, HEIGHT, scale=scale, coloured=False)
     put = partial(_put, canvas)
     put(rectangle(-2, -2, WIDTH + 2, HEIGHT + 2), 0.36)
     for row in range(10):

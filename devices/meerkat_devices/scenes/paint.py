@@ -21,13 +21,18 @@ _SHIFT = 4
 
 
 class Canvas:
-    """A picture being painted: ``colour`` (h, w, 3) BGR, ``grey`` and ``cover`` (h, w), all 0 to 1."""
+    """A picture being painted: ``colour`` (h, w, 3) BGR, ``grey`` and ``cover`` (h, w), all 0 to 1.
 
-    def __init__(self, width: float, height: float, *, scale: float, supersampling: int = 2) -> None:
+    Without ``coloured`` there is no colour, which takes three times as much memory as the rest.
+    """
+
+    def __init__(
+        self, width: float, height: float, *, scale: float, supersampling: int = 2, coloured: bool = True
+    ) -> None:
         self.scale = scale * supersampling
         self.size = (max(1, round(width * scale)), max(1, round(height * scale)))
         shape = (self.size[1] * supersampling, self.size[0] * supersampling)
-        self.colour = np.zeros((*shape, 3), np.float32)
+        self.colour = np.zeros((*shape, 3) if coloured else (0, 0, 3), np.float32)
         self.grey = np.zeros(shape, np.float32)
         self.cover = np.zeros(shape, np.float32)
 
@@ -68,11 +73,12 @@ class Canvas:
         grey: float,
     ) -> None:
         weight = mask.astype(np.float32) * np.float32(1 / 255)
-        top, bottom = np.asarray(colours[0], np.float32), colours[1]
-        if bottom is not None:
-            ramp = np.linspace(0, 1, mask.shape[0], dtype=np.float32)[:, None, None]
-            top = top + ramp * (np.asarray(bottom, np.float32) - top)
-        self.colour[window] += weight[..., None] * (top - self.colour[window])
+        if self.colour.size:
+            top, bottom = np.asarray(colours[0], np.float32), colours[1]
+            if bottom is not None:
+                ramp = np.linspace(0, 1, mask.shape[0], dtype=np.float32)[:, None, None]
+                top = top + ramp * (np.asarray(bottom, np.float32) - top)
+            self.colour[window] += weight[..., None] * (top - self.colour[window])
         self.grey[window] += weight * (np.float32(grey) - self.grey[window])
         self.cover[window] = np.maximum(self.cover[window], weight)
 
