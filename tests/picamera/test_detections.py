@@ -141,6 +141,7 @@ def test_its_findings_come_with_the_frames(
     answers = iter([outputs(((0, 0, 0.5, 0.5), 0.9, 0)), None])
     sensor.get_outputs.side_effect = lambda metadata, add_batch: next(answers, None)
     with PicameraSource(0, settings(tmp_path), clock=SystemClock(), boards=boards) as source:
+        assert source._board.picam2.camera_configuration()["raw"], "the sensor's coordinates want it"
         made.assert_called_once_with(str(tmp_path / "net_pp.rpk"), camera_id=camera.id)
         samples = source.samples(threading.Event())
         shots = []

@@ -86,6 +86,7 @@ def test_the_configuration_is_what_the_settings_say(connect: Connect, boards: Bo
         configuration = source._board.picam2.camera_configuration()
         assert configuration["main"]["size"] == (320, 180)
         assert configuration["main"]["format"] == configuration["lores"]["format"] == "YUV420"
+        assert configuration["raw"] is None, "nobody wants it, and it takes memory"
         assert (configuration["transform"].hflip, configuration["transform"].vflip) == (False, True)
         assert camera.asked[0]["FrameDurationLimits"] == (100_000, 100_000)
         assert camera.asked[0]["AeEnable"] is True

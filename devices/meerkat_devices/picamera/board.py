@@ -258,13 +258,18 @@ def _configuration(board: Board) -> Any:
         controls.pop("FrameDurationLimits", None)
         return picam2.create_still_configuration(
             main={"size": (settings.still_width, settings.still_height), "format": "RGB888"},
+            raw=None,
             transform=transform,
             controls=controls,
             buffer_count=3,
         )
+    # The sensor's own pixels are nobody's concern, and take tens of megabytes of a small Pi's memory; only
+    # the coordinates of an IMX500 are told in them.
+    raw: dict[str, Any] | None = {} if board.imx500 is not None else None
     return picam2.create_video_configuration(
         main={"size": (settings.width, settings.height), "format": "YUV420"},
         lores={"size": (settings.lores_width, settings.lores_height), "format": "YUV420"},
+        raw=raw,
         transform=transform,
         controls=controls,
         buffer_count=12 if board.imx500 is not None else 6,

@@ -191,9 +191,9 @@ class PicameraStill(StillCamera):
         pixels = request.make_array("main")
         if pixels.ndim == 3:
             return pixels  # RGB888, which is libcamera's name for bytes in the order of BGR
-        settings = self._board.settings
-        frame = VideoFrame.from_numpy_buffer(pixels, format="yuv420p", width=settings.width)
-        mark_colours(frame, settings)
+        width = self._board.picam2.camera_configuration()["main"]["size"][0]
+        frame = VideoFrame.from_numpy_buffer(pixels, format="yuv420p", width=width)
+        mark_colours(frame, self._board.settings)
         return frame.to_ndarray(format="bgr24")
 
     def _request(self, *, flush: bool) -> Any:
