@@ -141,7 +141,7 @@ def test_frames_that_no_worker_can_do_leave_nothing_behind(desk: Desk) -> None:
         desk.pool.add(Item(an_id(desk._number + 1), "odd", 1.0), desk.now)
         desk._number += 1
         desk.now += 1.0
-    window = desk.pool._arrivals["read_tea_leaves"]
+    window = desk.pool._demand._arrivals["read_tea_leaves"]
     assert len(window._newer) + len(window._older) < 100
 
 

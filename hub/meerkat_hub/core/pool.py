@@ -25,13 +25,14 @@ from meerkat_contract.messages import Result, WorkerState
 from .attendance import PAUSE, SILENCE, Attendance, pause_of
 from .copies import stragglers
 from .crews import Crew, Crews
+from .demand import Demand
 from .fair_order import Key
 from .lease_book import LeaseBook
 from .members import Member
 from .passing import Passing
 from .pool_settings import PoolSettings
 from .queues import Group, Queues
-from .rules import ArrivalEstimate, ArrivalWindow, Rule
+from .rules import ArrivalEstimate, Rule
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
 HEAD = 64
@@ -39,9 +40,6 @@ HEAD = 64
 
 FREE_RETURNS = 4
 """An item may come back unbegun so often; then each return is a try that ended without a result."""
-
-PRICED_EVERY = 1.0
-"""Seconds after which the price of a task is made anew from what its workers are measured to need."""
 
 REPLAN = 0.02
 """Seconds. A plan may let work wait for a busy worker though another idles. It is made anew when the busy
@@ -57,11 +55,9 @@ class Pool:
         self.queues = Queues(self._neighbours)
         self._book = LeaseBook()
         self._token = first_token
-        self._crews = Crews(self.members, self._usual_size)
+        self._demand = Demand(self.members)
+        self._crews = Crews(self.members, self._demand.usual_size)
         self._passing = Passing(self.queues, self._crews)
-        self._units: dict[str, float] = {}
-        """Seconds for one unit of cost, by task."""
-        self._priced_at = 0.0
         self._paused: dict[str, Member] = {}
         self._attendance = Attendance()
         self.aside: dict[str, tuple[float, Item]] = {}
@@ -70,8 +66,6 @@ class Pool:
         self._ended: list[TryEnded] = []
         """What `pass_time` has to tell."""
         self._rules: dict[Group, Rule] = {}
-        self._arrivals: dict[str, ArrivalWindow] = {}
-        self._sizes: dict[str, float] = {}
         self._hedge_at: float | None = None
         self._replan_at: float | None = None
         self._dealing = False
@@ -104,11 +98,7 @@ class Pool:
 
     def add(self, item: Item, now: float) -> list[Dropped]:
         """Let it wait; says what its flow had to drop for it. Raises KeyError for an unknown flow."""
-        task = self._task(item)
-        if self.members:  # else nobody asks how much came lately
-            self._arrivals.setdefault(task, ArrivalWindow()).arrive(now, item.cost)
-        old = self._sizes.get(task)
-        self._sizes[task] = item.size if old is None else old + 0.1 * (item.size - old)
+        self._demand.came(item, self._task(item), now)
         self._passing.came(item)
         return self.queues.put(item)
 
@@ -291,7 +281,7 @@ class Pool:
         self._crews.changed()
 
     def _staff_changed(self) -> None:
-        self._units.clear()
+        self._demand.price_anew()
         self._crews.changed()
 
     # --- time -----------------------------------------------------------------------------------
@@ -343,13 +333,11 @@ class Pool:
             member.paused_until = 0.0
             del self._paused[member.id]
             self._crews.changed()
-        if now >= self._priced_at + PRICED_EVERY:
-            self._priced_at = now
-            self._units.clear()
+        self._demand.pass_time(now)
         self._hedge_at = self._replan_at = None
         sent: list[Lease] = []
-        while (ahead := self._passing.next(now, self._unit)) is not None:
-            charge = self.queues.take(ahead.item, self._unit(ahead.task))
+        while (ahead := self._passing.next(now, self._demand.unit)) is not None:
+            charge = self.queues.take(ahead.item, self._demand.unit(ahead.task))
             sent.append(self._lend(ahead.item, ahead.member, now, charge, ahead.place))
         willing: dict[Group, Crew] = {}
         for group in self.queues.groups.values():
@@ -379,14 +367,13 @@ class Pool:
 
     def _deal(self, group: Group, until: Key | None, now: float, sent: list[Lease]) -> bool:
         """Ask the rule about the head of one group; whether more may follow."""
-        unit = self._unit(group.task)
+        unit = self._demand.unit(group.task)
         head = group.head(HEAD, unit, until=until) if group.waiting else []
         if not head:
             return False
         crew = self._crews.of(group)
-        rate = self._arrivals.setdefault(group.task, ArrivalWindow()).estimate(now).rate
         behind = (group.waiting - len(head)) * sum([item.cost for item in head]) / len(head)
-        arrivals = ArrivalEstimate(rate, behind)
+        arrivals = ArrivalEstimate(self._demand.rate(group.task, now), behind)
         rule = self._rules.get(group)
         if rule is None:
             rule = self._rules[group] = self.settings.rule()
@@ -416,9 +403,6 @@ class Pool:
         self._book.add(lease)
         return lease
 
-    def _usual_size(self, task: str) -> float:
-        return self._sizes.get(task, 0.0)
-
     def _neighbours(self, group: Group) -> list[Group]:
         return self._crews.neighbours(group, self.queues.groups.values())
 
@@ -427,14 +411,6 @@ class Pool:
         if flow is None:
             raise KeyError(item.flow)
         return flow.task
-
-    def _unit(self, task: str) -> float:
-        """Seconds that the pool needs for one unit of cost, so that flows of unlike tasks compare."""
-        unit = self._units.get(task)
-        if unit is None:
-            seconds = [member.seconds(task) for member in self.members.values() if task in member.tasks]
-            unit = self._units[task] = sum(seconds) / len(seconds) if seconds else 1.0
-        return unit
 
 
 def _by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
