@@ -141,7 +141,7 @@ def test_a_commit_of_many_clips_takes_few_statements(engine: Engine) -> None:
     for clip in clips:
         changes += [ClipSettled(clip.id, "done"), ClipJoined(clip.id), Announce("outcome")]
     commit(store, *changes, *(RecordingClosed(an_id(0xA000 + n)) for n in range(50)), announced=range(9))
-    assert len(statements) == 8
+    assert len(statements) == 7
     assert store.totals()["done"] == 200
 
 

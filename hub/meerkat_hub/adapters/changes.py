@@ -90,7 +90,17 @@ SETTLE_CLIPS = (
     .values(
         {
             name: bindparam(name)
-            for name in ("state", "reason", "settled_at", "model", "frames", "seconds", "worker", "tracks")
+            for name in (
+                "state",
+                "reason",
+                "settled_at",
+                "model",
+                "frames",
+                "seconds",
+                "worker",
+                "tracks",
+                "joined",
+            )
         }
     )
 )
@@ -149,6 +159,7 @@ class Batch:
         self._rows: dict[Any, list[Row]] = {}
         self._recordings: dict[str, Row] = {}
         self._events: dict[str, Row] = {}
+        self._settled: dict[str, Row] = {}
         self._closed: set[str] = set()
         self._counts: Counter[str] = Counter()
 
@@ -165,6 +176,7 @@ class Batch:
     def _flush(self) -> None:
         rows = self._rows
         rows[OPEN_RECORDINGS] = list(self._recordings.values())
+        rows[SETTLE_CLIPS] = list(self._settled.values())
         rows[SAVE_EVENTS] = list(self._events.values())
         rows[CLOSE_RECORDINGS] = [{"recording": name} for name in self._closed]
         rows[COUNT] = [{"name": name, "value": count} for name, count in self._counts.items()]
@@ -174,7 +186,7 @@ class Batch:
         if self._closed:
             self._drop_pictures()
         rows.clear()
-        for gathered in (self._recordings, self._events, self._closed, self._counts):
+        for gathered in (self._recordings, self._settled, self._events, self._closed, self._counts):
             gathered.clear()
 
     def _gather(self, change: Change) -> None:
@@ -188,10 +200,10 @@ class Batch:
             case ClipTried(id=clip_id, attempts=attempts, reason=reason):
                 self._add(NOTE_TRIES, {"clip": clip_id, "attempts": attempts, "reason": reason})
             case ClipSettled():
-                self._add(SETTLE_CLIPS, _settled_row(change, self._now))
+                self._settled.setdefault(change.id, _settled_row(change, self._now))
                 self._counts[change.state] += 1
             case ClipJoined(id=clip_id):
-                self._add(JOIN_CLIPS, {"clip": clip_id})
+                self._join(clip_id)
             case EventSaved(record=record):
                 event = record.state.id
                 self._events[event] = _event_row(record, self._pictures.get(event))
@@ -220,6 +232,13 @@ class Batch:
                 workflow_store.write(self._connection, change)
             case Announce():
                 self._announce(change)
+
+    def _join(self, clip_id: str) -> None:
+        settled = self._settled.get(clip_id)
+        if settled is not None:  # mostly it is its turn at once
+            settled["joined"] = True
+        else:
+            self._add(JOIN_CLIPS, {"clip": clip_id})
 
     def _announce(self, announce: Announce) -> None:
         if not self._asked:  # another program may have written since
@@ -291,6 +310,7 @@ def _settled_row(change: ClipSettled, now: datetime) -> Row:
         "frames": change.frames,
         "seconds": change.seconds,
         "worker": change.worker,
+        "joined": False,
         "tracks": TRACKS.dump_json(change.tracks, by_alias=True, exclude_none=True).decode(),
     }
 
