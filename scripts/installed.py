@@ -17,19 +17,26 @@ LINE = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;.*)?")
 
 
 def missing(lock: str) -> list[str]:
-    """The pins that are not met. One with a marker (`; sys_platform == …`) may be absent."""
-    unmet = []
+    """The pins that are not met. One with a marker (`; sys_platform == …`) may be absent.
+
+    A package may be pinned once for each version of Python; one of them has to be met.
+    """
+    pins: dict[str, list[str]] = {}
+    needed = set()
     for line in lock.splitlines():
-        match = LINE.match(line)
-        if match is None:
-            continue
-        name, wanted, marker = match.groups()
-        try:
-            if version(name) != wanted:
-                unmet.append(f"{name}=={wanted}")
-        except PackageNotFoundError:
+        if match := LINE.match(line):
+            name, wanted, marker = match.groups()
+            pins.setdefault(name, []).append(wanted)
             if not marker or not marker.strip("; \\"):
-                unmet.append(f"{name}=={wanted}")
+                needed.add(name)
+    unmet = []
+    for name, versions in pins.items():
+        try:
+            met = version(name) in versions
+        except PackageNotFoundError:
+            met = name not in needed
+        if not met:
+            unmet.append(f"{name}=={' or '.join(versions)}")
     return unmet
 
 
