@@ -82,7 +82,8 @@ def test_pictures_are_pulled_by_schedule_and_encoded(suffix: str) -> None:
     chunks = [chunk for sample in samples for chunk in sample.chunks]
     assert len(chunks) == 5
     assert chunks[0].key
-    assert all(b.pts - a.pts >= 0.05 * TICKS for a, b in pairwise(chunks))
+    assert all(b.pts > a.pts for a, b in pairwise(chunks))
+    assert chunks[-1].pts >= 0.35 * TICKS
     frame = samples[0].shots[0].frame
     assert (frame.width, frame.height, frame.format.name) == (320, 180, "yuv420p")
     assert camera.gets == 6, "one to see what it is, then one for each picture"
@@ -290,7 +291,7 @@ def test_one_failed_picture_is_passed_over_and_many_are_told() -> None:
             handler.send_error(503)
 
     camera = HttpCamera(respond)
-    options = SourceOptions.model_construct(**{**QUICK.model_dump(), "stall_seconds": 0.5, "usb": QUICK.usb})
+    options = SourceOptions.model_construct(**{**QUICK.model_dump(), "stall_seconds": 2.0, "usb": QUICK.usb})
     came = 0
     with (  # noqa: PT012 - it is the loop that raises
         camera.serving() as port,

@@ -188,7 +188,8 @@ class Websensor:
         what = "the picture could not be stored"
         if known is None:
             return StorageError(what, where=where, remedy="The hub's log says why; post it again")
-        return StorageError(f"{what}: {known.where}: {known.what}", where=where, remedy=known.remedy)
+        # The place on the disk is in the log, and none of the sender's business.
+        return StorageError(f"{what}: {known.what}", where=where, remedy=known.remedy)
 
     # --- the bus ------------------------------------------------------------------------------------
 
