@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_card_that_is_read_only_at_the_start_is_used_once_it_is_not(card: SdCa
     outbox = opened(card.folder / "outbox")
     entries = [put(outbox, 100_000) for _ in range(3)]
     outbox.close()
-    subprocess.run(["mount", "-o", "remount,ro", str(card.folder)], check=True)
+    card.remount("ro")
     late = opened(card.folder / "outbox")
     assert late.trouble
     assert "ead-only" in str(late.trouble) or "readonly" in str(late.trouble)
@@ -155,7 +156,7 @@ def test_a_card_that_is_read_only_at_the_start_is_used_once_it_is_not(card: SdCa
     assert late.watch(added.append) == []
     with pytest.raises(StorageError):
         put(late)
-    subprocess.run(["mount", "-o", "remount,rw", str(card.folder)], check=True)
+    card.remount("rw")
     new = put(late)
     assert added == [*entries, new], "the sender hears of what waited before"
     assert late.waiting() == added
@@ -189,6 +190,28 @@ def test_a_device_whose_folder_is_locked_shows_its_picture_says_so_and_recovers(
         hub.stop()
     error = read(ErrorReport, hub.states["meerkat/device/pi/error"][0])
     assert "the clip cannot be written" in error.what or "the disk refuses" in error.what
+    assert "program" not in str(hub.states["meerkat/device/pi/error"])
+
+
+def test_a_device_starts_on_a_card_that_is_read_only_and_shows_its_picture(
+    broker: Mosquitto, card: SdCard, tmp_path: Path
+) -> None:
+    hub = StandInHub(broker.connection)
+    hub.start()
+    video = make_clip(tmp_path / "in.mp4", seconds=4, fps=10, gop=0.5)
+    camera = {"source": str(video), "pre_roll": 0, "post_roll": 0, "clip_seconds": 1}
+    settings = DeviceSettings.model_validate({"cameras": {"porch": camera}})
+    card.remount("ro")
+    own = Device("pi", settings, broker.connection, card.folder, replay=Replay(loop=True))
+    own.start()
+    try:
+        wait_for(lambda: hub.states.get("meerkat/device/pi/porch/picture"), what="a live picture")
+        wait_for(lambda: hub.states.get("meerkat/device/pi/error"), what="the report")
+        card.remount("rw")
+        wait_for(hub.clips, what="a clip")
+    finally:
+        own.stop()
+        hub.stop()
     assert "program" not in str(hub.states["meerkat/device/pi/error"])
 
 
@@ -322,3 +345,43 @@ def test_a_clip_is_on_the_disk_before_its_name_and_its_name_before_its_row(tmp_p
     one = ["write .part", "fsync .part", "rename .part", "fsync folder", "pwrite row"]
     assert calls[-5:] == one, calls
     assert calls[-10:-5] == one, "two syncs a clip"
+
+
+def test_many_threads_and_a_database_that_breaks_again_and_again(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    told: list[Entry] = []
+    outbox.watch(told.append)
+    made: list[Entry] = []
+    errors: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        mine: list[Entry] = []
+        try:
+            for _ in range(60):
+                mine.append(put(outbox, chance.randint(1, 3000)))
+                if chance.random() < 0.3:
+                    assert outbox.forget(mine.pop(chance.randrange(len(mine))).id)
+                if chance.random() < 0.05:
+                    with outbox._lock:
+                        if outbox._database:
+                            outbox._database.close()
+        except BaseException as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+        made.extend(mine)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    expected = sorted(made, key=lambda entry: entry.seq)
+    assert outbox.waiting() == expected
+    assert outbox.counts().bytes == sum(entry.size for entry in expected)
+    assert len(told) == len({entry.id for entry in told}) == 240, "each is told once"
+    outbox.close()
+    again = opened(tmp_path)
+    assert again.waiting() == expected
+    check_whole(again, expected)
+    again.close()

@@ -51,6 +51,10 @@ class SdCard:
     def mount(self) -> None:
         _run("mount", "-o", "loop,errors=remount-ro", self.image, self.folder)
 
+    def remount(self, how: str) -> None:
+        """`ro` or `rw`; the first fails while anybody has a file open for writing."""
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True)
+
     def fail(self) -> None:
         """As after a bad block of the journal."""
         source = subprocess.check_output(["findmnt", "-n", "-o", "SOURCE", str(self.folder)], text=True)
