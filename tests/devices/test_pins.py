@@ -447,17 +447,20 @@ def test_the_threads_end_with_the_pins(tmp_path: Path) -> None:
         return event.wait(0.005)
 
     bench.clock.wait = wait  # type: ignore[method-assign]
-    threads = [threading.Thread(target=run, args=(stop,)) for run in bench.pins.threads.values()]
+    runs = bench.pins.threads.values()
+    threads = [threading.Thread(target=run, args=(stop,), daemon=True) for run in runs]
     for thread in threads:
         thread.start()
-    with bench.pins.lamp("ir").lit():
-        wait_for(lambda: 30 in waiting, what="the watchdog to know of the light")
-        bench.clock.seconds += 30
-        wait_for(lambda: bench.board.pins[18].level == 0, what="the light to go off")
-    wait_for(lambda: bench.station.errors, what="the report")
-    assert "lit for 30 s" in str(bench.station.errors[0])
-    stop.set()
-    bench.pins.close()
+    try:
+        with bench.pins.lamp("ir").lit():
+            wait_for(lambda: 30 in waiting, what="the watchdog to know of the light")
+            bench.clock.seconds += 30
+            wait_for(lambda: bench.board.pins[18].level == 0, what="the light to go off")
+        wait_for(lambda: bench.station.errors, what="the report")
+        assert "lit for 30 s" in str(bench.station.errors[0])
+    finally:
+        stop.set()
+        bench.pins.close()
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
