@@ -154,8 +154,8 @@ class Outbox:
         self, added: Callable[[Entry], None], evicted: Callable[[str], None] | None = None
     ) -> list[Entry]:
         """Everything that waits, oldest first. From now on `added` is called with each entry, `evicted`
-        with the id of each that is given up to make room. After trouble, `added` hears again of what
-        waits."""
+        with the id of each that is given up to make room. Where the folder could not be opened yet,
+        `added` hears of what waits in it as soon as it can."""
         with self._lock:
             self._added, self._evicted_one = added, evicted
             return self.waiting()
@@ -174,23 +174,23 @@ class Outbox:
         path = self.path(entry.id)
         with self._lock:
             self._in_flight.add(entry.id)
-            try:
-                payload = payload_of(path, entry.size)
-            except FileNotFoundError:
-                self._delete(entry.id)
-                return None
-            except OSError as error:
-                self._in_flight.discard(entry.id)
-                raise storage_error(error, path) from error
-            if payload is not None:
-                return payload
-            self._in_flight.discard(entry.id)
-            self.refuse(entry.id, "its file was damaged on the disk")
-            raise StorageError(
-                "a file was damaged on the disk and is not sent",
-                where=str(self.refused_folder / entry.id),
-                remedy="It was kept aside. Is the SD card worn out?",
-            )
+        try:
+            payload = payload_of(path, entry.size)  # a slow card does not hold up those who add
+        except FileNotFoundError:
+            self.forget(entry.id)
+            return None
+        except OSError as error:
+            self.give_back(entry.id)
+            raise storage_error(error, path) from error
+        if payload is not None:
+            return payload
+        self.give_back(entry.id)
+        self.refuse(entry.id, "its file was damaged on the disk")
+        raise StorageError(
+            "a file was damaged on the disk and is not sent",
+            where=str(self.refused_folder / entry.id),
+            remedy="It was kept aside. Is the SD card worn out?",
+        )
 
     def give_back(self, entry_id: str) -> None:
         with self._lock:
