@@ -274,6 +274,21 @@ def test_a_token_is_asked_for_in_the_address_or_in_a_header(
     assert "s3cre" not in caplog.text
 
 
+def test_who_is_refused_may_finish_sending_and_hears_it(start: Start) -> None:
+    running = start(token="s3cret")
+    host, port = running.base.removeprefix("http://").split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), timeout=20) as sender:
+            body = PICTURE + bytes(8_000_000)
+            head = f"POST /websensor HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(body)}\r\n\r\n"
+            sender.sendall(head.encode() + body)
+            answer = b""
+            while not answer.endswith(NACK.encode()) and (more := sender.recv(4096)):
+                answer += more
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert answer.endswith(NACK.encode())
+
+
 def test_a_page_of_another_site_may_not_post(start: Start) -> None:
     running = start()
     foreign = running.post(Origin="http://evil.example")

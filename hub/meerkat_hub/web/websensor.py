@@ -16,7 +16,7 @@ import logging
 import platform
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -57,12 +57,13 @@ sender that cannot finish sending does not read the answer."""
 
 
 class _Refused(Exception):
-    """A picture that is not taken: a status, and why."""
+    """A picture that is not taken: a status, why, and whether its bytes are still on their way."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, *, unread: bool = True) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.unread = unread
 
 
 def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette:
@@ -88,6 +89,8 @@ def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette
                 await run_in_threadpool(websensor.take, meter, jpeg)
         except _Refused as refused:
             log.warning("websensor: %s answered to %s: %s", NACK, _peer(request), refused.reason)
+            if refused.unread:
+                await _drop(request, max_bytes)
             return _nack(refused.status, refused.reason)
         except ClientDisconnect:
             log.warning("websensor: %s hung up before its picture was whole", _peer(request))
@@ -162,7 +165,7 @@ def posted_pictures(hub: Hub, settings: HubSettings) -> Iterator[str]:
 
 async def _body(request: Request, limit: int) -> bytes:
     """What is posted. Raises _Refused when it is more than `limit` bytes or takes too long."""
-    too_large = _Refused(413, f"larger than {limit / MEGABYTE:g} MB, hub.max_picture_megabytes")
+    too_large = _Refused(413, f"larger than {limit / MEGABYTE:g} MB, hub.max_picture_megabytes", unread=False)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit * (1 + DRAIN):
         raise too_large
@@ -178,10 +181,21 @@ async def _body(request: Request, limit: int) -> bytes:
                     if size > limit * (1 + DRAIN):
                         break
     except TimeoutError:
-        raise _Refused(408, f"not whole after {UPLOAD_SECONDS:g} s") from None
+        raise _Refused(408, f"not whole after {UPLOAD_SECONDS:g} s", unread=False) from None
     if size > limit:
         raise too_large
     return bytes(body)
+
+
+async def _drop(request: Request, limit: int) -> None:
+    """Read what nobody wants, up to `limit` bytes: a sender that is cut off does not read the answer."""
+    left = limit
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return
 
 
 def _knows(request: Request, token: str) -> bool:
