@@ -141,6 +141,7 @@ function watch(id, name) {
     $("live-time").replaceChildren("Taken ", since(pictures.get(id)));
   }
   $("live").showModal();
+  import("./settings.js").then((settings) => settings.open(id));
 }
 
 const wrongs = { dark: "Too dark", burnt_out: "Burnt out", blurred: "Blurred" };
@@ -316,6 +317,9 @@ $("people").addEventListener("toggle", () => refresh.people(true));
 $("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("more").addEventListener("click", careful("events", more));
+$("live-picture").addEventListener("click", ({ offsetX, offsetY, target }) => {
+  import("./settings.js").then((settings) => settings.corner(offsetX / target.clientWidth, offsetY / target.clientHeight));
+});
 $("live").addEventListener("close", () => { watched = ""; });
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => {
