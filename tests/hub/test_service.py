@@ -12,11 +12,13 @@ from sqlalchemy import select
 
 from hub_support.core_driver import track
 from hub_support.peers import FakeDevice, FakeWorker
+from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Event, Outcome
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters import schema as db
+from meerkat_hub.adapters.queries import Filter, Queries
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
@@ -273,8 +275,11 @@ def test_a_meter_picture_is_kept_and_receipted(start_hub: Callable[[], Hub], dev
 
     hub = start_hub()
     jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
-    media_id = device.send(jpeg, thing="water", kind="picture", trigger="start")
+    dark = PictureCondition(verdict="dark", brightness=0, dark=1, burnt_out=0, glare=0, sharpness=0)
+    media_id = device.send(jpeg, thing="water", kind="picture", trigger="start", condition=dark)
     assert device.receipt(media_id).outcome == "stored"
+    (stored,) = Queries(hub.engine).meter_pictures(Filter(device=device.name, camera="water"))
+    assert (stored.id, stored.condition) == (media_id, dark)
     assert hub.media.path("pictures", media_id, ".jpg").read_bytes() == jpeg
     with hub.engine.connect() as connection:
         assert connection.execute(select(db.meter_pictures.c.meter)).scalars().all() == ["water"]
