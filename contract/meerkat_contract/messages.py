@@ -15,6 +15,8 @@ from .device_messages import DeviceInfo as DeviceInfo
 from .device_messages import ErrorReport as ErrorReport
 from .device_messages import LightInfo as LightInfo
 from .device_messages import MeterInfo as MeterInfo
+from .device_messages import PictureCondition as PictureCondition
+from .device_messages import PictureVerdict as PictureVerdict
 from .device_messages import Receipt as Receipt
 from .device_messages import SensorInfo as SensorInfo
 from .device_messages import SettingInfo as SettingInfo
