@@ -48,7 +48,8 @@ class Board(Protocol):
         Raises DeviceError.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the pins back. Raises DeviceError."""
 
 
 class GpioZeroBoard:
@@ -95,7 +96,11 @@ class GpioZeroBoard:
         return _Input(gpio, pin)
 
     def close(self) -> None:
-        self._factory.close()
+        try:
+            self._factory.close()
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise DeviceError(f"the pins are not given back: {said}", where=self.name) from error
 
 
 class _Output:

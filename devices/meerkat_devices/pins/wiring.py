@@ -135,13 +135,11 @@ class Pins:
         """Every light off, the pins given back, the threads woken. Reports what does not go off."""
         with self._attaching:
             board, self._board = self._board, None
-            for thing in self._things:
+            for thing in (*self._things, *([board] if board else ())):
                 try:
                     thing.close()
                 except MeerkatError as error:
                     self._station.report(error)
-            if board is not None:
-                board.close()
         self._news.set()
         self._lights_news.set()
 
