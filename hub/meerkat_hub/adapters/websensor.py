@@ -232,6 +232,7 @@ class Websensor:
 
     def _report(self, error: MeerkatError) -> None:
         """In the log, and where the errors of every device are shown."""
-        log.warning("websensor: %s", error)
+        if not self.session.connected:  # else the hub hears the report, and logs it as any device's
+            log.warning("websensor: %s", error)
         report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=datetime.now(UTC))
         self.session.publish(DeviceTopic(self._device, "error"), report.to_json(), qos=1)
