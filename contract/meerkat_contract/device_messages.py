@@ -83,6 +83,7 @@ class SensorInfo(Message):
     name: Name
     label: str = ""
     kind: Literal["motion", "door", "button"]
+    rings: Name | None = Field(None, description="of a button: the camera that it makes record, as a doorbell")
 
 
 class LightInfo(Message):

@@ -350,7 +350,12 @@ class Pins:
         if self._choice == "none":
             return ()
         return tuple(
-            SensorInfo(name=sensor.name, label=sensor.settings.label, kind=sensor.settings.kind)
+            SensorInfo(
+                name=sensor.name,
+                label=sensor.settings.label,
+                kind=sensor.settings.kind,
+                rings=sensor.settings.rings,
+            )
             for sensor in self.sensors.values()
         )
 
