@@ -16,6 +16,7 @@ from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.motion import MotionDetector, MotionReading
 from meerkat_devices.outbox import Outbox
+from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
 from meerkat_devices.senses import Verdict
 from meerkat_devices.settings import CameraSettings
 from support.media import make_clip
@@ -207,6 +208,15 @@ def test_a_doorbell_makes_a_recording_urgent(tmp_path: Path) -> None:
     assert triggers == sorted(triggers, reverse=True), "motion first"
     assert triggers[0] == "motion"
     assert triggers[-1] == "doorbell"
+
+
+def test_a_ring_before_the_first_key_frame_is_not_forgotten() -> None:
+    recorder = Recorder(Limits())
+    assert recorder.motion(True, 0, trigger="doorbell") == []
+    assert recorder.motion(True, TICKS // 10) == []
+    recorder.add(Chunk(TICKS, TICKS, 3000, key=True, size=10, captured=0.0, packet=None))
+    (clip,) = recorder.finish()
+    assert clip.trigger == "doorbell"
 
 
 def test_motion_detection_that_is_switched_off_still_rings(tmp_path: Path, steps: list[float]) -> None:

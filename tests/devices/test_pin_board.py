@@ -109,7 +109,7 @@ def test_this_machine_has_no_pins(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Path.cwd()
     with pytest.raises(DeviceError) as caught:
         open_board()
-    assert "no pins that can be used" in caught.value.what
+    assert "this machine has no pins" in caught.value.what
     assert "--pins mock" in caught.value.remedy
     assert Path.cwd() == before
 
@@ -143,7 +143,11 @@ def test_another_factory_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_can_be_done_without_pins(reasons: list[str], remedy: str) -> None:
     error = boards._no_pins(reasons)
     assert remedy in error.remedy
-    assert reasons[0] in error.what
+    assert "Falling back" not in error.what
+
+
+def test_what_nobody_has_heard_of_is_told_whole() -> None:
+    assert "(wood; stone)" in boards._no_pins(["wood", "stone"]).what
 
 
 def test_a_busy_pin_says_who_may_have_it() -> None:

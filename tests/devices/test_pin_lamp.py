@@ -111,6 +111,14 @@ def test_holders_in_turn_cannot_prolong_it() -> None:
         assert bench.lamp.overdue() == 10
 
 
+def test_another_brightness_does_not_prolong_it() -> None:
+    bench = Bench(longest=10)
+    bench.lamp.set(0.4)
+    bench.clock.seconds += 9
+    bench.lamp.set(0.8)
+    assert bench.lamp.overdue() == 1
+
+
 def test_a_lamp_that_does_not_go_off_is_tried_again() -> None:
     bench = Bench()
     bench.lamp.set(1.0)

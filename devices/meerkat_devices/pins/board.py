@@ -156,27 +156,40 @@ def open_board() -> Board:
     return GpioZeroBoard(factory, name=type(factory).__name__)
 
 
+_NO_PINS = (
+    (
+        ("can not open gpiochip", "ermission denied"),
+        "this user may not use the pins",
+        "Type: sudo usermod -aG gpio $USER, then log in again",
+    ),
+    (
+        ("unable to locate Pi revision",),
+        "this machine has no pins",
+        "A Raspberry Pi has. Here, try with --pins mock, or write `pins: none` to leave the sensors and "
+        "lights of this device alone",
+    ),
+    (
+        ("No module named 'lgpio'", "'lgpio' has no attribute"),  # the second: an empty package of that name
+        "the library lgpio is missing",
+        "Type: sudo apt install python3-lgpio, and make the environment with --system-site-packages; on "
+        "Python 3.11 and 3.12, pip install 'meerkat-home[pins]' brings it, too",
+    ),
+)
+"""Signs in what gpiozero says, what they mean, and what to do; the first that fits counts."""
+
+
 def _no_pins(reasons: list[str]) -> DeviceError:
-    """In the order of what can be done about it."""
-    said = "; ".join(reasons)
-    remedy = (
-        "Is this a Raspberry Pi? On another machine, try with --pins mock, or write `pins: none` for the "
-        "device to leave its sensors and lights alone"
+    """gpiozero says of each library why it is not that one; the one that matters is told."""
+    for signs, what, remedy in _NO_PINS:
+        for reason in reasons:
+            if any(sign in reason for sign in signs):
+                said = reason.partition(": ")[2] if reason.startswith("Falling back") else reason
+                return DeviceError(f"{what} ({said})", where="pins", remedy=remedy)
+    return DeviceError(
+        f"the pins cannot be used ({'; '.join(reasons)})",
+        where="pins",
+        remedy="See docs/how-to/pins.md; --pins mock does without",
     )
-    if "can not open gpiochip" in said or "ermission" in said:
-        what = "this user may not use the pins"
-        remedy = "Type: sudo usermod -aG gpio $USER, then log in again"
-    elif "unable to locate Pi revision" in said or "No such file" in said:
-        what = "this machine has no pins that can be used"
-    elif "No module named 'lgpio'" in said or "SET_BIAS" in said:
-        what = "the library lgpio is missing"
-        remedy = (
-            "Type: sudo apt install python3-lgpio, and make the environment with --system-site-packages; "
-            "on Python 3.11 and 3.12, pip install 'meerkat-home[pins]' brings it, too"
-        )
-    else:
-        what = "the pins cannot be used"
-    return DeviceError(f"{what} ({said})", where="pins", remedy=remedy)
 
 
 @contextmanager
