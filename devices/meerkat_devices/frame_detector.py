@@ -170,8 +170,9 @@ def of_interest(seen: Iterable[Found], labels: Sequence[str]) -> tuple[Found, ..
 def open_for(task: str, *, coral: str = "auto", library: str = "libedgetpu.so.1") -> Detector:
     """The best detector for a task that is on this machine: on a Coral, else on the processor.
 
-    `coral` names one, such as usb:0, or is auto or off. One that is named has to work; where the first
-    that is plugged in does not, the log says why and the processor looks. Raises ModelError.
+    `coral` names one, such as usb:0, or is auto or off. One that is named has to work; of those that are
+    plugged in the first that does is taken (one is for one camera, and another may have it), else the log
+    says why not and the processor looks. Raises ModelError.
     """
     told: list[str] = []
     try:
@@ -180,14 +181,16 @@ def open_for(task: str, *, coral: str = "auto", library: str = "libedgetpu.so.1"
 
         from .coral_eyes import CoralDetector
 
-        devices = {"auto": plugged()[:1], "off": ()}.get(coral, (coral,))
+        devices = {"auto": plugged(), "off": ()}.get(coral, (coral,))
         for device in devices:
             try:
                 return CoralDetector(task, device, library)
             except ModelError as error:
                 if coral != "auto":
                     raise
-                _log.warning("%s. The processor looks instead", str(error).rstrip("."))
+                _log.warning("%s", error)
+        if devices:
+            _log.warning("no Coral can be used for %s: the processor looks", task)
         detector = load_detector(task=task, log=told.append)
     except ImportError as error:
         raise ModelError(

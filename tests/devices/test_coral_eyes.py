@@ -70,7 +70,8 @@ def test_where_the_coral_does_not_work_the_processor_looks_and_the_log_says_why(
     with caplog.at_level(logging.INFO, "meerkat.device"):
         detector = open_for("detect_objects", library="libno_such_library.so")
     assert detector.info.fallback
-    assert "The processor looks instead" in caplog.text
+    assert "no Coral can be used for detect_objects: the processor looks" in caplog.text
+    assert "libno_such_library" in caplog.text
     detector.close()
 
 

@@ -1,0 +1,101 @@
+"""What counts at once when a camera's settings change: its recorder, its motion, a recording by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meerkat_devices.by_hand import ByHand
+from meerkat_devices.motion import MotionDetector
+from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.recorder import TICKS, Chunk, Clip, Limits, Recorder
+from support.frames import Clock
+from support.media import background
+
+
+def test_a_recording_by_hand_lasts_to_the_instant_and_says_once_that_it_is_over() -> None:
+    clock, over = Clock(), []
+    by_hand = ByHand(clock)
+    by_hand.ended = lambda: over.append(clock.turned)
+    assert not by_hand.active()
+    clock.turned = 100.0
+    by_hand.ask(True, 30.0)
+    clock.turned = 129.999
+    assert by_hand.active()
+    clock.turned = 130.0
+    assert not by_hand.active()
+    assert not by_hand.active()
+    assert (by_hand.on, over) == (False, [130.0])
+
+
+def test_a_recording_by_hand_can_be_lengthened_and_called_off() -> None:
+    clock, over = Clock(), []
+    by_hand = ByHand(clock)
+    by_hand.ended = lambda: over.append(clock.turned)
+    by_hand.ask(True, 30.0)
+    clock.turned = 20.0
+    by_hand.ask(True, 30.0)
+    clock.turned = 49.0
+    assert by_hand.active()
+    by_hand.ask(False, 30.0)
+    assert not by_hand.active()
+    assert over == [], "who called it off knows"
+
+
+def fed(recorder: Recorder, begin: int, end: int) -> list[Clip]:
+    """A picture a second, each a key frame; something moves all the time."""
+    clips: list[Clip] = []
+    for second in range(begin, end):
+        at = second * TICKS
+        chunk = Chunk(at, at, TICKS, key=True, size=1000, captured=float(second), packet=None)
+        clips += recorder.add(chunk)
+        clips += recorder.motion(second < end - 1, at)
+    return clips
+
+
+def test_other_limits_count_for_the_open_recording() -> None:
+    recorder = Recorder(Limits(pre_roll=0, post_roll=3, clip_seconds=5))
+    assert [clip.seconds for clip in fed(recorder, 0, 12)] == [5, 5]
+    recorder.retune(Limits(pre_roll=0, post_roll=3, clip_seconds=2))
+    assert [clip.seconds for clip in fed(recorder, 12, 17)] == [2, 2, 2]
+
+
+def test_a_shorter_post_roll_counts_from_the_next_motion_on() -> None:
+    recorder = Recorder(Limits(pre_roll=0, post_roll=10, clip_seconds=60))
+    fed(recorder, 0, 5)
+    recorder.retune(Limits(pre_roll=0, post_roll=1, clip_seconds=60))
+    closed = [clip for second in range(5, 30) for clip in fed(recorder, second, second + 1)]
+    assert [(clip.last, clip.seconds) for clip in closed] == [(True, 13)], "ten seconds had been promised"
+
+
+def test_another_sensitivity_counts_at_once_and_the_scene_stays_known() -> None:
+    """A faint square, 10 grey levels: below the threshold at first."""
+    detector = MotionDetector(MotionSettings(sensitivity=0.0))
+    grey = background((320, 180))[:, :, 0]
+
+    def look(second: float) -> bool:
+        picture = grey.copy()
+        left = 20 + round(40 * (second % 5))
+        picture[60:130, left : left + 70] = np.minimum(picture[60:130, left : left + 70] + 14, 255)
+        return detector.step(picture, second).active
+
+    seen = [look(number / 10) for number in range(40)]
+    assert not any(seen[10:])
+    detector.retune(MotionSettings(sensitivity=1.0))
+    assert any(look(4.0 + number / 10) for number in range(10))
+    assert not detector.step(grey, 5.1).calibrating, "what was learnt is not lost"
+
+
+@pytest.mark.parametrize("area", [0.0006, 0.5])
+def test_the_smallest_area_counts_at_once(area: float) -> None:
+    detector = MotionDetector(MotionSettings())
+    grey = background((320, 180))[:, :, 0]
+    for number in range(20):
+        detector.step(grey, number / 10)
+    detector.retune(MotionSettings(minimum_area=area))
+    active = []
+    for number in range(20, 40):
+        picture = grey.copy()
+        picture[60:110, number * 5 : number * 5 + 50] = 250
+        active.append(detector.step(picture, number / 10).active)
+    assert any(active) == (area < 0.1)
