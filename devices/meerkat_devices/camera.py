@@ -110,6 +110,11 @@ class Camera:
         self.by_hand.ask(on, self.settings.record_seconds)
 
     @property
+    def running(self) -> bool:
+        """Whether its source is open."""
+        return self._source is not None
+
+    @property
     def hangs(self) -> bool:
         """Whether a library still holds a thread that was left behind."""
         return self._watchdog.hangs

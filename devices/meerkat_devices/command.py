@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .service import Device
     from .settings import DeviceSettings, DevicesSettings
     from .sleep_settings import SleepSettings
+    from .systemd import Attendance
 
 
 @click.group(invoke_without_command=True)
@@ -199,13 +200,16 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
 
     Returns the last one, which has ended.
     """
+    from .systemd import Attendance
+
     asked = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    attendance = Attendance()
     try:
         own = wake()
-        while _run(own, asked) and settings:
+        while _run(own, asked, attendance) and settings:
             from .clock import SystemClock
             from .sleeper import sleep
 
@@ -217,11 +221,12 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
                 own.report(trouble)
         return own
     finally:
+        attendance.end()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run(own: Device, asked: threading.Event) -> bool:
+def _run(own: Device, asked: threading.Event, attendance: Attendance) -> bool:
     """Until it is asked to end, or has finished; whether it has."""
     keyboard = _keyboard(own)
     look = 0.1 if own.replay.pace == "fast" else 0.25 if own.settings.sleep else None
@@ -230,10 +235,13 @@ def _run(own: Device, asked: threading.Event) -> bool:
         own.start()
         if keyboard:
             keyboard.start()
+        attendance.started(own)
         while not finished and not asked.wait(look):
             finished = own.finished
     finally:
-        own.stop(asleep=finished and own.settings.sleep is not None)
+        asleep = finished and own.settings.sleep is not None
+        attendance.ending(asleep=asleep)
+        own.stop(asleep=asleep)
         if keyboard:
             keyboard.stop()
     return finished

@@ -50,11 +50,15 @@ class _Hub:
     news: bool
 
 
+class _Beat:
+    """Answered by being taken: see `gets_on`."""
+
+
 class _Stop:
     pass
 
 
-_Event = Entry | Receipt | _Connected | _Delivered | _Evicted | _Hub | _Stop
+_Event = Entry | Receipt | _Connected | _Delivered | _Evicted | _Hub | _Beat | _Stop
 
 
 class Sender:
@@ -82,6 +86,7 @@ class Sender:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._settled = threading.Event()
+        self._beat_at: float | None = None
 
     def start(self) -> None:
         """Subscribe to receipts and begin; call before the session starts."""
@@ -107,6 +112,15 @@ class Sender:
 
     def disconnected(self) -> None:
         self._events.put(_Connected(False))
+
+    def gets_on(self, patience: float) -> bool:
+        """Whether the thread takes what is put before it, within `patience` seconds. Ask now and then."""
+        now = self._clock.monotonic()
+        asked = self._beat_at
+        if asked is None:
+            self._beat_at = asked = now
+            self._events.put(_Beat())
+        return self._thread.is_alive() and now - asked <= patience
 
     @property
     def empty(self) -> bool:
@@ -195,6 +209,8 @@ class Sender:
                 self._not_delivered(entry_id, error)
             case _Delivered(id=entry_id):
                 self._lanes.delivered(entry_id, self._clock.monotonic())
+            case _Beat():
+                self._beat_at = None
             case _Stop():
                 pass  # `_run` has seen to it
 

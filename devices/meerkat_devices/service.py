@@ -14,6 +14,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,7 @@ from .backoff import Backoff
 from .battery import BatteryWatch
 from .camera import Camera
 from .clock import Clock, SystemClock, clock_state, local_zone
+from .heartbeat import PATIENCE, Heartbeats
 from .lamps import Lamp
 from .meter import Meter
 from .outbox import Outbox
@@ -39,6 +41,7 @@ from .sender import Sender
 from .settings import DeviceSettings
 from .sleeper import Wakefulness, told_wake
 from .source import Pace
+from .systemd import describe
 from .tuning import DEVICE, Tuning
 from .tuning_table import offer_camera, offer_device, offer_meter
 from .words import counted, waiting
@@ -83,7 +86,7 @@ class Device:
         """
         self.name = name
         self.settings = settings
-        self._clock = clock or SystemClock()
+        self._clock = self._heartbeats = Heartbeats(clock or SystemClock())
         self.replay = replay or Replay()
         self._stop = threading.Event()
         self._info_lock = threading.Lock()
@@ -189,13 +192,13 @@ class Device:
             self._supervise("battery", self.battery.run)
         if self.settings.sleep:
             self._wakefulness = Wakefulness(self.settings.sleep, self._clock)
-        self._supervise("settings", self.tuning.run)
+        self._supervise("settings", self.tuning.run, watched=False)
         for what, run in self.pins.threads.items():
             self._supervise(what, run)
         for camera in self.cameras:
             self._supervise(f"camera {camera.name}", camera.run)
             if detector := camera.frames.detector:
-                self._supervise(f"camera {camera.name}, frames", detector.run)
+                self._supervise(f"camera {camera.name}, frames", detector.run, watched=False)
         for meter in self.meters:
             self._supervise(f"meter {meter.name}", meter.run)
         if clock_state(self._clock.now()) == "unsynced":
@@ -226,6 +229,22 @@ class Device:
         """Whether a camera or meter has not ended after `stop`: it waits or works in a library."""
         return any(thread.is_alive() for thread in self._threads.values()) or any(
             camera.hangs for camera in self.cameras
+        )
+
+    # --- Attended, by systemd --------------------------------------------------------------------
+
+    def silent(self) -> tuple[str, ...]:
+        """Names of the threads that do not get on."""
+        outbox = () if self._sender.gets_on(PATIENCE) else ("outbox",)
+        return self._heartbeats.silent() + outbox
+
+    def status(self) -> str:
+        return describe(
+            running=sum(camera.running for camera in self.cameras),
+            cameras=len(self.cameras),
+            meters=len(self.meters),
+            waiting=self.outbox.counts().waiting,
+            connected=self.connected,
         )
 
     # --- Life, of a device that sleeps -----------------------------------------------------------
@@ -299,8 +318,11 @@ class Device:
                 return
         self.changed()
 
-    def _supervise(self, name: str, run: Callable[[threading.Event], None]) -> None:
-        """Run on a thread of its own; what it does not expect is reported, and it runs again."""
+    def _supervise(self, name: str, run: Callable[[threading.Event], None], *, watched: bool = True) -> None:
+        """Run on a thread of its own; what it does not expect is reported, and it runs again.
+
+        One that waits for others without the clock is not `watched`.
+        """
 
         def supervised() -> None:
             backoff = Backoff(first=1.0, longest=60.0)
@@ -323,7 +345,11 @@ class Device:
                 if self._clock.wait(self._stop, backoff.next()):
                     return
 
-        thread = threading.Thread(target=supervised, name=name, daemon=True)
+        def seen() -> None:
+            with self._heartbeats.watched(name) if watched else nullcontext():
+                supervised()
+
+        thread = threading.Thread(target=seen, name=name, daemon=True)
         self._threads[name] = thread
         thread.start()
 
