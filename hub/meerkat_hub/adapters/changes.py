@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from meerkat_contract.messages import Track
@@ -130,6 +131,28 @@ ORDER = (
     COUNT,
 )
 
+
+class _Plain:
+    """A statement whose values the driver takes as they are: SQLAlchemy need not look at each of many."""
+
+    def __init__(self, statement: Any) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        self.text = str(compiled)
+        self.names: tuple[str, ...] = tuple(compiled.positiontup)
+        self._same: Row = {name: value for name, value in compiled.params.items() if value is not None}
+        """Of every row, as the statement says."""
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
+        names, same = self.names, self._same
+        rows = [{**same, **row} for row in rows] if same else rows
+        connection.exec_driver_sql(self.text, [tuple([row[name] for name in names]) for row in rows])
+
+
+PLAIN = {
+    statement: _Plain(statement)
+    for statement in (NOTE_TRIES, JOIN_CLIPS, CLOSE_RECORDINGS, ANNOUNCE, FORGET, COUNT)
+}
+
 LAST_SEQ = select(func.max(db.announcements.c.seq))
 
 # The pictures that tracks of a closed recording still carry: the events have theirs on disk.
@@ -182,7 +205,10 @@ class Batch:
         rows[COUNT] = [{"name": name, "value": count} for name, count in self._counts.items()]
         for statement in ORDER:
             if many := rows.get(statement):
-                self._connection.execute(statement, many)
+                if (plain := PLAIN.get(statement)) is not None:
+                    plain.execute(self._connection, many)
+                else:
+                    self._connection.execute(statement, many)
         if self._closed:
             self._drop_pictures()
         rows.clear()
