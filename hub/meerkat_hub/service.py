@@ -32,10 +32,10 @@ from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Store
 from .clock import now
-from .core.inputs import Input, ResultArrived
+from .core.inputs import Input
 from .core.recognition import Recogniser
 from .core.records import Now
-from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
+from .core.workflow_records import Policy, WorkflowSpec
 from .patience import Patience
 from .settings import HubSettings
 from .turn import BATCH, Actions, Turn, Work
@@ -182,10 +182,12 @@ class HubService:
 
     def _deal_here(self, heard: list[Arrived | _Confirmed]) -> bool:
         """Decide upon it here and now; whether that was possible."""
-        if self._rung or not all(map(_is_light, heard)) or not self._turning.acquire(blocking=False):
+        if self._rung or not self._turning.acquire(blocking=False):
             return False
         try:
             if self._waiting or self._left is not None or self.turn.core is None:
+                return False
+            if not all(isinstance(item, _Confirmed) or self.turn.is_light(item.input) for item in heard):
                 return False
             self._turn_here(heard)
             return True
@@ -288,8 +290,3 @@ class HubService:
 
 def _fault(error: Exception) -> MeerkatError:
     return MeerkatError(f"a fault in the hub ({error!r})", remedy="The log has the details")
-
-
-def _is_light(item: Arrived | _Confirmed) -> bool:
-    """Whether nothing has to be looked up or moved for it: frames, answers, and what the broker has."""
-    return isinstance(item, _Confirmed) or isinstance(item.input, FrameArrived | ResultArrived)

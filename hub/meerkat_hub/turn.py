@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from math import inf
-from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import HubState
@@ -27,7 +25,16 @@ from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Known, Store, Waiting
 from .core.clips import CoreSettings
-from .core.inputs import AlreadyKnown, BusChanged, ClipArrived, Input, PictureArrived, TimeReached, WorkerSeen
+from .core.inputs import (
+    AlreadyKnown,
+    BusChanged,
+    ClipArrived,
+    Input,
+    PictureArrived,
+    ResultArrived,
+    TimeReached,
+    WorkerSeen,
+)
 from .core.machine import HubCore
 from .core.outputs import (
     Announce,
@@ -35,15 +42,16 @@ from .core.outputs import (
     ClipSettled,
     ClipStored,
     Decision,
-    Effect,
     EventSaved,
-    RecordingClosed,
     SendJob,
 )
 from .core.recognition import Recogniser
 from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .settings import HubSettings, pool_settings
+from .turn_work import Actions, Work
+
+__all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
 log = logging.getLogger("meerkat.hub")
 
@@ -61,43 +69,6 @@ STATE_EVERY = 0.5
 
 BATCH = 256
 """Inputs taken together, and confirmed announcements that are forgotten together."""
-
-
-@dataclass(slots=True)
-class Actions:
-    """What the hub does to the outside; `bus.py` fills it in."""
-
-    carry_out: Callable[[Effect], None]
-    announce: Callable[[Iterable[Waiting]], None]
-    announce_again: Callable[[Iterable[Waiting]], None]
-    """Forget what is to be announced, and take this instead."""
-    confirmed: Callable[[int, MeerkatError | None], bool]
-    """The fate of an announcement; answers whether it is over and can be forgotten."""
-    pump: Callable[[], None]
-    publish_state: Callable[[HubState], None]
-    recovered: Callable[[], None]
-    together: Callable[[], AbstractContextManager[None]] = nullcontext
-    """What is done within leaves for the network in one go."""
-
-
-@dataclass(slots=True)
-class Work:
-    """What the core decided and is not committed yet."""
-
-    changes: list[Change] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
-    acks: list[Callable[[], None]] = field(default_factory=list)
-    moves: list[tuple[Path, Path]] = field(default_factory=list)
-    """Received files and the places where they have to be before the commit."""
-
-    def add(self, decision: Decision) -> None:
-        self.changes += decision.changes
-        self.effects += decision.effects
-        for line in decision.notes:
-            log.info("%s", line)
-
-    def closes(self, recording: str) -> bool:
-        return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
 
 
 class Turn:
@@ -238,6 +209,16 @@ class Turn:
         if not batch:
             work.add(self.decide(TimeReached(), now))
         return work
+
+    def is_light(self, happened: Input) -> bool:
+        """Whether probably nothing has to be read or written for it: frames, and the answers to them."""
+        match happened:
+            case FrameArrived():
+                return True
+            case ResultArrived(result=result):
+                return not self._deciding.knows(result.job)
+            case _:
+                return False
 
     def needs_disk(self, work: Work, now: Now) -> bool:
         """Whether to finish this work means to write to the database or to read a clip's file."""

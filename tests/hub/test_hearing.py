@@ -198,3 +198,26 @@ def test_while_the_hubs_thread_writes_nothing_waits_for_it(
     may.set()
     wait_for(heard.forgotten, what="the frame's end")
     assert heard.forgotten() == [(HUB, an_id(1))]
+
+
+def test_an_answer_to_a_clip_is_the_hubs_threads_from_the_beginning(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = a_clip(3)
+    incoming, final = heard.media.receive(b"video"), heard.media.path("clips", clip.id)
+    core = heard.service.turn.core
+    assert core is not None
+    heard.service.give(Arrived(ClipArrived(clip), incoming, final, lambda: None))
+    wait_for(lambda: heard.done, what="the receipt")
+    steps: list[str] = []
+
+    def step(happened: Input, now: Now) -> Decision:
+        steps.append(threading.current_thread().name)
+        return Decision()
+
+    monkeypatch.setattr(core, "step", step)
+    result = Result(job=clip.id, token=1, incarnation=an_id(9), state="done")
+    with heard.service.hearing():
+        heard.service.happened(ResultArrived("cpu", result))
+    wait_for(lambda: steps, what="the decision")
+    assert steps == [HUB]
