@@ -10,10 +10,12 @@ from typing import Literal
 from pydantic import Base64Bytes, Field
 
 from .device_messages import Battery as Battery
+from .device_messages import ButtonPress as ButtonPress
 from .device_messages import CameraInfo as CameraInfo
 from .device_messages import DeviceInfo as DeviceInfo
 from .device_messages import ErrorReport as ErrorReport
 from .device_messages import LightInfo as LightInfo
+from .device_messages import LightState as LightState
 from .device_messages import MeterInfo as MeterInfo
 from .device_messages import PictureCondition as PictureCondition
 from .device_messages import PictureVerdict as PictureVerdict

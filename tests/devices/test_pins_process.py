@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_contract.device_messages import ButtonPress, LightState
-from meerkat_contract.messages import DeviceInfo, ErrorReport, read
+from meerkat_contract.messages import ButtonPress, DeviceInfo, ErrorReport, LightState, read
 from meerkat_contract.session import Incoming, Session
 from support.broker import Mosquitto
 from support.wait import wait_for

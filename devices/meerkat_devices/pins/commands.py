@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from meerkat_contract.device_messages import LightState
 from meerkat_contract.errors import BadMessage, DeviceError
-from meerkat_contract.message import read
+from meerkat_contract.messages import LightState, read
 from meerkat_contract.session import Incoming
 
 

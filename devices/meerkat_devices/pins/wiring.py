@@ -16,9 +16,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from meerkat_contract.device_messages import ButtonPress, LightInfo, LightState, SensorInfo
 from meerkat_contract.errors import BadMessage, DeviceError, MeerkatError, UsageError
 from meerkat_contract.ids import new_id
+from meerkat_contract.messages import ButtonPress, LightInfo, LightState, SensorInfo
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import ANY, SettingTopic, ThingTopic
 from meerkat_contract.topics import parse as parse_topic
