@@ -69,6 +69,9 @@ def device(
     Cameras and meters of the section `devices` of meerkat.yaml are taken too; --camera and --meter
     add to them or replace one of the same name.
     """
+    from .machine import need_64_bits
+
+    need_64_bits()
     if ctx.invoked_subcommand is not None:
         return  # it has options of its own
     from meerkat_contract.configfile import section
