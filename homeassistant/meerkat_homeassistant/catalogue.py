@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from meerkat_contract.device_messages import DeviceInfo, LightInfo, MeterInfo, PictureVerdict, SensorInfo
 from meerkat_contract.topics import (
     CameraTopic,
     DeviceTopic,
     EventPictureTopic,
     HubTopic,
+    SettingTopic,
     ThingTopic,
     Topic,
 )
 from meerkat_contract.vocabulary import CATEGORIES
 
-Source = Literal["device", "hub", "always"]
+Source = Literal["device", "command", "hub", "always"]
 """On whom an entity depends.
 
 device  The device publishes it, past the hub. A hub that restarts must not make a camera go dark.
+command As device, but only while it is awake: what is sent to one that is asleep, nobody hears.
 hub     The hub publishes it. It does not depend on the device: when a thief cuts the camera's power,
         its last clip is still in the hub's queue, and an event entity that followed the device
         would be unavailable (so that automations miss it) just when it matters.
@@ -51,6 +54,22 @@ nothing, which Home Assistant ignores without a log line: one event triggers an 
 AVAILABILITY_TEMPLATE = "{{ 'online' if value == 'asleep' else value }}"
 """A sleepy device is well: its last picture and state stand. The hub says `offline` if it oversleeps."""
 
+COMMAND_TEMPLATE = "{{ 'online' if value == 'online' else 'offline' }}"
+
+SAYS_TEMPLATE = "{{ 'online' if value else 'offline' }}"
+"""For a topic that is empty, or was never written, while there is nothing to say."""
+
+PRESS_TEMPLATE = "{{{{ {{'event_type': '{}', 'id': value_json.id, 'at': value_json.at}} | to_json }}}}"
+
+ATTRIBUTES_TEMPLATE = (
+    "{{ dict(value_json.items() | rejectattr(0, 'in', ['schema', 'verdict'])) | to_json"
+    " if value_json is defined else '{}' }}"
+)
+
+INFO = "{% set info = value_json if value_json is defined else {} %}"
+"""A device that is removed for good empties its info just before Home Assistant hears that it is gone.
+What has no value is not in it at all, and Home Assistant logs every use of what is not there."""
+
 
 @dataclass(frozen=True)
 class Entity:
@@ -65,6 +84,8 @@ class Entity:
     topics: Mapping[str, Callable[[str, str], Topic]]
     """Option → the topic of (device, camera or meter)."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    says: Callable[[str, str], Topic] | None = None
+    """A topic that is empty while the entity cannot say anything: it is unavailable then."""
 
 
 CAMERA: tuple[Entity, ...] = (
@@ -108,6 +129,72 @@ METER: tuple[Entity, ...] = (
     ),
 )
 
+CONDITION = Entity(
+    "condition",
+    "sensor",
+    "condition",
+    "device",
+    {
+        "stat_t": lambda d, m: ThingTopic(d, m, "condition"),
+        "json_attr_t": lambda d, m: ThingTopic(d, m, "condition"),
+    },
+    {
+        "name": "Picture quality",
+        "dev_cla": "enum",
+        "ops": list(get_args(PictureVerdict)),
+        "ent_cat": "diagnostic",
+        "ic": "mdi:image-check",
+        "val_tpl": "{{ value_json.verdict }}",
+        "json_attr_tpl": ATTRIBUTES_TEMPLATE,
+    },
+)
+"""What a meter's picture is worth; brightness, glare, sharpness and the rest are its attributes."""
+
+
+def meter(info: MeterInfo) -> tuple[Entity, ...]:
+    """Of a meter. One whose pictures a script posts is not asked for any, nor are they measured."""
+    return (*METER, CONDITION) if any(one.name == "capture" for one in info.settings) else METER
+
+
+def sensor(info: SensorInfo) -> tuple[Entity, ...]:
+    """Of a sensor: its main and only entity."""
+    if info.kind == "button":
+        return (_press("ring", "doorbell") if info.rings else _press("press", "button"),)
+    state = {"stat_t": lambda d, s: ThingTopic(d, s, "state")}
+    options = {"name": None, "dev_cla": info.kind}
+    return (Entity("state", "binary_sensor", "", "device", state, options, says=state["stat_t"]),)
+
+
+def _press(event: str, kind: str) -> Entity:
+    """Home Assistant's own trigger "doorbell rang" wants a doorbell's event to be a `ring`."""
+    return Entity(
+        "press",
+        "event",
+        "",
+        "device",
+        {"stat_t": lambda d, s: ThingTopic(d, s, "press")},
+        {"name": None, "dev_cla": kind, "evt_typ": [event], "val_tpl": PRESS_TEMPLATE.format(event)},
+    )
+
+
+def light(info: LightInfo) -> tuple[Entity, ...]:
+    """Of a lamp: its main and only entity."""
+    dimming = {"sup_clrm": ["brightness"], "bri_scl": 100} if info.dimmable else {"sup_clrm": ["onoff"]}
+    return (
+        Entity(
+            "light",
+            "light",
+            "",
+            "command",
+            {
+                "stat_t": lambda d, light: SettingTopic(d, light, "light", "state"),
+                "cmd_t": lambda d, light: SettingTopic(d, light, "light", "set"),
+            },
+            {"name": None, "schema": "json", "flsh": False, "trns": False, **dimming},
+        ),
+    )
+
+
 DEVICE: tuple[Entity, ...] = (
     Entity(
         "connectivity",
@@ -122,6 +209,47 @@ DEVICE: tuple[Entity, ...] = (
         },
     ),
 )
+
+BATTERY = Entity(
+    "battery",
+    "sensor",
+    "battery",
+    "device",
+    {"stat_t": lambda d, _: DeviceTopic(d, "info"), "json_attr_t": lambda d, _: DeviceTopic(d, "info")},
+    {
+        "dev_cla": "battery",
+        "stat_cla": "measurement",
+        "unit_of_meas": "%",
+        "sug_dsp_prc": 0,
+        "ent_cat": "diagnostic",
+        "val_tpl": INFO + "{{ (info.get('battery') or {}).get('level') }}",
+        "json_attr_tpl": INFO
+        + "{% set known = info.get('battery') or {} %}"
+        + "{{ {'voltage': known.get('voltage'), 'charging': known.get('charging')} | to_json }}",
+    },
+)
+
+NEXT_WAKE = Entity(
+    "next_wake",
+    "sensor",
+    "next_wake",
+    "device",
+    {"stat_t": lambda d, _: DeviceTopic(d, "info")},
+    {
+        "name": "Next wake",
+        "dev_cla": "timestamp",
+        "ent_cat": "diagnostic",
+        "val_tpl": INFO + "{{ info.get('next_wake') }}",
+    },
+)
+
+
+def device(info: DeviceInfo) -> tuple[Entity, ...]:
+    """Of the device itself."""
+    battery = (BATTERY,) if info.battery is not None else ()
+    sleepy = (NEXT_WAKE,) if info.wake_every is not None else ()
+    return (*DEVICE, *battery, *sleepy)
+
 
 HUB: tuple[Entity, ...] = (
     Entity(

@@ -1,7 +1,8 @@
 """From what is on the bus to what Home Assistant is told: a pure function.
 
-One message per Meerkat device, its cameras and meters as child devices; the hub is a device of its
-own, and the others point to it. Conventions: Home Assistant 2026.11, MQTT device discovery.
+One message per Meerkat device. What hangs on it (cameras, meters, sensors, lights) are its child devices;
+the hub is a device of its own, and the others point to it. Conventions: Home Assistant 2026.11, MQTT
+device discovery.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meerkat_contract.ids import is_name
-from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo
+from meerkat_contract.messages import (
+    CameraInfo,
+    DeviceInfo,
+    LightInfo,
+    MeterInfo,
+    SensorInfo,
+    SettingInfo,
+)
 from meerkat_contract.topics import DeviceTopic, HubTopic, Topic
 
 from . import catalogue
+from .controls import controls
 
 Payload = dict[str, Any]
 
@@ -100,7 +109,7 @@ def _hub(bus: Bus) -> Payload:
         "avty": [_available(HubTopic("availability"))],
         "qos": 1,
         "cmps": {
-            row.key: _component(row, "meerkat/hub", "meerkat_hub", "", "", shared="hub")
+            row.key: _component(row, "meerkat/hub", "meerkat_hub", None, "", shared="hub")
             for row in catalogue.HUB
         },
     }
@@ -108,64 +117,122 @@ def _hub(bus: Bus) -> Payload:
 
 def _device(bus: Bus, info: DeviceInfo, *, via: bool) -> Payload:
     identity = f"meerkat/device/{info.device}"
-    kinds = [kind for kind, things in (("camera", info.cameras), ("meter", info.meters)) if things]
     about = {
         "ids": [identity],
         "name": info.label or _spoken(info.device),
         "mf": "Meerkat",
-        "mdl": (" and ".join(kinds) or "device").capitalize(),
+        "mdl": _kinds(info),
         "hw": info.model,
         "sw": info.software,
         "via_device": "meerkat/hub" if via else "",
         **_link("cu", bus.page),
     }
+    owner = _Owner(info, identity, _entity_id(info.device), DEVICE)
     payload: Payload = {
         "dev": {key: value for key, value in about.items() if value},
         "avty": [_available(DeviceTopic(info.device, "availability"))],
         "qos": 1,
-        "cmps": {
-            row.key: _component(row, identity, _entity_id(info.device), info.device, "", shared="device")
-            for row in catalogue.DEVICE
-        },
+        "cmps": _components(owner, catalogue.device(info), info.settings),
     }
-    # Cameras and meters share their names' space. Of two with one name only the first is told, because
+    # All of a device share their names' space. Of two with one name only the first is told, because
     # Home Assistant rejects a whole device when two of its children have one identifier.
     children: dict[str, Payload] = {}
     for camera in info.cameras:
-        children.setdefault(camera.name, _child(info.device, camera, catalogue.CAMERA))
+        children.setdefault(camera.name, _child(info, camera, catalogue.CAMERA, camera.settings))
     for meter in info.meters:
-        children.setdefault(meter.name, _child(info.device, meter, catalogue.METER))
+        children.setdefault(meter.name, _child(info, meter, catalogue.meter(meter), meter.settings))
+    for sensor in info.sensors:
+        children.setdefault(sensor.name, _child(info, sensor, catalogue.sensor(sensor)))
+    for light in info.lights:
+        children.setdefault(light.name, _child(info, light, catalogue.light(light)))
     return {**payload, "cdevs": list(children.values())} if children else payload
 
 
-def _child(device: str, thing: CameraInfo | MeterInfo, rows: tuple[catalogue.Entity, ...]) -> Payload:
-    identity = f"meerkat/device/{device}/{thing.name}"
+def _kinds(info: DeviceInfo) -> str:
+    """`Camera`, `Camera, meter and light`, or `Device`."""
+    there = {"camera": info.cameras, "meter": info.meters, "sensor": info.sensors, "light": info.lights}
+    *before, last = [kind for kind, things in there.items() if things] or ["device"]
+    return (f"{', '.join(before)} and {last}" if before else last).capitalize()
+
+
+DEVICE = "device"
+"""The thing under which settings of the device itself are."""
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Whose entities are told: the device itself, or one of its things."""
+
+    info: DeviceInfo
+    identity: str
+    entity: str
+    thing: str
+    part: str = ""
+    """Ends the component ids of a thing: they must be unique over the device and its things."""
+
+
+def _child(
+    info: DeviceInfo,
+    thing: CameraInfo | MeterInfo | SensorInfo | LightInfo,
+    rows: tuple[catalogue.Entity, ...],
+    settings: tuple[SettingInfo, ...] = (),
+) -> Payload:
+    identity = f"meerkat/device/{info.device}/{thing.name}"
     # A camera that is named like its device needs no second name in the entity id.
-    parts = (device,) if thing.name == device else (device, thing.name)
+    parts = (info.device,) if thing.name == info.device else (info.device, thing.name)
+    owner = _Owner(info, identity, _entity_id(*parts), thing.name, part=thing.name)
     return {
         "ids": [identity],
         "name": thing.label or _spoken(thing.name),
-        # A key has no hyphen, so the first one ends it: no two ids of one device can be equal.
-        "cmps": {
-            f"{row.key}-{thing.name}": _component(
-                row, identity, _entity_id(*parts), device, thing.name, shared="device"
-            )
-            for row in rows
-        },
+        "cmps": _components(owner, rows, settings),
     }
 
 
+def _components(
+    owner: _Owner, rows: tuple[catalogue.Entity, ...], settings: tuple[SettingInfo, ...]
+) -> dict[str, Payload]:
+    """Component id → component. A row's key has no hyphen and no name has a colon: no two ids are equal."""
+    told = {
+        f"{row.key}-{owner.part}" if owner.part else row.key: _component(
+            row, owner.identity, owner.entity, owner.info, owner.thing, shared="device"
+        )
+        for row in rows
+    }
+    primary = sum("ent_cat" not in row.options for row in rows)
+    labels = {info.name: info.label or _spoken(info.name) for info in settings}
+    for name, control in controls(settings, owner.info.device, owner.thing, primary=primary):
+        told[f"{owner.part}:{name}"] = {
+            "uniq_id": f"{owner.identity}/set:{name}",
+            "def_ent_id": f"{control['p']}.{owner.entity}_{_entity_id(name)}",
+            "name": labels[name],
+            **control,
+            **_availability("command", "device", owner.info),
+        }
+    return told
+
+
 def _component(
-    row: catalogue.Entity, identity: str, entity: str, device: str, thing: str, *, shared: catalogue.Source
+    row: catalogue.Entity,
+    identity: str,
+    entity: str,
+    info: DeviceInfo | None,
+    thing: str,
+    *,
+    shared: catalogue.Source,
 ) -> Payload:
     name = f"{entity}_{row.ending}" if row.ending else entity
+    device = info.device if info else ""
+    available = _availability(row.source, shared, info)
+    if row.says and info:
+        says = {"t": str(row.says(device, thing)), "val_tpl": catalogue.SAYS_TEMPLATE}
+        available = {"avty": [_available(DeviceTopic(device, "availability")), says], "avty_mode": "all"}
     return {
         "p": row.platform,
         "uniq_id": f"{identity}/{row.key}",
         "def_ent_id": f"{row.platform}.{name}",
         **{option: str(topic(device, thing)) for option, topic in row.topics.items()},
         **row.options,
-        **({} if row.source == shared else {"avty": _AVAILABILITY[row.source]}),
+        **available,
     }
 
 
@@ -173,6 +240,19 @@ def _available(topic: Topic) -> Payload:
     if isinstance(topic, HubTopic):
         return {"t": str(topic)}
     return {"t": str(topic), "val_tpl": catalogue.AVAILABILITY_TEMPLATE}
+
+
+def _availability(source: catalogue.Source, shared: catalogue.Source, info: DeviceInfo | None) -> Payload:
+    """What an entity's availability has to say beyond its device's."""
+    if source == "command":
+        if info is None or info.wake_every is None:  # never asleep
+            return {}
+        awake = {
+            "t": str(DeviceTopic(info.device, "availability")),
+            "val_tpl": catalogue.COMMAND_TEMPLATE,
+        }
+        return {"avty": [awake]}
+    return {} if source == shared else {"avty": _AVAILABILITY[source]}
 
 
 # An empty list overrides what the device says and means: always available.

@@ -223,6 +223,9 @@ class Keeper:
                         where=topic,
                         remedy="A device publishes its info on its own topic",
                     )
+                known = self._devices.get(device)
+                if known and info.battery is None:  # a device that has just started has not looked at it yet
+                    info = info.model_copy(update={"battery": known.battery})
                 self._devices[device] = info
                 self._removed.discard(device_object(device))
                 self._unreadable.discard(device_object(device))

@@ -23,14 +23,30 @@ _EVERY_ENTITY = set(
 ENTITY = {
     "binary_sensor": _EVERY_ENTITY
     | set("dev_cla exp_aft frc_upd off_dly pl_off pl_on stat_t val_tpl".split()),
+    "button": _EVERY_ENTITY | set("cmd_t cmd_tpl dev_cla pl_prs ret".split()),
     "camera": _EVERY_ENTITY | {"img_e", "t"},
     "event": _EVERY_ENTITY | {"dev_cla", "evt_typ", "stat_t", "val_tpl"},
     "image": _EVERY_ENTITY | {"cont_type", "img_e", "img_t", "url_t", "url_tpl"},
+    "light": _EVERY_ENTITY
+    | set(
+        "brightness bri_scl clr_temp_k cmd_t effect fx_list flsh flsh_tlng flsh_tsht max_k max_mirs".split()
+    )
+    | set("max_mirs min_k min_mirs opt ret schema stat_t sup_clrm trns whit_scl".split()),
+    "number": _EVERY_ENTITY
+    | set("cmd_t cmd_tpl dev_cla max min mode opt pl_rst ret stat_t step unit_of_meas val_tpl".split()),
+    "select": _EVERY_ENTITY | set("cmd_t cmd_tpl ops opt ret stat_t val_tpl".split()),
+    "switch": _EVERY_ENTITY
+    | set("cmd_t cmd_tpl dev_cla opt pl_off pl_on ret stat_off stat_on stat_t val_tpl".split()),
     "sensor": _EVERY_ENTITY
     | set("dev_cla exp_aft frc_upd lrst_val_tpl ops stat_cla stat_t".split())
     | set("sug_dsp_prc unit_of_meas val_tpl".split()),
 }
 REQUIRED = {
+    "button": {"cmd_t"},
+    "light": {"cmd_t", "schema"},
+    "number": {"cmd_t", "min", "max"},
+    "select": {"cmd_t", "ops"},
+    "switch": {"cmd_t"},
     "binary_sensor": {"stat_t"},
     "camera": {"t"},
     "event": {"stat_t", "evt_typ"},
@@ -69,10 +85,18 @@ def _component(name: str, component: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {key} is missing"
     if (platform, component.get("ent_cat")) in REFUSED:
         yield f"{name}: a {platform} cannot be of category {component['ent_cat']}"
+    if component.get("ret"):
+        yield f"{name}: its commands would be retained"
+    if platform == "number" and not (component["min"] < component["max"] and component["step"] >= 0.001):
+        yield f"{name}: Home Assistant takes no number from {component['min']} to {component['max']}"
+    if component.get("dev_cla") == "doorbell" and "ring" not in component["evt_typ"]:
+        yield f"{name}: a doorbell rings"
+    if ("ops" in component) != (platform == "select" or component.get("dev_cla") == "enum"):
+        yield f"{name}: options are those of a select or an enum, which have them"
     for item in component.get("avty", ()):
         yield from _unknown(f"{name}.avty", item, AVAILABILITY)
     for key, value in component.items():
-        if key in ("t", "stat_t", "img_t") and ("+" in value or "#" in value):
+        if key in ("t", "stat_t", "img_t", "cmd_t", "json_attr_t") and ("+" in value or "#" in value):
             yield f"{name}: {key} has a wildcard"
 
 

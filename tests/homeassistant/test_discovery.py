@@ -5,14 +5,31 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from meerkat_contract.ids import NAME_PATTERN
-from meerkat_contract.messages import CameraInfo, DeviceInfo, EventState, HubState, MeterInfo
+from meerkat_contract.ids import NAME_PATTERN, new_id
+from meerkat_contract.messages import (
+    Battery,
+    ButtonPress,
+    CameraInfo,
+    DeviceInfo,
+    EventState,
+    HubState,
+    LightInfo,
+    MeterInfo,
+    PictureCondition,
+    SensorInfo,
+    SettingInfo,
+)
 from meerkat_homeassistant import catalogue
 from meerkat_homeassistant.diff import components
 from meerkat_homeassistant.discovery import Bus, Payload, device_of, discovery, object_of, to_json
@@ -21,23 +38,73 @@ from .discovery_keys import faults
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
+CAPTURE = SettingInfo(name="capture", label="Take a picture now", kind="button", common=True)
+SETTINGS = (
+    SettingInfo(name="enabled", label="Camera", kind="switch", common=True),
+    SettingInfo(
+        name="sensitivity", label="Sensitivity", kind="number", minimum=0, maximum=1, step=0.05, common=True
+    ),
+    SettingInfo(name="minimum_area", kind="number", minimum=0.0001, maximum=0.5, step=0.0001),
+    SettingInfo(name="post_roll", kind="number", minimum=0, maximum=60, step=0.5, unit="s"),
+    SettingInfo(name="frames_when", kind="select", options=("motion", "always")),
+    SettingInfo(name="clips", label="Clips of motion", kind="switch"),
+)
 PORCH = DeviceInfo(
     device="porch-pi",
     label="Porch",
     model="Raspberry Pi 4 Model B Rev 1.5",
     software="0.1.0",
-    cameras=(CameraInfo(name="front", label="Front door"), CameraInfo(name="back_yard")),
+    cameras=(
+        CameraInfo(name="front", label="Front door", settings=SETTINGS),
+        CameraInfo(name="back_yard"),
+    ),
+    sensors=(
+        SensorInfo(name="hall-pir", label="Hall", kind="motion"),
+        SensorInfo(name="back-door", kind="door"),
+        SensorInfo(name="bell", kind="button", rings="front"),
+        SensorInfo(name="panic", kind="button"),
+    ),
+    lights=(LightInfo(name="ir", dimmable=True), LightInfo(name="lamp", label="Porch lamp", kind="white")),
+    settings=(SettingInfo(name="log_level", label="Log", kind="select", options=("info", "debug")),),
 )
-BASEMENT = DeviceInfo(device="basement", meters=(MeterInfo(name="basement", label="Water meter"),))
+BASEMENT = DeviceInfo(
+    device="basement",
+    meters=(MeterInfo(name="basement", label="Water meter", settings=(CAPTURE,)),),
+    battery=Battery(level=87),
+    wake_every=3600,
+)
 BUS = Bus({"porch-pi": PORCH, "basement": BASEMENT}, "http://192.168.1.5:8480", "0.1.0")
 
-names = st.from_regex(NAME_PATTERN, fullmatch=True)
+names = st.from_regex(NAME_PATTERN, fullmatch=True) | st.sampled_from(["a", "a-b", "b", "b-a", "device"])
+
+
+def tuples(one: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[Any]:
+    return st.lists(one, max_size=most).map(tuple)
+
+
+settings = tuples(
+    st.builds(
+        SettingInfo,
+        name=names,
+        kind=st.sampled_from(["switch", "number", "select", "button", "light"]),
+        minimum=st.none() | st.floats(-5, 0),
+        maximum=st.none() | st.floats(1, 5),
+        step=st.none() | st.floats(1e-6, 1),
+        common=st.booleans(),
+    ),
+    12,
+)
 infos = st.builds(
     DeviceInfo,
     device=names,
     label=st.text(max_size=20),
-    cameras=st.lists(st.builds(CameraInfo, name=names, label=st.text(max_size=9)), max_size=4).map(tuple),
-    meters=st.lists(st.builds(MeterInfo, name=names), max_size=3).map(tuple),
+    cameras=tuples(st.builds(CameraInfo, name=names, label=st.text(max_size=9), settings=settings)),
+    meters=tuples(st.builds(MeterInfo, name=names, settings=settings)),
+    sensors=tuples(st.builds(SensorInfo, name=names, rings=st.none() | names)),
+    lights=tuples(st.builds(LightInfo, name=names, dimmable=st.booleans())),
+    settings=settings,
+    battery=st.none() | st.just(Battery(level=5)),
+    wake_every=st.none() | st.just(60.0),
 )
 
 
@@ -64,6 +131,8 @@ def test_home_assistant_knows_every_option(devices: list[DeviceInfo], page: str)
         assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", topic)
         for part in components(payload).values():
             assert re.fullmatch(rf"{part['p']}\.[a-z0-9_]+", part["def_ent_id"])
+        for group in (payload, *payload.get("cdevs", ())):
+            assert sum("ent_cat" not in part for part in group["cmps"].values()) <= 8
 
 
 def test_the_hub_comes_first_and_the_devices_refer_to_it() -> None:
@@ -101,15 +170,135 @@ def test_names_do_not_repeat_the_device() -> None:
     payload = told()["homeassistant/device/meerkat_device_porch-pi/config"]
     assert components(payload)["camera-front"]["name"] is None
     assert "name" not in components(payload)["motion-front"]
-    assert [child["name"] for child in payload["cdevs"]] == ["Front door", "Back yard"]
+    assert [child["name"] for child in payload["cdevs"]][:3] == ["Front door", "Back yard", "Hall"]
     basement = told()["homeassistant/device/meerkat_device_basement/config"]
     assert components(basement)["picture-basement"]["def_ent_id"] == "image.basement_picture"
 
 
-def test_at_most_eight_primary_entities_per_device() -> None:
-    for rows in (catalogue.HUB, catalogue.DEVICE, catalogue.CAMERA, catalogue.METER):
-        assert sum("ent_cat" not in row.options for row in rows) <= 8
-        assert not any("-" in row.key for row in rows)
+def test_no_key_has_a_hyphen_since_the_first_one_ends_it() -> None:
+    rows = (*catalogue.HUB, *catalogue.device(BASEMENT), *catalogue.CAMERA, *catalogue.METER)
+    assert not any("-" in row.key or ":" in row.key for row in rows)
+
+
+def part(name: str, device: str = "porch-pi", **change: Any) -> Payload:
+    """One component of the porch, or of the basement."""
+    info = {"porch-pi": PORCH, "basement": BASEMENT}[device].model_copy(update=change)
+    payload = told(Bus({device: info}))[f"homeassistant/device/meerkat_device_{device}/config"]
+    return components(payload).get(name, {})
+
+
+def test_sensors_are_what_they_sense() -> None:
+    kinds = [part(name)["dev_cla"] for name in ("state-hall-pir", "state-back-door", "press-panic")]
+    assert kinds == ["motion", "door", "button"]
+    bell = part("press-bell")
+    assert (bell["dev_cla"], bell["evt_typ"]) == ("doorbell", ["ring"])
+    assert bell["def_ent_id"] == "event.porch_pi_bell"
+    assert part("state-hall-pir")["name"] is None  # its child device is called Hall
+
+
+def test_a_sensor_whose_pin_cannot_be_had_is_unavailable() -> None:
+    says = part("state-hall-pir")
+    assert says["avty_mode"] == "all"
+    assert [entry["t"].rpartition("/")[2] for entry in says["avty"]] == ["availability", "state"]
+    assert [rendered(says["avty"][1]["val_tpl"], text) for text in ("ON", "OFF", "")] == [
+        "online",
+        "online",
+        "offline",
+    ]
+
+
+def test_a_press_is_one_event_with_its_time() -> None:
+    press = ButtonPress(id=new_id(), at=datetime(2026, 11, 20, 8, 15, tzinfo=UTC)).to_json().decode()
+    shown = json.loads(rendered(part("press-bell")["val_tpl"], press))
+    assert shown["event_type"] == "ring"
+    assert shown["at"] == "2026-11-20T08:15:00Z"
+
+
+def test_a_light_dims_where_it_can() -> None:
+    assert part("light-ir")["sup_clrm"] == ["brightness"]
+    assert part("light-ir")["bri_scl"] == 100
+    assert part("light-lamp")["sup_clrm"] == ["onoff"]
+    assert "bri_scl" not in part("light-lamp")
+
+
+def test_settings_are_controls_and_only_those_of_every_day_stand_in_front() -> None:
+    kinds = {name: part(f"front:{name}")["p"] for name in ("enabled", "sensitivity", "frames_when")}
+    assert kinds == {"enabled": "switch", "sensitivity": "number", "frames_when": "select"}
+    assert "ent_cat" not in part("front:sensitivity")
+    assert (part("front:clips")["ent_cat"], part("front:clips").get("en")) == ("config", None)
+    assert (part("front:post_roll")["ent_cat"], part("front:post_roll")["en"]) == ("config", False)
+    assert part(":log_level")["stat_t"] == "meerkat/device/porch-pi/device/log_level/state"
+    assert part("front:minimum_area")["step"] == 0.001
+    assert part("front:minimum_area")["min"] == 0.0001
+    assert part("front:enabled")["uniq_id"] == "meerkat/device/porch-pi/front/set:enabled"
+
+
+def test_at_most_eight_everyday_entities_stand_in_front() -> None:
+    many = tuple(SettingInfo(name=f"s{n}", kind="switch", common=True) for n in range(9))
+    camera = CameraInfo(name="front", settings=many)
+    shown = [part(f"front:s{n}", cameras=(camera,)).get("ent_cat") for n in range(9)]
+    assert shown == [None] * 4 + ["config"] * 5
+
+
+def test_one_that_never_sleeps_is_always_set_as_it_is_there() -> None:
+    assert "avty" not in part("front:enabled")
+    assert "avty" not in part("light-ir")
+
+
+def test_nothing_is_set_of_a_device_that_is_asleep() -> None:
+    (awake,) = part("basement:capture", "basement")["avty"]
+    assert [rendered(awake["val_tpl"], word) for word in ("online", "asleep", "offline")] == [
+        "online",
+        "offline",
+        "offline",
+    ]
+    assert "avty" not in part("condition-basement", "basement")
+
+
+def test_the_battery_and_the_next_wake() -> None:
+    battery, wake = part("battery", "basement"), part("next_wake", "basement")
+    asleep = BASEMENT.model_copy(
+        update={
+            "battery": Battery(level=86.5, voltage=3.9),
+            "next_wake": datetime(2026, 11, 20, 9, tzinfo=UTC),
+        }
+    )
+    said, awake = asleep.to_json().decode(), BASEMENT.model_copy(update={"battery": None}).to_json().decode()
+    assert rendered(battery["val_tpl"], said) == "86.5"
+    assert json.loads(rendered(battery["json_attr_tpl"], said)) == {"voltage": 3.9, "charging": None}
+    assert rendered(wake["val_tpl"], said) == "2026-11-20T09:00:00Z"
+    for text in (awake, ""):  # empty: it was removed for good
+        assert rendered(battery["val_tpl"], text) == "None"
+        nothing = {"voltage": None, "charging": None}
+        assert json.loads(rendered(battery["json_attr_tpl"], text)) == nothing
+        assert rendered(wake["val_tpl"], text) == "None"
+    assert part("battery") == {}
+    assert part("next_wake") == {}
+
+
+def test_a_meters_verdict_with_what_it_rests_on() -> None:
+    condition = part("condition-basement", "basement")
+    assert condition["ops"] == ["good", "dark", "burnt_out", "blurred"]
+    figures = {"brightness": 0.3, "dark": 0, "burnt_out": 0.1, "glare": 0.05, "sharpness": 0.7, "noise": 2}
+    said = PictureCondition(verdict="blurred", **figures).to_json().decode()
+    assert rendered(condition["val_tpl"], said) == "blurred"
+    shown = json.loads(rendered(condition["json_attr_tpl"], said))
+    assert {name: shown[name] for name in figures} == figures
+    assert not {"schema", "verdict"} & shown.keys()
+
+
+def test_a_meter_whose_pictures_a_script_posts_has_no_verdict() -> None:
+    assert part("condition-basement", "basement", meters=(MeterInfo(name="basement"),)) == {}
+
+
+def rendered(template: str, payload: str) -> str:
+    """As Home Assistant does: `value`, and `value_json` only when it is JSON."""
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    environment.filters["to_json"] = json.dumps
+    known: dict[str, Any] = {"value": payload}
+    with suppress(ValueError):
+        known["value_json"] = json.loads(payload)
+    return environment.from_string(template).render(known)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from meerkat_contract.errors import BadMessage
+from meerkat_contract.messages import Battery, SensorInfo, SettingInfo
 from meerkat_homeassistant.discovery import config_topic, device_object
 from meerkat_homeassistant.keeper import (
     GRACE,
@@ -50,6 +51,34 @@ def test_the_hub_first_and_the_devices_after_it() -> None:
         "the hub is shown in Home Assistant with 3 entities",
         "porch is shown in Home Assistant with 5 entities",
     ]
+
+
+def test_a_device_that_starts_again_keeps_its_battery_until_it_has_looked(world: World) -> None:
+    full = info("porch", "front").model_copy(update={"battery": Battery(level=90)})
+    world.appear(full)
+    world.settle()
+    assert "battery" in world.shown(topic("porch"))
+    world.sent.clear()
+    world.appear(info("porch", "front"))
+    world.settle()
+    world.appear(full.model_copy(update={"battery": Battery(level=89)}))
+    world.settle()
+    assert world.sent == []
+
+
+def test_a_sensor_and_a_setting_that_are_gone_are_taken_out(world: World) -> None:
+    before = info("porch", "front").model_copy(
+        update={
+            "sensors": (SensorInfo(name="pir", kind="motion"), SensorInfo(name="bell", kind="button")),
+            "settings": (SettingInfo(name="log_level", kind="select", options=("info",)),),
+        }
+    )
+    world.appear(before)
+    world.settle()
+    assert world.shown(topic("porch")) == FRONT | {"state-pir", "press-bell", ":log_level"}
+    world.appear(before.model_copy(update={"sensors": before.sensors[1:], "settings": ()}))
+    world.settle()
+    assert world.shown(topic("porch")) == FRONT | {"press-bell"}
 
 
 def test_a_restart_with_nothing_new_writes_nothing(world: World) -> None:

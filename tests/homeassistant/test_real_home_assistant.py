@@ -18,14 +18,27 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import CameraInfo, DeviceInfo, Event, EventState, HubState, MeterInfo
+from meerkat_contract.messages import (
+    CameraInfo,
+    DeviceInfo,
+    Event,
+    EventState,
+    HubState,
+    LightInfo,
+    MeterInfo,
+    SensorInfo,
+    SettingInfo,
+)
 from meerkat_contract.session import Session
+from meerkat_devices.service import Device
+from meerkat_devices.settings import DeviceSettings
 from meerkat_homeassistant.bridge import Bridge
 from meerkat_homeassistant.settings import HomeAssistantSettings
 from support.broker import Mosquitto
@@ -57,6 +70,14 @@ class HomeAssistant:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return bytes(answer.read())
 
+    def call(self, service: str, entity: str, **data: Any) -> None:
+        """An action, such as `light.turn_on`."""
+        body = json.dumps({"entity_id": entity, **data}).encode()
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        url = f"{self.url}/api/services/{service.replace('.', '/')}"
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10):
+            pass
+
     def state(self, entity: str) -> dict[str, Any]:
         """The entity's state with its attributes; empty while Home Assistant does not know it."""
         try:
@@ -76,8 +97,11 @@ class HomeAssistant:
         )
 
     def complaints(self) -> list[str]:
+        re.compile(r" (WARNING|ERROR|CRITICAL) .*(mqtt|template|meerkat)")
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if re.search(r" (WARNING|ERROR|CRITICAL) .*mqtt", line)]
+        return [
+            line for line in lines if re.search(r" (WARNING|ERROR|CRITICAL) .*(mqtt|template|meerkat)", line)
+        ]
 
 
 @pytest.fixture
@@ -131,6 +155,131 @@ def test_what_an_owner_sees(home: HomeAssistant, publish: Publish) -> None:
     availability(home, publish)
     removal(home, publish)
     assert home.complaints() == []
+
+
+WIRED = DeviceSettings.model_validate(
+    {
+        "pins": "mock",
+        "sensors": {
+            "hall-pir": {"kind": "motion", "gpio": 17, "label": "Hall"},
+            "back-door": {"kind": "door", "gpio": 27},
+            "bell": {"kind": "button", "gpio": 22, "rings": "front"},
+        },
+        "lights": {"ir": {"kind": "infrared", "gpio": 18, "brightness": 0.8}},
+        "cameras": {"front": {"source": "scene:porch", "clips": False}},
+        "meters": {"water": {"source": "scene:meter", "light": "ir", "label": "Cold water"}},
+        "battery": {"command": "echo 87"},
+    }
+)
+
+
+def test_what_hangs_on_a_device(
+    home: HomeAssistant, publish: Publish, broker: Mosquitto, tmp_path: Path
+) -> None:
+    """A real device, played: what its pins say is seen, and what is set reaches it."""
+    publish("meerkat/hub/availability", b"online")
+    device = Device("pi", WIRED, broker.connection, tmp_path)
+    device.start()
+    try:
+        sensors(home, device)
+        lights(home, device)
+        settings(home, device)
+        verdict(home, device)
+        assert home.until("sensor.pi_battery", "87.0")["attributes"]["charging"] is None
+        assert home.complaints() == []
+    finally:
+        device.stop()
+    home.until("binary_sensor.pi_hall_pir", "unavailable")
+    asleep(home, publish)
+    assert home.complaints() == []
+
+
+def sensors(home: HomeAssistant, device: Device) -> None:
+    pir = home.until("binary_sensor.pi_hall_pir", "off")["attributes"]
+    assert (pir["device_class"], pir["friendly_name"]) == ("motion", "Hall")
+    device.pins.play("hall-pir", on=True)
+    home.until("binary_sensor.pi_hall_pir", "on")
+    home.until("binary_sensor.pi_back_door", "off")
+    device.pins.play("back-door", on=True)
+    home.until("binary_sensor.pi_back_door", "on")
+    home.until("event.pi_bell", "unknown")
+    device.pins.play("bell", on=True)
+    rung = home.until("event.pi_bell", "20.*")["attributes"]
+    assert (rung["device_class"], rung["event_type"]) == ("doorbell", "ring")
+    assert rung["at"].endswith("Z")
+
+
+def lights(home: HomeAssistant, device: Device) -> None:
+    home.until("light.pi_ir", "off")
+    home.call("light.turn_on", "light.pi_ir")
+    assert home.until("light.pi_ir", "on")["attributes"]["brightness"] == round(0.8 * 255)
+    home.call("light.turn_on", "light.pi_ir", brightness_pct=40)
+    wait_for(lambda: round(device.pins.lamp("ir").level, 2) == 0.4, what="a dimmed lamp")
+    home.call("light.turn_off", "light.pi_ir")
+    home.until("light.pi_ir", "off")
+    assert device.pins.lamp("ir").level == 0
+
+
+def settings(home: HomeAssistant, device: Device) -> None:
+    (camera,) = device.cameras
+    home.until("switch.pi_front_motion_detection", "on")
+    home.call("switch.turn_off", "switch.pi_front_motion_detection")
+    home.until("switch.pi_front_motion_detection", "off")
+    assert not camera.settings.motion.enabled
+    before = float(home.until("number.pi_front_sensitivity", r"[\d.]+")["state"])
+    home.call("number.set_value", "number.pi_front_sensitivity", value=before + 0.15)
+    home.until("number.pi_front_sensitivity", f"{before + 0.15:.10g}")
+    assert camera.settings.motion.sensitivity == pytest.approx(before + 0.15)
+    home.until("switch.pi_front_clips", "off")
+    assert home.state("number.pi_front_post_roll") == {}  # disabled until somebody wants it
+
+
+def verdict(home: HomeAssistant, device: Device) -> None:
+    told = home.until("sensor.pi_water_condition", "good|dark|burnt_out|blurred")["attributes"]
+    assert told["options"] == ["good", "dark", "burnt_out", "blurred"]
+    assert 0 <= told["glare"] <= 1
+    assert "schema" not in told
+    home.call("button.press", "button.pi_water_capture")
+    earlier = told["captured_at"]
+
+    def newer() -> bool:
+        return bool(home.state("sensor.pi_water_condition")["attributes"]["captured_at"] > earlier)
+
+    wait_for(newer, seconds=30, what="a picture that was asked for")
+    assert [meter.name for meter in device.meters] == ["water"]
+
+
+def asleep(home: HomeAssistant, publish: Publish) -> None:
+    """A device with all of it that sleeps: what it told stands, and nothing can be set."""
+    wake = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    switch = SettingInfo(name="enabled", label="Camera", kind="switch", common=True)
+    sleepy = DeviceInfo(
+        device="cellar",
+        cameras=(CameraInfo(name="eye", settings=(switch,)),),
+        sensors=(SensorInfo(name="leak", kind="door"),),
+        lights=(LightInfo(name="lamp"),),
+        wake_every=3600,
+    )
+    off = b'{"state": "OFF"}'
+    for topic, said in (("leak/state", b"ON"), ("eye/enabled/state", b"ON"), ("lamp/light/state", off)):
+        publish(f"meerkat/device/cellar/{topic}", said)
+    publish("meerkat/device/cellar/availability", b"online")
+    publish("meerkat/device/cellar/info", sleepy.to_json())
+    home.until("switch.cellar_eye_enabled", "on")
+    home.until("sensor.cellar_next_wake", "unknown")
+    publish("meerkat/device/cellar/info", sleepy.model_copy(update={"next_wake": wake}).to_json())
+    publish("meerkat/device/cellar/availability", b"asleep")
+    home.until("switch.cellar_eye_enabled", "unavailable")
+    home.until("light.cellar_lamp", "unavailable")
+    home.until("sensor.cellar_next_wake", "2026-11-20T09:00:00.*")
+    assert home.state("binary_sensor.cellar_leak")["state"] == "on"
+    publish("meerkat/device/cellar/leak/state", b"")  # its pin cannot be had any more
+    home.until("binary_sensor.cellar_leak", "unavailable")
+    publish("meerkat/device/cellar/info", sleepy.model_copy(update={"lights": (), "sensors": ()}).to_json())
+    wait_for(lambda: not home.state("light.cellar_lamp"), seconds=30, what="no lamp")
+    assert home.state("binary_sensor.cellar_leak") == {}
+    publish("meerkat/device/cellar/info", b"")
+    wait_for(lambda: not home.state("sensor.cellar_next_wake"), seconds=30, what="no device")
 
 
 def states_and_pictures(home: HomeAssistant, publish: Publish) -> None:
