@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from meerkat_devices.address import parse_source
-from meerkat_devices.clock import SystemClock
-from meerkat_devices.meter import QUALITIES, take_photograph
+from meerkat_devices.photo.taking import QUALITIES
 from meerkat_devices.picture import encode, jpeg, luma
 from support.media import make_clip
 
@@ -42,11 +39,6 @@ def test_a_meters_picture_keeps_its_digits_sharp(monkeypatch: pytest.MonkeyPatch
         return imencode(kind, picture, options)
 
     monkeypatch.setattr(cv2, "imencode", note)
-    taken = take_photograph(parse_source("scene:meter"), SystemClock(), threading.Event())
-    assert taken is not None
-    assert len(taken[0]) <= 200_000
-    with av.open(BytesIO(taken[0])) as container:
-        assert container.streams.video[0].width == 1280
     noise = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
     assert len(encode(noise, qualities=QUALITIES)) <= 200_000
     assert min(asked) == 80
