@@ -114,7 +114,7 @@ def heavy(path: Path) -> Path:
 
 
 def load(seconds: float) -> list[dict[str, Any]]:
-    rows = [found for found in device_benchmark.measure(seconds, None) if found["video"] == "moving"]
+    rows = [found for found in device_benchmark.measure(seconds, None, None) if found["video"] == "moving"]
     decode, own = (next(found for found in rows if found["what"] == what) for what in ("decode", "device"))
     return [
         row("720p15, vision motion, beyond decoding", own["cpu"] - decode["cpu"], 15, "% of a core"),
