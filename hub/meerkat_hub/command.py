@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def hub(
     from meerkat_contract.configfile import section
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
+    from .adapters.announcement import announced
     from .application import build_hub
     from .settings import HubSettings
     from .web.server import serve
@@ -59,8 +61,9 @@ def hub(
         policy=section(config, "orchestrator", OrchestratorSettings).policy(),
     )
     built.start()
+    told = announced(connection, page=(settings.http_host, settings.http_port))
     try:
-        with posted_pictures(built, settings):
+        with posted_pictures(built, settings), told if settings.announce else nullcontext():
             serve(built, settings)
     finally:
         built.stop()

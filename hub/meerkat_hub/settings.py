@@ -64,6 +64,9 @@ class HubSettings(BaseModel):
 
     http_host: str = Field("127.0.0.1", description="address of the page; 0.0.0.0 opens it to the LAN")
     http_port: int = Field(8480, ge=1, le=65535)
+    announce: bool = Field(
+        True, description="tell the network where broker and page are (mDNS), as far as they are open to it"
+    )
     retention: RetentionSettings = RetentionSettings()
     dispatch: DispatchSettings = DispatchSettings()
     expire_after_hours: float = Field(
