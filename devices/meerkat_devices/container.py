@@ -139,7 +139,8 @@ class ContainerSource(Source):
                 return None
             captured = self._pacer.captured(pts)
         else:
-            captured = self._live.captured(pts / TICKS, self._clock.now().timestamp())
+            now, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+            captured = self._live.captured(pts / TICKS, now, monotonic)
         if self._encoder:
             return self._encode(packet)
         chunk = Chunk(pts, dts, duration, packet.is_keyframe, packet.size, captured, packet)

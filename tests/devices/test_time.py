@@ -187,13 +187,46 @@ def test_ticks_are_rounded_to_the_nearest() -> None:
     assert Timeline(Fraction(1, 180_001), 1).ticks(-1) == 0
 
 
+@pytest.mark.parametrize("dts", [0, 7_000])
+def test_pictures_that_are_all_dated_alike_follow_one_another(dts: int) -> None:
+    timeline = Timeline(Fraction(1, TICKS), 6000)
+    placed = [timeline.place(dts, dts, None) for _ in range(4)]
+    assert placed == [(6000 * n, 6000 * n, 6000) for n in range(4)]
+    assert timeline.shown_at(dts) == 18_000
+
+
+def test_a_step_back_goes_on_and_a_stumble_stays() -> None:
+    timeline = Timeline(Fraction(1, TICKS), 6000)
+    for n in range(3):
+        timeline.place(6000 * n, 6000 * n, None)
+    assert timeline.place(12_000 - 8_999, 12_000 - 8_999, None)[0] == 3_001, "less than a tenth of a second"
+    timeline.place(18_000, 18_000, None)
+    assert timeline.place(9_000, 9_000, None)[0] == 24_000, "a tenth: its clock was set"
+    assert timeline.place(15_000, 15_000, None)[0] == 30_000
+
+
+def test_without_times_of_decoding_pictures_may_come_in_another_order() -> None:
+    timeline = Timeline(Fraction(1, TICKS), 6000)
+    shown = [0, 36_000, 12_000, 6_000, 24_000]
+    assert [timeline.place(pts, None, None)[0] for pts in shown] == shown
+
+
 def test_live_frames_are_dated_by_the_least_delayed_one() -> None:
     live = LiveTime()
-    assert live.captured(0, 1000.4) == 1000.4
-    assert live.captured(1, 1001.1) == pytest.approx(1001.1), "this one came with less delay"
-    assert live.captured(2, 1002.5) == pytest.approx(1002.101), "a late one is not believed"
+    assert live.captured(0, 1000.4, 50.4) == 1000.4
+    assert live.captured(1, 1001.1, 51.1) == pytest.approx(1001.1), "this one came with less delay"
+    assert live.captured(2, 1002.5, 52.5) == pytest.approx(1002.101), "a late one is not believed"
     assert live.time_of(2) == pytest.approx(1002.101)
-    assert live.captured(3, 5003.1) == 5003.1, "the clock was set"
+    assert live.captured(3, 5003.1, 4053.1) == 5003.1, "its clock was set"
+
+
+@pytest.mark.parametrize("step", [-3600.0, -2.0, 2.0, 4.9, 50 * 365 * 86_400.0])
+def test_a_clock_of_ours_that_is_set_counts_at_once(step: float) -> None:
+    live = LiveTime()
+    for n in range(10):
+        live.captured(n, 1000.1 + n, 50.1 + n)
+    assert live.captured(10, 1010.3 + step, 60.3) == pytest.approx(1010.101 + step)
+    assert live.time_of(10) == pytest.approx(1010.101 + step)
 
 
 def test_a_replay_follows_a_clock_that_is_set() -> None:
