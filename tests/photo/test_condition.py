@@ -12,7 +12,16 @@ import pytest
 
 from meerkat_devices.photo.condition import judge, measure
 from meerkat_devices.scenes.meter import BasementMeter
-from photo_support.degrade import Picture, compressed, exposed, fogged, noisy, shaken, unfocused
+from photo_support.degrade import (
+    Picture,
+    compressed,
+    exposed,
+    fogged,
+    lamp_in_the_glass,
+    noisy,
+    shaken,
+    unfocused,
+)
 from support.shared import shared
 
 MORNING = datetime(2026, 11, 20, 6, 50, tzinfo=UTC)
@@ -33,6 +42,7 @@ READABLE: dict[str, Callable[[Picture], Picture]] = {
     "a little out of focus": partial(unfocused, pixels=1.5),
     "a little shaken": partial(shaken, pixels=4),
     "fogged": partial(fogged, share=0.6),
+    "a small lamp in the glass": partial(lamp_in_the_glass, size=0.05, at=(0.8, 0.85)),
 }
 
 UNREADABLE: dict[str, tuple[str, Callable[[Picture], Picture]]] = {
@@ -43,6 +53,9 @@ UNREADABLE: dict[str, tuple[str, Callable[[Picture], Picture]]] = {
     "out of focus and noisy": ("blurred", lambda picture: noisy(unfocused(picture, 3), 6)),
     "out of focus and dim": ("blurred", lambda picture: exposed(unfocused(picture, 3), 0.1)),
     "shaken": ("blurred", partial(shaken, pixels=16)),
+    "shaken from corner to corner": ("blurred", partial(shaken, pixels=20, aslant=True)),
+    "shaken along the other corners": ("blurred", lambda picture: shaken(picture[:, ::-1], 20, aslant=True)),
+    "a lamp in the glass over the digits": ("burnt_out", partial(lamp_in_the_glass, size=0.15)),
 }
 
 

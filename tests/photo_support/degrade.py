@@ -28,12 +28,25 @@ def unfocused(picture: Picture, pixels: float) -> Picture:
     return cv2.GaussianBlur(picture, (0, 0), pixels * picture.shape[1] / 640).astype(np.uint8)
 
 
-def shaken(picture: Picture, pixels: float) -> Picture:
-    """Smeared across by so many pixels of 640."""
+def shaken(picture: Picture, pixels: float, *, aslant: bool = False) -> Picture:
+    """Smeared across, or from corner to corner, by so many pixels of 640."""
     length = round(pixels * picture.shape[1] / 640)
     kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1 / length
+    if aslant:
+        side = round(length / np.sqrt(2))
+        kernel = np.eye(side, dtype=np.float32) / side
+    else:
+        kernel[length // 2] = 1 / length
     return cv2.filter2D(picture, -1, kernel).astype(np.uint8)
+
+
+def lamp_in_the_glass(picture: Picture, size: float, *, at: tuple[float, float] = (0.5, 0.4)) -> Picture:
+    """With the lamp's mirror image: a soft spot, its standard deviation and place in fractions."""
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    spot = np.exp(-((x - width * at[0]) ** 2 + (y - height * at[1]) ** 2) / 2 / (size * width) ** 2)
+    light = (picture / 255) ** 2.2 + 1.5 * spot[..., None]
+    return noisy(np.clip(light, 0, 1) ** (1 / 2.2) * 255, 2)
 
 
 def compressed(picture: Picture, quality: int) -> Picture:

@@ -11,7 +11,7 @@ tests/photo/test_condition.py repeats it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import cos, pi, sin, sqrt
 
 import cv2
 import numpy as np
@@ -35,6 +35,10 @@ BURNT_OUT_ABOVE = 0.45
 
 SMALL_FACE, FACE_BURNT_ABOVE = 0.12, 0.73
 """A face that fills less of the picture: when so much of it, and of all that is bright, is burnt out."""
+
+HOLE_ABOVE = 0.125
+"""Of the width: the radius of a disc that is burnt out all over. It hides digits wherever it lies on a face;
+a white face at four times the light still has print in every such disc."""
 
 BLURRED_BELOW = 0.20
 """See `_sharpness`: edges smeared by a standard deviation of two to three pixels of 640."""
@@ -61,6 +65,8 @@ class Measured:
     of_bright: float
     """How much of what is bright is burnt out."""
     glare: float
+    hole: float
+    """Radius of the largest disc that is burnt out all over, of the picture's width."""
     sharpness: float
     noise: float
 
@@ -83,6 +89,7 @@ def measure(picture: NDArray[np.uint8]) -> Measured:
         burnt_out=burnt_pixels / grey.size,
         of_bright=burnt_pixels / max(1, int(np.count_nonzero(grey >= BRIGHT_LEVEL))),
         glare=_largest(burnt) / grey.size,
+        hole=_hole(burnt) / WIDTH,
         sharpness=_sharpness(grey),
         noise=noise,
     )
@@ -93,7 +100,7 @@ def judge(measured: Measured) -> PictureVerdict:
     if measured.brightest < DARK_BELOW:
         return "dark"
     small = measured.burnt_out > SMALL_FACE and measured.of_bright > FACE_BURNT_ABOVE
-    if small or measured.burnt_out > BURNT_OUT_ABOVE:
+    if small or measured.burnt_out > BURNT_OUT_ABOVE or measured.hole > HOLE_ABOVE:
         return "burnt_out"
     if measured.sharpness < BLURRED_BELOW:
         return "blurred"
@@ -106,30 +113,42 @@ def _largest(mask: Grey) -> int:
     return int(stats[1:, cv2.CC_STAT_AREA].max()) if count > 1 else 0
 
 
+def _hole(mask: Grey) -> float:
+    """Radius in pixels of the largest disc within the mask, and within the picture."""
+    within = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return float(cv2.distanceTransform(within, cv2.DIST_L2, cv2.DIST_MASK_3).max())
+
+
 def _sharpness(grey: Grey) -> float:
     """How much steeper the steepest edges are than after a blur of 3 pixels: 0.76 for a step, 0 for a haze.
 
     A ratio of two slopes does not change with light and contrast; the first blur, of 1 pixel, keeps most of
     noise and JPEG out of it, and what noise is left is taken off. An edge with a standard deviation of b
-    gives sqrt((9.5 + b²) / (1.5 + b²)), the half being the slope's own width; 3 to 1 is made 1 to 0. Across
-    and along are measured apart and the lesser counts: a shake blurs one of them.
+    gives sqrt((9.5 + b²) / (1.5 + b²)), the half being the slope's own width; 3 to 1 is made 1 to 0. Four
+    directions are measured apart and the least counts: a shake blurs one of them.
     """
-    ratios = []
     levels = grey.astype(np.float32)
     fine, coarse = (
         cv2.GaussianBlur(levels, (0, 0), sigma).astype(np.float32, copy=False) for sigma in (_FINE, _COARSE)
     )
     of_noise = _NOISE_SLOPE * _noise(grey)
-    for across, along in ((1, 0), (0, 1)):
-        steep, smooth = (_steepest(blurred, across, along) for blurred in (fine, coarse))
+    across, down = (
+        [cv2.Sobel(blurred, cv2.CV_32F, x, y, scale=1 / 8) for blurred in (fine, coarse)]
+        for x, y in ((1, 0), (0, 1))
+    )
+    ratios = []
+    for angle in (0, pi / 4, pi / 2, 3 * pi / 4):
+        steep, smooth = (
+            _steepest(cv2.addWeighted(x, cos(angle), y, sin(angle), 0))
+            for x, y in zip(across, down, strict=True)
+        )
         ratios.append(sqrt(max(0.0, steep**2 - of_noise**2)) / (smooth + _FLOOR))
     return float(np.clip((min(ratios) - 1) / 2, 0, 1))
 
 
-def _steepest(blurred: Floats, across: int, along: int) -> float:
+def _steepest(slopes: NDArray[np.generic]) -> float:
     """The slope, levels per pixel, that a hundredth of the pixels exceed."""
-    slopes = np.abs(cv2.Sobel(blurred, cv2.CV_32F, across, along, scale=1 / 8))
-    return _quantile(slopes, 0.99)
+    return _quantile(np.abs(slopes), 0.99)
 
 
 def _quantile(values: NDArray[np.generic], share: float) -> float:
