@@ -22,9 +22,10 @@ from .address import Address
 from .clock import Clock
 from .source import LoginRefused, SourceError
 from .source_options import DEFAULTS, SourceOptions
+from .timed_http import TimedHttp, TimedHttps
 
 TIMEOUT = 10.0
-"""Seconds for the connection, then for the answer's head, then for the whole of its body."""
+"""Seconds for the connection, then for the whole of the answer."""
 
 MAX_BYTES = 20_000_000
 """Of one picture. A 12-megapixel JPEG has some 6 MB."""
@@ -112,12 +113,14 @@ class SnapshotClient:
         return response
 
     def _body(self, response: HTTPResponse) -> bytes:
-        """At most MAX_BYTES, in at most TIMEOUT: whoever sends a byte at a time keeps no thread busy."""
+        """At most MAX_BYTES of it."""
         pieces: list[bytes] = []
-        size, until = 0, self._clock.monotonic() + TIMEOUT
+        size = 0
         while True:
             try:
                 piece = response.read1(65_536)
+            except TimeoutError:
+                raise self._error(f"the picture takes longer than {TIMEOUT:g} s", _NETWORK) from None
             except OSError as error:
                 raise self._unreachable(error) from None
             except HTTPException:
@@ -131,8 +134,6 @@ class SnapshotClient:
                     f"sends more than {MAX_BYTES / 1e6:g} MB, which is no picture",
                     "Is it a stream? Then write its address without snapshot:",
                 )
-            if self._clock.monotonic() > until:
-                raise self._error(f"the picture takes longer than {TIMEOUT:g} s", _NETWORK)
 
     # --- what goes wrong ----------------------------------------------------------------------------
 
@@ -227,8 +228,8 @@ def _opener(url: str, user: str, password: str, *, verify: bool) -> request.Open
     handlers: list[request.BaseHandler] = [
         request.ProxyHandler(),
         request.UnknownHandler(),
-        request.HTTPHandler(),
-        request.HTTPSHandler(context=context),
+        TimedHttp(),
+        TimedHttps(context=context),
         request.HTTPDefaultErrorHandler(),
         request.HTTPRedirectHandler(),
         request.HTTPErrorProcessor(),

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
@@ -234,19 +235,59 @@ def test_nothing_larger_than_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch)
     assert sent < 100_000_000
 
 
-def test_a_byte_at_a_time_does_not_hold_it_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_client, "TIMEOUT", 0.3)
-    camera = HttpCamera()
+def dripping(camera: HttpCamera, head: bytes, drop: bytes) -> None:
+    """Answer with `head`, and then with a drop now and then."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
+        handler.wfile.write(head)
         while not camera.stop.wait(0.05):
-            handler.wfile.write(b"\xff")
+            handler.wfile.write(drop)
 
     camera.respond = drip
+
+
+@pytest.mark.parametrize(
+    ("head", "drop", "what"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"\xff", "takes longer than 0.3 s"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0", "takes longer than 0.3 s"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"a", "no answer"),
+        (b"", b"H", "no answer"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b"a", "no answer"),
+    ],
+)
+def test_a_byte_at_a_time_does_not_hold_it_for_ever(
+    head: bytes, drop: bytes, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_client, "TIMEOUT", 0.3)
+    camera = HttpCamera()
+    dripping(camera, head, drop)
     with camera.serving() as port:
-        assert "takes longer than 0.3 s" in refusal(f"snapshot:http://127.0.0.1:{port}/").what
+        mercy = threading.Timer(20, camera.stop.set)  # so that a failure fails, and does not hang
+        mercy.start()
+        try:
+            assert what in refusal(f"snapshot:http://127.0.0.1:{port}/").what
+            assert not camera.stop.is_set(), "it was let go"
+        finally:
+            mercy.cancel()
+
+
+def test_what_comes_with_a_redirect_is_not_read_without_end() -> None:
+    sent = 0
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        if handler.path != "/":
+            send(handler, picture())
+            return
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /now.jpg\r\n\r\n")
+        with suppress(OSError):
+            while sent < 100_000_000:
+                sent += handler.wfile.write(bytes(65_536))
+
+    with HttpCamera(endless).serving() as port:
+        assert fetch(f"snapshot:http://127.0.0.1:{port}/").data == picture()
+    assert sent < 50_000_000
 
 
 def test_a_camera_that_is_off_or_not_there_is_said() -> None:
