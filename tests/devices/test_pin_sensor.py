@@ -116,3 +116,39 @@ def test_levels_can_be_the_other_way_round() -> None:
     bench = Bench("motion", active="low", pull="up")
     bench.sensor.work()
     assert bench.said == [True]
+
+
+def test_a_press_that_is_over_before_anybody_looked_counts() -> None:
+    """The sensors' thread was late: a small Pi writes a clip meanwhile."""
+    bench = Bench("button", high=True)
+    bench.sensor.work()
+    bench.pin.drive(False)
+    bench.clock.seconds += 0.15
+    bench.pin.drive(True)
+    bench.after(0.15)
+    assert bench.said == [True, False]
+
+
+def test_all_that_happened_is_told_in_turn() -> None:
+    bench = Bench("door")
+    for high in (True, False, True):
+        bench.clock.seconds += 0.05
+        bench.pin.drive(high)
+    bench.after(0.05)
+    assert bench.said == [False, True, False, True]
+
+
+def test_a_bounce_that_nobody_looked_at_is_nothing() -> None:
+    bench = Bench("door")
+    for high in (True, False, True, False):
+        bench.pin.drive(high)
+        bench.clock.seconds += 0.049
+    bench.after(1)
+    assert bench.said == [False]
+
+
+def test_a_button_that_is_let_go_before_anybody_looked_was_not_pressed() -> None:
+    bench = Bench("button", high=False)
+    bench.pin.drive(True)
+    bench.after(0.05)
+    assert bench.said == [False]

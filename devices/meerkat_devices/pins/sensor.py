@@ -23,10 +23,13 @@ class Debounce:
         """What counts; None until the first level is known, which counts at once."""
         self._next: bool | None = None
         self._since = 0.0
+        self._counted: list[bool] = []
 
     def edge(self, level: bool, at: float) -> None:
+        """The level from `at` on. What had lasted until then counts, whoever looked at it."""
+        self.settle(at)
         if self.state is None:
-            self.state = level
+            self._count(level)
         elif level == self.state:
             self._next = None
         elif self._next is None:
@@ -36,12 +39,20 @@ class Debounce:
         """When a level will have lasted; infinite while none is waited for."""
         return math.inf if self._next is None else self._since + self._seconds
 
-    def settle(self, at: float) -> bool:
-        """Whether the state has changed by now."""
-        if self._next is None or at < self.due() - _ROUNDING:
-            return False
-        self.state, self._next = self._next, None
-        return True
+    def settle(self, at: float) -> None:
+        """It is `at` now."""
+        if self._next is not None and at >= self.due() - _ROUNDING:
+            self._count(self._next)
+            self._next = None
+
+    def take(self) -> list[bool]:
+        """The states that have come to count since the last call, in turn."""
+        counted, self._counted = self._counted, []
+        return counted
+
+    def _count(self, level: bool) -> None:
+        self.state = level
+        self._counted.append(level)
 
 
 class Sensor:
@@ -67,7 +78,7 @@ class Sensor:
         self._said = said
         self._lock = threading.Lock()
         self._debounce = Debounce(settings.debounce)
-        self._told: bool | None = None
+        self._known = False
         self._input: Input | None = None
 
     @property
@@ -104,9 +115,11 @@ class Sensor:
         """Tell what has changed; returns when there will be more to do, infinite if nothing is waited for."""
         with self._lock:
             self._debounce.settle(self._clock.monotonic())
-            state, due = self._debounce.state, self._debounce.due()
-            before, self._told = self._told, state
-        held_from_before = before is None and self.settings.kind == "button"  # nobody pressed it just now
-        if state is not None and state != before and not held_from_before:
-            self._said(self, state)
+            changes, due = self._debounce.take(), self._debounce.due()
+        if changes and not self._known:
+            self._known = True
+            if self.settings.kind == "button":  # held from before: nobody pressed it just now
+                del changes[0]
+        for on in changes:
+            self._said(self, on)
         return due
