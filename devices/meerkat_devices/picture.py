@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 MAX_BYTES = 200_000
 """Home Assistant keeps pictures in memory, ten and more; a retained message cannot come in parts."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import MeerkatError, StorageError
@@ -29,7 +29,6 @@ from meerkat_contract.topics import DeviceTopic
 
 from .backoff import Backoff
 from .battery import BatteryWatch
-from .camera import Camera
 from .clock import Clock, SystemClock, clock_state, local_zone
 from .heartbeat import PATIENCE, Heartbeats
 from .lamps import Lamp
@@ -45,6 +44,9 @@ from .systemd import describe
 from .tuning import DEVICE, Tuning
 from .tuning_table import offer_camera, offer_device, offer_meter
 from .words import counted, waiting
+
+if TYPE_CHECKING:
+    from .camera import Camera
 
 _log = logging.getLogger("meerkat.device")
 
@@ -120,18 +122,22 @@ class Device:
             report=self.report,
             on_hub=self._hub_is,
         )
-        self.cameras = [
-            Camera(
-                camera,
-                own,
-                station=self,
-                outbox=self.outbox,
-                clock=self._clock,
-                pace=self.replay.pace,
-                loop=self.replay.loop,
-            )
-            for camera, own in settings.cameras.items()
-        ]
+        self.cameras: list[Camera] = []
+        if settings.cameras:
+            from .camera import Camera  # loads libraries of 40 MB that a meter can do without
+
+            self.cameras = [
+                Camera(
+                    camera,
+                    own,
+                    station=self,
+                    outbox=self.outbox,
+                    clock=self._clock,
+                    pace=self.replay.pace,
+                    loop=self.replay.loop,
+                )
+                for camera, own in settings.cameras.items()
+            ]
         zone = zone or local_zone()
         self.meters = [
             Meter(

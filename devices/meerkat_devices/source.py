@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-
 from meerkat_contract.errors import MediaError
 
 from .clock import Clock
 from .recorder import TICKS, Chunk
 
 if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
     from meerkat_contract.messages import FrameFindings
 
 Pace = Literal["own", "fast"]
