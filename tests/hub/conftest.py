@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from hub_support.core_driver import CoreDriver
+from hub_support.posted import Start, starting
 from hub_support.web_house import Served, WebHouse
+from support.broker import Mosquitto
 
 
 @pytest.fixture
@@ -15,6 +18,13 @@ def core() -> Iterator[CoreDriver]:
     driver = CoreDriver()
     yield driver
     driver.check()
+
+
+@pytest.fixture
+def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Start]:
+    """Start a hub that listens for posted pictures; what is given are settings of hub.websensor."""
+    with ExitStack() as ends:
+        yield starting(broker, tmp_path, ends)
 
 
 @pytest.fixture

@@ -7,19 +7,17 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from hub_support.posted import PICTURE, Running, Start
 from meerkat_contract.errors import StorageError, UsageError
 from meerkat_contract.session import Incoming, Session
-from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.application import build_hub
 from meerkat_hub.settings import HubSettings
-from meerkat_hub.web import websensor as listener
 from meerkat_hub.web.websensor import ACK, NACK, NOTHING_YET, posted_pictures
 from support.broker import Mosquitto, free_port
 from support.http_camera import picture
@@ -37,52 +35,10 @@ with urllib.request.urlopen(post) as answer:
 """
 """What a Pi's crontab runs after it has taken a picture: it posts the file and prints the answer."""
 
-PICTURE = picture(size=(1280, 720))
-
 
 def post_by_script(address: str, file: Path) -> str:
     command = [sys.executable, "-c", SCRIPT, address, str(file)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-class Running:
-    """A hub in this process, with its listener."""
-
-    def __init__(self, hub: Hub, address: str) -> None:
-        self.hub = hub
-        self.base = address.removesuffix("/websensor")
-
-    def post(self, body: Any = PICTURE, path: str = "/websensor", **headers: str) -> httpx.Response:
-        sent = {"Content-Type": "application/octet-stream", **headers}
-        return httpx.post(self.base + path, content=body, headers=sent, timeout=30)
-
-    def get(self, path: str = "/websensor", **headers: str) -> httpx.Response:
-        return httpx.get(self.base + path, headers=headers, timeout=30)
-
-    def stored(self) -> int:
-        return self.hub.store.totals().get("pictures", 0)
-
-
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as ends:
-
-        def begin(*, max_picture_megabytes: float = 20, **own: Any) -> Running:
-            settings = HubSettings.model_validate(
-                {
-                    "max_picture_megabytes": max_picture_megabytes,
-                    "websensor": {"enabled": True, "host": "127.0.0.1", "port": free_port(), **own},
-                }
-            )
-            hub = build_hub(tmp_path / "data", broker.connection, settings)
-            ends.callback(hub.stop)
-            hub.start()
-            return Running(hub, ends.enter_context(posted_pictures(hub, settings)))
-
-        yield begin
 
 
 class Heard:
@@ -234,26 +190,12 @@ def test_what_is_too_large_is_never_held(start: Start, monkeypatch: pytest.Monke
     assert running.stored() == 0
 
 
-def test_a_sender_that_stands_still_is_let_go(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "UPLOAD_SECONDS", 0.2)
-    running = start()
-    host, port = running.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as slow:
-        slow.sendall(b"POST /websensor HTTP/1.1\r\nHost: hub\r\nContent-Length: 1000\r\n\r\n\xff\xd8")
-        answer = b""
-        while not answer.endswith(NACK.encode()) and (more := slow.recv(4096)):
-            answer += more
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert answer.endswith(NACK.encode())
-
-
 def test_half_a_picture_of_a_sender_that_hangs_up_is_not_taken(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     running = start()
-    host, port = running.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as gone:
+    with socket.create_connection(running.place, timeout=20) as gone:
         gone.sendall(b"POST /websensor HTTP/1.1\r\nHost: hub\r\nContent-Length: 1000\r\n\r\n" + PICTURE[:500])
     wait_for(lambda: any("hung up" in line for line in caplog.messages), what="the hub to see it")
     assert running.get().text == NOTHING_YET
@@ -276,9 +218,8 @@ def test_a_token_is_asked_for_in_the_address_or_in_a_header(
 
 def test_who_is_refused_may_finish_sending_and_hears_it(start: Start) -> None:
     running = start(token="s3cret")
-    host, port = running.base.removeprefix("http://").split(":")
     for _ in range(3):
-        with socket.create_connection((host, int(port)), timeout=20) as sender:
+        with socket.create_connection(running.place, timeout=20) as sender:
             body = PICTURE + bytes(8_000_000)
             head = f"POST /websensor HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(body)}\r\n\r\n"
             sender.sendall(head.encode() + body)
@@ -289,10 +230,19 @@ def test_who_is_refused_may_finish_sending_and_hears_it(start: Start) -> None:
         assert answer.endswith(NACK.encode())
 
 
+def test_a_form_is_told_what_to_send(start: Start) -> None:
+    running = start()
+    answer = httpx.post(running.base + "/websensor", files={"file": PICTURE}, timeout=30)
+    assert (answer.status_code, answer.text) == (415, NACK)
+    assert "--data-binary" in answer.headers["x-reason"]
+
+
 def test_a_page_of_another_site_may_not_post(start: Start) -> None:
     running = start()
     foreign = running.post(Origin="http://evil.example")
     assert (foreign.status_code, foreign.text) == (403, NACK)
+    for strange in ("null", "http://[::1", ""):
+        assert running.post(Origin=strange).text == NACK
     assert running.post(Origin=running.base).text == ACK
 
 

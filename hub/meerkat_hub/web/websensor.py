@@ -18,7 +18,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +32,7 @@ from meerkat_hub.adapters.ingest import MEGABYTE
 from meerkat_hub.adapters.websensor import Websensor
 from meerkat_hub.settings import HubSettings
 
+from .patience import PatientHttp
 from .server import listen
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ NOTHING_YET = "Meter image will be provided within an hour. Please try again lat
 UPLOADS = 4
 """Pictures read into memory at a time; further ones wait in their connections."""
 
-CONNECTIONS = 64
+REQUESTS = 64
+"""At a time; further ones are told to come again."""
 
 UPLOAD_SECONDS = 60.0
 
@@ -69,6 +70,7 @@ class _Refused(Exception):
 def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette:
     """The application; `max_bytes` of a picture."""
     uploads = asyncio.Semaphore(UPLOADS)
+    asking: set[Request] = set()
 
     def admit(request: Request) -> str:
         """The meter that is meant. Raises _Refused."""
@@ -84,9 +86,12 @@ def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette
             meter = admit(request)
             if not _same_origin(request):
                 raise _Refused(403, "pages of other web sites may not post here")
-            async with uploads:
-                jpeg = await _body(request, max_bytes)
-                await run_in_threadpool(websensor.take, meter, jpeg)
+            if request.headers.get("content-type", "").startswith("multipart/"):
+                raise _Refused(415, "a form was posted: send the bytes themselves, curl --data-binary @file")
+            with _counted(asking, request):
+                async with uploads:
+                    jpeg = await _body(request, max_bytes)
+                    await run_in_threadpool(websensor.take, meter, jpeg)
         except _Refused as refused:
             log.warning("websensor: %s answered to %s: %s", NACK, _peer(request), refused.reason)
             if refused.unread:
@@ -103,7 +108,8 @@ def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette
     async def get(request: Request) -> Response:
         try:
             meter = admit(request)
-            latest = await run_in_threadpool(websensor.latest, meter)
+            with _counted(asking, request):
+                latest = await run_in_threadpool(websensor.latest, meter)
         except _Refused as refused:
             return PlainTextResponse(refused.reason, refused.status)
         except MeerkatError as error:
@@ -147,7 +153,7 @@ def posted_pictures(hub: Hub, settings: HubSettings) -> Iterator[str]:
                 loop="asyncio",
                 lifespan="off",
                 ws="none",
-                limit_concurrency=CONNECTIONS,
+                http=PatientHttp,
                 timeout_graceful_shutdown=1,
             )
         )
@@ -161,6 +167,18 @@ def posted_pictures(hub: Hub, settings: HubSettings) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+@contextmanager
+def _counted(asking: set[Request], request: Request) -> Iterator[None]:
+    """Raises _Refused when too many are being answered."""
+    if len(asking) >= REQUESTS:
+        raise _Refused(503, "too many ask at a time: come again in a minute")
+    asking.add(request)
+    try:
+        yield
+    finally:
+        asking.discard(request)
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -207,7 +225,7 @@ def _knows(request: Request, token: str) -> bool:
 def _same_origin(request: Request) -> bool:
     """Browsers say from which page a request comes; scripts say nothing."""
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    return origin is None or origin.partition("://")[2] == request.headers.get("host", "")
 
 
 def _nack(status: int, reason: str) -> Response:
