@@ -31,7 +31,7 @@ FILES = sorted(FOLDER.iterdir())
 
 
 def test_the_page_is_small_and_every_file_is_served(web: Served) -> None:
-    assert sum(path.stat().st_size for path in FILES) < 60_000
+    assert sum(path.stat().st_size for path in FILES) < 70_000
     for path in FILES:
         url = "/" if path.name == "index.html" else f"/static/{path.name}"
         answer = web.get(url)

@@ -41,6 +41,7 @@ from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
 from .sleepers import SleepWatch
 from .store import Store
+from .wired import Wired
 from .workflow_bus import WorkflowBus
 
 log = logging.getLogger("meerkat.hub")
@@ -93,6 +94,7 @@ class HubBus:
             on_disconnected=self._disconnected,
         )
         self.asleep = SleepWatch(self.session, live)
+        self._wired = Wired(self.session, live)
         if workflows is not None:
             workflows.attach(self.session)
         self._announcer = Announcer(self.session, self._event_picture, service.confirm, lambda: clock().mono)
@@ -119,7 +121,7 @@ class HubBus:
         if self._workflows is not None:
             self._workflows.subscribe()
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
-        subscribe(SettingTopic(ANY, ANY, ANY, "state"), self._setting)
+        self._wired.subscribe()
         for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
             subscribe(
                 ThingTopic(ANY, ANY, kind),
@@ -221,11 +223,6 @@ class HubBus:
     def command(self, device: str, thing: str, setting: str, payload: bytes) -> Delivery:
         """Set something of a device. `nobody` of the delivery says that the device is away."""
         return self.session.publish(SettingTopic(device, thing, setting, "set"), payload, qos=1)
-
-    def _setting(self, message: Incoming) -> None:
-        topic = parse(message.topic)
-        assert isinstance(topic, SettingTopic)
-        self._live.set_to(topic.device, topic.thing, topic.setting, message.payload)
 
     def _motion(self, message: Incoming) -> None:
         topic = parse(message.topic)

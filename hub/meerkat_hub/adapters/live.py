@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from meerkat_contract.messages import DeviceInfo, ErrorReport, HubState, WorkerState
+from meerkat_contract.messages import DeviceInfo, ErrorReport, HubState, LightState, WorkerState
 from meerkat_hub.core.zones import Zones
 
 MAX_PICTURE = 5_000_000
@@ -54,6 +54,11 @@ class Live:
         self.motion: dict[tuple[str, str], bool] = {}
         self.settings: dict[tuple[str, str, str], str] = {}
         """What is in force, by device, thing and setting."""
+        self.sensors: dict[tuple[str, str], bool] = {}
+        """What motion sensors and contacts say, by device and sensor: True is ON."""
+        self.presses: dict[tuple[str, str], datetime] = {}
+        """When each button was last pressed, since the hub has been there."""
+        self.lights: dict[tuple[str, str], LightState] = {}
         self.workers: dict[str, WorkerState] = {}
         self.errors: dict[str, ErrorReport] = {}
         """The last error that each device reported."""
@@ -79,13 +84,18 @@ class Live:
         for listener in listeners:
             listener(change)
 
-    def set_to(self, device: str, thing: str, setting: str, payload: bytes) -> None:
-        """A device says what is in force of a setting; what is too long to be a value is ignored."""
+    def set_to(self, device: str, thing: str, setting: str, payload: bytes) -> bool:
+        """A device says what is in force of a setting; what is too long to be a value is ignored.
+
+        Whether it is different now.
+        """
         key = (device, thing, setting)
+        before = self.settings.get(key)
         if not payload:
             self.settings.pop(key, None)
         elif len(payload) <= MAX_SETTING and (key in self.settings or len(self.settings) < MOST_SETTINGS):
             self.settings[key] = payload.decode(errors="replace")
+        return self.settings.get(key) != before
 
     def zones(self, device: str, camera: str) -> Zones:
         """The zones of a camera by name, as its device tells them."""

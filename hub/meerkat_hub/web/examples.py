@@ -79,6 +79,19 @@ DEVICE: dict[str, Any] = {
         }
     ],
     "meters": [],
+    "sensors": [{"schema": 1, "name": "hall", "label": "Hall", "kind": "motion", "on": False}],
+    "lights": [
+        {
+            "schema": 1,
+            "name": "ir",
+            "label": "",
+            "kind": "infrared",
+            "dimmable": True,
+            "on": True,
+            "brightness": 80.0,
+        }
+    ],
+    "settings": [],
 }
 
 WORKFLOW: dict[str, Any] = {

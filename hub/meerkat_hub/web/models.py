@@ -15,8 +15,10 @@ from meerkat_contract.messages import (
     ErrorReport,
     EventState,
     HubState,
+    LightInfo,
     MeterInfo,
     ModelInfo,
+    SensorInfo,
     SettingInfo,
     TaskInfo,
     Track,
@@ -160,6 +162,27 @@ class MeterView(MeterInfo):
     latest: MeterPictureView | None = Field(None, description="its newest stored picture")
 
 
+class SensorView(SensorInfo):
+    on: bool | None = Field(None, description="motion, or open; null until it has said, and of a button")
+    pressed_at: datetime | None = Field(None, description="of a button, while the hub has been there")
+
+
+class LightView(LightInfo):
+    on: bool | None = Field(None, description="null until the device has said")
+    brightness: float | None = Field(None, description="percent; null while it is off, or not known")
+
+
+class LightWish(BaseModel):
+    """How a lamp is to be."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"on": True, "brightness": 40}]}
+    )
+
+    on: bool
+    brightness: float | None = Field(None, ge=0, le=100, description="percent; else what is configured")
+
+
 class DeviceView(View):
     """A device as it introduced itself, and what it says now."""
 
@@ -178,6 +201,9 @@ class DeviceView(View):
     error: ErrorReport | None = Field(None, description="the last error that it reported")
     cameras: list[CameraView] = []
     meters: list[MeterView] = []
+    sensors: list[SensorView] = []
+    lights: list[LightView] = []
+    settings: tuple[SettingInfo, ...] = Field((), description="of the device itself")
 
 
 class SettingView(SettingInfo):

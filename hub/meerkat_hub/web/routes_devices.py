@@ -5,13 +5,21 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from meerkat_contract.ids import format_time
-from meerkat_contract.messages import DeviceInfo
+from meerkat_contract.messages import DeviceInfo, LightInfo
 from meerkat_hub.adapters.live import Live
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.queries import Filter, Queries, StoredPicture
 
 from .files import ASK_AGAIN, file_name, send_file
-from .models import CameraView, DeviceView, MeterPicturePage, MeterPictureView, MeterView
+from .models import (
+    CameraView,
+    DeviceView,
+    LightView,
+    MeterPicturePage,
+    MeterPictureView,
+    MeterView,
+    SensorView,
+)
 from .parameters import (
     AfterQuery,
     BeforeQuery,
@@ -24,6 +32,12 @@ from .parameters import (
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
+ABOUT = (
+    *("device", "label", "model", "software", "host", "clock", "battery", "wake_every", "next_wake"),
+    "settings",
+)
+"""What a device says of itself and is told as it is."""
+
 _JPEG = {"content": {"image/jpeg": {}}, "description": "A JPEG"}
 
 
@@ -32,7 +46,7 @@ def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
 
     @router.get("/devices", summary="List devices")
     def devices() -> list[DeviceView]:
-        """Every device that introduced itself, with its cameras and meters."""
+        """Every device that introduced itself, with all that hangs on it."""
         latest = queries.latest_meter_pictures()
         known = live.devices.copy()
         return [_device(live, info, latest) for _, info in sorted(known.items())]
@@ -125,16 +139,30 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
         meters.append(
             MeterView.model_validate({**dict(meter), "latest": _picture(stored) if stored else None})
         )
-    names = ("device", "label", "model", "software", "host", "clock", "battery", "wake_every", "next_wake")
+    sensors = []
+    for sensor in info.sensors:
+        key = (info.device, sensor.name)
+        now = {"on": live.sensors.get(key), "pressed_at": live.presses.get(key)}
+        sensors.append(SensorView.model_validate({**dict(sensor), **now}))
+    lights = [_light(live, info.device, light) for light in info.lights]
     return DeviceView.model_validate(
         {
-            **{name: getattr(info, name) for name in names},
+            **{name: getattr(info, name) for name in ABOUT},
             "availability": live.availability.get(info.device) or "unknown",
             "error": live.errors.get(info.device),
             "cameras": cameras,
             "meters": meters,
+            "sensors": sensors,
+            "lights": lights,
         }
     )
+
+
+def _light(live: Live, device: str, info: LightInfo) -> LightView:
+    state = live.lights.get((device, info.name))
+    on = state.state == "ON" if state else None
+    brightness = state.brightness if state and on else None
+    return LightView.model_validate({**dict(info), "on": on, "brightness": brightness})
 
 
 def _picture(stored: StoredPicture) -> MeterPictureView:

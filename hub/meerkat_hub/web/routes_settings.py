@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.ids import NAME_PATTERN
-from meerkat_contract.messages import DeviceInfo, SettingInfo
+from meerkat_contract.messages import DeviceInfo, LightState, SettingInfo
 from meerkat_contract.session import Delivery
 from meerkat_contract.setting_values import DEFAULT, parse, takes
 from meerkat_hub.adapters.live import Live
+from meerkat_hub.adapters.wired import LIGHT
 
-from .models import Problem, SettingView, SettingWish
+from .models import LightWish, Problem, SettingView, SettingWish
 from .parameters import NamePath
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
@@ -23,6 +24,8 @@ CONFIRMED_WITHIN = 5.0
 
 DEVICE = "device"
 """The thing under which settings of the device itself are."""
+
+AWAY: dict[str, Any] = {"model": Problem, "description": "The device is away"}
 
 Command = Callable[[str, str, str, bytes], Delivery]
 """Sends a payload to a setting: device, thing, setting, payload."""
@@ -42,6 +45,14 @@ def routes(live: Live, command: Command) -> APIRouter:
             remedy = "GET /api/devices lists what there is"
             raise ApiError(404, what, where=request.url.path, remedy=remedy)
         return info
+
+    def tell(request: Request, device: str, thing: str, setting: str, payload: bytes) -> Response:
+        told = command(device, thing, setting, payload)
+        told.wait(CONFIRMED_WITHIN)
+        if told.nobody:
+            what = f"device {device} is {live.availability.get(device) or 'not there'}"
+            raise ApiError(409, what, where=request.url.path, remedy="Ask again when it is back")
+        return Response(status_code=204)
 
     @router.get("/devices/{device}/settings", summary="List a device's settings", responses=NOT_FOUND)
     def settings(request: Request, device: NamePath) -> list[SettingView]:
@@ -64,7 +75,7 @@ def routes(live: Live, command: Command) -> APIRouter:
         responses={
             **NOT_FOUND,
             **BAD_QUERY,
-            409: {"model": Problem, "description": "The device is away"},
+            409: AWAY,
         },
     )
     def set_one(
@@ -82,12 +93,22 @@ def routes(live: Live, command: Command) -> APIRouter:
                 parse(info, body.payload, where=path)
             except BadMessage as error:
                 raise ApiError(422, error.what, where=path, remedy=error.remedy) from None
-        told = command(device, thing, setting, body.payload)
-        told.wait(CONFIRMED_WITHIN)
-        if told.nobody:
-            state = live.availability.get(device) or "not there"
-            raise ApiError(409, f"device {device} is {state}", where=path, remedy="Ask again when it is back")
-        return Response(status_code=204)
+        return tell(request, device, thing, setting, body.payload)
+
+    @router.post(
+        "/lights/{device}/{light}",
+        summary="Switch a light",
+        status_code=204,
+        response_class=Response,
+        responses={**NOT_FOUND, **BAD_QUERY, 409: AWAY},
+    )
+    def switch_light(request: Request, device: NamePath, light: NamePath, body: LightWish) -> Response:
+        """204 when the device has been told. The list of devices says a moment later whether it is lit."""
+        if light not in {one.name for one in known(request, device).lights}:
+            remedy = "GET /api/devices lists what there is"
+            raise ApiError(404, f"{device} has no light {light}", where=request.url.path, remedy=remedy)
+        state = LightState(state="ON" if body.on else "OFF", brightness=body.brightness)
+        return tell(request, device, light, LIGHT, state.to_json())
 
     return router
 

@@ -1,7 +1,9 @@
 // The page: how all is, live pictures, meters and events, kept up to date by server-sent events.
 
 import * as detail from "./detail.js";
+import * as gadgets from "./devices.js";
 import * as people from "./people.js";
+import * as settings from "./settings.js";
 import * as work from "./workflows.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
@@ -10,7 +12,7 @@ let state = null, devices = [], labels = [], events = [], next = null, connected
 let watched = "";
 const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = new Map();
 const key = (device, thing) => `${device}/${thing}`;
-const named = (thing) => thing.label || title(thing.name);
+const { absent, named } = gadgets;
 
 /** What people call the camera of an event; with its device where two have the same name. */
 function cameraOf({ device, camera }) {
@@ -92,15 +94,10 @@ function showDevices() {
     return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id)], () => cameraCard(device, camera, id));
   }), ...meters.map(([device, meter]) =>
     cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, device.next_wake, meter], () => meterCard(device, meter)))]);
+  gadgets.show(devices);
+  if ($("live").open) settings.refresh();
   for (const [device, camera] of cameras) live(key(device.device, camera.name));
   options("camera", cameras.map(([device, camera]) => [key(device.device, camera.name), `${named(camera)} (${device.label || device.device})`]));
-}
-
-const words_of = { online: "", offline: "offline", asleep: "asleep", unknown: "not heard of yet" };
-
-/** Why nothing new comes from a device; empty when it is there. */
-function absent({ availability, next_wake }) {
-  return words_of[availability] + (availability === "asleep" && next_wake ? `, wakes ${minute(next_wake)}` : "");
 }
 
 function cameraCard(device, camera, id) {
@@ -141,7 +138,7 @@ function watch(id, name) {
     $("live-time").replaceChildren("Taken ", since(pictures.get(id)));
   }
   $("live").showModal();
-  import("./settings.js").then((settings) => settings.open(id));
+  settings.open(id);
 }
 
 const wrongs = { dark: "Too dark", burnt_out: "Burnt out", blurred: "Blurred" };
@@ -318,7 +315,7 @@ $("filters").addEventListener("change", () => { events = []; careful("events", r
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("more").addEventListener("click", careful("events", more));
 $("live-picture").addEventListener("click", ({ offsetX, offsetY, target }) => {
-  import("./settings.js").then((settings) => settings.corner(offsetX / target.clientWidth, offsetY / target.clientHeight));
+  settings.corner(offsetX / target.clientWidth, offsetY / target.clientHeight);
 });
 $("live").addEventListener("close", () => { watched = ""; });
 addEventListener("hashchange", route);
