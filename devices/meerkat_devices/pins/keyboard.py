@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import sys
@@ -19,10 +20,15 @@ from meerkat_devices.pin_settings import SensorSettings
 
 from .wiring import Pins
 
+_log = logging.getLogger("meerkat.device")
+
 FIRST = {"motion": " ", "door": "d", "button": "b"}
 """The key of the first sensor of each kind; the others have digits."""
 
 _NAMES = {" ": "space"}
+
+AWAY_SECONDS = 0.5
+"""Between looks at whether the terminal is ours again."""
 
 
 def keys_of(sensors: Mapping[str, SensorSettings]) -> dict[str, str]:
@@ -53,7 +59,8 @@ class Keyboard:
         self._sensors = {name: sensor.settings for name, sensor in pins.sensors.items()}
         self._keys = keys_of(self._sensors)
         self._before: Any = None
-        self._end, self._ended = os.pipe()
+        self._end = -1
+        """Closed to end the reader."""
 
     def start(self) -> None:
         """Nothing happens where no person sits: no terminal, or one that belongs to another program now."""
@@ -63,13 +70,17 @@ class Keyboard:
         self._before = termios.tcgetattr(fd)
         tty.setcbreak(fd)
         click.echo(help_line(self._keys, self._sensors), err=True)
-        threading.Thread(target=self._read, args=(fd,), name="keyboard", daemon=True).start()
+        ended, self._end = os.pipe()
+        threading.Thread(target=self._read, args=(fd, ended), name="keyboard", daemon=True).start()
 
     def stop(self) -> None:
         before, self._before = self._before, None
-        if before is not None:
-            os.write(self._ended, b".")
-            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+        if before is None:
+            return
+        os.close(self._end)
+        if _ours():  # whoever has it meanwhile has set it up, and to touch it would stop this program
+            with suppress(termios.error):  # hung up: nobody is left to give it back to
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
 
     def press(self, key: str) -> None:
         """A key that means nothing says which ones do."""
@@ -82,20 +93,36 @@ class Keyboard:
         except MeerkatError as error:
             click.echo(f"{error}", err=True)
 
-    def _read(self, fd: int) -> None:
-        while True:
-            ready, _, _ = select.select([fd, self._end], [], [])
-            if self._end in ready:
-                return
-            key = os.read(fd, 1)
-            if not key:
-                return
-            with suppress(UnicodeDecodeError):  # a part of a letter that is no key anyway
-                self.press(key.decode().lower())
+    def _read(self, fd: int, ended: int) -> None:
+        """Until `ended` can be read, or the terminal is gone.
+
+        In the background (Ctrl-Z, `bg`) keys are the shell's: to read one would stop the whole program.
+        """
+        try:
+            ours = True
+            while True:
+                before, ours = ours, _ours()
+                if ours and not before:
+                    tty.setcbreak(fd)
+                ready, _, _ = select.select([ended, *[fd] * ours], [], [], None if ours else AWAY_SECONDS)
+                if ended in ready:
+                    return
+                if fd in ready and _ours():
+                    key = os.read(fd, 1)
+                    if not key:
+                        return
+                    with suppress(UnicodeDecodeError):  # a part of a letter that is no key anyway
+                        self.press(key.decode().lower())
+        except (OSError, termios.error) as error:
+            _log.debug("no more keys: %s", error)
+        finally:
+            os.close(ended)
 
 
 def _ours() -> bool:
     """Whether standard input is a terminal, and we are what runs in its foreground."""
+    if sys.stdin is None:  # started with it closed, as `<&-` does
+        return False
     try:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):
