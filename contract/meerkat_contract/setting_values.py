@@ -27,7 +27,7 @@ def parse(info: SettingInfo, payload: bytes, *, where: str = "") -> Value:
         case "switch" if text in ("ON", "OFF"):
             return text == "ON"
         case "number" if _NUMBER.fullmatch(text) and _within(info, float(text)):
-            return float(text)
+            return float(text) + 0.0  # no -0
         case "select" if text in info.options:
             return text
         case "button" if text == "PRESS":

@@ -38,8 +38,8 @@ _log = logging.getLogger("meerkat.device")
 DEVICE = "device"
 """The thing under which settings of the device itself are."""
 
-ELSEWHERE = frozenset(("frames", "light", "capture", "state"))
-"""Settings that other parts of the device listen for by themselves, unless they are offered here."""
+OF_PINS = frozenset(("light", "state"))
+"""Settings of whose every command the pins hear, also where there is no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ class _Offer:
     get: Callable[[], Value]
     set_: Callable[[Value], None]
     lasting: bool
+    own: Value
+    """What meerkat.yaml says; it need not lie within the bounds of `info`, which may be a slider's."""
     configured: str
-    """The payload that stands for what meerkat.yaml says."""
+    """The same as a payload."""
 
 
 class Tuning:
@@ -60,6 +62,7 @@ class Tuning:
         self._station = station
         self._file = TuningFile(file)
         self._offers: dict[tuple[str, str], _Offer] = {}
+        self._left: set[tuple[str, str]] = set()
         self._overrides: Overrides = {}
         self._commands: queue.SimpleQueue[tuple[_Offer, bytes] | None] = queue.SimpleQueue()
 
@@ -86,9 +89,14 @@ class Tuning:
         key = (thing, info.name)
         if key in self._offers:
             raise ValueError(f"{thing}/{info.name} is offered twice")
-        configured = "" if info.kind == "button" else payload(info, get())
+        own = None if info.kind == "button" else get()
+        configured = "" if info.kind == "button" else payload(info, own)
         lasting = lasting and info.kind != "button"
-        self._offers[key] = _Offer(thing, info, get, set_, lasting, configured)
+        self._offers[key] = _Offer(thing, info, get, set_, lasting, own, configured)
+
+    def leave(self, thing: str, setting: str) -> None:
+        """Another part of the device listens for these commands by itself."""
+        self._left.add((thing, setting))
 
     def infos(self, thing: str) -> tuple[SettingInfo, ...]:
         """What can be set of a thing, in the order in which it was offered."""
@@ -176,8 +184,7 @@ class Tuning:
         where = str(self._topic(offer, "set"))
         button = offer.info.kind == "button"
         back = data in DEFAULT and not button
-        text = offer.configured.encode() if back else data
-        value = parse(offer.info, text, where=where)
+        value = offer.own if back else parse(offer.info, data, where=where)
         try:
             offer.set_(value)
         except MeerkatError as error:
@@ -219,9 +226,9 @@ class Tuning:
         return SettingTopic(self._station.name, offer.thing, offer.info.name, kind)
 
     def _unknown(self, topic: SettingTopic) -> None:
-        if topic.setting in ELSEWHERE:
+        if topic.setting in OF_PINS or (topic.thing, topic.setting) in self._left:
             return
-        names = [name for thing, name in self._offers if thing == topic.thing]
+        names = [name for thing, name in (*self._offers, *sorted(self._left)) if thing == topic.thing]
         remedy = f"It has {', '.join(names)}" if names else "Settings are those of " + ", ".join(self._things)
         self._station.report(
             BadMessage(f"{topic.thing} has no setting {topic.setting}", where=str(topic), remedy=remedy)

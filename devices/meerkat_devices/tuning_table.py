@@ -90,12 +90,14 @@ def offer_camera(tuning: Tuning, camera: Camera) -> None:
         set_=lambda value: camera.record(bool(value)),
         lasting=False,
     )
+    tuning.leave(camera.name, camera.frames.topic.setting)
     camera.by_hand.ended = lambda: tuning.tell(camera.name, RECORD.name)
 
 
 def offer_meter(tuning: Tuning, meter: Meter) -> None:
     """All that can be set of a meter."""
     offer_fields(tuning, meter.name, OF_METER, get=lambda: meter.settings, set_=meter.retune)
+    tuning.leave(meter.name, meter.topic.setting)
 
 
 def offer_device(

@@ -32,6 +32,7 @@ class Yard:
         self.broken = False
         self.file = folder / "settings.json"
         self.tuning = Tuning(self.file, station=self.station)
+        self.tuning.leave("yard", "frames")
         for info in (SENSITIVITY, ENABLED, LEVEL):
             self.tuning.offer("yard", info, get=self._get(info.name), set_=self._set(info.name))
         self.tuning.offer("yard", PRESS, get=lambda: None, set_=self._press)
@@ -127,6 +128,25 @@ def test_default_takes_it_back_for_good(tmp_path: Path, word: str) -> None:
     assert Yard(tmp_path).values["sensitivity"] == 0.5
 
 
+@pytest.mark.parametrize("configured", [0.123456789012345, 1.5])
+def test_default_is_what_the_file_says_to_the_last_digit_and_beyond_the_bounds(
+    tmp_path: Path, configured: float
+) -> None:
+    """A slider ends somewhere; what is written in meerkat.yaml need not."""
+    yard = Yard(tmp_path, sensitivity=configured)
+    yard.send("sensitivity", "0.8")
+    yard.send("sensitivity", "default")
+    assert yard.values["sensitivity"] == configured
+    assert not yard.station.errors
+
+
+def test_less_than_nothing_is_nothing(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, sensitivity=0.0)
+    yard.send("sensitivity", "-0.0")
+    assert yard.state("sensitivity") == "0"
+    assert not yard.file.exists(), "it is what meerkat.yaml says"
+
+
 def test_a_value_that_was_changed_in_the_file_since_counts_again(tmp_path: Path) -> None:
     Yard(tmp_path).send("sensitivity", "0.8")
     assert Yard(tmp_path, sensitivity=0.6).values["sensitivity"] == 0.6
@@ -160,6 +180,17 @@ def test_what_others_listen_for_is_left_to_them(tmp_path: Path) -> None:
     yard.send("frames", "2", retain=True)
     yard.send("light", "{}", thing="lamp")
     assert not yard.station.errors
+
+
+def test_what_nobody_listens_for_is_told(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.send("capture", "PRESS", thing="watr")
+    yard.send("capture", "PRESS")
+    assert [error.what for error in yard.station.errors] == [
+        "watr has no setting capture",
+        "yard has no setting capture",
+    ]
+    assert "frames" in yard.station.errors[1].remedy
 
 
 def test_a_button_is_pressed_and_not_kept(tmp_path: Path) -> None:
