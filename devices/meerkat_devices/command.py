@@ -17,6 +17,8 @@ import click
 from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 
+from .init_command import init
+
 if TYPE_CHECKING:
     from .pin_settings import PinChoice
     from .pins.keyboard import Keyboard
@@ -257,6 +259,9 @@ def _keyboard(own: Device) -> Keyboard | None:
     from .pins.keyboard import Keyboard
 
     return Keyboard(own.pins)
+
+
+device.add_command(init)
 
 
 @device.command("lights-off")
