@@ -22,21 +22,28 @@ from meerkat_contract.topics import (
     DeviceTopic,
     HubTopic,
     MeterTopic,
+    SettingTopic,
     ThingTopic,
     WorkerTopic,
     WorkflowTopic,
 )
 
 from .reach import connect
+from .watch_devices import Sensors, device_in_words
 
 CONNECT_SECONDS = 10
 
 # What people want to read about. Pictures and clips are not fetched for it.
 FILTERS = (
     HubTopic("availability"),
+    DeviceTopic(ANY, "info"),  # before its sensors: it says of which kind they are
     DeviceTopic(ANY, "availability"),
     DeviceTopic(ANY, "error"),
     ThingTopic(ANY, ANY, "motion"),
+    ThingTopic(ANY, ANY, "state"),
+    ThingTopic(ANY, ANY, "press"),
+    ThingTopic(ANY, ANY, "condition"),
+    SettingTopic(ANY, ANY, ANY, "state"),
     CameraTopic(ANY, ANY, "event"),
     CameraTopic(ANY, ANY, "outcome"),
     MeterTopic(ANY, ANY, "reading"),
@@ -77,7 +84,7 @@ def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | 
             message = waiting.get()
             if as_json:
                 click.echo(json_line(message))
-            elif told.is_news(message, words := in_words(message)):
+            elif told.is_news(message, words := in_words(message, told.sensors)):
                 click.echo(f"{datetime.now().astimezone():%H:%M:%S} {words}")
             if missed:
                 click.echo(f"{missed} messages came faster than they could be shown", err=True)
@@ -105,29 +112,38 @@ def json_line(message: Incoming) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
+AGAIN = (f"{topics.ROOT}/worker/", f"{topics.ROOT}/workflow/")
+"""Whose states come again with every figure in them."""
+
+
 class Told:
-    """Knows what was said of each worker and workflow, whose states come again with every figure in them."""
+    """Knows what was said of each worker, workflow and device; and of which kind the sensors are."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
+        self.sensors: Sensors = {}
 
     def is_news(self, message: Incoming, words: str) -> bool:
         """Whether `words` say of the message more than the line before on its topic did."""
-        if not message.topic.startswith((f"{topics.ROOT}/worker/", f"{topics.ROOT}/workflow/")):
+        info = message.topic.startswith(f"{topics.ROOT}/device/") and message.topic.endswith("/info")
+        if not info and not message.topic.startswith(AGAIN):
             return words != ""
         before, self._last[message.topic] = self._last.get(message.topic), words
-        return words != before
+        return words not in ("", before)
 
 
-def in_words(message: Incoming) -> str:
-    """One line for people; empty where a line before has said it."""
+def in_words(message: Incoming, sensors: Sensors | None = None) -> str:
+    """One line for people; empty where a line before has said it.
+
+    `sensors` is learnt from what devices say of themselves.
+    """
     try:
-        return _words(message)
+        return _words(message, {} if sensors is None else sensors)
     except BadMessage as error:
         return f"cannot be understood: {error}"
 
 
-def _words(message: Incoming) -> str:
+def _words(message: Incoming, sensors: Sensors) -> str:
     text = _text(message)
     if text is None:
         kind = message.content_type or "bytes"
@@ -135,13 +151,8 @@ def _words(message: Incoming) -> str:
     match topics.parse(message.topic) if message.topic.startswith(f"{topics.ROOT}/") else None:
         case HubTopic("availability"):
             return f"the hub is {text}"
-        case DeviceTopic(device, "availability"):
-            return f"{device} is {text}"
-        case DeviceTopic(device, "error"):
-            report = messages.read(messages.ErrorReport, message.payload, topic=message.topic)
-            return f"{device}: {_sentence(report)}"
-        case ThingTopic(device, thing, "motion"):
-            return f"{device}/{thing}: motion {'begins' if text == 'ON' else 'ends'}"
+        case (DeviceTopic() | ThingTopic() | SettingTopic()) as topic:
+            return device_in_words(topic, message, text, sensors)
         case CameraTopic(device, camera, "event"):
             event = messages.read(messages.Event, message.payload, topic=message.topic)
             words = _event(event)
@@ -205,11 +216,6 @@ def _reading(text: str) -> str:
         return f"reads {reading['value']} {reading.get('unit', '')}".rstrip()
     except (ValueError, TypeError, KeyError):
         return f"reads {text}"
-
-
-def _sentence(report: messages.ErrorReport) -> str:
-    text = f"{report.where}: {report.what}" if report.where else report.what
-    return f"{text}. {report.remedy}" if report.remedy else text
 
 
 def _text(message: Incoming) -> str | None:

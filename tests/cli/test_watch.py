@@ -20,6 +20,7 @@ from meerkat_cli import watch as module
 from meerkat_cli.watch import in_words, json_line
 from meerkat_contract import messages
 from meerkat_contract.connection import write_connections
+from meerkat_contract.device_messages import PictureCondition, PictureVerdict
 from meerkat_contract.errors import BrokerError
 from meerkat_contract.ids import new_id
 from meerkat_contract.session import Incoming, Session
@@ -177,7 +178,14 @@ def detection(label: str) -> messages.Detection:
     return messages.Detection(label=label, score=0.8, box=(0, 0, 1, 1), track=0, at=0)
 
 
+def condition(verdict: PictureVerdict) -> PictureCondition:
+    return PictureCondition(
+        verdict=verdict, brightness=0.3, dark=0, burnt_out=0, glare=0, sharpness=1, noise=1
+    )
+
+
 CAMERA = "meerkat/camera/porch/front"
+PORCH = "meerkat/device/porch"
 
 
 @pytest.mark.parametrize(
@@ -253,12 +261,46 @@ CAMERA = "meerkat/camera/porch/front"
             "workflow lobby does not run: nobody is free",
         ),
         ("meerkat/workflow/lobby/state", b"", "workflow lobby is withdrawn"),
+        (f"{PORCH}/hall/state", "ON", "porch/hall: is ON"),
+        (f"{PORCH}/hall/state", "", "porch/hall: is not known any more"),
+        (f"{PORCH}/bell/press", messages.ButtonPress(id=new_id(), at=NOW), "porch/bell: is pressed"),
+        (f"{PORCH}/water/condition", condition("burnt_out"), "porch/water: the picture is burnt out"),
+        (
+            f"{PORCH}/ir/light/state",
+            messages.LightState(state="ON", brightness=80.4),
+            "porch/ir: the light is on at 80%",
+        ),
+        (f"{PORCH}/ir/light/state", messages.LightState(state="OFF"), "porch/ir: the light is off"),
+        (f"{PORCH}/front/clip_seconds/state", "7", "porch/front: clip seconds is 7"),
+        (f"{PORCH}/info", messages.DeviceInfo(device="porch"), ""),
+        (f"{PORCH}/info", "", "porch is removed"),
         ("other/topic", "text", "other/topic: text"),
         ("other/topic", b"\xff\xfe", "other/topic: 2 bytes of bytes"),
     ],
 )
 def test_words(topic: str, message: messages.Message | str | bytes, words: str) -> None:
     assert said(topic, message) == words
+
+
+def test_a_sensor_is_told_of_by_its_kind_and_a_setting_when_it_changes(
+    broker: Mosquitto, bus: Session
+) -> None:
+    hall = messages.SensorInfo(name="hall", kind="motion")
+    door = messages.SensorInfo(name="door", kind="door")
+    info = messages.DeviceInfo(device="porch", sensors=(hall, door), battery=messages.Battery(level=87))
+    bus.keep(f"{PORCH}/info", info.to_json())
+    bus.keep(f"{PORCH}/front/sensitivity/state", "0.5")
+    with watching("--broker", broker.connection.url) as output:
+        assert output.readline().endswith("porch: battery 87%\n")
+        bus.publish(f"{PORCH}/info", info.to_json(), qos=1, retain=True)
+        for topic, text in (("hall/state", "ON"), ("door/state", "OFF"), ("front/sensitivity/state", "0.7")):
+            bus.publish(f"{PORCH}/{topic}", text, qos=1, retain=True)
+        sleeps = info.model_copy(update={"next_wake": NOW, "battery": None})
+        bus.publish(f"{PORCH}/info", sleeps.to_json(), qos=1, retain=True)
+        assert output.readline().endswith("porch/hall: motion begins\n")
+        assert output.readline().endswith("porch/door: is shut\n")
+        assert output.readline().endswith("porch/front: sensitivity is 0.7\n")
+        assert output.readline().endswith(f"porch: sleeps until {NOW.astimezone():%H:%M}\n")
 
 
 def test_what_cannot_be_understood_is_named() -> None:
