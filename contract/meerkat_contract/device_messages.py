@@ -13,6 +13,10 @@ Point = tuple[Fraction, Fraction]
 """(x, y) in fractions of the picture, origin at the top left."""
 
 
+Polygon = Annotated[tuple[Point, ...], Field(max_length=200)]
+"""Corners in order. Every box of every clip is looked up in it, so their number is bounded."""
+
+
 class SettingInfo(Message):
     """Something that can be changed while the device runs: …/<thing>/<name>/set, and its …/state."""
 
@@ -38,7 +42,7 @@ class CameraInfo(Message):
     fps: float = Field(0, ge=0)
     source: str = Field("", description="kind of source, never a URL with a password in it")
     settings: tuple[SettingInfo, ...] = ()
-    zones: dict[Name, tuple[Point, ...]] = Field(default_factory=dict, description="polygons by name")
+    zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=50, description="polygons by name")
 
 
 class MeterInfo(Message):
@@ -83,7 +87,9 @@ class SensorInfo(Message):
     name: Name
     label: str = ""
     kind: Literal["motion", "door", "button"]
-    rings: Name | None = Field(None, description="of a button: the camera that it makes record, as a doorbell")
+    rings: Name | None = Field(
+        None, description="of a button: the camera that it makes record, as a doorbell"
+    )
 
 
 class LightInfo(Message):

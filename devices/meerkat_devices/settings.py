@@ -82,7 +82,9 @@ class CameraSettings(SourceOptions):
         (), description="polygons of [x, y], fractions of the picture, in which motion does not count"
     )
     zones: dict[Name, Polygon] = Field(
-        default_factory=dict, description="polygons by name; events say in which of them something was"
+        default_factory=dict,
+        max_length=50,
+        description="polygons by name; events say in which of them something was",
     )
     privacy: tuple[Polygon, ...] = Field(
         (), description="polygons painted black in pictures and frames; needs clips: false"
@@ -160,7 +162,7 @@ class DeviceSettings(_Settings):
 
     @model_validator(mode="after")
     def _names_differ(self) -> DeviceSettings:
-        kinds: dict[str, str] = {}
+        kinds = {"device": "the device itself"}  # the thing under which its own settings are
         for kind, names in (
             ("a camera", self.cameras),
             ("a meter", self.meters),

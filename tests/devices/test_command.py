@@ -98,6 +98,11 @@ def test_settings_are_bounded_and_sources_checked() -> None:
             {"pi": {"cameras": {"a": {"source": "0"}}, "meters": {"a": {"source": "0"}}}},
             "both a camera and a meter",
         ),
+        (
+            DevicesSettings,
+            {"pi": {"cameras": {"device": {"source": "0"}}}},
+            "'device' names both the device itself",
+        ),
     ]
     for model, values, words in bad:
         with pytest.raises(ValidationError, match=words):

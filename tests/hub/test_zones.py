@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hub_support.core_driver import START, a_clip, an_id, track
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.frame_region import in_whole, parse_region, to_property
-from meerkat_contract.messages import Box, EventState, Found
+from meerkat_contract.messages import Box, DeviceInfo, EventState, Found, read
 from meerkat_hub.core.frames import Frames
 from meerkat_hub.core.gallery import Gallery
 from meerkat_hub.core.outputs import EventSaved
@@ -40,6 +42,14 @@ def test_a_polygon_may_cross_itself_and_what_is_none_contains_nothing() -> None:
     assert not contains(BOW_TIE, 0.5, 0.1)
     assert not contains((), 0.5, 0.5)
     assert not contains(LEFT[:2], 0.2, 0.5)
+
+
+@pytest.mark.parametrize(("zones", "corners"), [(1, 201), (51, 3)])
+def test_a_device_cannot_give_the_hub_work_without_end(zones: int, corners: int) -> None:
+    polygon = [[0.5, number / corners] for number in range(corners)]
+    camera = {"name": "front", "zones": {f"z{number}": polygon for number in range(zones)}}
+    with pytest.raises(BadMessage, match="zones"):
+        read(DeviceInfo, json.dumps({"schema": 1, "device": "pi", "cameras": [camera]}).encode())
 
 
 def test_a_thing_stands_in_the_middle_of_its_lower_edge() -> None:

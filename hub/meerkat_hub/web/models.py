@@ -228,7 +228,8 @@ class SettingWish(BaseModel):
         """As on the bus."""
         if isinstance(self.value, bool):
             return b"ON" if self.value else b"OFF"
-        return (f"{self.value:.10g}" if isinstance(self.value, float) else self.value).encode()
+        text = f"{self.value:.10g}" if isinstance(self.value, float) else self.value
+        return text.encode(errors="replace")  # JSON can hold half a character
 
 
 # --- workflows ----------------------------------------------------------------------------------

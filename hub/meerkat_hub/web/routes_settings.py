@@ -83,11 +83,11 @@ def routes(live: Live, command: Command) -> APIRouter:
     ) -> Response:
         """204 when the device has been told. It counts when the list says so, a moment later."""
         path = request.url.path
-        found = [info for of, info in _all(known(request, device)) if (of, info.name) == (thing, setting)]
-        if not found:
+        all_ = _all(known(request, device))  # a device may name one twice
+        info = next((info for of, info in all_ if (of, info.name) == (thing, setting)), None)
+        if info is None:
             remedy = f"GET /api/devices/{device}/settings lists what there is"
             raise ApiError(404, f"{device}/{thing} has no setting {setting}", where=path, remedy=remedy)
-        (info,) = found
         if info.kind == "button" or body.payload not in DEFAULT:
             try:
                 parse(info, body.payload, where=path)
