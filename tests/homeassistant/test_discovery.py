@@ -328,15 +328,42 @@ def test_the_templates_read_fields_that_are_sent() -> None:
     assert {"backlog", "workers"} <= set(HubState.model_fields)
 
 
+def switches(*names: str) -> tuple[SettingInfo, ...]:
+    return tuple(SettingInfo(name=name, kind="switch", common=True) for name in names)
+
+
 def test_the_how_to_names_entities_that_appear() -> None:
-    porch = DeviceInfo(device="porch", cameras=(CameraInfo(name="front"),))
-    basement = DeviceInfo(device="basement", meters=(MeterInfo(name="water"),))
+    sensitivity = SettingInfo(name="sensitivity", kind="number", minimum=0, maximum=1, common=True)
+    porch = DeviceInfo(
+        device="porch",
+        cameras=(
+            CameraInfo(
+                name="front",
+                settings=(*switches("enabled", "motion_detection", "record", "clips"), sensitivity),
+            ),
+        ),
+        sensors=(
+            SensorInfo(name="hall", kind="motion"),
+            SensorInfo(name="gate", kind="door"),
+            SensorInfo(name="bell", kind="button", rings="front"),
+            SensorInfo(name="panic", kind="button"),
+        ),
+        lights=(LightInfo(name="ir"),),
+    )
+    basement = DeviceInfo(
+        device="basement",
+        meters=(MeterInfo(name="water", settings=(CAPTURE, *switches("caption"))),),
+        battery=Battery(level=87),
+        wake_every=3600,
+    )
     payloads = told(Bus({"porch": porch, "basement": basement})).values()
     there = {part["def_ent_id"] for payload in payloads for part in components(payload).values()}
     text = (Path(__file__).parents[2] / "docs/how-to/home-assistant.md").read_text()
-    named = set(re.findall(r"\b(?:camera|binary_sensor|event|image|sensor)\.[a-z]+_\w+", text))
-    assert len(named) >= 9
+    kinds = "camera|binary_sensor|event|image|sensor|light|switch|number|button|select"
+    named = set(re.findall(rf"\b(?:{kinds})\.[a-z]+_\w+", text))
+    assert len(named) >= 22
     assert named <= there
+    assert there - named <= {"binary_sensor.basement_connectivity"}, "every entity is described"
 
 
 def test_equal_payloads_are_equal_bytes() -> None:
