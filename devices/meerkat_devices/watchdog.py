@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from av.video.stream import VideoStream
+
 from .address import Address
 from .clock import Clock
 from .source import Sample, Source, SourceError
@@ -34,7 +36,14 @@ MOST_STUCK = 3
 POLL = 0.25
 """Seconds between looks at whether to stop, while nothing comes."""
 
-WATCHED = ("rtsp", "http", "snapshot", "stream", "usb")
+RIBBON_SECONDS = 100.0
+"""What opening a ribbon cable's camera may take: it waits for a meter's picture first."""
+
+RIBBON_CLOSE_SECONDS = 2.0
+"""Its encoder looks up every 0.4 s, picamera2's event loop every 0.2 s."""
+
+LOADING_SECONDS = 600.0
+"""On top of that for an IMX500, whose network goes to the sensor first."""
 
 
 class Watchdog:
@@ -60,7 +69,7 @@ class Watchdog:
 
         Raises SourceError, also when it does not open in time.
         """
-        if address.kind not in WATCHED:
+        if not address.live:
             return opener()
         self._stuck = [pump for pump in self._stuck if pump.is_alive()]
         if len(self._stuck) >= MOST_STUCK:
@@ -69,19 +78,25 @@ class Watchdog:
                 where=str(address),
                 remedy="Unplug the camera and plug it in again, or start this device anew",
             )
-        pump = _Pump(opener, f"source {address}")
+        ribbon = address.kind == "picamera"
+        loading = LOADING_SECONDS if ribbon and options.picamera.imx500 is not None else 0.0
+        pump = _Pump(opener, f"source {address}", RIBBON_CLOSE_SECONDS if ribbon else CLOSE_SECONDS)
         pump.start()
-        what = f"does not open: no answer for {OPEN_SECONDS:g} s"
+        patience = (RIBBON_SECONDS if ribbon else OPEN_SECONDS) + loading
+        what = f"does not open: no answer for {patience:g} s"
         late = SourceError(what, where=str(address), remedy=_remedy(address))
         try:
-            answer = self.wait(pump, OPEN_SECONDS, stop, late)
+            answer = self.wait(pump, patience, stop, late)
         except BaseException:
             self.leave(pump)
             raise
         if not isinstance(answer, _Opened):
             self.leave(pump)
             return None
-        return _Watched(self, pump, answer.source, address, options)
+        limit = options.stall_seconds + GRACE + loading
+        if answer.source.info.kind == "snapshot":
+            limit += options.snapshot_seconds
+        return _Watched(self, pump, answer.source, address, limit)
 
     def wait(
         self, pump: _Pump, seconds: float, stop: threading.Event, late: SourceError
@@ -101,7 +116,7 @@ class Watchdog:
     def leave(self, pump: _Pump) -> None:
         """Let it close its source, and go on without it if that takes long."""
         pump.asks.put(None)
-        pump.join(CLOSE_SECONDS)
+        pump.join(pump.close_seconds)
         if pump.is_alive():
             self._stuck.append(pump)
 
@@ -114,8 +129,10 @@ class _Opened:
 class _Pump(threading.Thread):
     """Opens at once; then a step for each that is asked for, until it is asked for None, and closes."""
 
-    def __init__(self, opener: Callable[[], Source], name: str) -> None:
+    def __init__(self, opener: Callable[[], Source], name: str, close_seconds: float) -> None:
         super().__init__(name=name, daemon=True)
+        self.close_seconds = close_seconds
+        """What is waited for it to close its source."""
         self._opener = opener
         self.asks: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[_Opened | Sample | BaseException | None] = queue.SimpleQueue()
@@ -145,16 +162,20 @@ class _Watched(Source):
     """
 
     def __init__(
-        self, watchdog: Watchdog, pump: _Pump, source: Source, address: Address, options: SourceOptions
+        self, watchdog: Watchdog, pump: _Pump, source: Source, address: Address, limit: float
     ) -> None:
+        """`limit` is what each step may take, in seconds."""
         self.info = source.info
-        self.template = source.template
+        self._source = source
         self._watchdog = watchdog
         self._pump = pump
         self._address = address
-        self._limit = options.stall_seconds + GRACE
-        if source.info.kind == "snapshot":
-            self._limit += options.snapshot_seconds
+        self._limit = limit
+
+    @property
+    def template(self) -> VideoStream:  # type: ignore[override]
+        """Of a ribbon cable's camera there is one from the first key frame on."""
+        return self._source.template
 
     def samples(self, stop: threading.Event) -> Iterator[Sample]:
         while not stop.is_set():
@@ -173,4 +194,6 @@ class _Watched(Source):
 def _remedy(address: Address) -> str:
     if address.kind == "usb":
         return "Unplug the camera and plug it in again; a USB hub with a power supply of its own often helps"
+    if address.kind == "picamera":
+        return "Check the ribbon cable, and the power: vcgencmd get_throttled"
     return "It is opened anew. Is the camera on, and the network good enough?"

@@ -8,6 +8,9 @@ meanwhile waits for it.
                       nobody      a still session    the ring
     the ring          opens it    waits, PATIENCE    refused: used by another camera
     a still session   opens it    waits, PATIENCE    shares it
+
+libcamera or a driver may hold whoever opens or closes a camera for ever. So both are done on threads of
+their own, and waited for; while one has not come back, it is said that the camera hangs.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +32,9 @@ _log = logging.getLogger("meerkat.device")
 
 PATIENCE = 60.0
 """Seconds to wait for another user of the same camera."""
+
+OPEN_SECONDS = 30.0
+"""What opening and configuring may take."""
 
 CLOSE_SECONDS = 5.0
 """What closing may take; an encoder looks up every 0.4 s, picamera2's event loop every 0.2 s."""
@@ -103,6 +110,13 @@ class _Slot:
     """Who uses it: a camera's ring, a still session, or both."""
     leaving: int = 0
     """How many of them are on their way out."""
+    opening: Use | Literal["late"] | None = None
+    """What somebody is opening it for just now; `late` when nobody waits for that any more."""
+
+    def free_for(self, use: Use) -> bool:
+        if self.leaving or self.opening or self.still:
+            return False
+        return use == "still" or self.board is None
 
 
 class Boards:
@@ -117,17 +131,16 @@ class Boards:
         slot = self._slot(number)
         where = f"picamera:{number}"
         with slot.changed:
-            if use == "video" and slot.ring and not slot.leaving:
+            if use == "video" and (slot.ring or slot.opening == "video") and not slot.leaving:
                 raise SourceError(
                     "this device's other camera of the same number uses it",
                     where=where,
                     remedy="Give each camera a number of its own: picamera:0, picamera:1",
                 )
             free = slot.changed.wait_for(
-                lambda: not slot.leaving and not slot.still and (use == "still" or slot.board is None),
-                timeout=patience,
+                lambda: slot.opening == "late" or slot.free_for(use), timeout=patience
             )
-            if not free and slot.leaving:
+            if slot.opening == "late" or (not free and (slot.leaving or slot.opening)):
                 raise SourceError(
                     "it hangs: libcamera or the encoder has not let it go",
                     where=where,
@@ -139,15 +152,12 @@ class Boards:
                     where=where,
                     remedy="It is tried again; let fewer meters share one camera if this comes again",
                 )
-            if slot.board is None:
-                slot.board = open_board(number, use, settings)
-            else:
+            if slot.board is not None:
                 slot.board.users += 1
-            if use == "still":
                 slot.still = True
-            else:
-                slot.ring = True
-            return slot.board
+                return slot.board
+            slot.opening = use
+        return _open_apart(slot, number, use, settings)
 
     def release(self, board: Board, use: Use, *, after: Callable[[], None] | None = None) -> None:
         """Give it back, `after` something that may raise SourceError; the last one closes the camera.
@@ -194,6 +204,47 @@ class Boards:
 
 BOARDS = Boards()
 """Those of this process: libcamera has one manager of cameras in each."""
+
+
+def _open_apart(slot: _Slot, number: int, use: Use, settings: PicameraSettings) -> Board:
+    """`open_board` on a thread of its own, for the slot that is marked as opening."""
+    done: Future[Board] = Future()
+
+    def open_it() -> None:
+        board, error = None, None
+        try:
+            board = open_board(number, use, settings)
+        except BaseException as problem:  # noqa: BLE001 - it is raised where it was asked for
+            error = problem
+        wanted = done.set_running_or_notify_cancel()
+        if board is not None and not wanted:
+            shut(board)
+        with slot.changed:
+            if board is not None and wanted:
+                slot.board = board
+                slot.still, slot.ring = use == "still", use == "video"
+            slot.opening = None
+            slot.changed.notify_all()
+        if wanted and board is not None:
+            done.set_result(board)
+        elif wanted:
+            done.set_exception(error)
+
+    threading.Thread(target=open_it, name=f"opening picamera:{number}", daemon=True).start()
+    try:
+        return done.result(OPEN_SECONDS)
+    except TimeoutError:
+        with slot.changed:
+            if late := done.cancel():
+                slot.opening = "late"
+                slot.changed.notify_all()
+        if not late:
+            return done.result()  # it came in this very moment
+        raise SourceError(
+            f"does not open: no answer for {OPEN_SECONDS:g} s",
+            where=f"picamera:{number}",
+            remedy="Check the ribbon cable; if that does not help, start the Pi anew",
+        ) from None
 
 
 def open_board(number: int, use: Use, settings: PicameraSettings) -> Board:
