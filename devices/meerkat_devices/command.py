@@ -208,9 +208,10 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
     from .systemd import Attendance
 
     asked = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    ends = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # its terminal is closed; `nohup` ignores that
+        ends.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in ends}
     attendance = Attendance()
     try:
         own = wake()
@@ -285,6 +286,12 @@ def lights_off_command(
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)
     own = devices.root.get(name)
+    if own is None and devices.root:
+        raise UsageError(
+            f"there is no device {name!r} in meerkat.yaml",
+            where="--name",
+            remedy="There is " + ", ".join(sorted(devices.root)),
+        )
     lights = own.lights if own else {}
     choice = pins or (own.pins if own else "none")
     done = lights_off(lights, choice, (data or default_data_folder()) / "devices" / name)

@@ -158,12 +158,16 @@ def test_a_busy_pin_says_who_may_have_it() -> None:
 
 def test_mock_pins_keep_their_levels_as_a_kernel_does(tmp_path: Path) -> None:
     file = tmp_path / "device" / "mock-pins.json"
+    (tmp_path / "killed").mkdir()
     first = MockBoard(file)
     lamps = [first.output(18, hertz=500, active_high=True), first.output(23, hertz=None, active_high=False)]
     lamps[0].write(0.5)
     lamps[1].write(1.0)
     assert json.loads(file.read_text()) == {"18": 0.5, "23": 0.0}
-    second = MockBoard(file)  # the first one's process was killed
+    with pytest.raises(DeviceError, match="the mock pins are used by another program"):
+        MockBoard(file)
+    file = file.replace(tmp_path / "killed" / file.name)  # with the first one's process
+    second = MockBoard(file)
     lamps.append(second.output(18, hertz=500, active_high=True))
     assert json.loads(file.read_text())["18"] == 0
     assert json.loads(file.read_text())["23"] == 0, "nobody has claimed it yet"

@@ -183,6 +183,43 @@ def test_killed_while_lit_and_started_again_it_is_dark(broker: Mosquitto, bus: B
         assert process.wait(20) == 0, desk.log.read_text()
 
 
+def test_a_terminal_that_is_closed_leaves_it_dark(broker: Mosquitto, bus: Bus, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, broker)
+    with desk.running() as process:
+        ready(bus)
+        bus.say("ir/light/set", "ON")
+        wait_for(lambda: desk.level(18) == 1, what="the light")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0, desk.log.read_text()
+    assert desk.level(18) == 0
+
+
+def test_lights_off_while_the_device_holds_the_pins(broker: Mosquitto, bus: Bus, tmp_path: Path) -> None:
+    """Somebody types it in another terminal: it must not say `off` of a lamp that the device keeps lit."""
+    desk = Desk(tmp_path, broker)
+    with desk.running():
+        ready(bus)
+        bus.say("ir/light/set", "ON")
+        wait_for(lambda: desk.level(18) == 1, what="the light")
+        done = subprocess.run(
+            desk.command("lights-off", *desk.own), capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0
+        assert "off: " not in done.stdout
+        assert "used by another program" in done.stderr
+        assert desk.level(18) == 1
+
+
+def test_lights_off_of_a_device_that_is_not_in_the_file(broker: Mosquitto, tmp_path: Path) -> None:
+    """A name that is mistyped must not read as success: the lamp stays lit."""
+    desk = Desk(tmp_path, broker)
+    command = desk.command("lights-off", *desk.own, "--name", "dest")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "there is no device 'dest'" in done.stderr
+    assert "desk" in done.stderr
+
+
 def test_lights_off(broker: Mosquitto, bus: Bus, tmp_path: Path) -> None:
     desk = Desk(tmp_path, broker)
     with desk.running() as process:

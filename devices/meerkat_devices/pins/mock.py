@@ -2,14 +2,17 @@
 
 Sensors are played by whoever holds the board (`drive`). The lamps' levels are kept in a file, as the
 kernel keeps those of real pins: a lamp that was lit when its process was killed is lit still, until
-somebody switches it off. Anyone may look at it: {"18": 1.0} says that GPIO 18 is high.
+somebody switches it off. Anyone may look at it: {"18": 1.0} says that GPIO 18 is high. One program at a
+time has them, also as with real ones.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,21 @@ class MockBoard(GpioZeroBoard):
     """`drive` on any thread."""
 
     def __init__(self, file: Path) -> None:
-        """`file` need not be there yet. Raises DeviceError when gpiozero is not installed."""
+        """`file` need not be there yet.
+
+        Raises DeviceError when gpiozero is not installed, or another program has the pins.
+        """
+        factory = _factory(self._recall, self._remember)
         self.file = file
+        self._held = _hold(file)
         self._levels = _read(file)
-        super().__init__(_factory(self._recall, self._remember), name="mock pins")
+        super().__init__(factory, name="mock pins")
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._held.close()
 
     def drive(self, gpio: int, *, high: bool) -> None:
         """Put a level on a pin that something reads."""
@@ -51,6 +65,26 @@ class MockBoard(GpioZeroBoard):
             raise StorageError(
                 f"{error.strerror}", where=str(self.file), remedy="Mock pins live there"
             ) from None
+
+
+def _hold(file: Path) -> TextIOWrapper:
+    """Ours until it is closed, or this program ends."""
+    lock = file.with_suffix(".lock")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("w")
+    except OSError as error:
+        raise DeviceError(f"{error.strerror}", where=str(lock), remedy="Mock pins live there") from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        raise DeviceError(
+            "the mock pins are used by another program",
+            where=str(file),
+            remedy="Does this device run already?",
+        ) from None
+    return held
 
 
 def _read(file: Path) -> dict[str, float]:
