@@ -202,7 +202,10 @@ class Meter:
             condition=photo.condition,
         )
         picture = ThingTopic(self._station.name, self.name, "picture")
-        self._outbox.add_bytes(picture, metadata, photo.jpeg, retain=True)
+        try:
+            self._outbox.add_bytes(picture, metadata, photo.jpeg, retain=True)
+        finally:  # the archive may lie on another disk
+            self._keep_on_disk(photo, dated=clock == "synced")
         of_which = {"id": metadata.id, "captured_at": metadata.captured_at}
         self._station.keep(
             picture._replace(kind="condition"),
@@ -215,7 +218,6 @@ class Meter:
         if not self._lamp_fails:
             self._station.well(f"{self._me}, light")
         self._tell(photo.condition)
-        self._keep_on_disk(photo, dated=clock == "synced")
 
     def _tell(self, condition: PictureCondition) -> None:
         """A picture that is not good is an error that stands until one is."""

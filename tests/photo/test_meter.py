@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from meerkat_contract.device_messages import PictureCondition, PictureVerdict
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import read
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import SettingTopic, ThingTopic
@@ -218,6 +218,27 @@ def test_a_full_archive_disk_is_said_and_the_picture_sent(
         bench.tell()
         bench.let.release()
         wait_for(lambda: not bench.station.standing, what="the disk that has room again")
+
+
+def test_an_outbox_that_takes_nothing_does_not_keep_a_picture_from_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SD card is read-only, the stick is not."""
+    with Bench(tmp_path, archive={"folder": str(tmp_path / "stick")}) as bench:
+
+        def refuses(self: Outbox, *_: object, **__: object) -> None:
+            raise StorageError("Read-only file system", where=str(self.folder))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Outbox, "add_bytes", refuses)
+            bench.let.release()
+            wait_for((tmp_path / "stick" / "2026-11-20_1200.jpg").exists, what="the picture on the stick")
+            wait_for(lambda: "meter water" in bench.station.standing, what="the report")
+        assert not bench.station.kept, "no condition of a picture that nobody gets"
+        bench.tell()
+        bench.let.release()
+        assert bench.taken(1) == ["command"]
+        wait_for(lambda: not bench.station.standing, what="the card that can be written again")
 
 
 def test_two_meters_do_not_share_an_archive() -> None:
