@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,35 @@ def test_the_smallest_area_counts_at_once(area: float) -> None:
         picture[60:110, number * 5 : number * 5 + 50] = 250
         active.append(detector.step(picture, number / 10).active)
     assert any(active) == (area < 0.1)
+
+
+@pytest.mark.parametrize("gop", [8, 15, 60, 140])
+@pytest.mark.parametrize("seed", range(5))
+def test_clips_hold_together_whatever_is_set_meanwhile(gop: int, seed: int) -> None:
+    """Three minutes of pictures, motion that comes and goes, and other limits now and then."""
+    chance, tick = random.Random(f"{gop} {seed}"), TICKS // 15
+    recorder, clips, moving = Recorder(Limits()), list[Clip](), False
+    for number in range(15 * 180):
+        moving ^= chance.random() < 0.01
+        if chance.random() < 0.02:
+            limits = Limits(
+                pre_roll=chance.uniform(0, 10),
+                post_roll=chance.uniform(0.5, 10),
+                clip_seconds=chance.uniform(1, 20),
+                max_recording=chance.choice((20, 600)),
+            )
+            recorder.retune(limits)
+        at = number * tick
+        clips += recorder.add(Chunk(at, at, tick, number % gop == 0, 1000, at / TICKS, number))
+        clips += recorder.motion(moving, at)
+    clips += recorder.finish()
+    assert len(clips) > 5
+    recordings = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.recording)]
+    for recording in recordings:
+        assert [clip.sequence for clip in recording] == list(range(len(recording)))
+        assert [clip.last for clip in recording] == [False] * (len(recording) - 1) + [True]
+        assert all(clip.chunks[0].key for clip in recording)
+        shown = [chunk.packet for clip in recording for chunk in clip.chunks]
+        assert shown == list(range(shown[0], shown[0] + len(shown))), "a gap or an overlap"
+    everything = [chunk.packet for clip in clips for chunk in clip.chunks]
+    assert len(set(everything)) == len(everything), "in two recordings"

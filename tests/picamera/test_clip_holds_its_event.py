@@ -13,6 +13,8 @@ import itertools
 import random
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -21,6 +23,7 @@ from typing import Any
 from unittest.mock import create_autospec
 
 import av
+import av.logging
 import numpy as np
 import pytest
 
@@ -161,9 +164,23 @@ def record(pi: Pi, encoded: list[tuple[bytes, bool]], chance: random.Random) -> 
 
 
 def numbers_in(path: Path) -> list[tuple[float, int]]:
-    """(seconds into the clip, number) of every frame."""
-    with av.open(str(path)) as container:
-        return [(float(frame.time or 0), read(luma(frame))) for frame in container.decode(video=0)]
+    """(seconds into the clip, number) of every frame. libav, read to the end, has nothing to say."""
+    with spoken() as said, av.open(str(path)) as container:
+        numbers = [(float(frame.time or 0), read(luma(frame))) for frame in container.decode(video=0)]
+    assert not said, said
+    return numbers
+
+
+@contextmanager
+def spoken() -> Iterator[list[Any]]:
+    """The warnings and errors of libav in this process: those that ffprobe prints with `-v warning`."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture(local=False) as said:
+            yield said
+    finally:
+        av.logging.set_level(level)
 
 
 def whole(path: Path) -> None:
@@ -193,7 +210,9 @@ def test_the_triggers_frame_is_in_the_clip(
         seen: list[int] = []
         for clip in clips:
             path = tmp_path / f"{case}-{clip.sequence}.mp4"
-            write_clip(path, clip, pi.source.template)
+            with spoken() as said:
+                write_clip(path, clip, pi.source.template)
+            assert not said, said
             frames = numbers_in(path)
             if not seen:
                 at = next(at for at, number in frames if number == trigger)
@@ -216,6 +235,24 @@ def test_the_triggers_frame_is_in_the_clip(
         pi.picam2.close.assert_called_once_with()
         pi.request.acquire.assert_not_called()
     assert len(phases) >= 12, "the phases are spread over the group of pictures"
+
+
+def test_a_clip_with_a_hole_would_be_noticed(
+    picamera2: Any, encoded: list[tuple[bytes, bool]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pi = open_pi(picamera2, monkeypatch)
+    _, clips, _ = record(pi, encoded, random.Random(7))
+    path = tmp_path / "clip.mp4"
+    write_clip(path, clips[0], pi.source.template)
+    with av.open(str(path)) as container:
+        largest = max(container.demux(video=0), key=lambda packet: packet.size)
+    content = bytearray(path.read_bytes())
+    middle = (largest.pos or 0) + largest.size * 3 // 4
+    content[middle : middle + 40] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(AssertionError, match="h264"):
+        numbers_in(path)
+    pi.source.close()
 
 
 def test_chromium_shows_the_triggers_frame(
