@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +17,9 @@ MEERKAT = (sys.executable, "-m", "meerkat_cli")
 # Lower orders start first and stop last.
 BROKER, HUB, HELPERS, DEVICES = range(4)
 
-DEMO: Mapping[str, tuple[str, ...]] = {
-    "porch": ("--camera", "front=scene:porch"),
-    "basement": ("--meter", "water=scene:meter"),
-}
-"""The devices of a first run: a porch with a camera, a basement with a meter, both drawn."""
+DEMO_FILE = Path(__file__).with_name("demo.yaml")
+DEMO = ("porch", "basement")
+"""The devices of a first run: a porch with a camera, a basement with a meter and its lamp, all drawn."""
 
 WATCHED_DEVICE, WATCHED_CAMERA = "here", "front"
 """What --video and --camera make; Home Assistant calls it camera.here_front."""
@@ -77,7 +75,7 @@ def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
         return {WATCHED_DEVICE: ("--camera", f"{WATCHED_CAMERA}={options.camera}")}
     if options.config is not None and (options.configured or options.elsewhere):
         return {name: ("--config", str(options.config)) for name in options.configured}
-    return dict(DEMO) if options.demo else {}
+    return dict.fromkeys(DEMO, ("--config", str(DEMO_FILE))) if options.demo else {}
 
 
 def let_in(options: Options) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_cli.plan import DEMO, MEERKAT, Options, build_plan, device_arguments
+from meerkat_cli.plan import DEMO, DEMO_FILE, MEERKAT, Options, build_plan, device_arguments
 from meerkat_cli.private_broker import PrivateBroker
+from meerkat_contract import configfile
 from meerkat_contract.connection import Connection
-from meerkat_contract.ids import is_name
 from meerkat_devices.address import parse_source
+from meerkat_devices.settings import DevicesSettings
 
 DATA = Path("/data")
 USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-here")
@@ -38,8 +39,8 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
         "hub": "hub --http-host 127.0.0.1 --http-port 8480 --data /data",
         "worker": "worker --data /data",
         "ha": "ha bridge --data /data",
-        "porch": "device --name porch --camera front=scene:porch --data /data",
-        "basement": "device --name basement --meter water=scene:meter --data /data",
+        "porch": f"device --name porch --config {DEMO_FILE} --data /data",
+        "basement": f"device --name basement --config {DEMO_FILE} --data /data",
     }
 
 
@@ -66,10 +67,13 @@ def test_which_devices_run(more: dict[str, object], devices: dict[str, tuple[str
 
 
 def test_the_demo_draws_scenes_that_the_devices_know() -> None:
-    for arguments in DEMO.values():
-        name, _, source = arguments[1].partition("=")
-        assert is_name(name)
-        assert parse_source(source).kind == "scene"
+    devices = configfile.section(DEMO_FILE, "devices", DevicesSettings).root
+    assert tuple(devices) == DEMO
+    for settings in devices.values():
+        assert settings.pins in ("auto", "mock")
+        assert settings.pins == "mock" or not settings.lights, "nobody has to wire anything"
+        for thing in (*settings.cameras.values(), *settings.meters.values()):
+            assert parse_source(thing.source).kind == "scene"
 
 
 def test_a_configuration_without_devices_still_shows_the_demo() -> None:
