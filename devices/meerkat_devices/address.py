@@ -73,6 +73,7 @@ def parse_source(text: str, *, where: str = "source") -> Address:
                 remedy="Write " + " or ".join(f"scene:{name}" for name in SCENES),
             )
         return Address("scene", rest)
+    _check_login(text, where)
     if scheme == "snapshot" and colon:
         if not re.match(r"https?://[^/]", rest, re.IGNORECASE) or not urlsplit(rest).hostname:
             raise UsageError(
@@ -106,6 +107,28 @@ def parse_source(text: str, *, where: str = "source") -> Address:
             "the source is empty", where=where, remedy="Name a video file, rtsp://… or a USB camera's number"
         )
     return Address("file", str(Path(text).expanduser()) if text.startswith("~") else text)
+
+
+def _check_login(text: str, where: str) -> None:
+    """Raise UsageError when a password's special characters would make something else of the address.
+
+    What stands before them would be taken for the camera's name, and shown.
+    """
+    after = text.partition("://")[2]
+    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
+    port = authority.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    login_cut_off = "@" in after and "@" not in authority and not re.fullmatch(r"\d*", port)
+    try:
+        urlsplit("//" + after)
+    except ValueError:  # a bracket that is not an IPv6 address's
+        login_cut_off = True
+    if login_cut_off:
+        raise UsageError(
+            "the address cannot be read",
+            where=where,
+            remedy="Write special characters of user and password with a per cent sign: "
+            "%40 for @, %3A for :, %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ]",
+        )
 
 
 def check_exists(address: Address, *, where: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -57,3 +58,22 @@ def test_a_camera_on_the_ribbon_cable(text: str, target: str) -> None:
 def test_a_camera_that_no_pi_has_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="Write picamera, picamera:0 or picamera:1"):
         parse_source(text)
+
+
+@pytest.mark.parametrize("password", ["s#cret", "s?cret", "s/cret", "s[cret", "s]cret", "s/cr@t"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http", "snapshot:http"])
+def test_a_password_with_special_characters_is_told_how_to_write_them(scheme: str, password: str) -> None:
+    with pytest.raises(UsageError, match="%23 for #") as caught:
+        parse_source(f"{scheme}://joe:{password}@cam/x", where="camera yard")
+    assert not any(part in str(caught.value) for part in ("joe", "cret"))
+    written = quote(password, safe="")
+    assert (
+        str(parse_source(f"{scheme}://joe:{written}@cam/x")) == f"{scheme.removeprefix('snapshot:')}://cam/x"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["http://cam/x@y", "rtsp://cam:554/x@y", "http://[fe80::1]:80/a@b", "rtsp://joe:p@ss@cam/x?a=b@c"]
+)
+def test_an_address_may_hold_such_characters_behind_the_camera_s_name(text: str) -> None:
+    assert parse_source(text).target == text
