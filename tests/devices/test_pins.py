@@ -232,6 +232,7 @@ def test_pins_that_are_left_alone(tmp_path: Path) -> None:
     bench = Bench(tmp_path, **{**WIRED, "pins": "none"})
     assert bench.pins.threads == {}
     assert bench.pins.sensor_infos == ()
+    assert {one.name: one.rings for one in bench.pins.sensor_infos}["bell"] == "front"
     assert bench.pins.light_infos == ()
     with pytest.raises(DeviceError, match="left alone"), bench.pins.lamp("ir").lit():
         pass
