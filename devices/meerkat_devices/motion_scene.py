@@ -194,6 +194,8 @@ class Scene:
             self._fresh = False
             self._average[:] = picture
             self._raw_average[:] = small
+            if self._place_solid == 0:  # else what was put there meanwhile would count as who stands there
+                self._before[:] = picture
             return Look(present=self._still_there(picture, elapsed))
         change = cv2.absdiff(picture, cv2.convertScaleAbs(self._average))
         cv2.accumulateWeighted(picture, self._average, learnt(elapsed, self._change_seconds))

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from footage import scenes
-from footage.scenes import CROSSING, START, Scene
+from footage.scenes import CROSSING, START, Gray, Scene
 from meerkat_devices.motion import MotionDetector, MotionReading
 from meerkat_devices.motion_settings import MotionSettings
 
@@ -150,6 +150,24 @@ def test_the_boxes_surround_what_moves() -> None:
         assert x < middle < x + width
         assert (y, y + height) == pytest.approx((93 / 200, 185 / 200), abs=0.12)
         assert width < 0.3
+
+
+def test_what_was_put_there_during_a_gap_does_not_stand_there_afterwards() -> None:
+    """Vision that a sensor wakes finds a car parked. Who passes it ends his motion as he leaves."""
+
+    def parked(at: float) -> Gray:
+        picture = scenes.YARD.copy()
+        picture[110:170, 240:] = 200
+        scenes.draw_person(picture, 120 + scenes.PACE * (at - 100))
+        return scenes.sensor(picture, at)
+
+    detector, fps = MotionDetector(), 10.0
+    watch(scenes.still, START, fps, detector=detector)
+    readings = [(at, detector.step(parked(at), at)) for at in (100 + n / fps for n in range(250))]
+
+    ((begin, end),) = runs(readings)
+    assert begin <= 100.5
+    assert end <= 100 + (scenes.WIDTH + 14 - 120) / scenes.PACE + 0.5, "while he is there, and no longer"
 
 
 def test_a_change_during_a_gap_is_no_motion_and_the_next_walker_is_found() -> None:
