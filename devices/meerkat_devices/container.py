@@ -159,12 +159,13 @@ class ContainerSource(Source):
         return tuple(shots)
 
     def _check_size(self, frame: VideoFrame) -> None:
-        """A camera that is set to another size goes on in the same stream. What follows does not belong
-        into a file that begins with the old codec parameters: the recording ends, a new one may begin."""
+        """A camera that is set to another size, a phone that is turned, goes on in the same stream. What
+        follows does not belong into a file that begins with the old codec parameters, nor stretched into
+        the old size: the recording ends, a new one may begin."""
         size = (frame.width, frame.height)
         if self._size is None:
             self._size = size
-        if size != self._size and self._pacer is None and self._encoder is None:
+        if size != self._size and self._pacer is None:
             raise SourceError(
                 f"the camera's picture is {size[0]}×{size[1]} now, it was {self._size[0]}×{self._size[1]}",
                 where=str(self._address),
