@@ -1,7 +1,7 @@
 """One camera: look at every frame, say whether something moves, record it, show the latest picture.
 
-One thread does it all, from the source to the outbox. Writing a clip takes a few milliseconds and
-the disk's sync; a network camera's data waits in the socket meanwhile.
+One thread does it all, from the source to the outbox. Writing a clip takes a few milliseconds; the
+outbox syncs it to the disk on a thread of its own.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ class Camera:
         try:
             self._outbox.make_room(sum(chunk.size for chunk in clip.chunks))
             size = write_clip(part, clip, self._source.template)
-            self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata)
+            self._outbox.add(ThingTopic(self._station.name, self.name, "clip"), metadata, wait=False)
         except MeerkatError:
             self._outbox.discard(clip.id)
             raise

@@ -6,11 +6,17 @@ Beside the database lie the files, each named by its entry's id and sealed (see 
     <id>.bin       whole, waiting for its receipt
     refused/<id>   what the hub refused, with <id>.json that says why
 
-An entry is added in this order: file sealed and synced, renamed, folder synced, row written. From the
-rename on it is safe: a row that is missing is written anew from the file, at the next start or as soon
-as a database that failed works again. So the database need not sync on every commit, and two syncs are
-all that a clip costs. What goes, goes file first: on a full disk the database can write nothing before.
-A power cut can bring back what was handed over a moment ago: the hub then says `duplicate`.
+An entry is added in this order: file sealed, synced, renamed, folder synced, row written. Sealed, it
+outlives our own death; synced, a power cut. From then on it is safe: a row that is missing is written anew
+from the file, at the next start or as soon as a database that failed works again. So the database need
+not sync on every commit, and two syncs are all that a clip costs.
+
+With `wait=False` the entry is handed over as soon as it is sealed, and synced meanwhile on a thread of its
+own: a slow card holds up neither the camera nor the clip. What the hub has stored before the card is
+forgotten all the same; a power cut in between takes what it would have taken in the middle of a sync.
+
+What goes, goes file first: on a full disk the database can write nothing before. A power cut can bring
+back what was handed over a moment ago: the hub then says `duplicate`.
 
 When the outbox or the disk is full the oldest clips go first, then the oldest pictures; never what is
 on its way just now, by which the bound may be passed for a moment. What went is counted and told.
@@ -32,13 +38,18 @@ from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.metadata import Metadata
 
 from .outbox_database import FILE_NAME, Lasting, delete_row, newest, write_row
-from .outbox_files import Entry, disk, payload_of, seal, set_aside, storage_error, sync_folder, trim
+from .outbox_files import Entry, disk, payload_of, seal, set_aside, storage_error, sync, trim
+from .outbox_keeper import Keeper
 from .outbox_repair import open_folder
 
 __all__ = ["Counts", "Entry", "Outbox"]
 
 RESERVE = 20_000_000
 """Bytes left free on the disk, or a twentieth of a small one, so that the next clip can be written at all."""
+
+
+LAST_SYNCS = 0.5
+"""Seconds that an end waits for the disk. What is not synced then is, by the system, within half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class Outbox:
         self._lock_file: TextIOWrapper | None = None
         self._used = self._closed = False
         self._database: sqlite3.Connection | None = None
+        self._keeper = Keeper(self._keep)
         try:
             self._open()
         except Lasting:
@@ -105,10 +117,11 @@ class Outbox:
     def path(self, entry_id: str) -> Path:
         return self.folder / f"{entry_id}.bin"
 
-    def add(self, topic: object, metadata: Metadata, *, retain: bool = False) -> Entry:
-        """Take over the file at `temporary(metadata.id)`.
+    def add(self, topic: object, metadata: Metadata, *, retain: bool = False, wait: bool = True) -> Entry:
+        """Take over the file at `temporary(metadata.id)`: after this it is handed over, whatever happens.
 
-        Returns when it is durable: after this it is handed over, whatever happens.
+        `wait`: returns when it is durable. Else as soon as it is whole; a disk that then refuses to sync it
+        is told to `on_trouble`, and the file is handed over as long as it can be read.
         """
         part = self.temporary(metadata.id)
         with self._lock:
@@ -116,15 +129,21 @@ class Outbox:
             with disk(part):
                 self._make_room(part.stat().st_size, on_disk=True)
             seq, self._next_seq = self._next_seq, self._next_seq + 1
-        entry = seal(part, seq, str(topic), metadata, retain=retain)  # others go on while the disk syncs
-        with self._lock:
+        entry = seal(part, seq, str(topic), metadata, retain=retain)  # others go on meanwhile
+        if wait:
             with disk(part):
-                part.replace(self.path(entry.id))
-                sync_folder(self.folder)
-            self._hold(entry)
-            self._write(lambda database: write_row(database, entry))
+                sync(part)
+            with self._lock:
+                self._name(entry)
+                self._hold(entry)
+            self._finish(entry)
+        else:
+            with self._lock:
+                self._hold(entry)
         if self._added:
             self._added(entry)
+        if not wait:
+            self._keeper.take(entry)
         return entry
 
     def add_bytes(self, topic: object, metadata: Metadata, payload: bytes, *, retain: bool = False) -> Entry:
@@ -175,7 +194,7 @@ class Outbox:
         with self._lock:
             self._in_flight.add(entry.id)
         try:
-            payload = payload_of(path, entry.size)  # a slow card does not hold up those who add
+            payload = self._read(entry)  # a slow card does not hold up those who add
         except FileNotFoundError:
             self.forget(entry.id)
             return None
@@ -224,6 +243,7 @@ class Outbox:
             return Counts(len(self._held), self._bytes, self._refused, self._evicted)
 
     def close(self) -> None:
+        self._keeper.close(LAST_SYNCS)
         with self._lock:
             self._closed = True
             self._let_go()
@@ -266,8 +286,7 @@ class Outbox:
             where=str(self.folder),
             remedy="Nothing is lost, unless refused/ has files of it. Is the SD card worn out?",
         )
-        if self.on_trouble:
-            self.on_trouble(self.trouble)
+        self._tell(self.trouble)
 
     def _claim(self) -> None:
         """The system gives the lock back when the process ends, however it ends."""
@@ -286,6 +305,45 @@ class Outbox:
             ) from None
         self._lock_file = file
 
+    def _keep(self, entry: Entry) -> None:
+        """Make lasting what was handed over already; on the keeper's thread."""
+        part = self.temporary(entry.id)
+        try:
+            with disk(part):
+                sync(part)
+            with self._lock:
+                if entry.id not in self._held:
+                    return  # the hub was quicker than the disk
+                self._name(entry)
+        except StorageError as error:
+            if entry.id in self._held:
+                self._tell(error)  # at the next start it is found under the name that it has
+        else:
+            self._finish(entry)
+
+    def _name(self, entry: Entry) -> None:
+        part = self.temporary(entry.id)
+        with disk(part):
+            part.replace(self.path(entry.id))
+
+    def _finish(self, entry: Entry) -> None:
+        """Make the name last, and write the row. What the disk refuses is only told: the file is there."""
+        try:
+            with disk(self.folder):
+                sync(self.folder)
+        except StorageError as error:
+            self._tell(error)
+        with self._lock:
+            if entry.id in self._held and not self._closed:
+                self._write(lambda database: write_row(database, entry))
+
+    def _read(self, entry: Entry) -> bytes | None:
+        """Under the name that the file has just now. Raises OSError."""
+        for path in (self.path(entry.id), self.temporary(entry.id)):
+            with suppress(FileNotFoundError):
+                return payload_of(path, entry.size)
+        return payload_of(self.path(entry.id), entry.size)  # it was renamed in between
+
     def _hold(self, entry: Entry) -> None:
         if entry.id not in self._held:
             self._held[entry.id] = entry
@@ -300,19 +358,26 @@ class Outbox:
                 change(database)
         except StorageError as error:
             self._let_go()  # opened again, and made to agree with the files, at the next call
-            if self.on_trouble:
-                self.on_trouble(error)
+            self._tell(error)
+
+    def _tell(self, error: MeerkatError) -> None:
+        if self.on_trouble:
+            self.on_trouble(error)
 
     def _put_aside(self, entry: Entry, reason: str) -> None:
         metadata = entry.metadata.model_dump(mode="json", by_alias=True)
         note = {"topic": entry.topic, "metadata": metadata}
-        set_aside(self.path(entry.id), self.refused_folder, reason, size=entry.size, about=note)
+        path = self.path(entry.id)
+        if not path.exists():
+            path = self.temporary(entry.id)
+        set_aside(path, self.refused_folder, reason, size=entry.size, about=note)
 
     def _delete(self, entry_id: str) -> bool:
         """File first: that makes room for the database's own writing."""
         self._in_flight.discard(entry_id)
         with disk(self.path(entry_id)):
             self.path(entry_id).unlink(missing_ok=True)
+            self.temporary(entry_id).unlink(missing_ok=True)
         entry = self._held.pop(entry_id, None)
         if entry is None:
             return False

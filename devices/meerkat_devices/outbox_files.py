@@ -2,8 +2,8 @@
 
     payload │ note: JSON of topic, order, metadata │ length and CRC-32 of it all │ mark
 
-The tail is written before the file is synced and renamed. A file whose sum is right is whole, whatever
-happened to the power; one whose sum is wrong is never handed over.
+The tail is written before the file is synced, and the file synced before it is renamed. A file whose sum
+is right is whole, whatever happened to the power; one whose sum is wrong is never handed over.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Entry:
 
 
 def seal(path: Path, seq: int, topic: str, metadata: Metadata, *, retain: bool) -> Entry:
-    """Append the tail to the payload in `path` and sync the file. Raises StorageError."""
+    """Append the tail to the payload in `path`. Raises StorageError."""
     about = {"seq": seq, "topic": topic, "retain": retain}
     note = json.dumps(about | {"metadata": metadata.model_dump(mode="json", by_alias=True)}).encode()
     with disk(path), path.open("rb+") as file:
@@ -55,8 +55,6 @@ def seal(path: Path, seq: int, topic: str, metadata: Metadata, *, retain: bool) 
             crc = zlib.crc32(chunk, crc)
             size += len(chunk)
         file.write(note + _TAIL.pack(len(note), zlib.crc32(note, crc), _MARK))
-        file.flush()
-        os.fsync(file.fileno())
     return Entry(seq, metadata.id, topic, metadata, retain, size)
 
 
@@ -117,9 +115,12 @@ def set_aside(
     with disk(folder):
         (folder / f"{path.stem}.json").write_text(json.dumps({"reason": reason, **(about or {})}, indent=1))
         if path.exists():
-            if size is not None and size < path.stat().st_size:
-                os.truncate(path, size)
-            path.replace(folder / path.stem)
+            aside = folder / path.stem
+            path.replace(aside)
+            if (
+                size is not None and size < aside.stat().st_size
+            ):  # last: cut, it would look damaged where it was
+                os.truncate(aside, size)
 
 
 def trim(folder: Path, max_bytes: int) -> None:
@@ -154,9 +155,9 @@ def storage_error(error: OSError, path: Path) -> StorageError:
     )
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in it durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the names in a folder. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

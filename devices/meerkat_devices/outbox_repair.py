@@ -17,7 +17,7 @@ from .outbox_database import (
     read_rows,
     write_row,
 )
-from .outbox_files import Entry, disk, entry_of, set_aside, sync_folder
+from .outbox_files import Entry, disk, entry_of, set_aside, sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,5 @@ def _reconcile(
         else:
             delete_row(database, path.stem)
             set_aside(path, refused, "the file is damaged")
-    sync_folder(folder)
+    sync(folder)
     return entries, dropped

@@ -46,10 +46,10 @@ def watched() -> None:
         say("writing", path.stem)
         return write(path, *rest)
 
-    def adding(self: Outbox, topic: object, metadata: Metadata, *, retain: bool = False) -> Entry:
+    def adding(self: Outbox, topic: object, metadata: Metadata, **options: bool) -> Entry:
         content = self.temporary(metadata.id).read_bytes()
         say("adding", metadata.id, hashlib.sha256(content).hexdigest())
-        entry = add(self, topic, metadata, retain=retain)
+        entry = add(self, topic, metadata, **options)
         say("added", metadata.id)
         return entry
 
