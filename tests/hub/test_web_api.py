@@ -204,13 +204,15 @@ def test_the_state_adds_up_and_names_what_works(house: WebHouse, web: Served) ->
     house.refusal("it is no video")
     workers = house.hub.live.workers
     workers["old"] = worker("old", online=False)
-    workers["hog"] = worker("hog", fallback=True)
+    faces = worker("hog").tasks[0].model_copy(update={"task": "recognise_faces"})
+    hog = worker("hog", fallback=True)
+    workers["hog"] = hog.model_copy(update={"tasks": (*hog.tasks, faces)})
     state = web.json("/api/state")
     totals = state["totals"]
     assert totals["received"] == sum(totals[name] for name in ("done", "failed", "expired", "waiting")) == 6
     assert totals["refused"] == 1
     assert state["oldest_wait"] > 0
-    assert state["fallback"] is True, "the only one that is online is the fallback"
+    assert state["fallback"] is True, "the only one that looks is the fallback"
     assert [one["worker"] for one in state["workers"]] == ["hog"]
     assert [one["worker"] for one in web.json("/api/workers")] == ["hog", "old"]
     assert web.json("/api/labels") == ["person"]

@@ -36,7 +36,8 @@ def workers(hub: Hub) -> list[WorkerState]:
 def state(hub: Hub, queries: Queries) -> StateView:
     """Raises StorageError."""
     how, online = health(hub), [worker for worker in workers(hub) if worker.online]
-    models = [task.model for worker in online for task in worker.tasks]
+    # Who recognises faces beside it does not look for anything in a clip.
+    models = [task.model for one in online for task in one.tasks if task.task == "detect_objects"]
     oldest = queries.oldest_waiting()
     return StateView(
         ok=how.ok,
