@@ -154,7 +154,7 @@ def test_a_person_answers_and_sees_what_works(
         f"MQTT broker [mqtt://127.0.0.1:{guarded.port}]:",
         "User there [device-porch-pi]:",
         f"mqtt://device-porch-pi@127.0.0.1:{guarded.port} lets this device in, and the hub is online",
-        "  1  picamera:0 (imx708)",
+        "  1  picamera:0 (imx708)\n  2  /dev/video0 (HD Webcam)\n",
         "160×90, 8% bright. Look at it: " + str(tmp_path / "meerkat-front.jpg"),
         "8% bright without it, 47% with it: it lights what the camera sees",
         "wave at it ...\n  seen after 0.",

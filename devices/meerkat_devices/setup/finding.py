@@ -19,7 +19,8 @@ class Found:
     about: str
 
     def __str__(self) -> str:
-        return f"{self.source} ({self.about})" if self.about else self.source
+        source = f"/dev/video{self.source}" if self.source.isdecimal() else self.source
+        return f"{source} ({self.about})" if self.about else source
 
 
 def find_cameras(*, system: Path = SYSTEM, board: Path = BOARD) -> tuple[list[Found], list[str]]:

@@ -154,6 +154,9 @@ class Walk:
 
     def _ask_login(self, connection: Connection) -> Connection:
         default = connection.username or f"device-{self._name}"
+        self._say(
+            "  The broker of `meerkat up` has a user for each device; connections.json there has its password"
+        )
         user = self._questions.ask("User there", default, option="--broker")
         password = self._questions.ask("Password", "", option="--broker", hidden=True)
         return connecting.with_login(connection, user, password or connection.password or "")
