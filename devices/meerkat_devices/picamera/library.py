@@ -36,7 +36,10 @@ def load(where: str) -> Any:
 def _unloadable(error: Exception, where: str) -> SourceError:
     """Debian's simplejpeg was built for Debian's NumPy, and an environment may hold a newer one."""
     if "numpy" in str(error):
-        remedy = "Into Meerkat's environment, for the NumPy that is there: pip install --ignore-installed --no-deps simplejpeg"
+        remedy = (
+            "Into Meerkat's environment, for the NumPy that is there: "
+            "pip install --ignore-installed --no-deps simplejpeg"
+        )
     else:
         remedy = "sudo apt install --reinstall python3-picamera2"
     return SourceError(f"picamera2 cannot be loaded ({error})", where=where, remedy=remedy)
