@@ -281,6 +281,7 @@ _REMEDIES: tuple[tuple[type[BaseException], str, str], ...] = (
     ),
     (av.error.HTTPForbiddenError, "the camera forbids access", "Check the user's rights in the camera"),
     (av.error.HTTPNotFoundError, "the camera has no such stream", "Check the path in the address"),
+    (av.error.ProtocolNotFoundError, "this kind of stream is not known here", "Write its RTSP address"),
     (ConnectionRefusedError, "connection refused", "Is the camera on, and the port right?"),
     (TimeoutError, "no answer", "Is the camera on, and in this network?"),
     (av.error.ExitError, "no answer", "Is the camera on, and in this network?"),

@@ -105,6 +105,8 @@ class SnapshotClient:
         except HTTPException:
             kind = NotHttp("does not answer like a web server", where=str(self._address), remedy=_MANUAL)
             raise kind from None
+        except UnicodeError:  # a name that no name server could be asked for
+            raise self._unreachable(socket.gaierror()) from None
         except ValueError:  # urllib's way to say that it does not know a login
             raise self._error(
                 "asks for a login that is not known here",

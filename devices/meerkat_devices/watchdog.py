@@ -43,7 +43,7 @@ RIBBON_CLOSE_SECONDS = 2.0
 """Its encoder looks up every 0.4 s, picamera2's event loop every 0.2 s."""
 
 LOADING_SECONDS = 600.0
-"""On top of that for an IMX500, whose network goes to the sensor first."""
+"""On top, and for its first frame: an IMX500, whose network goes to the sensor before that."""
 
 
 class Watchdog:

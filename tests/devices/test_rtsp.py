@@ -90,6 +90,7 @@ def test_a_camera_that_is_off_is_said() -> None:
         (PermissionError(13, "Permission denied"), "may not be read"),
         (TimeoutError(110, "Connection timed out"), "no answer"),
         (av.error.ExitError(1, "Immediate exit requested"), "no answer"),
+        (av.error.ProtocolNotFoundError(1, "Protocol not found"), "is not known here"),
         (OSError(113, "No route to host"), "No route to host"),
     ],
 )

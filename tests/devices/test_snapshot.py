@@ -292,7 +292,8 @@ def test_what_comes_with_a_redirect_is_not_read_without_end() -> None:
 
 def test_a_camera_that_is_off_or_not_there_is_said() -> None:
     assert refusal("snapshot:http://joe:s%3Acret@127.0.0.1:9/x").what == "connection refused"
-    assert "no machine of this name" in refusal("snapshot:http://nobody.invalid/x").what
+    for name in ("nobody.invalid", "two..dots", "a" * 80 + ".net"):
+        assert "no machine of this name" in refusal(f"snapshot:http://{name}/x").what
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")

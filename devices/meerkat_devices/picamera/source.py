@@ -26,6 +26,7 @@ from meerkat_devices.picamera_settings import PicameraSettings
 from meerkat_devices.recorder import TICKS, Chunk
 from meerkat_devices.source import Sample, Shot, Source, SourceError, SourceInfo
 from meerkat_devices.source_options import DEFAULTS
+from meerkat_devices.watchdog import LOADING_SECONDS
 
 from .board import BOARDS, Board, Boards
 from .detections import findings
@@ -34,8 +35,6 @@ from .library import in_words
 
 _log = logging.getLogger("meerkat.device")
 
-LOADING_SECONDS = 600.0
-"""For the first frame of an IMX500, whose network goes to the camera before that."""
 LOOK_UP = 0.2
 """Seconds between looks at `stop` while no frame comes."""
 
