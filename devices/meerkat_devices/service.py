@@ -282,7 +282,7 @@ class Device:
         for name, thread in self._threads.items():
             thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
             if thread.is_alive():
-                _log.warning("%s does not end; its recording is saved without it", name)
+                _log.warning("%s does not end; it is left behind, and what it recorded is saved", name)
         for camera in self.cameras:
             camera.close()
         self._sender.wait_empty(deadline - 1.0 - time.monotonic())
