@@ -283,7 +283,7 @@ def test_a_pi_5_combines_exposures_itself(hdr: str, mode: str, connect: Connect,
     [
         (
             ValueError("numpy.dtype size changed, may indicate binary incompatibility"),
-            "pip install simplejpeg",
+            "pip install --ignore-installed --no-deps simplejpeg",
         ),
         (ImportError("libcamera.so.0.5: cannot open shared object"), "apt install --reinstall"),
     ],

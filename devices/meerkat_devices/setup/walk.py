@@ -154,9 +154,7 @@ class Walk:
 
     def _ask_login(self, connection: Connection) -> Connection:
         default = connection.username or f"device-{self._name}"
-        self._say(
-            "  The broker of `meerkat up` has a user for each device; connections.json there has its password"
-        )
+        self._say("  `meerkat up` has a user for each device: its password is in connections.json there")
         user = self._questions.ask("User there", default, option="--broker")
         password = self._questions.ask("Password", "", option="--broker", hidden=True)
         return connecting.with_login(connection, user, password or connection.password or "")
