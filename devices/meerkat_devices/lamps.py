@@ -5,6 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from meerkat_contract.errors import DeviceError
+
+
+class DeviceEnds(DeviceError):
+    """No light any more: the device ends. Nobody's trouble."""
+
 
 class Lamp(Protocol):
     """Every method may be called on any thread."""

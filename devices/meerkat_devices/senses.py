@@ -17,6 +17,7 @@ from meerkat_contract.metadata import Trigger
 
 from .clock import Clock
 from .judgement import Judgement
+from .lamps import DeviceEnds
 from .motion_settings import MotionSettings
 from .pin_settings import CameraLight
 from .station import Station
@@ -37,7 +38,7 @@ class Verdict:
 
 
 class Senses:
-    """`hear`, `ring` and `relight` on any thread; the rest is the camera thread's."""
+    """`hear`, `feel`, `ring` and `relight` on any thread; the rest is the camera thread's."""
 
     def __init__(
         self,
@@ -68,6 +69,11 @@ class Senses:
                 self._pulse = True
             else:
                 self._on.discard(sensor)
+
+    def feel(self) -> None:
+        """Something that lasts no time: a door that opens."""
+        with self._lock:
+            self._pulse = True
 
     def ring(self) -> None:
         """Somebody pressed this camera's button."""
@@ -110,6 +116,8 @@ class Senses:
         about = f"camera {self._camera}, light"
         try:
             stack.enter_context(self._station.lamp(light.name).lit())
+        except DeviceEnds:
+            return
         except MeerkatError as error:
             self._station.report(error, about=about)
             return

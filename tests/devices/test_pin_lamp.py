@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 
 import pytest
 
@@ -18,14 +17,12 @@ class Bench:
         self.clock = HandClock()
         self.errors: list[MeerkatError] = []
         self.told: list[float] = []
-        self.news = threading.Event()
         self.lamp = PinLamp(
             "ir",
             LightSettings.model_validate({"gpio": 18, "longest": 120, **settings}),
             clock=self.clock,
             report=self.errors.append,
             changed=lambda lamp: self.told.append(lamp.level),
-            news=self.news,
         )
         self.pin = Pin()
         self.lamp.attach(self.pin)

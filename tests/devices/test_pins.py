@@ -183,7 +183,7 @@ def test_a_pin_that_is_taken_comes_later(tmp_path: Path) -> None:
     bench = Bench(tmp_path, board=board, **WIRED)
     with pytest.raises(DeviceError, match="light ir, GPIO 18: the pin is used by another program"):
         bench.pins.lamp("ir").set(1.0)
-    assert set(bench.pins.threads) == {"lights", "sensors", "pins"}
+    assert set(bench.pins.threads) == {"light ir", "light lamp", "sensors", "pins"}
     waits: list[float] = []
 
     def wait(event: threading.Event, seconds: float) -> bool:
@@ -205,10 +205,8 @@ def test_a_sensor_that_is_not_there_does_not_leave_an_old_word_behind(tmp_path: 
     board = Board()
     board.taken = {17}
     bench = Bench(tmp_path, board=board, **WIRED)
-    stop = threading.Event()
-    stop.set()
-    bench.pins.watch_sensors(stop)
     assert bench.station.said("pir/state") == [b""]
+    assert bench.station.said("door/state") == []
 
 
 def test_no_pins_at_all_is_told_once_and_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +230,6 @@ def test_pins_that_are_left_alone(tmp_path: Path) -> None:
     bench = Bench(tmp_path, **{**WIRED, "pins": "none"})
     assert bench.pins.threads == {}
     assert bench.pins.sensor_infos == ()
-    assert {one.name: one.rings for one in bench.pins.sensor_infos}["bell"] == "front"
     assert bench.pins.light_infos == ()
     with pytest.raises(DeviceError, match="left alone"), bench.pins.lamp("ir").lit():
         pass
@@ -242,6 +239,7 @@ def test_pins_that_are_left_alone(tmp_path: Path) -> None:
 def test_what_is_there_is_told(tmp_path: Path) -> None:
     bench = Bench(tmp_path, **WIRED)
     assert bench.pins.sensor_infos[0] == SensorInfo(name="pir", label="Hall", kind="motion")
+    assert {one.name: one.rings for one in bench.pins.sensor_infos}["bell"] == "front"
     assert bench.pins.light_infos == (
         LightInfo(name="ir", kind="infrared", dimmable=True),
         LightInfo(name="lamp", kind="white", dimmable=False),

@@ -24,7 +24,7 @@ from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.errors import MeerkatError
 from meerkat_devices.address import Address, parse_source
 from meerkat_devices.clock import Clock
-from meerkat_devices.lamps import Lamps
+from meerkat_devices.lamps import DeviceEnds, Lamps
 from meerkat_devices.settings import MeterSettings
 from meerkat_devices.source import SourceError
 from meerkat_devices.stills import Still, StillCamera
@@ -146,6 +146,8 @@ class Photographer:
             if name is not None:
                 try:
                     held.enter_context(self._lamps.lamp(name).lit(brightness))
+                except DeviceEnds:
+                    name = None
                 except MeerkatError as error:
                     self._report(error)
                     name = None

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from meerkat_contract.errors import DeviceError, MeerkatError, UsageError
 from meerkat_devices.clock import Clock
+from meerkat_devices.lamps import DeviceEnds
 from meerkat_devices.pin_settings import LightSettings
 
 from .board import Output
@@ -26,6 +27,9 @@ _log = logging.getLogger("meerkat.device")
 
 RETRY_SECONDS = 1.0
 """Between tries to switch off a lamp that does not obey."""
+
+LONGEST_WAIT = 60.0
+"""Seconds; so often the watchdog looks although nothing is due."""
 
 
 class PinLamp:
@@ -39,17 +43,14 @@ class PinLamp:
         clock: Clock,
         report: Callable[[MeerkatError], None],
         changed: Callable[[PinLamp], None],
-        news: threading.Event,
     ) -> None:
-        """Nothing is driven yet: see `attach`. `changed` hears of each new level, after it is there.
-
-        `news` is set when `overdue` may say something else.
-        """
+        """Nothing is driven yet: see `attach`. `changed` hears of each new level, after it is there."""
         self.name = name
         self.settings = settings
         self.level = 0.0
         """Brightness on the pin now, 0 to 1."""
-        self._news = news
+        self._news = threading.Event()
+        """Set when `overdue` may say something else."""
         self._clock = clock
         self._report = report
         self._changed = changed
@@ -58,6 +59,7 @@ class PinLamp:
         self._why_not = DeviceError("has no pin yet", where=f"light {name}")
         self._holds: dict[object, float] = {}
         self._lit_since = math.inf
+        self._closed = False
         self._stuck = False
         """The pin did not take what it was told; nobody knows what it shows."""
 
@@ -77,17 +79,23 @@ class PinLamp:
     def attached(self) -> bool:
         return self._output is not None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was given back, dark."""
+        return self._closed
+
     def close(self) -> None:
         """Dark, and the pin given back; nobody lights it any more."""
         with self._lock:
             output, self._output = self._output, None
-            self._why_not = DeviceError("is switched off: the device ends", where=f"light {self.name}")
+            self._why_not = DeviceEnds("is switched off: the device ends", where=f"light {self.name}")
+            self._news.set()
             self._holds.clear()
             if output is None:
                 return
             try:
                 output.write(0.0)
-                self.level, self._lit_since = 0.0, math.inf
+                self.level, self._lit_since, self._closed = 0.0, math.inf, True
                 self._changed(self)
             finally:
                 output.close()
@@ -123,10 +131,12 @@ class PinLamp:
             self._holds[hold] = brightness
             try:
                 self._apply()
-            except MeerkatError:
-                self._holds.pop(hold)
+            except BaseException:  # whatever it was, nobody holds it who does not know
+                del self._holds[hold]
                 if before is not None:
                     self._holds[hold] = before
+                if not self._stuck:
+                    self._apply()
                 raise
 
     def _let_go(self, hold: object) -> None:
@@ -136,6 +146,13 @@ class PinLamp:
                 self._apply_or_tell()
 
     # --- the watchdog ---------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop` is set; `close` wakes it."""
+        while not stop.is_set():
+            self._news.clear()
+            self.watch()
+            self._clock.wait(self._news, min(LONGEST_WAIT, max(0.0, self.overdue())))
 
     def overdue(self) -> float:
         """Seconds until `watch` has something to do; infinite while it is dark."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Callable
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ class MockBoard(GpioZeroBoard):
         try:
             super().close()
         finally:
-            self._held.close()
+            held, self._held = self._held, -1
+            if held >= 0:
+                os.close(held)
 
     def drive(self, gpio: int, *, high: bool) -> None:
         """Put a level on a pin that something reads."""
@@ -67,18 +69,18 @@ class MockBoard(GpioZeroBoard):
             ) from None
 
 
-def _hold(file: Path) -> TextIOWrapper:
-    """Ours until it is closed, or this program ends."""
+def _hold(file: Path) -> int:
+    """A descriptor: the pins are ours until it is closed, or this program ends."""
     lock = file.with_suffix(".lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        held = lock.open("w")
+        held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DeviceError(f"{error.strerror}", where=str(lock), remedy="Mock pins live there") from None
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        held.close()
+        os.close(held)
         raise DeviceError(
             "the mock pins are used by another program",
             where=str(file),

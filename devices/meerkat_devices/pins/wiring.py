@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from meerkat_contract.errors import BadMessage, DeviceError, MeerkatError, UsageError
@@ -39,6 +40,10 @@ LONGEST_WAIT = 60.0
 """Seconds; so often a pin that could not be had is tried again, and those of sensors are looked at."""
 
 
+STUCK_SECONDS = 3600.0
+"""A motion sensor that is ON for so long is told as trouble."""
+
+
 class Pins:
     """`open` first, then `connect` for each camera, then `start`; `close` ends it."""
 
@@ -61,7 +66,8 @@ class Pins:
         self._board = board
         self._trouble: DeviceError | None = None
         self._news = threading.Event()
-        self._lights_news = threading.Event()
+        self._told: dict[str, tuple[bool, float]] = {}
+        """What each sensor says, and since when (seconds of the monotonic clock)."""
         self._cameras: list[tuple[str, Senses, CameraSettings]] = []
         self._attaching = threading.Lock()
         self._whole = False
@@ -76,7 +82,6 @@ class Pins:
                 clock=clock,
                 report=self._report,
                 changed=self._lamp_changed,
-                news=self._lights_news,
             )
             for name, own in settings.lights.items()
         }
@@ -114,6 +119,10 @@ class Pins:
             _log.info("pins: none; the sensors and lights of this device are left alone")
         for lamp in self.lamps.values():
             self._tell_light(lamp)
+        for sensor in self.sensors.values():
+            if not sensor.attached and sensor.settings.kind != "button":
+                # What an earlier run said is true no more, and no sensor says otherwise.
+                self._station.keep(ThingTopic(self._station.name, sensor.name, "state"), b"")
         session.subscribe(SettingTopic(self._station.name, ANY, "light", "set"), self._told_light)
         session.subscribe(SettingTopic(self._station.name, ANY, "state", "set"), self._told_sensor)
 
@@ -123,8 +132,8 @@ class Pins:
         if self._board is None:
             return {}
         runs: dict[str, Callable[[threading.Event], None]] = {}
-        if self.lamps:
-            runs["lights"] = self.watch_lights
+        for lamp in self.lamps.values():  # one each: the watchdog of one cannot keep another's from its work
+            runs[f"light {lamp.name}"] = lamp.run
         if self.sensors:
             runs["sensors"] = self.watch_sensors
         if not self._whole:
@@ -133,15 +142,17 @@ class Pins:
 
     def close(self) -> None:
         """Every light off, the pins given back, the threads woken. Reports what does not go off."""
-        with self._attaching:
-            board, self._board = self._board, None
-            for thing in (*self._things, *([board] if board else ())):
-                try:
-                    thing.close()
-                except MeerkatError as error:
-                    self._station.report(error)
+        with self._attaching, ExitStack() as stack:  # which closes them all, whatever one of them raises
+            board, self._board, self.mock = self._board, None, None
+            for thing in reversed((*self._things, *([board] if board else ()))):
+                stack.callback(self._close, thing)
         self._news.set()
-        self._lights_news.set()
+
+    def _close(self, thing: PinLamp | Sensor | Board) -> None:
+        try:
+            thing.close()
+        except MeerkatError as error:
+            self._station.report(error)
 
     @property
     def _things(self) -> tuple[PinLamp | Sensor, ...]:
@@ -178,6 +189,8 @@ class Pins:
                 else:
                     if report:
                         self._station.well(about)
+                        if isinstance(thing, PinLamp):
+                            self._tell_light(thing)
         return whole
 
     def _attach_lamp(self, board: Board, lamp: PinLamp) -> None:
@@ -197,10 +210,6 @@ class Pins:
 
     def watch_sensors(self, stop: threading.Event) -> None:
         """Tell what the sensors say, until `stop` is set."""
-        for sensor in self.sensors.values():
-            if not sensor.attached and sensor.settings.kind != "button":
-                # What an earlier run said is true no more, and no sensor says otherwise.
-                self._station.keep(ThingTopic(self._station.name, sensor.name, "state"), b"")
         look_again = self._clock.monotonic() + LONGEST_WAIT
         while not stop.is_set():
             self._news.clear()
@@ -223,15 +232,26 @@ class Pins:
                 )
             else:
                 self._station.well(about)
+            self._tell_stuck(sensor)
 
-    def watch_lights(self, stop: threading.Event) -> None:
-        """Switch off what is lit for too long, until `stop` is set."""
-        while not stop.is_set():
-            self._lights_news.clear()
-            for lamp in self.lamps.values():
-                lamp.watch()
-            due = min(lamp.overdue() for lamp in self.lamps.values())
-            self._clock.wait(self._lights_news, min(LONGEST_WAIT, max(0.0, due)))
+    def _tell_stuck(self, sensor: Sensor) -> None:
+        """A motion sensor that never falls lets its cameras record without end."""
+        if sensor.settings.kind != "motion" or sensor.name not in self._told:
+            return
+        about = f"sensor {sensor.name}, stuck"
+        on, since = self._told[sensor.name]
+        if on and self._clock.monotonic() - since >= STUCK_SECONDS:
+            self._station.report(
+                DeviceError(
+                    "has been ON for an hour",
+                    where=f"sensor {sensor.name}",
+                    remedy="Is it warmed, or shaken? See its wiring, `active` and its sensitivity screw; "
+                    "its cameras count all this as motion",
+                ),
+                about=about,
+            )
+        else:
+            self._station.well(about)
 
     def fetch(self, stop: threading.Event) -> None:
         """Try for pins that could not be had, until all are there or `stop` is set."""
@@ -248,9 +268,15 @@ class Pins:
             return
         _log.info("%s %s: %s", sensor.settings.kind, sensor.name, "ON" if on else "OFF")
         self._station.keep(ThingTopic(self._station.name, sensor.name, "state"), "ON" if on else "OFF")
+        known = sensor.name in self._told
+        self._told[sensor.name] = on, self._clock.monotonic()
         for _, senses, settings in self._cameras:
-            if sensor.name in settings.motion.sensors:
+            if sensor.name not in settings.motion.sensors:
+                continue
+            if sensor.settings.kind != "door":
                 senses.hear(sensor.name, on=on)
+            elif known:  # it moves as it opens and as it shuts, not while it stands open
+                senses.feel()
 
     def _pressed(self, button: Sensor) -> None:
         _log.info("button %s is pressed", button.name)
@@ -269,8 +295,8 @@ class Pins:
 
     def play(self, name: str, *, on: bool | None) -> None:
         """Put a mock sensor ON or OFF; None turns it over. Raises UsageError where there is none."""
-        sensor = self.sensors.get(name)
-        if sensor is None or self.mock is None:
+        sensor, mock = self.sensors.get(name), self.mock
+        if sensor is None or mock is None:
             raise UsageError(
                 f"{name} is no sensor that can be played",
                 where="pins",
@@ -278,7 +304,7 @@ class Pins:
             )
         if on is None:
             on = not sensor.on
-        self.mock.drive(sensor.settings.gpio, high=on == (sensor.settings.on_level == "high"))
+        mock.drive(sensor.settings.gpio, high=on == (sensor.settings.on_level == "high"))
 
     def _told_sensor(self, message: Incoming) -> None:
         """…/<sensor>/state/set: the network thread's."""
@@ -334,10 +360,14 @@ class Pins:
                 senses.relight()
 
     def _tell_light(self, lamp: PinLamp) -> None:
-        state = LightState(state="ON" if lamp.level else "OFF", brightness=round(lamp.level * 100, 1))
-        self._station.keep(
-            self._light_topic(lamp.name, "state"), state.to_json(), content_type="application/json"
-        )
+        """Nothing is said of a lamp whose pin is not there: nobody knows what it shows."""
+        topic = self._light_topic(lamp.name, "state")
+        if not lamp.attached and not lamp.closed:
+            self._station.keep(topic, b"")
+            return
+        percent = max(0.1, round(lamp.level * 100, 1)) if lamp.level else 0.0
+        state = LightState(state="ON" if lamp.level else "OFF", brightness=percent)
+        self._station.keep(topic, state.to_json(), content_type="application/json")
 
     def _report(self, error: MeerkatError) -> None:
         self._station.report(error)
