@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import subprocess
 import threading
+import time
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from meerkat_contract.errors import DeviceError, UsageError
 from meerkat_contract.messages import Battery
 
 from .clock import Clock
+from .programs import run_program
 from .sleep_settings import BatterySettings
 from .station import Station
 
@@ -49,21 +50,13 @@ class CommandGauge:
 
     def read(self) -> Battery:
         name = self._words[0]
-        try:
-            done = subprocess.run(
-                self._words, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise DeviceError(f"{name} took longer than {COMMAND_SECONDS:g} s", where="battery") from None
-        except OSError as error:
-            remedy = "Check devices.<name>.battery.command"
-            raise DeviceError(
-                f"{name} cannot be run ({error.strerror})", where="battery", remedy=remedy
-            ) from error
-        text = done.stdout.strip()
-        if done.returncode:
-            said = done.stderr.strip()[-200:] or "nothing"
-            raise DeviceError(f"{name} ended with {done.returncode} and said: {said}", where="battery")
+        until = time.monotonic() + COMMAND_SECONDS
+        text = run_program(
+            self._words,
+            where="battery",
+            late=lambda: f"took longer than {COMMAND_SECONDS:g} s" if time.monotonic() > until else "",
+            cannot="Check devices.<name>.battery.command",
+        ).strip()
         try:
             found = json.loads(text.removesuffix("%").strip())
             return Battery.model_validate(found if isinstance(found, dict) else {"level": found})
@@ -76,13 +69,15 @@ class CommandGauge:
 
 
 class SystemGauge:
-    """The first battery that the kernel knows of."""
+    """The first battery of the machine itself that the kernel knows of."""
 
     def __init__(self, folder: Path = Path("/sys/class/power_supply")) -> None:
         self._folder = folder
 
     def read(self) -> Battery:
         for capacity in sorted(self._folder.glob("*/capacity")):
+            if self._text(capacity.with_name("scope")) == "Device":
+                continue  # a mouse's or a keyboard's
             try:
                 level = min(100.0, max(0.0, float(capacity.read_text())))
             except (OSError, ValueError):  # a driver that is just going; perhaps another knows

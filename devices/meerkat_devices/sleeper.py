@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import logging
 import shlex
-import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
 
 from meerkat_contract.errors import DeviceError, MeerkatError
 
 from .clock import Clock, clock_state
+from .programs import run_program
 from .sleep import may_sleep, next_wake
 from .sleep_settings import SleepSettings
 
 _log = logging.getLogger("meerkat.device")
+
+LATE = 10.0
+"""Seconds after the wake that a command may take to end."""
 
 LOOK_AGAIN = 60.0
 """Seconds at most between looks at the time of day, which can jump: NTP, or a machine that was suspended."""
@@ -80,7 +84,7 @@ def sleep(
     *,
     clock: Clock,
     stop: threading.Event,
-    run: Callable[[list[str]], None] | None = None,
+    run: Callable[[list[str], Night], None] | None = None,
 ) -> MeerkatError | None:
     """Until `wake`, or `wake_every` from now if that is None; sooner when `stop` is set.
 
@@ -88,35 +92,47 @@ def sleep(
     Where it fails we wait as if there were none: returns why.
     """
     seconds = (wake - clock.now()).total_seconds() if wake else settings.wake_every
-    until = clock.monotonic() + seconds
+    night = Night(clock, stop, wake, clock.monotonic() + seconds)
     _log.info("asleep until %s", f"{wake.astimezone():%H:%M}" if wake else f"{seconds:.0f} s from now")
     failed = None
     if settings.command:
         text = settings.command.format(seconds=max(1, round(seconds)), wake=wake.isoformat() if wake else "")
         try:
-            (run or run_command)(shlex.split(text))
+            (run or run_command)(shlex.split(text), night)
         except DeviceError as error:
             failed = error
             _log.error("%s", error)
-    while not stop.is_set():
-        # The time of day goes on while a machine is suspended, and can be set; the other clock is for none.
-        left = (wake - clock.now()).total_seconds() if wake else until - clock.monotonic()
-        if left <= 0 or clock.wait(stop, min(left, LOOK_AGAIN)):
-            break
+    while not stop.is_set() and (left := night.left()) > 0:
+        clock.wait(stop, min(left, LOOK_AGAIN))
     return failed
 
 
-def run_command(words: list[str]) -> None:
-    """Raises DeviceError when it does not end well."""
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        what = f"{words[0]} cannot be run ({error.strerror})"
-        raise DeviceError(what, where="sleep.command", remedy="Check devices.<name>.sleep.command") from error
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-200:] or "nothing"
-        raise DeviceError(
-            f"{words[0]} ended with {done.returncode} and said: {said}",
-            where="sleep.command",
-            remedy="May it run without a password? The device stays on, disconnected, until the next wake",
-        )
+@dataclass(frozen=True, slots=True)
+class Night:
+    """How long to sleep: until the time of day `wake`, and no longer than until `end`, monotonic."""
+
+    clock: Clock
+    stop: threading.Event
+    wake: datetime | None
+    end: float
+
+    def left(self) -> float:
+        """Seconds. The time of day goes on while a machine is suspended, but it can be set back; the other
+        clock stands meanwhile, and cannot."""
+        left = self.end - self.clock.monotonic()
+        return min(left, (self.wake - self.clock.now()).total_seconds()) if self.wake else left
+
+
+def run_command(words: list[str], night: Night) -> None:
+    """Until it ends, or the night does. Raises DeviceError when it does not end well, or hangs.
+
+    When we are told to end, it may be the one that is switching the machine off: it is left alone.
+    """
+    run_program(
+        words,
+        where="sleep.command",
+        late=lambda: "" if night.left() > -LATE else "had not ended when it was time to wake",
+        leave=night.stop.is_set,
+        cannot="Check devices.<name>.sleep.command",
+        failed="May it run without a password? The device stays on, disconnected, until the next wake",
+    )

@@ -18,7 +18,7 @@ from meerkat_devices.battery import BatteryWatch, CommandGauge, Max17048, System
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.sleep import SETTLE, may_sleep, next_wake
 from meerkat_devices.sleep_settings import BatterySettings, SleepSettings
-from meerkat_devices.sleeper import Wakefulness, run_command, sleep, told_wake
+from meerkat_devices.sleeper import Night, Wakefulness, run_command, sleep, told_wake
 from support.frames import Station
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -171,7 +171,7 @@ def test_the_command_is_told_the_time() -> None:
     clock, told = Turned(), list[list[str]]()
     settings = SLEEPY.model_copy(update={"command": "sudo rtcwake -m off -s {seconds} '{wake}'"})
 
-    def suspend(words: list[str]) -> None:
+    def suspend(words: list[str], _: Night) -> None:
         told.append(words)
         clock.turn(3180)  # it comes back at the wake
 
@@ -187,7 +187,61 @@ def test_a_command_that_fails_is_told_and_the_wake_comes_all_the_same() -> None:
     assert "false ended with 1" in str(failed)
     assert clock.time == at("2026-11-20 13:00")
     with pytest.raises(DeviceError, match="cannot be run"):
-        run_command(["/no/such/program"])
+        run_command(["/no/such/program"], Night(clock, threading.Event(), None, 10))
+
+
+@pytest.mark.parametrize("command", ["sleep 600", "sh -c 'sleep 600 & wait'"])
+def test_a_command_that_hangs_does_not_keep_the_device_from_waking(command: str) -> None:
+    class Passing(Turned):
+        """Five minutes pass with every look."""
+
+        def now(self) -> datetime:
+            self.turn(300)
+            return self.time
+
+    clock = Passing()
+    settings = SLEEPY.model_copy(update={"command": command})
+    failed = sleep(settings, at("2026-11-20 13:00"), clock=clock, stop=threading.Event())
+    assert "had not ended when it was time to wake" in str(failed)
+
+
+def test_a_child_that_a_command_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:
+    clock, child = Turned(), f"(sleep 5; touch {tmp_path}/over) &"
+    settings = SLEEPY.model_copy(update={"command": f"sh -c '{child}'"})
+    assert sleep(settings, at("2026-11-20 13:00"), clock=clock, stop=threading.Event()) is None
+    assert CommandGauge(f"sh -c '{child} echo 50'").read() == Battery(level=50)
+    assert not (tmp_path / "over").exists()
+
+
+def test_a_device_that_is_told_to_end_does_not_wait_for_the_command(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    settings = SLEEPY.model_copy(update={"command": f"sh -c 'sleep 5; touch {tmp_path}/over'"})
+    sleep(settings, at("2026-11-20 13:00"), clock=Turned(), stop=stop)
+    assert not (tmp_path / "over").exists()
+
+
+def test_a_clock_that_is_set_back_does_not_make_the_night_longer() -> None:
+    class SetBack(Turned):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            if not self.waits:
+                self.time -= timedelta(days=300)
+            return super().wait(event, seconds)
+
+    clock = SetBack()
+    sleep(SLEEPY, at("2026-11-20 13:00"), clock=clock, stop=threading.Event())
+    assert clock.seconds == 53 * 60
+
+
+def test_a_machine_that_was_suspended_wakes_by_the_time_of_day() -> None:
+    class Suspended(Turned):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            self.time += timedelta(minutes=20)  # while the other clock stood
+            return super().wait(event, seconds)
+
+    clock = Suspended()
+    sleep(SLEEPY, at("2026-11-20 13:00"), clock=clock, stop=threading.Event())
+    assert len(clock.waits) == 3
 
 
 def test_a_signal_ends_the_sleep() -> None:
@@ -218,6 +272,9 @@ def test_a_command_tells_the_level(tmp_path: Path, printed: str, expected: Batte
     [
         ("echo much", "printed 'much'"),
         ("echo 300", "printed '300'"),
+        ("echo NaN", "printed 'NaN'"),
+        (r"printf '\377\0'", "printed"),
+        ("head -c 300000 /dev/zero", "printed"),
         ("false", "ended with 1"),
         ("/no/it", "cannot be run"),
     ],
@@ -225,6 +282,20 @@ def test_a_command_tells_the_level(tmp_path: Path, printed: str, expected: Batte
 def test_a_command_that_tells_nothing_is_told(command: str, complaint: str) -> None:
     with pytest.raises(DeviceError, match=complaint):
         CommandGauge(command).read()
+
+
+def test_a_battery_command_that_hangs_is_ended_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meerkat_devices.battery.COMMAND_SECONDS", 0.1)
+    with pytest.raises(DeviceError, match="took longer"):
+        CommandGauge("sh -c 'sleep 600; true'").read()
+
+
+def test_a_mouse_is_no_battery_of_the_machine(tmp_path: Path) -> None:
+    for name, scope, level in (("hidpp_battery_0", "Device", 5), ("ups", "System", 70)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scope").write_text(scope + "\n")
+        (tmp_path / name / "capacity").write_text(f"{level}\n")
+    assert SystemGauge(tmp_path).read() == Battery(level=70)
 
 
 def test_the_kernels_battery_is_read(tmp_path: Path) -> None:
