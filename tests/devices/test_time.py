@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -58,15 +59,26 @@ CONDITION = PictureCondition(
 
 
 def run_meter(
-    tmp_path: Path, clock: TurnedClock, schedule: str = "0 * * * *", failures: int = 0
+    tmp_path: Path,
+    clock: TurnedClock,
+    schedule: str = "0 * * * *",
+    failures: int = 0,
+    *,
+    jumps: Sequence[timedelta] = (),
 ) -> tuple[list[tuple[str, datetime]], MeterStation]:
-    """What pictures a meter takes until the clock's end: trigger and time."""
+    """What pictures a meter takes until the clock's end: trigger and time.
+
+    `jumps`: by which the clock is set while each of the first pictures is being taken.
+    """
     outbox = Outbox(tmp_path / "outbox", max_bytes=10_000_000, refused_bytes=0)
     station = MeterStation()
     left = [failures]
+    to_come = list(jumps)
 
     def take(stop: threading.Event) -> Photo | None:
         assert stop is clock.stop
+        if to_come:
+            clock.time += to_come.pop(0)
         if left[0]:
             left[0] -= 1
             raise SourceError("no answer", where="rtsp://cellar")
@@ -132,6 +144,27 @@ def test_a_clock_that_is_set_back_does_not_stop_the_schedule(tmp_path: Path) -> 
     clock.jumps[1] = timedelta(hours=-10)
     taken, _ = run_meter(tmp_path, clock)
     assert taken[1] == ("schedule", datetime(2026, 11, 20, 11, 0, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("hours", "then"), [(3, 13), (-3, 7), (-48, 10)])
+def test_a_clock_that_is_set_while_a_picture_is_taken(tmp_path: Path, hours: int, then: int) -> None:
+    """The network's time comes with the first picture: no hour that never was is made up for."""
+    start = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
+    jump = timedelta(hours=hours)
+    clock = TurnedClock(start, until=start + jump + timedelta(hours=3))
+    taken, _ = run_meter(tmp_path, clock, jumps=[jump])
+    assert [trigger for trigger, _ in taken] == ["start"] + ["schedule"] * 3
+    hours_after = [(at.hour, at.minute) for _, at in taken[1:]]
+    assert hours_after == [(then, 0), (then + 1, 0), (then + 2, 0)]
+
+
+def test_a_clock_that_is_set_between_two_tries(tmp_path: Path) -> None:
+    start = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
+    clock = TurnedClock(start, start + timedelta(hours=7))
+    clock.jumps[1] = timedelta(hours=5)
+    taken, _ = run_meter(tmp_path, clock, failures=2)
+    assert taken[0][0] == "start"
+    assert taken[1] == ("schedule", datetime(2026, 11, 20, 15, 0, tzinfo=UTC))
 
 
 def test_a_failed_picture_is_tried_again_and_then_left_to_the_schedule(tmp_path: Path) -> None:
