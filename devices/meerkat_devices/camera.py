@@ -71,6 +71,8 @@ class Camera:
         self._pace = pace
         self._loop = loop
         self._address = parse_source(settings.source, where=f"camera {name}")
+        if self._address.kind in ("http", "snapshot"):  # its next picture may be long in coming
+            self.senses.ring_seconds += settings.snapshot_seconds
         self._info = CameraInfo(
             name=name, label=settings.label, source=self._address.kind, zones=settings.zones
         )

@@ -74,6 +74,15 @@ class LightSettings(_Settings):
         120.0, ge=1, le=86_400, description="seconds after which it is switched off, whoever wants it on"
     )
 
+    @model_validator(mode="after")
+    def _can_be_dark(self) -> LightSettings:
+        if self.gpio in PULLED_UP and self.active_high:
+            raise ValueError(
+                f"GPIO {self.gpio} is pulled up by a resistor on the board, which lights the lamp while "
+                "nobody drives the pin: take another pin"
+            )
+        return self
+
 
 class CameraLight(_Settings):
     """The lamp that helps a camera. In the file, its name alone will do."""

@@ -25,7 +25,7 @@ from .station import Station
 _log = logging.getLogger("meerkat.device")
 
 RING_SECONDS = 5.0
-"""How long a press waits for the camera's next picture."""
+"""How long a press waits for the next picture of a camera that sends several a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Senses:
         clock: Clock,
     ) -> None:
         self._camera = camera
+        self.ring_seconds = RING_SECONDS
+        """How long a press counts, unless a picture comes before."""
         self._light = None if light is None or light.when == "never" else light
         self._station = station
         self._clock = clock
@@ -99,7 +101,7 @@ class Senses:
         if enabled:
             look = self._judgement.before(at, sensed=sensed, relit=relit)
             moving = self._judgement.after(see(look.forget) if look.see else None)
-        rings = rung is not None and self._clock.monotonic() - rung <= RING_SECONDS
+        rings = rung is not None and self._clock.monotonic() - rung <= self.ring_seconds
         return Verdict(moving, moving or rings, "doorbell" if rings else "motion")
 
     def shine(self, wanted: bool, brightness: Callable[[], float]) -> None:

@@ -20,6 +20,7 @@ from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
 from meerkat_devices.senses import Verdict
 from meerkat_devices.settings import CameraSettings
 from support.media import make_clip
+from support.pins import HandClock
 
 
 class Lamp:
@@ -198,6 +199,22 @@ def test_a_doorbell_records_at_once(tmp_path: Path) -> None:
     assert {clip.trigger for clip in clips} == {"doorbell"}
     assert sum(clip.duration or 0 for clip in clips) == pytest.approx(3 + 3, abs=1.1)
     assert watched.station.motion == ["OFF"], "a finger is no motion"
+
+
+def test_a_doorbell_waits_for_the_next_picture_of_a_slow_camera() -> None:
+    """An HTTP camera may be asked for a picture every ten seconds: it is there all the while."""
+    clock = HandClock()
+    slow = CameraSettings.model_validate(
+        {"source": "http://192.168.1.20/picture.jpg", "snapshot_seconds": 10}
+    )
+    fast = CameraSettings.model_validate({"source": "0"})
+    for settings, waits in ((slow, 15.0), (fast, 5.0)):
+        outbox: Any = None
+        camera = Camera("yard", settings, station=Station(), outbox=outbox, clock=clock)
+        for late, rings in ((0.0, True), (0.001, False)):
+            camera.senses.ring()
+            clock.seconds += waits + late
+            assert camera.senses.look(clock.seconds, lambda forget: False).record == rings
 
 
 def test_a_doorbell_makes_a_recording_urgent(tmp_path: Path) -> None:

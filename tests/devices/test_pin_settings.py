@@ -91,3 +91,10 @@ def test_only_a_button_rings_and_only_a_camera() -> None:
     assert "rings 'back', which is no camera" in refused(
         cameras={"front": CAMERA}, sensors={"bell": {"kind": "button", "gpio": 22, "rings": "back"}}
     )
+
+
+@pytest.mark.parametrize("gpio", [2, 3])
+def test_a_lamp_is_not_put_where_a_resistor_lights_it(gpio: int) -> None:
+    """It would glow while the Pi starts, and after a kill."""
+    assert f"GPIO {gpio} is pulled up" in refused(lights={"ir": {"gpio": gpio}})
+    settings(lights={"ir": {"gpio": gpio, "active_high": False}})
