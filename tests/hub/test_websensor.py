@@ -15,6 +15,7 @@ import pytest
 
 from hub_support.posted import PICTURE, Running, Start
 from meerkat_contract.errors import StorageError, UsageError
+from meerkat_contract.messages import DeviceInfo
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.application import build_hub
 from meerkat_hub.settings import HubSettings
@@ -228,6 +229,31 @@ def test_who_is_refused_may_finish_sending_and_hears_it(start: Start) -> None:
                 answer += more
         assert answer.startswith(b"HTTP/1.1 401 ")
         assert answer.endswith(NACK.encode())
+
+
+@pytest.mark.parametrize("first", ["the device", "the listener"])
+def test_a_device_that_has_the_same_name_is_told_once(
+    start: Start, broker: Mosquitto, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
+    info = DeviceInfo(device="websensor", model="Raspberry Pi 4 Model B", software="meerkat").to_json()
+    device = Session(broker.connection, client_id="meerkat-device-websensor")
+
+    def told() -> list[str]:
+        return [line for line in caplog.messages if "another device has this name (Raspberry Pi 4" in line]
+
+    try:
+        if first == "the device":
+            device.start()
+            device.publish("meerkat/device/websensor/info", info, qos=1, retain=True).wait(20)
+        start()
+        if first == "the listener":
+            device.start()
+        for _ in range(2):
+            device.publish("meerkat/device/websensor/info", info, qos=1, retain=True).wait(20)
+        wait_for(told, what="it to be told")
+    finally:
+        device.stop()
+    assert len(told()) == 1
 
 
 def test_a_form_is_told_what_to_send(start: Start) -> None:

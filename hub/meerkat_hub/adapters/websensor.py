@@ -17,8 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from meerkat_contract.connection import Connection
-from meerkat_contract.errors import MediaError, MeerkatError, StorageError
+from meerkat_contract.errors import MediaError, MeerkatError, StorageError, UsageError
 from meerkat_contract.ids import new_id
+from meerkat_contract.message import read
 from meerkat_contract.messages import DeviceInfo, ErrorReport, MeterInfo
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session, Will
@@ -37,6 +38,8 @@ COMMIT_SECONDS = 20.0
 """What a commit may take on a slow disk; after that it is said that the picture is not taken."""
 
 _END = b"\xff\xd9"
+
+MODEL = "cameras that post to /websensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Websensor:
         self._info = DeviceInfo(
             device=settings.device,
             label=settings.label,
-            model="cameras that post to /websensor",
+            model=MODEL,
             software=f"meerkat {version('meerkat-home')}",
             meters=tuple(
                 MeterInfo(name=name, label=meter.label, kind=meter.kind)
@@ -93,6 +96,8 @@ class Websensor:
             will=Will(str(self._availability), b"offline"),
             on_connected=self._connected,
         )
+        self._namesake = False
+        self.session.subscribe(DeviceTopic(settings.device, "info"), self._introduced, no_local=True)
 
     def start(self) -> None:
         """Introduce the device, to the hub itself at once. Raises StorageError."""
@@ -210,6 +215,23 @@ class Websensor:
             fields = {"id": stored.id, "captured_at": stored.captured_at, "trigger": stored.trigger}
             metadata = Metadata.model_validate({**fields, "content_type": "image/jpeg"})
             self._publish(meter, metadata, jpeg)
+
+    def _introduced(self, message: Incoming) -> None:
+        """Who else says to be this device is told of, once: the two would take each other's place."""
+        try:
+            model = read(DeviceInfo, message.payload, topic=message.topic).model if message.payload else MODEL
+        except MeerkatError:
+            return  # the hub, which hears it as well, says what is wrong
+        if model == MODEL or self._namesake:
+            return
+        self._namesake = True
+        self._report(
+            UsageError(
+                f"another device has this name ({model})",
+                where=f"hub.websensor.device: {self._device}",
+                remedy="Give one of them another name",
+            )
+        )
 
     def _publish(self, meter: str, metadata: Metadata, jpeg: bytes) -> None:
         def settled(delivery: Delivery) -> None:
