@@ -46,6 +46,10 @@ class Lasting(StorageError):
     """The outbox cannot be used, and waiting will not help."""
 
 
+class Earlier(Exception):
+    """The database is one of an earlier version: see outbox_migrate."""
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is damaged, rather than the disk full or away."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
@@ -53,7 +57,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def open_database(folder: Path) -> sqlite3.Connection:
     """The database of the folder, new or as it is. In good order it is opened without writing, so that
-    it also works on a full disk. Raises sqlite3.Error, OSError; Lasting for one of a newer version.
+    it also works on a full disk. Raises sqlite3.Error, OSError; Lasting for one of a newer version, Earlier.
     """
     path = folder / FILE_NAME
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -161,4 +165,4 @@ def _check_version(database: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         database.execute(f"PRAGMA user_version = {SCHEMA}")
     elif version < SCHEMA:
-        raise _damage(f"schema {version} is no longer read")
+        raise Earlier(f"schema {version}")

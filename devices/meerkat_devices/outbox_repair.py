@@ -9,6 +9,7 @@ from pathlib import Path
 from meerkat_contract.ids import is_id
 
 from .outbox_database import (
+    Earlier,
     delete_row,
     is_damage,
     next_seq,
@@ -18,6 +19,7 @@ from .outbox_database import (
     write_row,
 )
 from .outbox_files import Entry, disk, entry_of, set_aside, sync
+from .outbox_migrate import seal_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,12 @@ def open_folder(folder: Path, refused: Path, *, running: bool) -> Opened:
     Raises sqlite3.Error, StorageError; Lasting for a database of a newer version.
     """
     try:
-        return _open(folder, refused, running=running, damaged=False)
+        try:
+            return _open(folder, refused, running=running, damaged=False)
+        except Earlier:
+            with disk(folder):
+                seal_all(folder)
+            return _open(folder, refused, running=running, damaged=False)
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
