@@ -241,13 +241,17 @@ def test_a_device_that_has_the_same_name_is_told_once(
     def told() -> list[str]:
         return [line for line in caplog.messages if "another device has this name (Raspberry Pi 4" in line]
 
+    def online() -> None:
+        device.start()
+        wait_for(lambda: device.connected, what="the device's connection")
+
     try:
         if first == "the device":
-            device.start()
+            online()
             device.publish("meerkat/device/websensor/info", info, qos=1, retain=True).wait(20)
         start()
         if first == "the listener":
-            device.start()
+            online()
         for _ in range(2):
             device.publish("meerkat/device/websensor/info", info, qos=1, retain=True).wait(20)
         wait_for(told, what="it to be told")
