@@ -14,13 +14,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-
-from av.video.stream import VideoStream
+from typing import TYPE_CHECKING
 
 from .address import Address
 from .clock import Clock
 from .source import Sample, Source, SourceError
 from .source_options import DEFAULTS, SourceOptions
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 OPEN_SECONDS = 40.0
 """What opening may take. libav's own limit is 10 s for each of its steps: connect, describe, probe."""
