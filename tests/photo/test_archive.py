@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ import pytest
 from meerkat_contract.errors import StorageError
 from meerkat_devices.photo.archive import Archive
 from meerkat_devices.photo_settings import ArchiveSettings
+from support.disks import memory_disk
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -117,6 +119,25 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
     assert names(tmp_path) == ["2026-11-20_1200.jpg"]
     kept.add(b"third", NOON + timedelta(minutes=2))
     assert len(names(tmp_path)) == 2
+
+
+def test_a_real_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
+    """What is there stays whole, and it goes on by itself when there is room again."""
+    with memory_disk(tmp_path / "stick", 1) as stick:
+        kept = archive(stick / "water")
+        half_a_megabyte = b"x" * 500_000
+        kept.add(half_a_megabyte, NOON)
+        with pytest.raises(StorageError, match="No space left on device"):
+            kept.add(b"y" * 700_000, NOON + timedelta(minutes=1))
+        assert names(stick / "water") == ["2026-11-20_1200.jpg"]
+        kept.add(b"z" * 100_000, NOON + timedelta(minutes=2))
+        subprocess.run(["mount", "-o", "remount,ro", str(stick)], check=True)
+        with pytest.raises(StorageError, match="Read-only"):
+            kept.add(b"y", NOON + timedelta(minutes=3))
+        subprocess.run(["mount", "-o", "remount,rw", str(stick)], check=True)
+        kept.add(b"y", NOON + timedelta(minutes=4))
+        assert names(stick / "water") == [f"2026-11-20_12{minute:02}.jpg" for minute in (0, 2, 4)]
+        assert (stick / "water" / "2026-11-20_1200.jpg").read_bytes() == half_a_megabyte
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
