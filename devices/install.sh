@@ -134,7 +134,7 @@ environment() {
 
 python_packages() {
     pip="$OPT/bin/python -m pip --quiet --disable-pip-version-check"
-    say "Installing Meerkat into $OPT: some minutes on a Zero 2 W ..."
+    say "Installing Meerkat into $OPT: some minutes ..."
     # shellcheck disable=SC2086
     run $pip install --no-deps --require-hashes -r "$HERE/requirements/device.txt"
     # shellcheck disable=SC2086

@@ -104,15 +104,18 @@ def device(
 
 
 def _device_name(name: str | None, devices: DevicesSettings) -> str:
-    """The option, else the only device of meerkat.yaml, else the host's name."""
+    """The option, else the only device of meerkat.yaml, or the one of the host's name, else that."""
     if name is None:
+        host = slug(platform.node().partition(".")[0] or "device")
+        if len(devices.root) > 1 and host in devices.root:
+            return host
         if len(devices.root) > 1:
             raise UsageError(
                 f"meerkat.yaml has {len(devices.root)} devices",
                 where="--name",
                 remedy="Say which one this is: " + ", ".join(sorted(devices.root)),
             )
-        return next(iter(devices.root), None) or slug(platform.node() or "device")
+        return next(iter(devices.root), None) or host
     return _checked_name(name, "--name")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from meerkat_devices.command import device
 from meerkat_devices.pin_settings import LightSettings, SensorSettings
 from meerkat_devices.pins.board import Pull
 from meerkat_devices.settings import DevicesSettings
-from meerkat_devices.setup import connecting, finding, trying
+from meerkat_devices.setup import connecting, finding, hub_search, trying
 from meerkat_devices.setup.file import Draft
 from meerkat_devices.setup.finding import Found, usb_cameras
 from meerkat_devices.setup.hub_search import find_hubs, reachable_as
@@ -61,6 +62,15 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def own_service(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A kind of service that no other run on this machine announces or looks for."""
+    own = f"_mk{os.getpid()}._tcp.local."
+    monkeypatch.setattr(announcement, "SERVICE_TYPE", own)
+    monkeypatch.setattr(hub_search, "SERVICE_TYPE", own)
+    return own
 
 
 class Board:
@@ -202,6 +212,21 @@ def _with_patience(seconds: float) -> Callable[..., bool]:
     return lambda connection: real(connection, seconds=seconds)
 
 
+def test_one_brokers_password_is_not_told_to_another(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(connecting, "try_broker", lambda connection: told.append(connection) or True)
+    file = tmp_path / "meerkat.yaml"
+    file.write_text("broker: {url: 'mqtt://house.lan', username: pi, password: sesame}\n")
+    for address in ("mqtt://house.lan", "mqtt://elsewhere.lan"):
+        arguments = ["init", "--yes", "--broker", address, "--camera", "porch=scene:porch", "--overwrite"]
+        assert CliRunner().invoke(device, arguments).exit_code == 0
+    assert [(each.host, each.password) for each in told] == [("house.lan", "sesame"), ("elsewhere.lan", None)]
+    # A login that is left over must not stay with the new address.
+    assert section(file, "broker", BrokerSettings).password is None
+
+
 def test_what_the_file_says_stays_with_its_comments(broker: Mosquitto, tmp_path: Path) -> None:
     file = tmp_path / "house.yaml"
     file.write_text(
@@ -316,7 +341,9 @@ def test_on_a_pi_without_picamera2_that_is_said(tmp_path: Path) -> None:
     assert "sudo apt install python3-picamera2" in trouble
 
 
-def test_a_real_hub_is_found_in_the_network(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_hub_is_found_in_the_network(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, own_service: str
+) -> None:
     monkeypatch.setattr(announcement, "machine_addresses", lambda: ["192.0.2.9"])
     monkeypatch.setattr(announcement, "answers", lambda address, port: True)
     lo = ["127.0.0.1"]
@@ -331,7 +358,7 @@ def test_a_real_hub_is_found_in_the_network(broker: Mosquitto, monkeypatch: pyte
     assert reachable_as(found[0], unknown) == "192.0.2.9"
 
 
-def test_where_no_hub_is_the_silence_is_no_error() -> None:
+def test_where_no_hub_is_the_silence_is_no_error(own_service: str) -> None:
     assert find_hubs(seconds=0.1, interfaces=["127.0.0.1"]) == []
 
 

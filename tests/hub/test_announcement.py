@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from meerkat_contract.connection import Connection
-from meerkat_contract.neighbourhood import SERVICE_TYPE, HubNotice, read_notice
+from meerkat_contract.neighbourhood import HubNotice, read_notice
 from meerkat_hub.adapters import announcement
 from meerkat_hub.adapters.announcement import announced, machine_addresses, notice
 from support.broker import Mosquitto, free_port
@@ -69,8 +70,13 @@ def open_broker(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     return broker.connection
 
 
-def test_a_listener_hears_the_hub_and_its_goodbye(open_broker: Connection) -> None:
+def test_a_listener_hears_the_hub_and_its_goodbye(
+    open_broker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from zeroconf import ServiceBrowser, ServiceListener, Zeroconf
+
+    service_type = f"_mk{os.getpid()}._tcp.local."  # which no other run on this machine announces
+    monkeypatch.setattr(announcement, "SERVICE_TYPE", service_type)
 
     class Listener(ServiceListener):
         def __init__(self) -> None:
@@ -87,11 +93,11 @@ def test_a_listener_hears_the_hub_and_its_goodbye(open_broker: Connection) -> No
 
     ears = Zeroconf(interfaces=["127.0.0.1"])
     listener = Listener()
-    ServiceBrowser(ears, SERVICE_TYPE, listener)
+    ServiceBrowser(ears, service_type, listener)
     try:
         with announced(open_broker, page=("0.0.0.0", 8480), interfaces=["127.0.0.1"]):
             (name,) = wait_for(lambda: [each for each in listener.names if "Meerkat on" in each])
-            info = ears.get_service_info(SERVICE_TYPE, name)
+            info = ears.get_service_info(service_type, name)
             assert info is not None
             found = read_notice(info.server or "", info.parsed_addresses(), info.port or 0, info.properties)
             assert found is not None

@@ -78,6 +78,12 @@ class Draft:
             self.changes.append(f"{'.'.join(path)}: {shown[0]} → {shown[1]}")
         self._parent(path)[path[-1]] = value
 
+    def drop(self, path: Path_) -> None:
+        """Take a value out, if there is one; noted in `changes`."""
+        if self.get(*path) is not None:
+            self.changes.append(f"{'.'.join(path)}: taken out")
+            del self._parent(path)[path[-1]]
+
     def _parent(self, path: Path_) -> Any:
         target = self._document
         for depth, part in enumerate(path[:-1]):

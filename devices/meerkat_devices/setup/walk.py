@@ -147,8 +147,10 @@ class Walk:
         return chosen.broker_at(host)
 
     def _known_login(self, connection: Connection) -> Connection:
-        if connection.username is not None:
-            return connection
+        written = self._draft.get("broker", "url")
+        elsewhere = written and parse_broker_url(str(written)).host != connection.host
+        if connection.username is not None or elsewhere:
+            return connection  # one broker's password is none of another's business
         user, password = (self._draft.get("broker", each) for each in ("username", "password"))
         return connecting.with_login(connection, str(user or ""), str(password or ""))
 
@@ -182,6 +184,8 @@ class Walk:
         for key, value in values.items():
             if value is not None:
                 self._draft.set(("broker", key), value)
+            else:
+                self._draft.drop(("broker", key))
 
     # --- cameras ---------------------------------------------------------------------------------
 
