@@ -356,3 +356,28 @@ def test_a_meter_does_not_wait_for_a_wedged_camera_either(
     with camera, pytest.raises(SourceError, match="nothing has come"):
         list(camera.stills(1, threading.Event()))
     assert dog.hangs
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts files by /proc")
+def test_a_camera_that_breaks_off_all_day_leaves_nothing_open(tmp_path: Path) -> None:
+    class Hasty(SystemClock):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            return event.wait(min(seconds, 0.01))
+
+    camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=1, gop=1))
+    camera.silent.set()  # it hangs up when it has sent all
+    with camera.serving() as port:
+        running = Running(f"rtsp://joe:secret@127.0.0.1:{port}/live", tmp_path)
+        running.camera._clock = Hasty()
+        with running.on():
+            wait_for(lambda: camera.plays >= 5, seconds=60, what="the first five times")
+            files, threads = open_files(), threading.active_count()
+            wait_for(lambda: camera.plays >= 100, seconds=90, what="a hundred")
+            assert running.station.well_again >= 50, "with pictures each time"
+            assert open_files() <= files + 4
+            assert threading.active_count() <= threads + 2
+            assert not running.camera.hangs
