@@ -72,6 +72,15 @@ def test_several_devices_in_the_file_need_a_name(tmp_path: Path) -> None:
     assert "Say which one this is: a, b" in str(refused())
 
 
+def test_of_several_devices_a_machine_is_the_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "Porch-Pi.lan")
+    file = tmp_path / "house.yaml"
+    file.write_text("devices: {gate: {}, porch-pi: {}}")
+    assert "device 'porch-pi' has neither camera nor meter" in str(refused("--config", str(file)))
+
+
 def test_the_file_and_the_options_together(tmp_path: Path) -> None:
     (tmp_path / "meerkat.yaml").write_text(
         "devices:\n  pi: {cameras: {yard: {source: gone.mp4, pre_roll: 7}}}\n"
