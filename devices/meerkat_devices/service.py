@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import MeerkatError, StorageError
@@ -32,7 +32,6 @@ from .battery import BatteryWatch
 from .clock import Clock, SystemClock, clock_state, local_zone
 from .heartbeat import PATIENCE, Heartbeats
 from .lamps import Lamp
-from .meter import Meter
 from .outbox import Outbox
 from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
@@ -41,12 +40,10 @@ from .settings import DeviceSettings
 from .sleeper import Wakefulness, told_wake
 from .source import Pace
 from .systemd import describe
+from .things import make_cameras, make_meters
 from .tuning import DEVICE, Tuning
 from .tuning_table import offer_camera, offer_device, offer_meter
 from .words import counted, waiting
-
-if TYPE_CHECKING:
-    from .camera import Camera
 
 _log = logging.getLogger("meerkat.device")
 
@@ -122,36 +119,24 @@ class Device:
             report=self.report,
             on_hub=self._hub_is,
         )
-        self.cameras: list[Camera] = []
-        if settings.cameras:
-            from .camera import Camera  # loads libraries of 40 MB that a meter can do without
-
-            self.cameras = [
-                Camera(
-                    camera,
-                    own,
-                    station=self,
-                    outbox=self.outbox,
-                    clock=self._clock,
-                    pace=self.replay.pace,
-                    loop=self.replay.loop,
-                )
-                for camera, own in settings.cameras.items()
-            ]
+        self.cameras = make_cameras(
+            settings.cameras,
+            station=self,
+            outbox=self.outbox,
+            clock=self._clock,
+            pace=self.replay.pace,
+            loop=self.replay.loop,
+        )
         zone = zone or local_zone()
-        self.meters = [
-            Meter(
-                meter,
-                own,
-                station=self,
-                outbox=self.outbox,
-                clock=self._clock,
-                zone=zone,
-                data=data / "devices" / name,
-                pace=self.replay.pace,
-            )
-            for meter, own in settings.meters.items()
-        ]
+        self.meters = make_meters(
+            settings.meters,
+            station=self,
+            outbox=self.outbox,
+            clock=self._clock,
+            zone=zone,
+            data=folder,
+            pace=self.replay.pace,
+        )
         self.battery = (
             BatteryWatch(settings.battery, station=self, clock=self._clock) if settings.battery else None
         )

@@ -1,12 +1,10 @@
-"""Cameras that give one picture at a time over HTTP: frames for a camera, stills for a meter."""
+"""Cameras that give one picture at a time over HTTP, as frames; `snapshot_stills` has those of a meter."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
 
 import av
 from av.video.frame import VideoFrame
@@ -15,17 +13,11 @@ from .address import Address
 from .clock import Clock
 from .encoder import Encoder
 from .recorder import TICKS
-from .snapshot_client import MAX_PIXELS, Fetched, NotHttp, SnapshotClient
+from .snapshot_client import MAX_PIXELS, Fetched, SnapshotClient, damaged, of_single_pictures
 from .source import LoginRefused, Sample, Shot, Source, SourceError, SourceInfo
 from .source_options import DEFAULTS, SourceOptions
-from .stills import Still, StillCamera
 
 _log = logging.getLogger("meerkat.device")
-
-SAME = 4
-"""Equal answers, byte for byte, after which no further exposure is waited for: the camera keeps one."""
-
-SAME_SECONDS = 0.5
 
 
 def open_pictures(
@@ -35,21 +27,9 @@ def open_pictures(
 
     Raises SourceError.
     """
-    return SnapshotSource(address, clock=clock, options=options) if _single(address, clock, options) else None
-
-
-def open_stills(
-    address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS
-) -> SnapshotStills | None:
-    """The same for a meter: a GET for each exposure. Raises SourceError."""
-    return SnapshotStills(address, clock=clock, options=options) if _single(address, clock, options) else None
-
-
-def _single(address: Address, clock: Clock, options: SourceOptions) -> bool:
-    if address.kind == "http":
-        with suppress(NotHttp):  # libav may understand it all the same
-            return SnapshotClient(address, clock=clock, options=options).gives_pictures()
-    return address.kind == "snapshot"
+    if not of_single_pictures(address, clock=clock, options=options):
+        return None
+    return SnapshotSource(address, clock=clock, options=options)
 
 
 class SnapshotSource(Source):
@@ -109,32 +89,6 @@ class SnapshotSource(Source):
             )
 
 
-class SnapshotStills(StillCamera):
-    """Each exposure is one GET. An answer that is the one before, byte for byte, does not count twice."""
-
-    def __init__(self, address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS) -> None:
-        """Asks for nothing yet."""
-        self._address = address
-        self._clock = clock
-        self._client = SnapshotClient(address, clock=clock, options=options)
-
-    def stills(self, count: int, stop: threading.Event) -> Iterator[Still]:
-        before, same, given = b"", 0, 0
-        while given < count and not stop.is_set():
-            fetched = self._client.fetch()
-            if fetched.data == before:
-                same += 1
-                if same >= SAME or self._clock.wait(stop, SAME_SECONDS):
-                    return
-                continue
-            before, same, given = fetched.data, 0, given + 1
-            picture: Any = _decode(fetched, self._address).to_ndarray(format="bgr24")
-            yield Still(picture, fetched.captured)
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is open between two pictures."""
-
-
 def _decode(fetched: Fetched, address: Address) -> VideoFrame:
     """In the picture's own planes. libav reads the size first, so a small file cannot unpack to gigabytes."""
     decoder = av.CodecContext.create(fetched.codec, "r")
@@ -145,9 +99,5 @@ def _decode(fetched: Fetched, address: Address) -> VideoFrame:
     except av.FFmpegError:
         frames = []
     if not frames:
-        raise SourceError(
-            "the picture is damaged, or larger than 50 megapixels",
-            where=str(address),
-            remedy="Look at it in a browser; set a smaller picture in the camera",
-        )
+        raise damaged(address)
     return frames[0]

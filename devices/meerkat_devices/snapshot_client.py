@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.message import Message
 from hashlib import md5, sha1, sha256
@@ -201,6 +201,26 @@ class SnapshotClient:
                 return self._error(reason.strerror or type(reason).__name__, _NETWORK)
             case _:
                 return self._error("cannot be reached", _NETWORK)
+
+
+def of_single_pictures(address: Address, *, clock: Clock, options: SourceOptions) -> bool:
+    """Whether this is an address of single pictures; asks the camera where `http` leaves it open.
+
+    Raises SourceError.
+    """
+    if address.kind == "http":
+        with suppress(NotHttp):  # libav may understand it all the same
+            return SnapshotClient(address, clock=clock, options=options).gives_pictures()
+    return address.kind == "snapshot"
+
+
+def damaged(address: Address) -> SourceError:
+    """What came cannot be decoded."""
+    return SourceError(
+        "the picture is damaged, or larger than 50 megapixels",
+        where=str(address),
+        remedy="Look at it in a browser; set a smaller picture in the camera",
+    )
 
 
 def _is_picture(data: bytes) -> bool:

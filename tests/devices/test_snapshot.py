@@ -19,8 +19,9 @@ from meerkat_devices.address import parse_source
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.opening import open_source
 from meerkat_devices.recorder import TICKS
-from meerkat_devices.snapshot import SnapshotSource, open_stills
+from meerkat_devices.snapshot import SnapshotSource
 from meerkat_devices.snapshot_client import SnapshotClient
+from meerkat_devices.snapshot_stills import decode, open_stills
 from meerkat_devices.source import Sample, SourceError
 from meerkat_devices.source_options import SourceOptions
 from support.http_camera import HttpCamera, picture, send
@@ -376,7 +377,7 @@ def test_each_still_is_a_get() -> None:
 
 
 def test_a_camera_that_keeps_one_picture_gives_one_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meerkat_devices.snapshot.SAME_SECONDS", 0.0)
+    monkeypatch.setattr("meerkat_devices.snapshot_stills.SAME_SECONDS", 0.0)
     with HttpCamera().serving() as port:
         stills = open_stills(parse_source(f"snapshot:http://127.0.0.1:{port}/x"), clock=SystemClock())
         assert stills is not None
@@ -394,6 +395,29 @@ def test_colours_are_those_of_the_picture() -> None:
         assert stills is not None
         (still,) = stills.stills(1, threading.Event())
     assert np.abs(still.picture.astype(int) - pixels).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_still_that_would_unpack_to_gigabytes_is_refused(suffix: str) -> None:
+    data = picture(0, suffix=suffix)
+    address = parse_source("http://192.168.1.20/x")
+    assert decode(data, address).shape == (180, 320, 3)
+    at = 16 if suffix == ".png" else data.index(b"\xff\xc0") + 5
+    large = b"\x00\x00\xff\x00\x00\x00\xff\x00" if suffix == ".png" else b"\xff\x00\xff\x00"
+    for bad in (data[:at] + large + data[at + len(large) :], data[:20], data[: at - 2], b"\xff\xd8" * 20):
+        with pytest.raises(SourceError, match="damaged, or larger than 50 megapixels"):
+            decode(bad, address)
+
+
+def test_a_still_is_not_turned_by_what_its_camera_notes() -> None:
+    """A meter's digits are where they were marked."""
+    note = (
+        b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
+        + bytes(4)
+    )
+    turned = JPEG[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + JPEG[2:]
+    address = parse_source("http://192.168.1.20/x")
+    assert decode(turned, address).shape == decode(JPEG, address).shape
 
 
 def test_what_is_no_address_of_pictures_has_no_such_stills() -> None:

@@ -35,9 +35,9 @@ def open_stills(
 
         return PicameraStill(int(address.target), settings.picamera, clock=clock)
     if address.kind in ("http", "snapshot"):
-        from meerkat_devices import snapshot
+        from meerkat_devices import snapshot_stills
 
-        if pictures := snapshot.open_stills(address, clock=clock, options=settings):
+        if pictures := snapshot_stills.open_stills(address, clock=clock, options=settings):
             return _Waiting(pictures, clock, settings.settle if settings.light and lit else 0)
     from meerkat_devices.opening import open_source
 
