@@ -24,7 +24,7 @@ from typing import Any
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
 from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView
+from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView, staff_of
 from meerkat_hub.core.work import Flow, Item, Lease
 
 HEAD = 64
@@ -124,11 +124,11 @@ def time_rule(workers: int, waiting: int, unlike: bool, steps: int) -> list[floa
             queue.remove(job)
             n = int(assignment.worker)
             held[n].append(InFlight(job.id, job.cost, now))
-            views[n] = view(n)
+            views.replace(n, view(n))
             truth.take(n, job.id, job.cost, now)
             queue.append(WaitingJob(str(next(ids)), cost()))
 
-    views = [view(n) for n in range(workers)]
+    views = staff_of(view(n) for n in range(workers))
     while True:  # the start, when all idle
         head = list(islice(queue, HEAD))
         jobs = {job.id: job for job in head}
@@ -145,7 +145,7 @@ def time_rule(workers: int, waiting: int, unlike: bool, steps: int) -> list[floa
         jobs = {job.id: job for job in head}
         arrivals = ArrivalEstimate(rate, float(len(queue) - len(head)))
         began = thread_time_ns()
-        views[n] = view(n)
+        views.replace(n, view(n))
         chosen = rule.assign(head, views, now, arrivals)
         took.append((thread_time_ns() - began) / 1e3)
         send(chosen, now)

@@ -5,12 +5,15 @@ All times and costs are multiples of a power of two, so that sums are exact and 
 
 from __future__ import annotations
 
+from heapq import heappop
 from math import exp, inf, log, sqrt
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView
+from meerkat_hub.core.rules.ordered import OrderedStaff
+from meerkat_hub.core.rules.staff import Staff
 
 NOW = 16.0
 
@@ -158,13 +161,59 @@ def named(view: WorkerView, number: int) -> WorkerView:
     rate=st.sampled_from([0.0, 0.5, 2.0, 10.0]),
     behind=st.sampled_from([0.0, 0.0, 1.0, 8.0, 1000.0]),
     bounds=st.tuples(st.sampled_from([4, 64]), st.sampled_from([2, 32])),
+    kept=st.sampled_from([list, OrderedStaff]),
 )
 def test_the_fast_plan_is_the_plain_one(
-    shapes: list[WorkerView], costs: list[float], rate: float, behind: float, bounds: tuple[int, int]
+    *,
+    shapes: list[WorkerView],
+    costs: list[float],
+    rate: float,
+    behind: float,
+    bounds: tuple[int, int],
+    kept: type[list[WorkerView]],
 ) -> None:
-    workers = [named(view, number) for number, view in enumerate(shapes)]
+    workers = kept(named(view, number) for number, view in enumerate(shapes))
     waiting = [WaitingJob(str(number), cost) for number, cost in enumerate(costs)]
     rule = EctStar(head=bounds[0], aside=bounds[1])
     arrivals = ArrivalEstimate(rate, behind)
     chosen = [(a.job, a.worker) for a in rule.assign(waiting, workers, NOW, arrivals)]
     assert chosen == plain(rule, waiting, workers, NOW, arrivals)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    shapes=st.lists(views(), min_size=1, max_size=30),
+    changes=st.lists(st.tuples(st.integers(0, 29), views()), max_size=30),
+    cost=st.sampled_from([0.5, 1.0, 8.0]),
+)
+def test_workers_kept_in_order_are_those_gone_through_one_by_one(
+    shapes: list[WorkerView], changes: list[tuple[int, WorkerView]], cost: float
+) -> None:
+    """Whatever became of each since: the order is that of workers who were looked at just now."""
+    ordered = OrderedStaff(named(view, number) for number, view in enumerate(shapes))
+    for number, view in changes:
+        if number < len(shapes):
+            ordered.replace(number, named(view, number))
+    plain = Staff(ordered)
+    assert (ordered.willing, ordered.rates) == (plain.willing, plain.rates)
+    assert (ordered.has_idle(), ordered.has_busy()) == (plain.has_idle(), plain.has_busy())
+    assert ordered.overdue_at() == plain.overdue_at()
+    assert ordered.idle_answer(cost, NOW) == plain.idle_answer(cost, NOW)
+    assert list(ordered.by_first_end(cost)) == list(plain.by_first_end(cost))
+    assert in_turn(ordered, cost) == in_turn(plain, cost)
+    (line,) = ordered.lines(NOW, cost, together=True)
+    (whole,) = plain.lines(NOW, cost, together=True)
+    until = sorted(whole.heap)[len(whole.heap) // 2][0]
+    looked = line.heap + line.until(until)
+    assert sorted(e for e in looked if e[0] <= until) == sorted(e for e in whole.heap if e[0] <= until)
+
+
+def in_turn(staff: Staff, cost: float) -> list[list[tuple[float, int, float]]]:
+    """Each class of speed, in the order in which it would answer."""
+    classes = []
+    for line in staff.lines(NOW, cost, together=False):
+        classes.append([])
+        while line.heap:
+            classes[-1].append(heappop(line.heap))
+            line.look()
+    return sorted(classes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from .members import Member
 from .queues import Group
-from .rules import WorkerView
+from .rules import Staff, WorkerView, staff_of
 
 
 class Crew:
@@ -17,7 +17,9 @@ class Crew:
         self._task = task
         self._size = size
         self._place = {member.id: number for number, member in enumerate(members)}
-        self._views = [member.view(task, size(task)) for member in members]
+        self._views = staff_of(member.view(task, size(task)) for member in members)
+        self.knows_ahead = any(member.ahead for member in members)
+        """Whether somebody does jobs that are marked `ahead` before those it has not begun."""
         self._stale: set[int] = set()
 
     def touched(self, member: Member) -> None:
@@ -27,12 +29,12 @@ class Crew:
             self._stale.add(place)
 
     @property
-    def views(self) -> list[WorkerView]:
+    def views(self) -> Staff:
         """Of the members, in their order. Only those are made anew that changed since."""
         if self._stale:
             size = self._size(self._task)
             for place in self._stale:
-                self._views[place] = self.members[place].view(self._task, size)
+                self._views.replace(place, self.members[place].view(self._task, size))
             self._stale.clear()
         return self._views
 
@@ -40,16 +42,16 @@ class Crew:
         return any(len(member.leases) < member.window for member in self.members)
 
     def has_idle(self) -> bool:
-        return any(not member.leases for member in self.members)
+        return self.views.has_idle()
 
     def has_busy(self) -> bool:
-        return any(member.leases for member in self.members)
+        return self.views.has_busy()
 
     def overdue_at(self) -> float | None:
         """When the first answer is overdue; None when nobody holds anything."""
-        return min((v.first_end + v.round_trip / 2 for v in self.views if v.in_flight), default=None)
+        return self.views.overdue_at()
 
-    def views_without(self, avoid: Collection[str]) -> list[WorkerView]:
+    def views_without(self, avoid: Collection[str]) -> Sequence[WorkerView]:
         """Of those not to be avoided; of all when nobody else is able."""
         if not avoid:
             return self.views

@@ -54,11 +54,11 @@ class Member:
         models = {name: task.model for name, task in self.tasks.items()}
         for name in [name for name in self._speeds if name not in tasks or models[name] != tasks[name].model]:
             del self._speeds[name]
-        before = (self.tasks.keys(), self.serving, self.window)
+        before = (self.tasks.keys(), self.serving, self.window, self.ahead)
         self.tasks, self.serving, self.window = tasks, state.serving, state.window
         self.ahead = state.ahead
         self._views.clear()
-        return before != (tasks.keys(), state.serving, state.window)
+        return before != (tasks.keys(), state.serving, state.window, state.ahead)
 
     @property
     def offers(self) -> str:
@@ -84,8 +84,12 @@ class Member:
         if view is None:
             seconds = self.seconds(task)
             held = tuple(
-                InFlight(lease.item.id, self._seconds_of(lease) / seconds, lease.sent)
-                for lease in self.leases
+                [
+                    lease.in_flight
+                    if lease.task == task
+                    else InFlight(lease.item.id, self._seconds_of(lease) / seconds, lease.sent)
+                    for lease in self.leases
+                ]
             )
             view = self._views[task] = WorkerView(
                 self.id,

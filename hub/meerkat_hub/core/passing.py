@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 
 from .crews import Crew, Crews
 from .members import Member
@@ -87,14 +86,13 @@ def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
     it has to wait for. The rule deals it out then, as any other. Few workers are looked at closely: at best
     an answer comes when what is at work there has ended, and the item's own time after that.
     """
-    if item.avoid:
+    if item.avoid or not crew.knows_ahead:
         return None
     views, cost = crew.views, item.cost
-    soonest = min([now + v.round_trip + v.seconds * cost for v in views if not v.in_flight], default=inf)
-    at_best = [v.first_end + v.seconds * cost + v.round_trip / 2 for v in views]
+    soonest = views.idle_answer(cost, now)
     best: tuple[Member, int] | None = None
-    for number in sorted(range(len(views)), key=at_best.__getitem__):
-        if at_best[number] >= soonest:
+    for at_best, number in views.by_first_end(cost):
+        if at_best >= soonest:
             break
         member, view = crew.members[number], views[number]
         if len(member.leases) >= member.window:

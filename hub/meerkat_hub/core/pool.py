@@ -372,7 +372,9 @@ class Pool:
         if not head:
             return False
         crew = self._crews.of(group)
-        behind = (group.waiting - len(head)) * sum([item.cost for item in head]) / len(head)
+        behind = float(group.waiting - len(head))
+        if behind:
+            behind *= sum([item.cost for item in head]) / len(head)
         arrivals = ArrivalEstimate(self._demand.rate(group.task, now), behind)
         rule = self._rules.get(group)
         if rule is None:
@@ -415,7 +417,7 @@ class Pool:
 
 def _by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
     """The items by whom they are to avoid, in their order: the plain ones do not wait for the others."""
-    if not any(item.avoid for item in head):
+    if not [None for item in head if item.avoid]:
         return {frozenset(): head}
     runs: dict[frozenset[str], list[Item]] = {}
     for item in head:

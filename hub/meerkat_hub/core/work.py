@@ -5,9 +5,11 @@ All times are monotonic seconds on the hub's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
+
+from .rules.view import InFlight
 
 
 class Priority(IntEnum):
@@ -83,6 +85,11 @@ class Lease:
     """It goes before what its worker held and had not begun when it was sent (see `passing`)."""
     passed: float = 0.0
     """Seconds of work that went before it so."""
+    in_flight: InFlight = field(init=False)
+    """The same as a rule sees it."""
+
+    def __post_init__(self) -> None:
+        self.in_flight = InFlight(self.item.id, self.item.cost, self.sent)
 
 
 @dataclass(frozen=True, slots=True)

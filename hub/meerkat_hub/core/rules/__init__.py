@@ -3,8 +3,10 @@
 from .earliest import EctStar
 from .estimates import ArrivalWindow, learn, vary
 from .hedging import Hedge, Hedger
+from .ordered import staff_of
 from .pull import Pull
 from .rule import ArrivalEstimate, Assignment, Rule, WaitingJob
+from .staff import Staff
 from .turns import LeastInFlight, RoundRobin, WeightedRoundRobin
 from .view import InFlight, WorkerView, credit
 
@@ -20,10 +22,12 @@ __all__ = [
     "Pull",
     "RoundRobin",
     "Rule",
+    "Staff",
     "WaitingJob",
     "WeightedRoundRobin",
     "WorkerView",
     "credit",
     "learn",
+    "staff_of",
     "vary",
 ]
