@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from meerkat_devices.address import parse_source
 from meerkat_devices.container import source_error
 from meerkat_devices.mp4 import write_clip
 from meerkat_devices.opening import open_source
-from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
+from meerkat_devices.recorder import TICKS, Chunk, Clip, Limits, Recorder
 from meerkat_devices.source import Sample, SourceError
 from meerkat_devices.source_options import SourceOptions
 from support.media import make_clip
@@ -138,3 +139,50 @@ def test_a_camera_that_sends_nothing_to_be_seen_is_told(
         pytest.raises(SourceError, match="no picture could be decoded"),
     ):
         list(opened.samples(threading.Event()))
+
+
+def clips_of(camera: RtspCamera, folder: Path) -> list[Path]:
+    """What a recording without end makes of all that it sends."""
+    recorder, paths = Recorder(Limits()), []
+    with (
+        camera.serving() as port,
+        open_source(
+            parse_source(f"rtsp://joe:secret@127.0.0.1:{port}/live"), options=SourceOptions(stall_seconds=2)
+        ) as opened,
+    ):
+        clips: list[Clip] = []
+        with suppress(SourceError):  # it falls silent at its end
+            for sample in opened.samples(threading.Event()):
+                for chunk in sample.chunks:
+                    clips += recorder.add(chunk)
+                    clips += recorder.motion(True, chunk.pts)
+        for clip in (*clips, *recorder.finish()):
+            paths.append(folder / f"{len(paths)}.mp4")
+            write_clip(paths[-1], clip, opened.template)
+    return paths
+
+
+def steps_back(camera: RtspCamera, folder: Path) -> None:
+    del folder
+    camera.units = [(at - TICKS // 2 * (number > 50), nals) for number, (at, nals) in enumerate(camera.units)]
+
+
+def describes_another(camera: RtspCamera, folder: Path) -> None:
+    """Its description is that of the size it had yesterday."""
+    camera.sets = RtspCamera(make_clip(folder / "other.mp4", seconds=1, size=(640, 360))).sets
+
+
+@pytest.mark.parametrize("stumbles", [steps_back, describes_another])
+def test_a_camera_that_stumbles_is_recorded_whole(
+    stumbles: Callable[[RtspCamera, Path], None], tmp_path: Path
+) -> None:
+    camera = RtspCamera(make_clip(tmp_path / "in.mp4", seconds=6, gop=1))
+    stumbles(camera, tmp_path)
+    times: list[list[float]] = []
+    for path in clips_of(camera, tmp_path):
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.width == 320
+            times.append([float(frame.time or 0) for frame in container.decode(video=0)])
+    assert sum(len(one) for one in times) == 90
+    for one in times:
+        assert one == pytest.approx([number / 15 for number in range(len(one))], abs=0.001)
