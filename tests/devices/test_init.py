@@ -142,12 +142,14 @@ def test_a_person_answers_and_sees_what_works(
     try:
         done = by_keys(
             [
-                "",  # its name
+                "Porch Pi",  # which cannot be its name: it is asked again
+                "",
                 "",  # the broker that was found: it refuses
                 "",  # user device-porch-pi
                 "sesame",
                 "2",  # the second camera
                 "front",
+                "GPIO17",
                 "17",  # PIR
                 "18",  # lamp
             ],
@@ -159,7 +161,8 @@ def test_a_person_answers_and_sees_what_works(
         hub.stop()
     assert done.exit_code == 0, (done.output, done.exception)
     for line in (
-        "Name of this device [porch-pi]:",
+        "Error: 'Porch Pi' cannot be a name. Write 'porch-pi'\nName of this device [porch-pi]:",
+        "Error: 'GPIO17' is no GPIO. Write its number, 0 to 27",
         "Found the hub on attic, 127.0.0.1",
         f"MQTT broker [mqtt://127.0.0.1:{guarded.port}]:",
         "User there [device-porch-pi]:",
@@ -277,7 +280,8 @@ def test_a_camera_that_does_not_work_is_not_written(broker: Mosquitto, tmp_path:
         (["--name", "Porch Pi"], "cannot be a name"),
         (["--camera", "scene:porch"], "no name or no value"),
         (["--camera", "porch=scene:porch", "--pir", "hall=GPIO17"], "is no GPIO"),
-        (["--camera", "porch=scene:porch", "--pir", "hall=40", "--pins", "mock"], "gpio: "),
+        (["--camera", "porch=scene:porch", "--pir", "hall=40", "--pins", "mock"], "'40' is no GPIO"),
+        (["--camera", "porch=scene:porch", "--pir", "hall=3", "--pins", "mock"], "GPIO 3 is pulled up"),
     ],
 )
 def test_what_cannot_be_is_said(broker: Mosquitto, arguments: list[str], says: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -16,15 +16,38 @@ class Questions:
     def say(self, text: str = "") -> None:
         click.echo(text)
 
-    def ask(self, text: str, default: str | None = None, *, option: str, hidden: bool = False) -> str:
-        """A line of text. `option` answers it for scripts; raises UsageError when nobody does."""
+    def ask(
+        self,
+        text: str,
+        default: str | None = None,
+        *,
+        option: str,
+        hidden: bool = False,
+        check: Callable[[str], object] = str,
+    ) -> str:
+        """A line of text. `option` answers it for scripts; raises UsageError when nobody does.
+
+        What `check` refuses (UsageError) is asked for again.
+        """
         if self.yes:
             if default is None:
                 raise UsageError(f"{text} is not known", where=option, remedy=f"Name it by {option}")
+            check(default)
             return default
+
+        def checked(answer: str) -> str:
+            answer = answer.strip()
+            try:
+                check(answer)
+            except UsageError as error:
+                raise click.UsageError(str(error)) from error
+            return answer
+
         shown = not hidden and bool(default)
-        answer: str = click.prompt(text, default=default, hide_input=hidden, show_default=shown)
-        return answer.strip()
+        answer: str = click.prompt(
+            text, default=default, hide_input=hidden, show_default=shown, value_proc=checked
+        )
+        return answer
 
     def sure(self, text: str, *, default: bool) -> bool:
         return default if self.yes else click.confirm(text, default=default)

@@ -91,14 +91,9 @@ class Walk:
         there = self._draft.get("devices") or {}
         known = next(iter(there)) if isinstance(there, dict) and len(there) == 1 else None
         default = known or slug(platform.node().partition(".")[0] or "device")
-        name = self._wishes.name or self._questions.ask("Name of this device", default, option="--name")
-        return self._checked(name, "--name")
-
-    @staticmethod
-    def _checked(name: str, where: str) -> str:
-        if not is_name(name):
-            raise UsageError(f"{name!r} cannot be a name", where=where, remedy="Use a-z, 0-9, '-' and '_'")
-        return name
+        if self._wishes.name:
+            return _checked(self._wishes.name, "--name")
+        return self._questions.ask("Name of this device", default, option="--name", check=_checked)
 
     # --- the broker ------------------------------------------------------------------------------
 
@@ -110,7 +105,9 @@ class Walk:
         for _ in range(TRIES):
             login = refused is not None and LOGIN in refused.what
             if not login and not (given and refused is None):
-                address = self._questions.ask("MQTT broker", address, option="--broker")
+                address = self._questions.ask(
+                    "MQTT broker", address, option="--broker", check=parse_broker_url
+                )
             if address is None:
                 raise UsageError(
                     "no hub was found", where="--broker", remedy="Write --broker mqtt://user:password@host"
@@ -196,7 +193,7 @@ class Walk:
         if not chosen and not written:
             chosen = self._choose_camera()
         for name, source in chosen.items():
-            self._checked(name, "--camera")
+            _checked(name, "--camera")
             self._draft.set(("devices", self._name, "cameras", name, "source"), source)
         first = None
         for name, own in (self._draft.get("devices", self._name, "cameras") or {}).items():
@@ -222,10 +219,10 @@ class Walk:
             return {}
         if number == len(found):
             example = "Its address, such as rtsp://user:password@192.168.1.20/stream"
-            source = self._questions.ask(example, option="--camera")
+            source = self._questions.ask(example, option="--camera", check=parse_source)
         else:
             source = found[number].source
-        name = self._questions.ask("What is it called?", "camera", option="--camera")
+        name = self._questions.ask("What is it called?", "camera", option="--camera", check=_checked)
         return {name: source}
 
     def _try_camera(self, name: str, settings: CameraSettings) -> bool:
@@ -274,12 +271,11 @@ class Walk:
         chosen = dict(_pair(each, option) for each in wanted)
         path = ("devices", self._name, section)
         if not chosen and not self._draft.get(*path):
-            gpio = self._questions.ask(f"GPIO of {what}, or nothing", "", option=option)
+            gpio = self._questions.ask(f"GPIO of {what}, or nothing", "", option=option, check=_gpio_or_none)
             chosen = {usual: gpio} if gpio else {}
         for name, gpio in chosen.items():
-            self._checked(name, option)
-            if not gpio.isdecimal():
-                raise UsageError(f"{gpio!r} is no GPIO", where=option, remedy="Write its number, 0 to 27")
+            _checked(name, option)
+            _gpio_or_none(gpio, option)
             self._draft.set((*path, name), {**more, "gpio": int(gpio)})
 
     def _try_lamp(
@@ -348,6 +344,21 @@ class Walk:
             self._say(f"Start it:   meerkat device --name {self._name} --config {file}")
         if self._page:
             self._say(f"The page:   {self._page}")
+
+
+def _checked(name: str, where: str = "") -> str:
+    if is_name(name):
+        return name
+    try:
+        remedy = f"Write {slug(name)!r}"
+    except ValueError:
+        remedy = "Use a-z, 0-9, '-' and '_'"
+    raise UsageError(f"{name!r} cannot be a name", where=where, remedy=remedy)
+
+
+def _gpio_or_none(text: str, where: str = "") -> None:
+    if text and not (text.isdecimal() and int(text) <= 27):
+        raise UsageError(f"{text!r} is no GPIO", where=where, remedy="Write its number, 0 to 27")
 
 
 def _pair(option: str, where: str) -> tuple[str, str]:
