@@ -32,7 +32,9 @@ class PhotoSettings(BaseModel):
     settle: float = Field(
         1.0, ge=0, le=30, description="seconds that a live camera looks before a frame counts"
     )
-    exposures: int = Field(3, ge=1, le=16, description="taken one after another, for one picture")
+    exposures: int = Field(
+        3, ge=1, le=16, description="taken one after another, for one picture; of 5 megapixels 4 at most"
+    )
     combine: Literal["fuse", "sharpest"] = Field(
         "fuse", description="fuse: all in one, with less noise; sharpest: only the best one"
     )

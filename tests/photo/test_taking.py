@@ -231,6 +231,14 @@ def test_several_exposures_are_one_picture_with_less_noise() -> None:
     assert fused.take().condition.noise < 0.8 * photo.condition.noise
 
 
+def test_large_exposures_are_as_many_as_a_small_machine_can_hold() -> None:
+    large = cv2.resize(good(), (2592, 1944)).astype(np.uint8)
+    scene = Scene(*[large] * 16, exposures=16)
+    assert scene.take().condition.exposures == 4, "of 15 MB each"
+    assert len(scene.camera.acts) == 12
+    assert scene.events == ["on", "open", *["still"] * 4, "close", "off"]
+
+
 def test_exposures_that_did_not_hold_are_left_out() -> None:
     scene = Scene(good(), good(), good(), exposures=3)
     locked = itertools.cycle([False, True, True])

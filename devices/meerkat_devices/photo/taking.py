@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -42,6 +42,10 @@ _log = logging.getLogger("meerkat.device")
 
 QUALITIES = (92, 89, 86, 83, 80)
 """Of the JPEG, best first: below 80 the digits lose their edges, and less wide is the lesser evil."""
+
+MOST_BYTES = 64_000_000
+"""Of exposures that are held at once, before they are one picture: 23 of 1280 × 720, 4 of 5 megapixels, at
+least one. A Pi Zero 2 W has 512 MB, and to put them together takes as much again."""
 
 LESS_LIGHT = 0.3
 """Times the brightness, for another try at what was burnt out."""
@@ -131,7 +135,7 @@ class Photographer:
         with self._light(settings.light, brightness) as light:
             lit = light is not None or settings.light is None
             with self._open(self.address, settings, clock=self._clock, lit=lit) as camera:
-                stills = list(camera.stills(settings.exposures, stop))
+                stills = _held(camera.stills(settings.exposures, stop))
         if not stills:
             if stop.is_set():
                 return None
@@ -168,6 +172,16 @@ class Photographer:
             picture = captioned(picture, f"{shown.captured_at.astimezone(self._zone):%Y-%m-%d %H:%M}")
         jpeg = encode(picture, qualities=QUALITIES)
         return Photo(jpeg, shown.captured_at, shown.condition)
+
+
+def _held(stills: Iterable[Still]) -> list[Still]:
+    """As many as there is memory for."""
+    held: list[Still] = []
+    for still in stills:
+        held.append(still)
+        if (len(held) + 1) * still.picture.nbytes > MOST_BYTES:
+            break
+    return held
 
 
 def _combined(stills: Sequence[Still], light: str | None, *, fusing: bool) -> _Shown:
