@@ -120,7 +120,13 @@ class Meter:
     def told(self, message: Incoming) -> None:
         """PRESS, or nothing, takes a picture at once. What is kept by the broker is no command."""
         if message.retain:
-            _log.warning("%s: a picture asked for by a retained message is not taken", self._me)
+            self._station.report(
+                BadMessage(
+                    "a retained command is ignored: every start would take one picture more",
+                    where=message.topic,
+                    remedy="Send it without the retain flag; an empty retained message clears this one",
+                )
+            )
             return
         if message.payload not in (b"", b"PRESS"):
             shown = message.payload[:40].decode(errors="replace")

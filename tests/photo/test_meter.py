@@ -122,12 +122,14 @@ def test_commands_while_one_is_taken_are_answered_by_it(
     assert bench.begun == 2
 
 
-def test_what_the_broker_keeps_is_no_command(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_broker_keeps_is_no_command(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.let.release()
         bench.taken(1)
         bench.tell(retain=True)
-    assert "retained" in caplog.text
+    (error,) = bench.station.errors
+    assert (error.where, error.what.partition(":")[0]) == (CAPTURE, "a retained command is ignored")
+    assert "clears this one" in error.remedy
     assert bench.begun == 1
 
 
