@@ -25,7 +25,6 @@ on its way just now, by which the bound may be passed for a moment. What went is
 from __future__ import annotations
 
 import fcntl
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -37,16 +36,13 @@ from pathlib import Path
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.metadata import Metadata
 
-from .outbox_database import FILE_NAME, Lasting, delete_row, newest, write_row
+from .outbox_database import Lasting, delete_row, made_anew, newest, refusal, write_row, write_tally
 from .outbox_files import Entry, disk, payload_of, seal, set_aside, storage_error, sync, trim
 from .outbox_keeper import Keeper
 from .outbox_repair import open_folder
+from .outbox_room import Room, Tally, victims
 
 __all__ = ["Counts", "Entry", "Outbox"]
-
-RESERVE = 20_000_000
-"""Bytes left free on the disk, or a twentieth of a small one, so that the next clip can be written at all."""
-
 
 LAST_SYNCS = 0.5
 """Seconds that an end waits for the disk. What is not synced then is, by the system, within half a minute."""
@@ -54,7 +50,7 @@ LAST_SYNCS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much waits; `evicted` and `refused` since the start of the process."""
+    """How much waits; `evicted` and `refused` since the outbox was made, over restarts."""
 
     waiting: int
     bytes: int
@@ -83,14 +79,16 @@ class Outbox:
         """Rows dropped and half files deleted because a crash had left them alone."""
         self.damaged = False
         """The database could not be read, and was made anew from the files."""
-        self.on_evicted: Callable[[int, int], None] | None = None
-        """Called with how many entries and bytes were given up to make room."""
+        self.on_evicted: Callable[[int, int], bool] | None = None
+        """Called with how many entries and bytes were given up to make room and not told yet; whether
+        they are told now. What is not, also by an earlier run, is in the next call."""
         self.on_trouble: Callable[[MeerkatError], None] | None = None
         """Called with what went wrong and hindered nobody."""
-        self._max_bytes = max_bytes
+        self._room = Room(folder, max_bytes)
         self._refused_bytes = refused_bytes
         self._lock = threading.RLock()
-        self._refused = self._evicted = self._bytes = 0
+        self._bytes = 0
+        self._tally = Tally()
         self._next_seq = 1
         self._held: dict[str, Entry] = {}
         self._in_flight: set[str] = set()
@@ -234,13 +232,19 @@ class Outbox:
                 return False
             self._put_aside(entry, reason)
             self._delete(entry_id)
-            self._refused += 1
+            self._tally.refused += 1
+            self._count()
             trim(self.refused_folder, self._refused_bytes)
             return True
 
     def counts(self) -> Counts:
         with self._lock:
-            return Counts(len(self._held), self._bytes, self._refused, self._evicted)
+            return Counts(len(self._held), self._bytes, self._tally.refused, self._tally.evicted)
+
+    def remind(self) -> None:
+        """There is somebody to hear what was given up and not told."""
+        with self._lock:
+            self._tell_evicted()
 
     def close(self) -> None:
         self._keeper.close(LAST_SYNCS)
@@ -264,10 +268,12 @@ class Outbox:
             opened = open_folder(self.folder, self.refused_folder, running=self._used)
         except sqlite3.Error as error:
             self._let_go()
-            raise self._trouble(error) from error
+            raise refusal(self.folder, error) from error
         except BaseException:
             self._let_go()
             raise
+        if not self._used:  # else what is known here is newer
+            self._tally = opened.tally
         self._database, self._used = opened.database, True
         self._next_seq = max(self._next_seq, opened.next_seq)
         self.repaired += opened.dropped
@@ -281,11 +287,7 @@ class Outbox:
 
     def _was_damaged(self) -> None:
         self.damaged = True
-        self.trouble = StorageError(
-            "the outbox's database was damaged, and was made anew from the files",
-            where=str(self.folder),
-            remedy="Nothing is lost, unless refused/ has files of it. Is the SD card worn out?",
-        )
+        self.trouble = made_anew(self.folder)
         self._tell(self.trouble)
 
     def _claim(self) -> None:
@@ -377,7 +379,8 @@ class Outbox:
         self._in_flight.discard(entry_id)
         with disk(self.path(entry_id)):
             self.path(entry_id).unlink(missing_ok=True)
-            self.temporary(entry_id).unlink(missing_ok=True)
+            if entry_id in self._held:
+                self.temporary(entry_id).unlink(missing_ok=True)
         entry = self._held.pop(entry_id, None)
         if entry is None:
             return False
@@ -387,28 +390,34 @@ class Outbox:
 
     def _make_room(self, size: int, *, on_disk: bool) -> None:
         """`on_disk`: the file of `size` bytes is written already."""
-        if not self._lacks_room(size, on_disk=on_disk):
+        if not self._room.lacks(size, waiting=self._bytes, on_disk=on_disk):
             return
-        count = freed = 0
-        # Clips first, the oldest first.
-        for entry in sorted(self._held.values(), key=lambda entry: (entry.kind != "clip", entry.seq)):
-            if not self._lacks_room(size, on_disk=on_disk):
+        order = victims(self._held.values(), self._in_flight)
+        self._room.check(size, order, on_disk=on_disk)
+        count = 0
+        for entry in order:
+            if count and not self._room.lacks(size, waiting=self._bytes, on_disk=on_disk):
                 break
-            if entry.id not in self._in_flight and self._delete(entry.id):
+            if self._delete(entry.id):
                 count += 1
-                freed += entry.size
+                self._tally.evicted += 1
+                self._tally.untold += 1
+                self._tally.untold_bytes += entry.size
                 if self._evicted_one:
                     self._evicted_one(entry.id)
-        self._evicted += count
-        if count and self.on_evicted:
-            self.on_evicted(count, freed)
+        if count and not self._tell_evicted():
+            self._count()
 
-    def _lacks_room(self, size: int, *, on_disk: bool) -> bool:
-        if self._bytes + size > self._max_bytes:
-            return True
-        with disk(self.folder):
-            usage = shutil.disk_usage(self.folder)
-        return usage.free < min(RESERVE, usage.total // 20) + (0 if on_disk else size)
+    def _tell_evicted(self) -> bool:
+        tally = self._tally
+        if not (tally.untold and self.on_evicted and self.on_evicted(tally.untold, tally.untold_bytes)):
+            return False
+        tally.untold = tally.untold_bytes = 0
+        self._count()
+        return True
+
+    def _count(self) -> None:
+        self._write(lambda database: write_tally(database, self._tally))
 
     @contextmanager
     def _queried(self) -> Iterator[sqlite3.Connection]:
@@ -419,7 +428,7 @@ class Outbox:
             yield self._database
         except sqlite3.Error as error:
             self._let_go()
-            raise self._trouble(error) from error
+            raise refusal(self.folder, error) from error
 
     def _let_go(self) -> None:
         """Nothing is held open, so that a disk that failed can be taken away, repaired and mounted again."""
@@ -430,10 +439,3 @@ class Outbox:
         if self._lock_file:
             self._lock_file.close()
             self._lock_file = None
-
-    def _trouble(self, error: sqlite3.Error) -> StorageError:
-        return StorageError(
-            f"the outbox's database refuses: {error}",
-            where=str(self.folder / FILE_NAME),
-            remedy="Is the disk full or worn out? It is made anew from the files when it can be",
-        )

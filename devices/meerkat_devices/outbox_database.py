@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.metadata import Metadata
 
 from .outbox_files import Entry
+from .outbox_room import Tally
 
 SCHEMA = 2
 
@@ -34,6 +36,8 @@ CREATE TABLE IF NOT EXISTS entry (
 -- The newest picture ever made for a retained topic: an older one must not overwrite it. By the order of
 -- making, not by the time of day: a clock that was ahead and is set back would silence the topic.
 CREATE TABLE IF NOT EXISTS latest (topic TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+-- What went otherwise than by a receipt: see outbox_room.Tally.
+CREATE TABLE IF NOT EXISTS tally (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
 """
 
 MOST = 10**15
@@ -53,6 +57,22 @@ class Earlier(Exception):
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is damaged, rather than the disk full or away."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def refusal(folder: Path, error: sqlite3.Error) -> StorageError:
+    return StorageError(
+        f"the outbox's database refuses: {error}",
+        where=str(folder / FILE_NAME),
+        remedy="Is the disk full or worn out? It is made anew from the files when it can be",
+    )
+
+
+def made_anew(folder: Path) -> StorageError:
+    return StorageError(
+        "the outbox's database was damaged, and was made anew from the files",
+        where=str(folder),
+        remedy="Nothing is lost, unless refused/ has files of it. Is the SD card worn out?",
+    )
 
 
 def open_database(folder: Path) -> sqlite3.Connection:
@@ -133,6 +153,20 @@ def newest(database: sqlite3.Connection, topic: str) -> int:
     query = "SELECT seq FROM latest WHERE topic = ? AND typeof(seq) = 'integer'"
     row = database.execute(query, (topic,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def read_tally(database: sqlite3.Connection) -> Tally:
+    """Raises sqlite3.Error."""
+    known = {field.name for field in fields(Tally)}
+    rows = database.execute("SELECT name, number FROM tally WHERE typeof(number) = 'integer'").fetchall()
+    return Tally(**{name: number for name, number in rows if name in known and 0 <= number < MOST})
+
+
+def write_tally(database: sqlite3.Connection, tally: Tally) -> None:
+    """Raises sqlite3.Error."""
+    values = ", ".join(["(?, ?)"] * len(fields(tally)))
+    flat = [value for pair in asdict(tally).items() for value in pair]
+    database.execute(f"INSERT OR REPLACE INTO tally VALUES {values}", flat)
 
 
 def next_seq(database: sqlite3.Connection) -> int:

@@ -16,10 +16,12 @@ from .outbox_database import (
     open_database,
     put_database_aside,
     read_rows,
+    read_tally,
     write_row,
 )
 from .outbox_files import Entry, disk, entry_of, set_aside, sync
 from .outbox_migrate import seal_all
+from .outbox_room import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Opened:
     database: sqlite3.Connection
     entries: tuple[Entry, ...]
     next_seq: int
+    tally: Tally
     dropped: int
     """Rows and half files that went."""
     damaged: bool
@@ -61,13 +64,14 @@ def _open(folder: Path, refused: Path, *, running: bool, damaged: bool) -> Opene
         database = open_database(folder)
     try:
         above = next_seq(database)
+        tally = read_tally(database)
         with disk(folder):
             entries, dropped = _reconcile(database, folder, refused, running=running)
     except BaseException:
         database.close()
         raise
     above = max([above, *(entry.seq + 1 for entry in entries)])
-    return Opened(database, tuple(entries), above, dropped, damaged)
+    return Opened(database, tuple(entries), above, tally, dropped, damaged)
 
 
 def _reconcile(

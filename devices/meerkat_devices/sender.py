@@ -205,6 +205,8 @@ class Sender:
                 self._give_back(self._lanes.disconnected())
             case _Hub(away=away, news=news):
                 self._give_back(self._lanes.hub_is(away=away, news=news))
+                if not away:
+                    self._outbox.remind()
             case _Delivered(id=entry_id, error=error) if error is not None:
                 self._not_delivered(entry_id, error)
             case _Delivered(id=entry_id):
@@ -229,6 +231,7 @@ class Sender:
                 content_type=entry.metadata.content_type,
             )
         except BaseException:
+            self._outbox.give_back(entry.id)
             self._lanes.failed(entry.id, self._clock.monotonic())
             raise
         delivery.add_done_callback(lambda done: self._delivered(entry.id, done))

@@ -97,7 +97,7 @@ class Device:
             max_bytes=settings.outbox.max_bytes,
             refused_bytes=settings.outbox.refused_bytes,
         )
-        self._gone = (0, 0)
+        self._hub_here = False
         self._tell_gone_at = 0.0
         self.outbox.on_evicted = self._evicted
         self.outbox.on_trouble = self.report
@@ -288,11 +288,15 @@ class Device:
 
     def _disconnected(self, reason: str) -> None:
         del reason  # the session has said it in the log
+        self._hub_here = False
         self._sender.disconnected()
         self.reports.disconnected()
 
     def _hub_is(self, *, here: bool, news: bool) -> None:
         self.reports.hub_is(here=here, news=news)
+        if here and (news or not self._hub_here):
+            self._tell_gone_at = 0.0  # the sender asks for it at once
+        self._hub_here = here
         for camera in self.cameras:
             camera.frames.hub_is(here=here)
 
@@ -390,23 +394,22 @@ class Device:
     def _with_settings(self, thing: Thing) -> Thing:
         return thing.model_copy(update={"settings": (*thing.settings, *self.tuning.infos(thing.name))})
 
-    def _evicted(self, count: int, size: int) -> None:
-        """A full outbox gives something up for every clip: told now and then, with the sum."""
+    def _evicted(self, count: int, size: int) -> bool:
+        """A full outbox gives something up for every clip: told now and then, with the sum, and again to a
+        hub that comes."""
         now = self._clock.monotonic()
-        gone, gone_size = self._gone
-        self._gone = gone + count, gone_size + size
         if now < self._tell_gone_at:
-            return
-        (count, size), self._gone = self._gone, (0, 0)
+            return False
         self._tell_gone_at = now + REPEAT_SECONDS
         self.report(
             StorageError(
                 f"the outbox is full: {counted(count, 'entry', 'entries')} ({size / 1e6:.1f} MB) given up, "
-                f"the oldest first; {self.outbox.counts().evicted} since the start",
+                f"the oldest first; {self.outbox.counts().evicted} in all",
                 where=str(self.outbox.folder),
                 remedy="Is the hub running? Or allow more: devices.<name>.outbox.max_bytes",
             )
         )
+        return self._hub_here
 
 
 def software() -> str:

@@ -16,7 +16,8 @@ import pytest
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import RESERVE, Entry, Outbox
+from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox_room import RESERVE
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -71,7 +72,7 @@ def test_what_is_refused_is_kept_aside_within_bounds(tmp_path: Path) -> None:
 def test_when_full_the_oldest_clips_go_first_then_pictures(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     outbox = opened(tmp_path, max_bytes=1_000_000)
-    outbox.on_evicted = lambda count, size: told.append((count, size))
+    outbox.on_evicted = lambda count, size: not told.append((count, size))  # type: ignore[func-returns-value]
     picture = put(outbox, 300_000, video=False)
     first, second = put(outbox, 300_000), put(outbox, 300_000)
     assert outbox.lend(first) is not None
@@ -87,6 +88,55 @@ def test_when_full_the_oldest_clips_go_first_then_pictures(tmp_path: Path) -> No
     outbox.close()
 
 
+def test_what_went_is_counted_over_restarts_and_told_once_somebody_hears_it(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, max_bytes=1_000_000)
+    outbox.on_evicted = lambda count, size: False
+    for _ in range(4):
+        put(outbox, 600_000)
+    outbox.refuse(outbox.waiting()[0].id, "no MP4")
+    outbox.close()
+    again = opened(tmp_path, max_bytes=1_000_000)
+    told: list[tuple[int, int]] = []
+    again.on_evicted = lambda count, size: not told.append((count, size))  # type: ignore[func-returns-value]
+    again.remind()
+    again.remind()
+    assert told == [(3, 1_800_000)], "once"
+    assert again.counts().evicted == 3
+    assert again.counts().refused == 1
+    again.close()
+    last = opened(tmp_path)
+    last.on_evicted = again.on_evicted
+    last.remind()
+    assert told == [(3, 1_800_000)]
+    last.close()
+
+
+def test_nothing_is_given_up_for_what_cannot_be_kept_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = opened(tmp_path, max_bytes=1_000_000)
+    entries = [put(outbox, 1000) for _ in range(3)]
+    with pytest.raises(StorageError, match="more than the whole outbox may hold"):
+        put(outbox, 1_000_001)
+    monkeypatch.setattr(
+        "meerkat_devices.outbox_room.shutil.disk_usage", lambda _: SimpleNamespace(free=500, total=10**10)
+    )
+    with pytest.raises(StorageError, match="No space left"):
+        put(outbox, 4_000)
+    assert outbox.waiting() == entries
+    assert not list(tmp_path.glob("*.part"))
+    outbox.close()
+
+
+def test_a_receipt_for_what_is_just_being_written_takes_nothing(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    about = described()
+    outbox.temporary(about.id).write_bytes(b"half")
+    assert not outbox.forget(about.id)
+    assert outbox.temporary(about.id).exists()
+    outbox.close()
+
+
 def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = opened(tmp_path)
     entries = [put(outbox, 1000) for _ in range(4)]
@@ -95,7 +145,7 @@ def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.Mo
         used = 1000 * len([p for p in tmp_path.iterdir() if p.suffix in (".bin", ".part")])
         return SimpleNamespace(free=RESERVE + 3500 - used, total=10**10)
 
-    monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
+    monkeypatch.setattr("meerkat_devices.outbox_room.shutil.disk_usage", usage)
     newest = put(outbox, 1000)
     assert [e.id for e in outbox.waiting()] == [entries[2].id, entries[3].id, newest.id]
     outbox.close()
@@ -130,7 +180,7 @@ def test_room_is_made_before_a_clip_is_written(tmp_path: Path, monkeypatch: pyte
     def usage(_: Path) -> SimpleNamespace:
         return SimpleNamespace(free=RESERVE + 3500 - 1000 * len(list(tmp_path.glob("*.bin"))), total=10**10)
 
-    monkeypatch.setattr("meerkat_devices.outbox.shutil.disk_usage", usage)
+    monkeypatch.setattr("meerkat_devices.outbox_room.shutil.disk_usage", usage)
     outbox.make_room(1500)
     assert outbox.waiting() == entries[1:]
     assert usage(tmp_path).free >= RESERVE + 1500

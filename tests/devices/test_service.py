@@ -15,6 +15,7 @@ from meerkat_contract.messages import ErrorReport, read
 from meerkat_contract.metadata import Metadata
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.outbox import Entry
+from meerkat_devices.outbox_room import Room
 from meerkat_devices.reports import HELD, Reports
 from meerkat_devices.service import Device, Replay
 from meerkat_devices.settings import DeviceSettings
@@ -92,7 +93,7 @@ def test_a_full_outbox_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
     )
     limit = 200_000
     own = Device("pi", settings, broker.connection, tmp_path, replay=Replay(pace="fast"))
-    own.outbox._max_bytes = limit
+    own.outbox._room = Room(own.outbox.folder, limit)
     errors: list[MeerkatError] = []
     own.reports.report = lambda error, **_: errors.append(error)  # type: ignore[method-assign]
     own.start()
@@ -107,7 +108,7 @@ def test_a_full_outbox_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
 
 def test_without_a_broker_for_weeks_only_what_waits_is_remembered(tmp_path: Path) -> None:
     own = Device("pi", DeviceSettings(), Connection("127.0.0.1", free_port()), tmp_path)
-    own.outbox._max_bytes = 3000
+    own.outbox._room = Room(own.outbox.folder, 3000)
     own.start()
     try:
         for _ in range(50):
@@ -118,7 +119,31 @@ def test_without_a_broker_for_weeks_only_what_waits_is_remembered(tmp_path: Path
         own.stop()
     (report,) = own.reports._held
     assert "the outbox is full: 1 entry" in report.what
-    assert own._gone == (46, 46_000), "said in a while, in one sum"
+    assert own.outbox.counts().evicted == 47
+
+
+def test_a_hub_that_comes_hears_how_much_was_given_up_also_before_a_restart(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    hub = StandInHub(broker.connection)
+    for life in range(2):
+        own = Device("pi", DeviceSettings(), broker.connection, tmp_path)
+        own.outbox._room = Room(own.outbox.folder, 3000)
+        own.start()
+        try:
+            if life == 0:
+                for _ in range(20):
+                    metadata = Metadata(id=new_id(), captured_at=datetime.now(UTC), content_type="video/mp4")
+                    own.outbox.add_bytes("meerkat/device/pi/porch/clip", metadata, b"x" * 1000)
+            else:
+                hub.start()
+                wait_for(lambda: hub.states.get("meerkat/device/pi/error"), what="the report")
+        finally:
+            own.stop()
+    hub.stop()
+    report = read(ErrorReport, hub.states["meerkat/device/pi/error"][-1])
+    assert "17 entries (0.0 MB) given up" in report.what
+    assert "17 in all" in report.what
 
 
 def test_a_damaged_outbox_is_told_and_the_device_starts(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from meerkat_contract.metadata import Metadata
 from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox_room import Room
 
 IDS = [f"01930000-0000-7000-8000-00000000000{n}" for n in range(4)]
 NEW = IDS[3]
@@ -41,7 +42,7 @@ def add(outbox: Outbox, entry_id: str, *, wait: bool = True) -> None:
 
 
 def make_room(outbox: Outbox) -> None:
-    outbox._max_bytes = 1_000_000
+    outbox._room = Room(outbox.folder, 1_000_000)
     outbox.make_room(999_500)  # two of the three have to go
 
 
