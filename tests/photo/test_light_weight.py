@@ -24,6 +24,9 @@ settings = DeviceSettings.model_validate(json.loads(sys.argv[2]))
 own = Device("pi", settings, Connection("127.0.0.1", 1), Path(sys.argv[1]))
 heavy = ("av", "cv2", "numpy")
 print([name for name in heavy if name in sys.modules])
+if own.cameras:
+    own.outbox.close()
+    sys.exit()
 own.start()
 for meter in own.meters:
     assert meter.started.wait(30)
@@ -34,7 +37,10 @@ own.stop()
 
 
 def loaded(folder: Path, settings: dict[str, Any]) -> list[str]:
-    """What a device has loaded of av, cv2 and numpy: before it starts, and after its first pictures."""
+    """What a device has loaded of av, cv2 and numpy: before it starts, and after its first pictures.
+
+    One with cameras is not started.
+    """
     command = [sys.executable, "-c", CODE, str(folder), json.dumps(settings)]
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return found.stdout.splitlines()
@@ -63,4 +69,4 @@ def test_sensors_and_lamps_alone_load_none_of_it(tmp_path: Path) -> None:
 
 def test_a_camera_loads_it_all(tmp_path: Path) -> None:
     """Else the other tests look for the wrong names."""
-    assert loaded(tmp_path, {"cameras": {"porch": {"source": "scene:porch"}}})[0] == "['av', 'cv2', 'numpy']"
+    assert loaded(tmp_path, {"cameras": {"porch": {"source": "scene:porch"}}}) == ["['av', 'cv2', 'numpy']"]
