@@ -107,7 +107,7 @@ def test_lights_obey_the_bus(tmp_path: Path) -> None:
     assert not bench.station.errors
 
 
-@pytest.mark.parametrize("payload", [b"on", b"", b'{"state": "ON", "brightness": 101}', b'{"brightness": 5}'])
+@pytest.mark.parametrize("payload", [b"on", b'{"state": "ON", "brightness": 101}', b'{"brightness": 5}'])
 def test_what_is_no_command(tmp_path: Path, payload: bytes) -> None:
     bench = Bench(tmp_path, **WIRED)
     bench.session.hand("ir/light/set", payload)
@@ -123,6 +123,9 @@ def test_a_retained_command_switches_nothing_on(tmp_path: Path) -> None:
     (error,) = bench.station.errors
     assert "a retained command is ignored" in error.what
     assert "without the retain flag" in error.remedy
+    assert "an empty retained message clears" in error.remedy
+    bench.session.hand("ir/light/set", b"")
+    assert len(bench.station.errors) == 1, "who is there as it is cleared hears an empty message"
 
 
 def test_only_a_mock_can_be_played(tmp_path: Path) -> None:

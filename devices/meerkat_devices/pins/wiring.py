@@ -312,10 +312,10 @@ class Pins:
         assert isinstance(topic, SettingTopic)
         words = {b"ON": True, b"OFF": False, b"PRESS": True}
         try:
+            if not message.payload:
+                return  # one that was kept is cleared
             if message.retain:
-                if message.payload:
-                    raise retained(message.topic)
-                return
+                raise retained(message.topic)
             if message.payload not in words:
                 raise BadMessage("is none of ON, OFF, PRESS", where=message.topic)
             self.play(topic.thing, on=words[message.payload])
@@ -345,10 +345,10 @@ class Pins:
         assert isinstance(topic, SettingTopic)
         try:
             lamp = self.lamp(topic.thing)
+            if not message.payload:
+                return  # one that was kept is cleared
             if message.retain:
-                if message.payload:
-                    raise retained(message.topic)
-                return
+                raise retained(message.topic)
             lamp.set(wanted(message, lamp.settings.brightness))
         except MeerkatError as error:
             self._station.report(error)
