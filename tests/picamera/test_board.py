@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from meerkat_devices import watchdog
+from meerkat_devices import heartbeat, watchdog
 from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
@@ -73,7 +73,7 @@ def test_a_camera_that_never_opens_holds_neither_camera_nor_meter(
     hanging.let.set()
     wait_for(lambda: boards._slot(0).opening is None, what="it to come back")
     assert not sensor.taken, "what nobody waits for is closed again"
-    monkeypatch.setattr(board, "OPEN_SECONDS", 30.0)
+    monkeypatch.setattr(board, "OPEN_SECONDS", 20.0)
     again = boards.open(0, "still", SMALL)
     assert sensor.taken
     boards.release(again, "still")
@@ -139,6 +139,10 @@ def test_a_meter_is_told_as_well(connect: Connect, hanging: Hanging, monkeypatch
         open_stills(parse_source("picamera"), settings, clock=SystemClock(), lit=True)
     hanging.let.set()
     wait_for(lambda: board.BOARDS._slot(0).opening is None, what="it to come back")
+
+
+def test_no_wait_is_so_long_that_a_meter_is_taken_for_dead() -> None:
+    assert board.PATIENCE + board.OPEN_SECONDS + board.CLOSE_SECONDS < heartbeat.PATIENCE
 
 
 def test_an_ai_camera_has_minutes_to_load_its_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,6 +191,20 @@ def test_stop_ends_it(connect: Connect, running: Run, boards: Boards) -> None:
     assert not camera.taken
 
 
+def test_stop_is_heard_while_no_frame_comes(connect: Connect, boards: Boards) -> None:
+    (camera,) = connect("imx219")
+    stop, taken = threading.Event(), []
+    with still_of(boards) as still:
+        thread = threading.Thread(target=lambda: taken.extend(still.stills(1, stop)))
+        thread.start()
+        wait_for(lambda: still._board.picam2._job_list, what="the order for a picture")
+        stop.set()
+        thread.join(5)
+        assert not thread.is_alive()
+    assert taken == []
+    assert not camera.taken
+
+
 def test_a_meters_address_opens_it(
     connect: Connect, running: Run, boards: Boards, monkeypatch: pytest.MonkeyPatch
 ) -> None:

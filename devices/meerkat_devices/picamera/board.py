@@ -30,10 +30,11 @@ from .library import construct, find, in_words, load, tuning
 
 _log = logging.getLogger("meerkat.device")
 
-PATIENCE = 60.0
-"""Seconds to wait for another user of the same camera."""
+PATIENCE = 30.0
+"""Seconds to wait for another user of the same camera. With the two that follow it is less than a meter's
+thread may be silent before the device is taken for dead."""
 
-OPEN_SECONDS = 30.0
+OPEN_SECONDS = 20.0
 """What opening and configuring may take."""
 
 CLOSE_SECONDS = 5.0

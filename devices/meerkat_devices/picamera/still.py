@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from av.video.frame import VideoFrame
@@ -41,6 +42,8 @@ ROW = 40
 """Microseconds, the same for a short exposure."""
 TRIES = 30
 """Frames to wait for the exposure that was asked for."""
+LOOK_UP = 0.2
+"""Seconds between looks at `stop`, and at the clock, while a frame is waited for."""
 
 
 class Exposure(NamedTuple):
@@ -109,7 +112,9 @@ class PicameraStill(StillCamera):
         end = self._clock.monotonic() + wanted.settle_seconds
         seen, steady, before = 0, 0, 0.0
         while not stop.is_set():
-            request = self._request(flush=not seen)
+            request = self._request(stop, flush=not seen)
+            if request is None:
+                return None
             try:
                 with self._board.said("tell its exposure"):
                     metadata = request.get_metadata()
@@ -161,7 +166,9 @@ class PicameraStill(StillCamera):
         for left in range(TRIES - 1, -1, -1):
             if stop.is_set():
                 return None
-            request = self._request(flush=True)
+            request = self._request(stop, flush=True)
+            if request is None:
+                return None
             try:
                 with self._board.said("give its picture"):
                     metadata = request.get_metadata()
@@ -196,23 +203,29 @@ class PicameraStill(StillCamera):
         mark_colours(frame, self._board.settings)
         return frame.to_ndarray(format="bgr24")
 
-    def _request(self, *, flush: bool) -> Any:
-        """The next frame; with `flush` one whose exposure begins from now on. To be released."""
-        picam2 = self._board.picam2
+    def _request(self, stop: threading.Event, *, flush: bool) -> Any:
+        """The next frame; with `flush` one whose exposure begins from now on. To be released.
+
+        None when `stop` was set first.
+        """
+        picam2, clock = self._board.picam2, self._clock
         patience = FRAME_TIMEOUT + 2e-6 * (self._settings.exposure.time_us or 0)
+        until = clock.monotonic() + patience
         with self._board.said("give its picture"):
             job = picam2.capture_request(wait=False, flush=flush or None)
-            try:
-                return job.get_result(timeout=patience)
-            except TimeoutError:
-                # The order would stay first in the queue, and every later one behind it: also to stop.
-                picam2.cancel_all_and_flush()
+            while not stop.is_set() and (left := until - clock.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    return job.get_result(timeout=min(left, LOOK_UP))
+            # The order would stay first in the queue, and every later one behind it: also to stop.
+            picam2.cancel_all_and_flush()
         try:
             job.get_result(timeout=1.0).release()  # it came after all, or is being handed over
         except (CancelledError, TimeoutError):
             pass
         except RuntimeError as error:
             raise in_words(error, self._board.where, "give its picture") from error
+        if stop.is_set():
+            return None
         raise SourceError(
             f"no picture for {patience:.0f} s",
             where=self._board.where,
