@@ -5,8 +5,8 @@
 `clip on the broker`: from the capture of a clip's last frame to the subscriber that has the whole clip,
 over loopback; a replay at its own pace whose clips have some 2 MB. `vision motion`: a replay at 720p and
 15 frames a second with something moving in it, CPU beyond a process that only decodes (see device.py),
-and what the process holds (resident) at the end. `import`: CPU seconds of importing the whole device, the
-best of five.
+and what the process holds (resident) at the end. `import`: CPU seconds of importing the device, the best of
+five, and what the process holds then; a camera's libraries, and a meter's, are loaded where there is one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,19 @@ from typing import Any
 
 import device as device_benchmark
 
-IMPORT = (
-    "import time; t = time.process_time(); import meerkat_devices.service; print(time.process_time() - t)"
+IMPORT = """
+import time
+start = time.process_time()
+import meerkat_devices.service{more}
+print(time.process_time() - start)
+from device import resident
+print(resident())
+"""
+
+IMPORTS = (
+    ("import of the device", "", 0.6),
+    ("import, with a meter's pictures", ", meerkat_devices.meter, meerkat_devices.photo.fuse", None),
+    ("import, with a camera", ", meerkat_devices.camera", None),
 )
 
 
@@ -35,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [*latency(options.clips), *load(options.seconds), imports()]
+    rows = [*latency(options.clips), *load(options.seconds), *imports()]
     print(json.dumps(rows, indent=1) if options.json else table(rows))
 
 
@@ -122,14 +133,19 @@ def load(seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def imports() -> dict[str, Any]:
-    seconds = [
-        float(
-            subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True).stdout
-        )
-        for _ in range(5)
-    ]
-    return row("import of the device", min(seconds), 0.6, "s")
+def imports() -> list[dict[str, Any]]:
+    rows = []
+    for what, more, bound in IMPORTS:
+        program = [sys.executable, "-c", IMPORT.format(more=more)]
+        runs = [
+            subprocess.run(
+                program, check=True, capture_output=True, text=True, cwd=Path(__file__).parent
+            ).stdout.split()
+            for _ in range(5)
+        ]
+        held = f"{float(runs[0][1]):.0f} MB"
+        rows.append(row(f"{what} ({held})", min(float(seconds) for seconds, _ in runs), bound, "s"))
+    return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
