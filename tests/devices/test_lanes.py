@@ -201,3 +201,33 @@ def test_an_entry_that_is_told_again_is_where_it_was() -> None:
     lanes.add(entry(1))
     assert len(lanes) == 1
     assert lanes.next(0) is None
+
+
+def test_a_hub_that_never_answers_costs_a_bounded_number_of_bytes() -> None:
+    """500 clips wait, and one a minute is new: an hour costs what is new, and a dozen sent again."""
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    lanes.spool([entry(seq) for seq in range(500)])
+    lanes.connected()
+    sent: list[str] = []
+    for second in range(2 * 3600):
+        if second % 60 == 30:
+            lanes.add(entry(1000 + second))
+        lanes.overdue(second)
+        while chosen := lanes.next(second):
+            sent.append(chosen.id)
+            lanes.delivered(chosen.id, second)
+    assert len(sent) <= 2 * 60 + 30
+    assert len({name for name in sent if int(name[3:]) >= 1000}) >= 110, "what is new is tried once"
+
+
+def test_what_went_without_a_connection_is_not_remembered() -> None:
+    lanes = Lanes(spooled_bytes_per_second=1e9)
+    for seq in range(20_000):
+        lanes.add(entry(seq))
+        if seq >= 10:
+            lanes.settled(f"id-{seq - 10}")
+    assert len(lanes) == 10
+    assert len(lanes._spooled) <= 1100
+    lanes.connected()
+    assert (oldest := lanes.next(0))
+    assert oldest.seq == 19_990
