@@ -19,6 +19,9 @@ from .source_options import DEFAULTS, SourceOptions
 
 _log = logging.getLogger("meerkat.device")
 
+SMALLEST = 16
+"""Pixels of either side. Smaller pictures stand for `nothing yet`, and cannot be encoded."""
+
 
 def open_pictures(
     address: Address, *, clock: Clock, options: SourceOptions = DEFAULTS
@@ -100,4 +103,11 @@ def _decode(fetched: Fetched, address: Address) -> VideoFrame:
         frames = []
     if not frames:
         raise damaged(address)
-    return frames[0]
+    frame = frames[0]
+    if min(frame.width, frame.height) < SMALLEST:
+        raise SourceError(
+            f"the picture has {frame.width}×{frame.height} pixels",
+            where=str(address),
+            remedy="It stands for one that the camera does not have: look at it in a browser",
+        )
+    return frame

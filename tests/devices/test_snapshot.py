@@ -323,6 +323,14 @@ def test_a_picture_that_would_unpack_to_gigabytes_is_refused() -> None:
         open_source(parse_source(f"snapshot:http://127.0.0.1:{port}/x"))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (320, 15), (15, 320)])
+def test_a_picture_that_stands_for_none_is_said(size: tuple[int, int]) -> None:
+    with HttpCamera(lambda handler: send(handler, picture(None, size=size))).serving() as port:
+        address = parse_source(f"snapshot:http://127.0.0.1:{port}/")
+        with pytest.raises(SourceError, match="{}×{} pixels".format(*size)):
+            open_source(address)
+
+
 def test_one_failed_picture_is_passed_over_and_many_are_told() -> None:
     good = threading.Event()
     good.set()
