@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -172,3 +175,46 @@ def test_closing_puts_it_out_whoever_holds_it() -> None:
         bench.lamp.close()
         assert bench.pin.level == 0
     assert bench.told == [1, 0]
+
+
+def test_whatever_happens_in_whatever_order_it_is_not_left_on() -> None:
+    """Holders that come and go, a hand, a watchdog, a pin that refuses for a while."""
+    for seed in range(200):
+        chance, bench, open_ = random.Random(seed), Bench(longest=20), ExitStack()
+        for _ in range(60):
+            bench.pin.broken = DeviceError("stuck", where="GPIO 18") if chance.random() < 0.2 else None
+            with suppress(DeviceError):
+                match chance.choice(["hold", "hold", "let go", "hand", "dark", "time"]):
+                    case "hold":
+                        open_.enter_context(bench.lamp.lit(chance.choice([0.2, 0.5, 1.0])))
+                    case "let go":
+                        open_.close()
+                    case "hand":
+                        bench.lamp.set(chance.choice([0.3, 0.9]))
+                    case "dark":
+                        bench.lamp.set(0)
+                    case "time":
+                        bench.clock.seconds += chance.uniform(0, 15)
+            bench.lamp.watch()
+            if bench.pin.broken is None:
+                assert bench.pin.level == bench.lamp.level, seed
+                assert not bench.lamp.level or bench.lamp.overdue() > 0, seed
+        bench.pin.broken = None
+        open_.close()
+        bench.lamp.set(0)
+        bench.lamp.watch()
+        assert bench.pin.level == 0, seed
+
+
+def test_holders_on_many_threads_leave_it_dark() -> None:
+    bench = Bench()
+
+    def hold(brightness: float) -> None:
+        for _ in range(200):
+            with bench.lamp.lit(brightness):
+                assert bench.pin.level >= brightness
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(hold, share / 4) for share in (1, 2, 3, 4)]:
+            done.result()
+    assert bench.pin.level == 0

@@ -196,3 +196,42 @@ def test_a_hostile_command_is_told_and_lights_nothing(payload: bytes, tmp_path: 
     assert bench.board.pins[18].level == 0
     assert len(bench.station.errors) == 2
     assert all(len(str(error)) < 500 for error in bench.station.errors)
+
+
+def test_a_camera_whose_light_took_too_long_gets_it_with_the_next_recording(tmp_path: Path) -> None:
+    """A sensor that never falls must not keep a lamp lit; who comes tomorrow has light again."""
+    bench = Bench(tmp_path, **WIRED)
+    front, lamp, pin = bench.senses["front"], bench.pins.lamps["ir"], bench.board.pins[18]
+    front.shine(True, lambda: 0.0)
+    bench.clock.seconds += lamp.settings.longest
+    lamp.watch()
+    assert pin.level == 0
+    front.shine(True, lambda: 0.0)
+    assert pin.level == 0
+    front.shine(False, lambda: 0.0)
+    front.shine(True, lambda: 0.0)
+    assert pin.level == 0.8
+
+
+@pytest.mark.parametrize(
+    ("combine", "asks", "moves"),
+    [("any", True, True), ("all", True, False), ("wake", True, False), ("sensors", False, True)],
+)
+def test_a_motion_sensor_that_is_high_at_the_start_counts_by_every_rule(
+    combine: str, asks: bool, moves: bool, tmp_path: Path
+) -> None:
+    """`moves`: though vision sees nothing. What it does see is motion by all rules that ask it."""
+    cameras = {"front": {"source": "0", "motion": {"sensors": ["pir"], "combine": combine}}}
+    board = Board()
+    board.pins[17].levels = [1.0]
+    bench = Bench(tmp_path, board=board, **{**WIRED, "cameras": cameras})
+    bench.settle()
+    asked: list[bool] = []
+
+    def sees(forget: bool) -> bool:
+        asked.append(forget)
+        return len(asked) > 1
+
+    assert bench.senses["front"].look(0.0, sees).moving == moves
+    assert bool(asked) == asks
+    assert bench.senses["front"].look(0.1, sees).moving
