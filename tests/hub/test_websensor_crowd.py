@@ -28,7 +28,7 @@ def test_a_sender_that_stands_still_is_let_go(start: Start, monkeypatch: pytest.
 
 
 def test_connections_that_ask_for_nothing_are_closed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 1.0)
     running = start()
     with ExitStack() as held:
         idle = [held.enter_context(socket.create_connection(running.place)) for _ in range(100)]
@@ -46,7 +46,8 @@ def test_connections_that_ask_for_nothing_are_closed(start: Start, monkeypatch: 
 
 
 def test_who_does_not_read_the_answer_is_let_go(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.7)
+    monkeypatch.setattr(patience, "SEND_LOOKS", 2)
     running = start()
     large = PICTURE[:-2] + bytes(12_000_000) + PICTURE[-2:]
     assert running.post(large).text == ACK
