@@ -220,10 +220,12 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
         own = wake()
         while _run(own, asked, attendance) and settings:
             from .clock import SystemClock
-            from .sleeper import sleep
+            from .sleeper import say_offline, sleep
 
             trouble = sleep(settings, own.next_wake, clock=SystemClock(), stop=asked)
             if asked.is_set():
+                if trouble or not settings.command:  # else it is the command that switches the machine off
+                    say_offline(own.session.connection, own.name)
                 break
             own = wake()
             if trouble:

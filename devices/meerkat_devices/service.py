@@ -37,7 +37,7 @@ from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
 from .sender import Sender
 from .settings import DeviceSettings
-from .sleeper import Wakefulness, told_wake
+from .sleeper import Wakefulness, told_wake, too_short
 from .source import Pace
 from .systemd import describe
 from .things import make_cameras, make_meters
@@ -272,6 +272,9 @@ class Device:
             camera.close()
         self._sender.wait_empty(deadline - 1.0 - time.monotonic())
         if asleep and self.settings.sleep:
+            if self._hub_here and not self.handed_over:
+                left = waiting(self.outbox.counts().waiting)
+                self.report(too_short(self.settings.sleep, f"{left} for the hub"))
             self.next_wake = told_wake(self.settings.sleep, self._clock, self._zone)
             self.changed()
         self.session.keep(self._availability, "asleep" if asleep else "offline")

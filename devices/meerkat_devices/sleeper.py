@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.errors import DeviceError, MeerkatError
+from meerkat_contract.session import Session
+from meerkat_contract.topics import DeviceTopic
 
 from .clock import Clock, clock_state
 from .programs import run_program
@@ -28,6 +31,9 @@ _log = logging.getLogger("meerkat.device")
 
 LATE = 10.0
 """Seconds after the wake that a command may take to end."""
+
+FAREWELL = 2.0
+"""Seconds that a device which is ended in its sleep has to say so."""
 
 LOOK_AGAIN = 60.0
 """Seconds at most between looks at the time of day, which can jump: NTP, or a machine that was suspended."""
@@ -105,6 +111,28 @@ def sleep(
     while not stop.is_set() and (left := night.left()) > 0:
         clock.wait(stop, min(left, LOOK_AGAIN))
     return failed
+
+
+def too_short(settings: SleepSettings, what: str) -> DeviceError:
+    """It goes to sleep though the hub is there and would take more."""
+    return DeviceError(
+        f"goes to sleep after {settings.awake_seconds:g} s, and {what}",
+        where="sleep.awake_seconds",
+        remedy="Should this happen again and again, allow more: devices.<name>.sleep.awake_seconds",
+    )
+
+
+def say_offline(connection: Connection, device: str) -> None:
+    """In the place of `asleep`: somebody has ended it while it slept, and it will not wake."""
+    session = Session(connection, client_id=f"meerkat-device-{device}")
+    session.start()
+    try:
+        session.wait_connected(FAREWELL)
+        session.publish(DeviceTopic(device, "availability"), b"offline", qos=1, retain=True).wait(FAREWELL)
+    except MeerkatError as error:
+        _log.warning("nobody hears that it ends: %s", error)
+    finally:
+        session.stop(timeout=0.5)
 
 
 @dataclass(frozen=True, slots=True)
