@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import cast
 
 import pytest
 
 from hub_support.orchestra import START
+from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import WorkflowState
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.adapters.frames import FrameStore
-from meerkat_hub.adapters.workflow_bus import WorkflowBus
+from meerkat_hub.adapters.workflow_bus import WorkflowBus, identity
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import ClearLeftovers, PublishWorkflow, SetFrameRate
 
@@ -131,3 +133,47 @@ def test_a_core_that_was_built_again_takes_back_what_the_first_one_had_said() ->
     bus.echoes()
     hub.carry_out(ClearLeftovers(frozenset(), frozenset({"porch/back"})))
     assert bus.said == [(FRONT, b"0"), (LOBBY, b"")]
+
+
+# --- frames -----------------------------------------------------------------------------------------
+
+PLAIN = {
+    "schema": "1",
+    "id": "0190a1b2-0000-7000-8000-00000000000a",
+    "captured-at": "2026-11-20T08:15:00.250Z",
+    "trigger": "frame",
+}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"trigger": "motion"},
+        {"trigger": "hunger"},
+        {"clock": "unsynced"},
+        {"clock": "fast"},
+        {"schema": "2"},
+        {"id": PLAIN["id"].upper()},
+        {"id": "../../etc"},
+        {"captured-at": "2026-11-20T08:15:00.250+01:00"},
+        {"captured-at": "2026-02-30T08:15:00.250Z"},
+        {"captured-at": "2026-11-20T24:15:00.250Z"},
+        {"captured-at": "1026-11-20T08:15:00.250Z"},
+        {"captured-at": "２026-11-20T08:15:00.250Z"},
+        {"captured-at": "2026-11-20T08:15:00.250Z\n"},
+        {"duration": "-1"},
+        {"hello": "world"},
+    ],
+)
+@pytest.mark.parametrize("content_type", ["image/jpeg", "", "image/" + "x" * 100])
+def test_what_is_said_of_a_frame_is_read_as_of_any_media(said: dict[str, str], content_type: str) -> None:
+    """Looked at briefly or validated in full: the same is known then, and the same is refused."""
+    message = Incoming("meerkat/device/porch/front/frame", b"", list((PLAIN | said).items()), content_type)
+    try:
+        known = message.metadata()
+    except BadMessage as refused:
+        with pytest.raises(BadMessage, match=re.escape(str(refused))):
+            identity(message)
+    else:
+        assert identity(message) == (known.id, known.captured_at)

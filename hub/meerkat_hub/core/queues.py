@@ -168,11 +168,14 @@ class Queues:
         lane = self._lanes.get(flow_id)
         if lane is None or not len(lane):
             return None
-        item = next(lane.in_order())
-        if item.priority is Priority.LIVE:
+        if not lane.lanes[Priority.URGENT]:
+            far = self._group(lane).now_at - FAR_BELOW
+            if lane.tag > far:
+                return None
+            item = lane.first()
             last = lane.tag + (len(lane) - 1) * item.cost * unit / lane.flow.weight
-            return item if last + FAR_BELOW <= self._group(lane).now_at else None
-        return item if item.priority is Priority.URGENT else None
+            return item if item.priority is Priority.LIVE and last <= far else None
+        return lane.first()
 
     def take(self, item: Item, unit: float) -> float:
         """It is served: its flow is charged `unit` seconds for each unit of cost; how many in all."""

@@ -38,9 +38,10 @@ class InFlight:
     sent: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WorkerView:
-    """What the hub knows of one worker."""
+    """What the hub knows of one worker. It is not changed once it is made; a frozen class takes twice as long
+    to make, and one is made for each job that is sent or answered."""
 
     id: str
     seconds: float
@@ -85,16 +86,14 @@ class WorkerView:
                 behind += seconds * job.cost
             else:
                 begun, first_end = begins, free
-        busy_until = min(first_end + half, free - half) if held else -inf
-        put = object.__setattr__
-        put(self, "begun", begun)
-        put(self, "first_end", first_end)
-        put(self, "ends", free)
-        put(self, "behind", behind)
-        put(self, "answers", free + half)
-        put(self, "plain_until", busy_until)
-        put(self, "wants", self.would_want(len(held), first_end - begun if held else 0.0, behind))
-        put(self, "speed_class", round(log(seconds) / CLASS))
+        self.begun = begun
+        self.first_end = first_end
+        self.ends = free
+        self.behind = behind
+        self.answers = free + half
+        self.plain_until = min(first_end + half, free - half) if held else -inf
+        self.wants = self.would_want(len(held), first_end - begun if held else 0.0, behind)
+        self.speed_class = round(log(seconds) / CLASS)
 
     @property
     def room(self) -> int:
