@@ -90,6 +90,9 @@ def test_what_hangs_on_a_device_is_seen_and_set(page: str, device: Device, brows
     browser.wait(f"{SHOWN}.querySelector('[data-sensor=back-door]').textContent === 'open'")
     device.pins.play("bell", on=True)
     browser.wait(f"{SHOWN}.querySelector('[data-sensor=bell]').textContent.startsWith('pressed')")
+    browser.wait(
+        "document.querySelector('#headline b')?.textContent.endsWith(' pressed')", what="who rang, on top"
+    )
     _lights(device, browser)
     _settings(page, device, browser)
     assert browser.complaints == []

@@ -113,6 +113,7 @@ class WebHouse:
         event_id: str | None = None,
         picture: bytes | None = JPEG,
         ended: bool = True,
+        zones: tuple[str, ...] = (),
     ) -> str:
         event_id = event_id or new_id()
         clips = clips or (self.clip(at=at, device=device, camera=camera),)
@@ -124,6 +125,7 @@ class WebHouse:
             category=category,
             score=0.9,
             box=(0.1, 0.1, 0.2, 0.4),
+            zones=zones,
             start_time=at,
             end_time=at + timedelta(seconds=4),
             picture_time=at + timedelta(seconds=1),

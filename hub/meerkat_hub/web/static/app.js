@@ -7,8 +7,9 @@ import * as settings from "./settings.js";
 import * as work from "./workflows.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
-const PAGE = 24;
-let state = null, devices = [], labels = [], events = [], next = null, connected = null;
+// So few at first that the devices below are not far away.
+const FIRST = 12, PAGE = 24;
+let state = null, devices = [], labels = [], events = [], latest = null, next = null, connected = null;
 let watched = "";
 const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = new Map();
 const key = (device, thing) => `${device}/${thing}`;
@@ -176,7 +177,22 @@ const filters = () => {
   return { device, camera: name, label: label.value, kept: kept.checked };
 };
 
+/** What happened last, in a line on top: the newest event, and who rang. */
+function headline() {
+  if (!Object.values(filters()).some(Boolean)) latest = events[0] ?? null;
+  const rang = devices.flatMap((device) => device.sensors).filter((sensor) => sensor.pressed_at)
+    .sort((a, b) => b.pressed_at.localeCompare(a.pressed_at))[0];
+  const said = [
+    latest && [latest.start_time, `${latest.identity || title(latest.label)} at ${cameraOf(latest)}`, `#event=${latest.id}`],
+    rang && [rang.pressed_at, `${named(rang)} pressed`],
+  ].filter(Boolean).sort(([a], [b]) => b.localeCompare(a));
+  $("headline").hidden = !said.length;
+  arrange($("headline"), said.map((one) => cards.get(`said ${one[2] ? "event" : "press"}`, one, ([time, text, href]) =>
+    h("span", {}, href ? h("a", { href }, text) : h("b", {}, text), " ", since(time, { class: "soft" })))));
+}
+
 function showEvents() {
+  headline();
   const nodes = [];
   let last = "";
   for (const event of events) {
@@ -205,7 +221,7 @@ function eventCard([event, camera]) {
       event.kept && h("span", { class: "badge right" }, "★ Kept")),
     h("span", { class: "text" },
       h("span", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "soft", title: "Certainty" }, percent(event.score))),
-      h("span", { class: "line soft" }, h("span", {}, camera), since(event.start_time)),
+      h("span", { class: "line soft" }, h("span", {}, [camera, ...event.zones.map(title)].join(" · ")), since(event.start_time)),
       h("span", { class: "line soft" }, h("span", {}, clock(event.start_time)), h("span", {}, event.workflow ? title(event.workflow) : span(seconds))),
       event.workflow && event.reason && h("span", { class: "line soft" }, event.reason))));
 }
@@ -220,7 +236,7 @@ function options(name, pairs) {
 
 async function reload() {
   const asked = JSON.stringify(filters());
-  const page = await api(query("events", { ...filters(), limit: Math.min(500, Math.max(PAGE, events.length)) }));
+  const page = await api(query("events", { ...filters(), limit: Math.min(500, Math.max(FIRST, events.length)) }));
   if (asked !== JSON.stringify(filters())) return;
   [events, next] = [page.events, page.next];
   if (events.some((event) => !labels.includes(event.label))) refresh.labels();
@@ -255,7 +271,7 @@ const careful = (name, work) => async () => {
 
 const refresh = {
   state: soon(careful("state", async () => { state = await api("state"); }), 400),
-  devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); })),
+  devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); else headline(); })),
   events: soon(careful("events", reload)),
   work: soon(careful("work", work.load), 1000),
   people: soon(careful("people", people.load)),

@@ -140,6 +140,7 @@ function describe() {
     ["Workflow", event.workflow && title(event.workflow)],
     ["How long", !event.workflow && (event.ended ? span(seconds) : `${span(seconds)}, going on`)],
     ["Certainty", percent(event.score)],
+    ["Came through", event.zones.map(title).join(", ")],
     ["Camera", `${event.device} / ${event.camera}`],
     ["Model", model && `${model.name} on ${model.engine}${model.fallback ? " (built-in fallback)" : ""}`],
     ["Looked at by", [...new Set(clips.map((clip) => clip.worker).filter(Boolean))].join(", ")],
