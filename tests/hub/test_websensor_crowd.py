@@ -6,9 +6,10 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
+import httpx
 import pytest
 
-from hub_support.posted import PICTURE, Start
+from hub_support.posted import PICTURE, Running, Start
 from meerkat_hub.web import patience
 from meerkat_hub.web import websensor as listener
 from meerkat_hub.web.websensor import ACK, NACK
@@ -85,3 +86,24 @@ def test_a_hundred_at_a_time_are_all_heard(start: Start) -> None:
         answers = list(senders.map(lambda _: running.post().text, range(100)))
     assert answers == [ACK] * 100
     assert running.stored() == 100
+
+
+def test_more_connections_than_a_house_has_are_closed_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MOST_CONNECTIONS", 3)
+    running = start()
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(socket.create_connection(running.place))
+        more = held.enter_context(socket.create_connection(running.place, timeout=5))  # the limit is 10 s
+        with suppress(ConnectionError):
+            assert more.recv(1) == b""
+    wait_for(lambda: heard(running), what="room for somebody else")
+
+
+def heard(running: Running) -> bool:
+    try:
+        return running.post().text == ACK
+    except httpx.TransportError:
+        return False
