@@ -35,7 +35,7 @@ def run_program(
     """
     name = words[0]
     # Files rather than pipes: a child that it leaves behind would hold a pipe open for ever.
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with _scratch() as out, _scratch() as err:
         try:
             program = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
@@ -61,6 +61,13 @@ def run_program(
                 f"{name} ended with {program.returncode} and said: {told}", where=where, remedy=failed
             )
         return said
+
+
+def _scratch() -> IO[bytes]:
+    """In memory where the system can: the disk may be full, or read-only."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("printed"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _kill(program: subprocess.Popen[bytes]) -> None:

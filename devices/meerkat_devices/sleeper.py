@@ -156,10 +156,19 @@ def run_command(words: list[str], night: Night) -> None:
 
     When we are told to end, it may be the one that is switching the machine off: it is left alone.
     """
+    overdue: list[float] = []
+
+    def late() -> str:
+        """By the clock that stands while the machine is suspended: it may come back hours after the wake."""
+        if night.left() > 0:
+            return ""
+        overdue.append(night.clock.monotonic())
+        return "had not ended when it was time to wake" if overdue[-1] - overdue[0] > LATE else ""
+
     run_program(
         words,
         where="sleep.command",
-        late=lambda: "" if night.left() > -LATE else "had not ended when it was time to wake",
+        late=late,
         leave=night.stop.is_set,
         cannot="Check devices.<name>.sleep.command",
         failed="May it run without a password? The device stays on, disconnected, until the next wake",

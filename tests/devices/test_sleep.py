@@ -205,6 +205,22 @@ def test_a_command_that_hangs_does_not_keep_the_device_from_waking(command: str)
     assert "had not ended when it was time to wake" in str(failed)
 
 
+def test_a_machine_that_comes_back_long_after_its_wake_does_not_hang(
+    tmp_path: Path,
+) -> None:
+    class Suspended(Turned):
+        """By the second look hours have passed, by the time of day alone."""
+
+        def now(self) -> datetime:
+            before, self.time = self.time, at("2026-11-20 18:00")
+            return before
+
+    clock = Suspended()
+    settings = SLEEPY.model_copy(update={"command": f"sh -c 'sleep 1; touch {tmp_path}/over'"})
+    assert sleep(settings, at("2026-11-20 13:00"), clock=clock, stop=threading.Event()) is None
+    assert (tmp_path / "over").exists()
+
+
 def test_a_child_that_a_command_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:
     clock, child = Turned(), f"(sleep 5; touch {tmp_path}/over) &"
     settings = SLEEPY.model_copy(update={"command": f"sh -c '{child}'"})
