@@ -146,9 +146,9 @@ class Night:
 
     def left(self) -> float:
         """Seconds. The time of day goes on while a machine is suspended, but it can be set back; the other
-        clock stands meanwhile, and cannot."""
+        clock stands meanwhile, and cannot. It has a minute more: a wake before its time is pictured twice."""
         left = self.end - self.clock.monotonic()
-        return min(left, (self.wake - self.clock.now()).total_seconds()) if self.wake else left
+        return min(left + 60.0, (self.wake - self.clock.now()).total_seconds()) if self.wake else left
 
 
 def run_command(words: list[str], night: Night) -> None:
