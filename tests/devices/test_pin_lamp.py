@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -27,7 +28,7 @@ class Bench:
             report=self.errors.append,
             changed=lambda lamp: self.told.append(lamp.level),
         )
-        self.pin = Pin()
+        self.pin: Pin = Pin()
         self.lamp.attach(self.pin)
 
 
@@ -206,8 +207,18 @@ def test_whatever_happens_in_whatever_order_it_is_not_left_on() -> None:
         assert bench.pin.level == 0, seed
 
 
+class SlowPin(Pin):
+    """Lets other threads go first while it is written."""
+
+    def write(self, value: float) -> None:
+        time.sleep(random.uniform(0, 0.0005))
+        super().write(value)
+
+
 def test_holders_on_many_threads_leave_it_dark() -> None:
     bench = Bench()
+    bench.pin = SlowPin()
+    bench.lamp.attach(bench.pin)
 
     def hold(brightness: float) -> None:
         for _ in range(200):
