@@ -45,6 +45,9 @@ class Lane:
         return sum(map(len, self.lanes))
 
     def in_order(self) -> Iterator[Item]:
+        filled = [lane for lane in self.lanes if lane]
+        if len(filled) == 1:  # as nearly always
+            return iter(reversed(filled[0].values()) if self.behind else filled[0].values())
         if self.behind:
             return chain.from_iterable(reversed(lane.values()) for lane in self.lanes)
         return chain.from_iterable(lane.values() for lane in self.lanes)
@@ -162,8 +165,9 @@ class FairOrder:
 
 @dataclass(slots=True)
 class _Played:
-    """A lane that was served in a look ahead: its tag, what is next in it, and what follows."""
+    """A lane that was served in a look ahead: its weight and tag, what is next in it, and what follows."""
 
+    weight: float
     tag: float
     item: Item | None
     following: Iterator[Item]
@@ -183,7 +187,7 @@ class _Play:
         self._played: dict[int, _Played] = {}
 
     def take(self, count: int, until: Key | None) -> list[Item]:
-        near, stamps, unit = self._near, self._stamps, self._unit
+        near, stamps, unit, all_played = self._near, self._stamps, self._unit, self._played
         chosen: list[Item] = []
         lowest, least = self._lowest()
         while len(chosen) < count:
@@ -191,7 +195,7 @@ class _Play:
             if stamps.get(number) != stamp:
                 heappop(near)
                 continue
-            played = self._played.get(number) or self._begin(number)
+            played = all_played.get(number) or self._begin(number)
             if later and played.tag > lowest + SLACK:
                 heappop(near)
                 heappush(self._far, (played.tag, number, stamp))
@@ -205,9 +209,10 @@ class _Play:
             if following is None:
                 heappop(near)
             else:
-                played.tag += item.cost * unit / self._lanes[number].flow.weight
-                urgent = following.priority is Priority.URGENT
-                heapreplace(near, (not urgent, following.arrived, number, stamp))
+                played.tag += item.cost * unit / played.weight
+                heapreplace(
+                    near, (following.priority is not Priority.URGENT, following.arrived, number, stamp)
+                )
             if number == least:
                 lowest, least = self._lowest()
                 if not least:
@@ -217,7 +222,7 @@ class _Play:
     def _begin(self, number: int) -> _Played:
         lane = self._lanes[number]
         items = lane.in_order()
-        played = self._played[number] = _Played(lane.tag, next(items), items)
+        played = self._played[number] = _Played(lane.flow.weight, lane.tag, next(items), items)
         return played
 
     def _lowest(self) -> tuple[float, int]:
