@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_an_update_that_is_broken_off_is_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, time: int
 ) -> None:
     made = earlier(tmp_path / "outbox")
-    owner = outbox_migrate.os if "." in step else outbox_migrate
+    owner = os if "." in step else outbox_migrate
     real, left = getattr(owner, step.rsplit(".", maxsplit=1)[-1]), [time]
 
     def dies(*arguments: object, **options: object) -> object:

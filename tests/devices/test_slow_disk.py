@@ -139,11 +139,13 @@ def test_an_end_does_not_wait_for_a_card_that_hangs(tmp_path: Path, card: Card) 
 
 def test_the_card_that_is_waited_for_is_a_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    sync = os.fsync
-    monkeypatch.setattr(
-        "meerkat_devices.outbox_files.os.fsync",
-        lambda fd: (synced.append(Path(f"/proc/self/fd/{fd}").readlink().suffix), sync(fd)),
-    )
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().suffix)
+        real(descriptor)
+
+    monkeypatch.setattr("meerkat_devices.outbox_files.os.fsync", sync)
     outbox = opened(tmp_path)
     synced.clear()
     put(outbox)
