@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heapreplace
+from math import inf
 
 from .line import Entry, Line
 from .ordered import staff_of
@@ -40,6 +41,9 @@ power 0 and a part of 0.25 near saturation 3 to 5 % slower. Measured: docs/expla
 
 GUESSES = 4
 """Times that the last turn which is used is looked for where it should be, before the rest is halved."""
+
+FEW = 4
+"""Workers; the turns of so few are sooner compared one by one than bounded first."""
 
 SPARE = 8.0
 """Turns by which a guess may well be off."""
@@ -163,7 +167,7 @@ class _Plan:
         count = _Count(self._lines, self._staff, self.usual, others)
         if not count.used(first[:2]):
             return []
-        latest = count.latest()
+        latest = count.latest() if len(self.willing) > FEW else inf
         firsts += [
             e for e in (*eager.heap, *eager.until(latest)) if e[1] not in looked and e[1] in self.willing
         ]
@@ -269,7 +273,7 @@ class _Count:
             turn = self.guess() + more / self._rate
             if not self.used((turn, -1)):
                 return turn
-        return float("inf")
+        return inf
 
 
 def _more(holding: tuple[int, float, float], seconds: float) -> tuple[int, float, float]:
