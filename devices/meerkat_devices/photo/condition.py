@@ -77,9 +77,8 @@ def measure(picture: NDArray[np.uint8]) -> Measured:
     noise = _noise(grey)
     height, width = grey.shape
     if width != WIDTH:
-        size = (WIDTH, max(8, round(height * WIDTH / width)))
         how = cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR
-        grey = cv2.resize(grey, size, interpolation=how).astype(np.uint8)
+        grey = cv2.resize(grey, looked_at(width, height), interpolation=how).astype(np.uint8)
     burnt = (grey >= BURNT_LEVEL).astype(np.uint8)
     burnt_pixels = int(np.count_nonzero(burnt))
     return Measured(
@@ -93,6 +92,11 @@ def measure(picture: NDArray[np.uint8]) -> Measured:
         sharpness=_sharpness(grey),
         noise=noise,
     )
+
+
+def looked_at(width: int, height: int) -> tuple[int, int]:
+    """The size at which a picture is judged: all that is no strip keeps its proportions."""
+    return WIDTH, min(4 * WIDTH, max(8, round(height * WIDTH / width)))
 
 
 def judge(measured: Measured) -> PictureVerdict:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from meerkat_devices.stills import Still
 
-from .condition import WIDTH, judge, measure
+from .condition import WIDTH, judge, looked_at, measure
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -90,7 +90,7 @@ def _laid_on(reference: Picture, picture: Picture) -> Picture | None:
     """The picture moved to where the reference lies; None when it shows something else."""
     height, width = reference.shape[:2]
     scale = WIDTH / width
-    size = (WIDTH, max(8, round(height * scale)))
+    size = looked_at(width, height)
     small = [
         cv2.resize(cv2.cvtColor(one, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA).astype(
             np.float32
