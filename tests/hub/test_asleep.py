@@ -129,13 +129,14 @@ def test_the_hub_says_offline_for_one_that_oversleeps_and_why(hub: Hub, pi: Slee
     assert "pi" not in hub.live.errors
     hub.bus.asleep.look(at(WAKE + timedelta(minutes=6)))
     wait_for(lambda: hub.live.availability.get("pi") == "offline", what="its word")
-    assert pi.heard == [b"asleep", b"offline"]
+    wait_for(lambda: pi.heard == [b"asleep", b"offline"], what="everybody to hear it")
     report = hub.live.errors["pi"]
     assert isinstance(report, ErrorReport)
     assert f"was to wake at {WAKE.astimezone():%H:%M}" in report.what
     hub.bus.asleep.look(at(WAKE + timedelta(minutes=12)))
     pi.say("online", info(wake=None))
     wait_for(lambda: hub.live.availability.get("pi") == "online", what="it to be back")
+    wait_for(lambda: len(pi.heard) >= 3, what="everybody to hear it")
     assert pi.heard == [b"asleep", b"offline", b"online"], "said once"
     assert "pi" not in hub.live.errors
 
