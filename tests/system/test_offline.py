@@ -105,6 +105,18 @@ class Days:
         return self.outbox.add_bytes(TOPIC, about, content)
 
 
+def hub_online(listener: Session) -> threading.Event:
+    """Set once the hub says that it is there."""
+    online = threading.Event()
+
+    def availability(message: Incoming) -> None:
+        if message.payload == b"online":
+            online.set()
+
+    listener.subscribe("meerkat/hub/availability", availability)
+    return online
+
+
 def test_a_day_offline_with_500_clips(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", seconds=1, fps=10).read_bytes()
     broker = Mosquitto(tmp_path / "broker")
@@ -132,13 +144,7 @@ def test_a_day_offline_with_500_clips(tmp_path: Path) -> None:
 
     listener = Session(broker.connection, client_id="listener")
     listener.subscribe(TOPIC, heard, join_parts=True)
-    online = threading.Event()
-
-    def availability(message: Incoming) -> None:
-        if message.payload == b"online":
-            online.set()
-
-    listener.subscribe("meerkat/hub/availability", availability)
+    online = hub_online(listener)
     listener.start()
     listener.wait_subscribed(10)
     hub.start()
