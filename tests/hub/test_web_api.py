@@ -157,6 +157,30 @@ def test_devices_with_their_cameras_and_meters_as_they_are_now(house: WebHouse, 
     assert basement["meters"][0]["latest"]["id"] == picture
 
 
+def test_when_the_next_picture_of_a_camera_is_late(house: WebHouse, web: Served) -> None:
+    def late_after() -> float | None:
+        found: float | None = web.json("/api/devices")[0]["cameras"][0]["late_after"]
+        return found
+
+    live = house.hub.live
+    live.devices["porch"] = DeviceInfo(device="porch", cameras=(CameraInfo(name="front"),))
+    live.availability["porch"] = "online"
+    assert late_after() is None, "nobody knows how often it sends one"
+    live.settings["porch", "front", "picture_seconds"] = "30"
+    assert late_after() == 180
+    live.settings["porch", "front", "enabled"] = "OFF"
+    assert late_after() is None
+    live.settings["porch", "front", "enabled"] = "ON"
+    live.availability["porch"] = "asleep"
+    assert late_after() is None
+    live.availability["porch"] = "online"
+    live.devices["porch"] = live.devices["porch"].model_copy(update={"clock": "unsynced"})
+    assert late_after() is None, "the time of its pictures means nothing"
+    live.devices["porch"] = live.devices["porch"].model_copy(update={"clock": "synced"})
+    live.settings["porch", "front", "picture_seconds"] = "often"
+    assert late_after() is None
+
+
 def test_live_pictures_are_never_cached_and_their_absence_is_explained(house: WebHouse, web: Served) -> None:
     path = "/api/cameras/porch/front/picture"
     assert "no device porch" in web.json(path, status=404)["what"]

@@ -204,6 +204,22 @@ def test_the_page_follows_what_happens(house: WebHouse, web: Served, browser: Br
     wait_for(lambda: fanout.clients == 1, what="the page to listen again")
 
 
+def test_a_camera_that_fell_silent_is_not_well(house: WebHouse, web: Served, browser: Browser) -> None:
+    furnish(house)
+    live = house.hub.live
+    live.errors.clear()
+    live.pictures["porch", "front"] = LivePicture(jpeg(), datetime.now(UTC) - timedelta(days=3))
+    live.settings["porch", "front", "picture_seconds"] = "30"
+    browser.open(web.base)
+    browser.wait("document.getElementById('status').textContent === '1 thing to look at'")
+    assert "Camera A <b>door of porch has sent no picture since " in browser.text("#notices")
+    assert "no picture since" in browser.text("[data-camera]")
+    live.pictures["porch", "front"] = LivePicture(jpeg(), datetime.now(UTC))
+    live.tell(Change("picture", "porch", "front"))
+    browser.wait("document.getElementById('status').textContent === 'All is well'")
+    assert "no picture since" not in browser.text("[data-camera]")
+
+
 def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Browser, tmp_path: Path) -> None:
     video = make_clip(tmp_path / "clip.mp4", seconds=2, fps=10).read_bytes()
     now = datetime.now(UTC)

@@ -76,6 +76,7 @@ DEVICE: dict[str, Any] = {
             "source": "picamera2",
             "motion": False,
             "picture_at": "2026-11-20T08:15:31.000Z",
+            "late_after": 180.0,
         }
     ],
     "meters": [],

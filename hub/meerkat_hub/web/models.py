@@ -138,6 +138,10 @@ class Keep(BaseModel):
 class CameraView(CameraInfo):
     motion: bool | None = Field(None, description="null until the device has said")
     picture_at: datetime | None = Field(None, description="time of the live picture, null when there is none")
+    late_after: float | None = Field(
+        None,
+        description="seconds after a picture at which the next one is late; null when none is to be expected",
+    )
 
 
 class MeterPictureView(View):

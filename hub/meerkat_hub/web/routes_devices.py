@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request, Response
 
 from meerkat_contract.ids import format_time
@@ -32,6 +34,7 @@ from .parameters import (
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
+NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
 ABOUT = (
     *("device", "label", "model", "software", "host", "clock", "battery", "wake_every", "next_wake"),
     "settings",
@@ -131,7 +134,11 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
     for camera in info.cameras:
         key = (info.device, camera.name)
         picture = live.pictures.get(key)
-        now = {"motion": live.motion.get(key), "picture_at": picture.captured_at if picture else None}
+        now = {
+            "motion": live.motion.get(key),
+            "picture_at": picture.captured_at if picture else None,
+            "late_after": _late_after(live, info, camera.name),
+        }
         cameras.append(CameraView.model_validate({**dict(camera), **now}))
     meters = []
     for meter in info.meters:
@@ -156,6 +163,15 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
             "lights": lights,
         }
     )
+
+
+def _late_after(live: Live, info: DeviceInfo, camera: str) -> float | None:
+    """Four pictures left out, and a minute for a camera that is just opened anew; see CameraView."""
+    pause = live.settings.get((info.device, camera, "picture_seconds"), "")
+    off = live.settings.get((info.device, camera, "enabled")) == "OFF"
+    if off or info.clock != "synced" or live.availability.get(info.device) != "online":
+        return None
+    return 60 + 4 * float(pause) if NUMBER.fullmatch(pause) else None
 
 
 def _light(live: Live, device: str, info: LightInfo) -> LightView:

@@ -8,10 +8,10 @@ import * as work from "./workflows.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
 // So few at first that the devices below are not far away.
-const FIRST = 12, PAGE = 24;
+const FIRST = 12, PAGE = 24, OPENED = Date.now();
 let state = null, devices = [], labels = [], events = [], latest = null, next = null, connected = null;
 let watched = "";
-const cards = new Keyed(), pictures = new Map(), moving = new Map(), troubles = new Map();
+const cards = new Keyed(), pictures = new Map(), awaited = new Map(), moving = new Map(), troubles = new Map();
 const key = (device, thing) => `${device}/${thing}`;
 const { absent, named } = gadgets;
 
@@ -40,6 +40,9 @@ function notices() {
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
     if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
+    for (const camera of device.cameras) {
+      if (late(device, camera)) warn(`Camera ${named(camera)} of ${device.label || device.device} ${silent(device, camera)}. The device's log says why.`);
+    }
     if (device.error && Date.now() - new Date(device.error.at) < 3600e3) {
       const { what, where, remedy, at } = device.error;
       warn(`${device.label || device.device}: ${where ? `${where}: ` : ""}${what}. ${remedy} (${ago(at)})`);
@@ -91,8 +94,10 @@ function showDevices() {
     const id = key(device.device, camera.name);
     if (camera.picture_at && !(pictures.get(id) > camera.picture_at)) pictures.set(id, camera.picture_at);
     moving.set(id, camera.motion);
+    if (camera.late_after == null) awaited.set(id, null);
+    else if (awaited.get(id) === null) awaited.set(id, Date.now());
     const { device: name, label, availability, next_wake } = device;
-    return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id)], () => cameraCard(device, camera, id));
+    return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id), late(device, camera)], () => cameraCard(device, camera, id));
   }), ...meters.map(([device, meter]) =>
     cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, device.next_wake, meter], () => meterCard(device, meter)))]);
   gadgets.show(devices);
@@ -101,8 +106,21 @@ function showDevices() {
   options("camera", cameras.map(([device, camera]) => [key(device.device, camera.name), `${named(camera)} (${device.label || device.device})`]));
 }
 
+/** Whether a camera should have sent a picture by now. One that has just come back has as long again. */
+function late({ device }, camera) {
+  const id = key(device, camera.name), last = pictures.get(id) ?? camera.picture_at;
+  const from = Math.max(last ? new Date(last) : OPENED, awaited.get(id) ?? 0);
+  return camera.late_after != null && Date.now() - from > camera.late_after * 1000;
+}
+
+function silent({ device }, camera) {
+  const time = pictures.get(key(device, camera.name));
+  if (!time) return "has sent no picture";
+  return `has sent no picture since ${day(time) === "Today" ? "" : `${day(time)}, `}${minute(time)}`;
+}
+
 function cameraCard(device, camera, id) {
-  const name = named(camera), away = absent(device);
+  const name = named(camera), away = absent(device) || (late(device, camera) && silent(device, camera).replace("has sent ", ""));
   return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
     h("span", { class: "picture" },
       pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds."),
@@ -123,6 +141,7 @@ function live(id) {
   const source = `api/cameras/${id}/picture?t=${encodeURIComponent(time)}`;
   if (image.getAttribute("src") === source) return;
   image.src = source;
+  if (card.classList.contains("stale")) refresh.devices();
   card.querySelector(".line > .soft").replaceChildren(since(time));
   if (watched === id) {
     $("live-picture").src = source;
@@ -340,7 +359,7 @@ document.addEventListener("visibilitychange", () => {
   else listen();
 });
 setInterval(tick, 1000);
-setInterval(() => { if (connected && !document.hidden) { refresh.state(); refresh.people(); } }, 60000);
+setInterval(() => { if (connected && !document.hidden) { refresh.devices(); refresh.state(); refresh.people(); } }, 60000);
 all();
 listen();
 route();
