@@ -49,6 +49,12 @@ def test_links_lead_somewhere() -> None:
             assert (file.parent / target).exists(), f"{file.name}: {target}"
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = {f"docs/{file.parent.name}/{file.name}" for file in (ROOT / "docs").glob("*/*.md")}
+    assert {page for page in pages if f"({page})" not in readme} == set()
+
+
 def test_the_readme_names_real_commands() -> None:
     named = set(re.findall(r"^meerkat ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert {"up", "watch", "submit", "check", "device", "models"} <= named <= set(main.SUMMARIES)
