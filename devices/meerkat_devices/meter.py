@@ -197,6 +197,7 @@ class Meter:
         clock = clock_state(self._clock.now())
         self._lamp_fails = False
         photo = self._photograph(stop)
+        self._busy = False  # who asks from here on wants to see what is there from here on
         if photo is None:
             return
         metadata = Metadata(

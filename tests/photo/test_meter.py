@@ -122,6 +122,22 @@ def test_commands_while_one_is_taken_are_answered_by_it(
     assert bench.begun == 2
 
 
+def test_a_command_while_the_picture_is_put_away_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Bench(tmp_path) as bench:
+        add = Outbox.add_bytes
+
+        def told_meanwhile(self: Outbox, *given: Any, **how: Any) -> None:
+            if not bench.outbox.waiting():
+                bench.tell()
+            add(self, *given, **how)
+
+        monkeypatch.setattr(Outbox, "add_bytes", told_meanwhile)
+        bench.let.release(2)
+        assert bench.taken(2) == ["start", "command"]
+
+
 def test_what_the_broker_keeps_is_no_command(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.let.release()
