@@ -20,8 +20,8 @@ from .staff import Staff
 from .view import CLASS, WorkerView
 
 MANY = 500
-"""Workers; fewer are gone through one by one sooner than they are kept in order. Measured with 200: a step
-that looks at nearly all of them takes half as long again when they are kept in order."""
+"""Workers; fewer are gone through one by one sooner than they are kept in order. Kept in order, a step of the
+pool took half as long again with 200, a quarter less with 500, and half or a third with 2,000."""
 
 SHADE = 1 - 1e-9
 """So much below the edge of a class of speed is surely below all in it, however numbers are rounded."""
