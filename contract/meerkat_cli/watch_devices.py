@@ -22,11 +22,11 @@ def device_in_words(
             report = messages.read(messages.ErrorReport, message.payload, topic=message.topic)
             return f"{device}: {_sentence(report)}"
         case ThingTopic(device, thing, "motion"):
-            return f"{device}/{thing}: motion {'begins' if text == 'ON' else 'ends'}"
+            return f"{device}/{thing}: {_motion(text, message)}"
         case DeviceTopic(device, "info"):
             return _info(device, message, sensors)
         case ThingTopic(device, thing, "state"):
-            return f"{device}/{thing}: {_sensor(sensors.get((device, thing), ''), text)}"
+            return f"{device}/{thing}: {_sensor(sensors.get((device, thing), ''), text, message)}"
         case ThingTopic(device, thing, "press"):
             return f"{device}/{thing}: is pressed"
         case ThingTopic(device, thing, "condition"):
@@ -51,10 +51,17 @@ def _info(device: str, message: Incoming, sensors: Sensors) -> str:
     return f"{device}: {', '.join(said)}" if said else ""
 
 
-def _sensor(kind: str, text: str) -> str:
+def _motion(text: str, message: Incoming) -> str:
+    """What was kept tells how it is: nothing begins or ends at the moment of looking."""
+    if message.retain:
+        return "motion" if text == "ON" else "no motion"
+    return "motion begins" if text == "ON" else "motion ends"
+
+
+def _sensor(kind: str, text: str, message: Incoming) -> str:
     words = {
-        ("motion", "ON"): "motion begins",
-        ("motion", "OFF"): "motion ends",
+        ("motion", "ON"): _motion(text, message),
+        ("motion", "OFF"): _motion(text, message),
         ("door", "ON"): "is open",
         ("door", "OFF"): "is shut",
     }

@@ -212,6 +212,8 @@ def _explain(source: _Source, name: str, model: type[BaseModel], detail: ErrorDe
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if kind == "string_pattern_mismatch" and detail["ctx"]["pattern"] == f"^{NAME_PATTERN}$":
         message = _no_name(str(detail["input"]))
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        message = "write its fields here, such as {field: value}, or {} for the defaults"
     if kind == "path_type":
         message = "is not a path"
     if kind == "string_type" and isinstance(value, int | float | bool):

@@ -290,8 +290,10 @@ def test_a_sensor_is_told_of_by_its_kind_and_a_setting_when_it_changes(
     info = messages.DeviceInfo(device="porch", sensors=(hall, door), battery=messages.Battery(level=87))
     bus.keep(f"{PORCH}/info", info.to_json())
     bus.keep(f"{PORCH}/front/sensitivity/state", "0.5")
+    bus.keep(f"{PORCH}/front/motion", "OFF")
     with watching("--broker", broker.connection.url) as output:
-        assert output.readline().endswith("porch: battery 87%\n")
+        first = {output.readline().split(maxsplit=1)[1] for _ in range(2)}
+        assert first == {"porch: battery 87%\n", "porch/front: no motion\n"}, "nothing has just ended"
         bus.publish(f"{PORCH}/info", info.to_json(), qos=1, retain=True)
         for topic, text in (("hall/state", "ON"), ("door/state", "OFF"), ("front/sensitivity/state", "0.7")):
             bus.publish(f"{PORCH}/{topic}", text, qos=1, retain=True)

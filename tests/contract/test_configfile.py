@@ -147,7 +147,7 @@ hubb: {}
         ("hub: {http_port: 1\n", "meerkat.yaml:2:1: "),
         ("hub: [unclosed\ndevices: {}\n", "meerkat.yaml:2:"),
         ("hub: {}\nhub: {}\n", "meerkat.yaml:2:1: hub: is given twice, first in line 1"),
-        ("hub: 3\n", "meerkat.yaml:1:6: hub: input should be a valid dictionary"),
+        ("hub: 3\n", "meerkat.yaml:1:6: hub: write its fields here"),
         ("devices: {porch: &a {label: *a}}\n", "meerkat.yaml:1:18: refers to itself"),
         ("hub: !!python/object:os.system {}\n", "meerkat.yaml:1:6: "),
         ("{{a: 1}: 2}: 3\n", "meerkat.yaml:1:1: a list or a mapping cannot be a name"),
