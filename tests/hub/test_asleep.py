@@ -11,7 +11,7 @@ import pytest
 from meerkat_contract.messages import DeviceInfo, ErrorReport
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_hub.application import Hub, build_hub
-from meerkat_hub.core.asleep import GRACE, Sleepers
+from meerkat_hub.core.asleep import GRACE, Sleeper, Sleepers
 from meerkat_hub.core.records import Now
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
@@ -157,6 +157,28 @@ def test_one_that_wakes_as_it_is_given_up_is_online_in_the_end(
     hub.bus.asleep.look(at(WAKE + timedelta(minutes=6)))
     wait_for(lambda: pi.heard[-2:] == [b"offline", b"online"], what="the last word")
     wait_for(lambda: hub.live.availability.get("pi") == "online", what="the hub to know")
+
+
+def test_one_that_is_back_before_it_is_given_up_on_the_bus_stays_online(
+    hub: Hub, pi: Sleepy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pi.say("asleep", info())
+    wait_for(lambda: hub.live.availability.get("pi") == "asleep", what="the hub to know")
+    tell = hub.bus.asleep._tell
+
+    def slow(sleeper: Sleeper, now: Now) -> None:
+        tell(sleeper, now)
+        pi.say("online", info(wake=None))
+        wait_for(lambda: hub.live.availability.get("pi") == "online", what="the hub to know")
+
+    monkeypatch.setattr(hub.bus.asleep, "_tell", slow)
+    hub.bus.asleep.look(at(WAKE + timedelta(minutes=6)))
+    hub.bus.session.publish("meerkat/test", b"", qos=1).wait(10)  # what the hub has said is with the broker
+    before = len(pi.heard)
+    pi.say("online")
+    wait_for(lambda: len(pi.heard) > before, what="all that was said")
+    assert b"offline" not in pi.heard
+    assert pi.heard[-1] == b"online"
 
 
 def test_a_hub_that_starts_later_knows_who_sleeps_from_the_broker(

@@ -58,7 +58,9 @@ class SleepWatch:
         for sleeper in new:
             self._tell(sleeper, now)
         for sleeper in missed:  # again while it is not heard: there may have been no broker
-            self._say(sleeper.device, b"offline")
+            with self._lock:  # so that `online` in answer to one that has come back cannot overtake it
+                if sleeper.device in self._pending:
+                    self._say(sleeper.device, b"offline")
 
     def _say(self, device: str, word: bytes) -> None:
         self._session.publish(DeviceTopic(device, "availability"), word, qos=1, retain=True)
