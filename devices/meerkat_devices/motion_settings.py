@@ -27,7 +27,9 @@ class MotionSettings(BaseModel):
     habit_share: float = Field(0.5, gt=0, le=1, description="share of that memory that makes it a habit")
     gap_seconds: float = Field(2.0, gt=0, le=600, description="a longer pause between pictures is a gap")
     settle_seconds: float = Field(3.0, ge=0, le=60, description="how long the start is called calibrating")
-    sensors: tuple[Name, ...] = Field((), description="the device's motion sensors that watch this place, too")
+    sensors: tuple[Name, ...] = Field(
+        (), description="the device's motion sensors that watch this place, too"
+    )
     combine: Literal["any", "all", "wake", "sensors"] = Field(
         "any",
         description="any: sensor or vision; all: both; wake: vision looks only after a sensor; "
