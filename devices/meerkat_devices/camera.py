@@ -233,7 +233,7 @@ class Camera:
             self._look(shot)
         if self._recorder.recording and not self._told_recording:
             self._told_recording = True
-            why = "somebody asks" if self.by_hand.on else "something moves"
+            why = "somebody asks" if self.by_hand.on else "something moves, or somebody rings"
             _log.info("camera %s: %s, recording", self.name, why)
 
     def _retuned(self) -> None:

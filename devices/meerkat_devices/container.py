@@ -306,7 +306,17 @@ def source_error(error: Exception, address: Address) -> SourceError:
             "the camera is busy", where=where, remedy="Another program uses it: close that first"
         )
     if isinstance(error, OSError) and error.errno == 5:
-        return SourceError("the connection broke off", where=where, remedy="Is the camera on?")
+        return SourceError(
+            "the connection broke off, or there is none",
+            where=where,
+            remedy="Is the camera on, and its name or number right?",
+        )
+    if isinstance(error, av.error.InvalidDataError) and address.live:
+        return SourceError(
+            "no answer, or none that is a video",
+            where=where,
+            remedy="Is the camera on, and this the address of its stream?",
+        )
     for kind, what, remedy in _REMEDIES:
         if isinstance(error, kind):
             raised = LoginRefused if kind in _LOGIN else SourceError

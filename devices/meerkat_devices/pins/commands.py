@@ -12,7 +12,15 @@ def wanted(message: Incoming, configured: float) -> float:
     words = {b"ON": configured, b"OFF": 0.0}
     if message.payload in words:
         return words[message.payload]
-    told = read(LightState, message.payload, topic=message.topic)
+    try:
+        told = read(LightState, message.payload, topic=message.topic)
+    except BadMessage as error:
+        shown = message.payload[:40].decode(errors="replace")
+        raise BadMessage(
+            f"{shown!r} says nothing of a light ({error.what})",
+            where=message.topic,
+            remedy='Send ON, OFF or {"state": "ON", "brightness": 40}',
+        ) from None
     if told.state == "OFF":
         return 0.0
     return configured if told.brightness is None else told.brightness / 100

@@ -317,7 +317,10 @@ class Pins:
             if message.retain:
                 raise retained(message.topic)
             if message.payload not in words:
-                raise BadMessage("is none of ON, OFF, PRESS", where=message.topic)
+                shown = message.payload[:40].decode(errors="replace")
+                raise BadMessage(
+                    f"{shown!r} is none of ON, OFF, PRESS", where=message.topic, remedy="Send one of them"
+                )
             self.play(topic.thing, on=words[message.payload])
         except MeerkatError as error:
             self._station.report(error)
