@@ -82,7 +82,7 @@ def slow_card(seconds: float) -> Iterator[None]:
 def latency(clips: int, card: str = "") -> list[dict[str, Any]]:
     from meerkat_contract.connection import parse_broker_url
     from meerkat_devices.service import Device, Replay
-    from meerkat_devices.settings import DeviceSettings
+    from meerkat_devices.settings.device import DeviceSettings
     from support.broker import Mosquitto
     from support.stand_in_hub import StandInHub, Taken
 

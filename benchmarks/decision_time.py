@@ -23,9 +23,9 @@ from time import thread_time_ns
 from typing import Any
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.work import Flow, Item, Lease
 from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView, staff_of
-from meerkat_hub.core.work import Flow, Item, Lease
 
 HEAD = 64
 CAMERAS = 1000

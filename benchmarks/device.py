@@ -98,8 +98,8 @@ def child(kind: str, video: Path, broker: str, seconds: float) -> None:
 
 
 def decode(video: Path) -> Any:
-    from meerkat_devices.address import parse_source
-    from meerkat_devices.opening import open_source
+    from meerkat_devices.settings.address import parse_source
+    from meerkat_devices.sources.opening import open_source
 
     stop = threading.Event()
 
@@ -116,7 +116,7 @@ def decode(video: Path) -> Any:
 def device(kind: str, video: Path, broker: str, data: Path) -> Any:
     from meerkat_contract.connection import parse_broker_url
     from meerkat_devices.service import Device, Replay
-    from meerkat_devices.settings import DeviceSettings
+    from meerkat_devices.settings.device import DeviceSettings
 
     detect = kind if kind.startswith("detect") else None
     camera = {"source": str(video), "frames": {"when": "always", "detect": detect, "coral": "off"}}

@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from footage.baselines import PLAIN, Masker, spotted
 from footage.labels import FootageLabels, labels
 from footage.video import luma_planes
-from meerkat_devices.motion import MotionDetector
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.detector import MotionDetector
+from meerkat_devices.settings.motion import MotionSettings
 
 VIDEOS = ("one-by-one-person-detection.mp4", "car-detection.mp4")
 CHUNK = 100

@@ -80,7 +80,7 @@ def run(prefix: list[str], folder: Path, clips: int, size: int, waiting: int) ->
 def child(folder: Path, clips: int, size: int, waiting: int) -> dict[str, Any]:
     from meerkat_contract.ids import new_id
     from meerkat_contract.metadata import Metadata
-    from meerkat_devices.outbox import Outbox
+    from meerkat_devices.outbox.outbox import Outbox
 
     outbox = Outbox(folder, max_bytes=10**12, refused_bytes=0)
     payload = os.urandom(size)

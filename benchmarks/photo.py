@@ -124,7 +124,7 @@ def child() -> None:
 
     from meerkat_contract.connection import Connection
     from meerkat_devices.service import Device
-    from meerkat_devices.settings import DeviceSettings
+    from meerkat_devices.settings.device import DeviceSettings
     from meerkat_devices.stills import Still, StillCamera
     from support.broker import free_port
 

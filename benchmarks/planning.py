@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState
-from meerkat_hub.core.orchestrator import Orchestrator
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import Policy, WorkflowSpec
+from meerkat_hub.core.workflows.orchestrator import Orchestrator
 
 NODES = 200
 NOW = Now(datetime(2026, 11, 20, tzinfo=UTC), 0.0)

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(count: int, video: Path | None, task: str | None) -> list[dict[str, Any]]:
-    from meerkat_devices.frame_detector import open_for
+    from meerkat_devices.frames.detector import open_for
 
     detector = open_for(task) if task else None
     totals = {name: {"ms": 0.0, "bytes": 0, "look": 0.0} for name in ROWS}
@@ -71,9 +71,9 @@ def measure(count: int, video: Path | None, task: str | None) -> list[dict[str, 
 
 
 def one(frame: VideoFrame, settings: dict[str, Any], total: dict[str, float], detector: Any) -> None:
-    from meerkat_devices.frame_settings import FrameSettings
-    from meerkat_devices.frame_view import view
+    from meerkat_devices.frames.view import view
     from meerkat_devices.picture import encode
+    from meerkat_devices.settings.frames import FrameSettings
 
     begin = time.process_time()
     seen = view(frame, FrameSettings(**settings))
@@ -87,8 +87,8 @@ def one(frame: VideoFrame, settings: dict[str, Any], total: dict[str, float], de
 
 def frames(count: int, video: Path | None) -> Iterator[VideoFrame]:
     """Decoded frames of the video, from the beginning again when it ends."""
-    from meerkat_devices.address import parse_source
-    from meerkat_devices.opening import open_source
+    from meerkat_devices.settings.address import parse_source
+    from meerkat_devices.sources.opening import open_source
 
     with tempfile.TemporaryDirectory() as folder:
         path = video or porch(Path(folder, "porch.mp4"))
@@ -107,7 +107,7 @@ def porch(path: Path) -> Path:
     import av
     import numpy as np
 
-    from meerkat_devices.rendered import open_scene
+    from meerkat_devices.sources.rendered import open_scene
 
     scene, noise = open_scene("porch"), np.random.default_rng(1)
     with av.open(str(path), "w") as container:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-from meerkat_hub.core.selection import METHODS, Node, Selection, select_nodes
+from meerkat_hub.core.workflows.selection import METHODS, Node, Selection, select_nodes
 
 EARLIER_NODES = 20
 EARLIER = {"first_fit": 2.09, "best_fit": 2.29, "worst_fit": 1.69, "melinda": 1.07}

@@ -11,12 +11,12 @@ import numpy as np
 
 from meerkat_contract.errors import MediaError, UsageError
 
-from .address import parse_source
-from .opening import open_source
 from .picture import encode, scaled
 from .regions import Corners
-from .settings import CameraSettings
-from .source import SourceError, of_thing
+from .settings.address import parse_source
+from .settings.device import CameraSettings
+from .sources.opening import open_source
+from .sources.source import SourceError, of_thing
 from .words import counted
 
 SETTLE = 15

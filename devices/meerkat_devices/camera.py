@@ -16,23 +16,23 @@ from meerkat_contract.messages import CameraInfo
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.topics import ThingTopic
 
-from .address import parse_source
 from .backoff import Backoff
 from .by_hand import ByHand
 from .clock import Clock, clock_state
-from .frames import Frames
-from .motion import MotionDetector
-from .mp4 import write_clip
-from .opening import open_source
-from .outbox import Outbox
+from .frames.frames import Frames
+from .motion.detector import MotionDetector
+from .motion.senses import Senses
+from .outbox.outbox import Outbox
 from .picture import brightness, encode, luma, scaled
-from .recorder import TICKS, Clip, Recorder
+from .recording.mp4 import write_clip
+from .recording.recorder import TICKS, Clip, Recorder
 from .regions import motion_mask, paint
-from .senses import Senses
-from .settings import CameraSettings
-from .source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
+from .settings.address import parse_source
+from .settings.device import CameraSettings
+from .sources.opening import open_source
+from .sources.source import Pace, Sample, Shot, Source, SourceError, moment, of_thing
+from .sources.watchdog import Watchdog
 from .station import Station
-from .watchdog import Watchdog
 
 _log = logging.getLogger("meerkat.device")
 

@@ -17,15 +17,15 @@ import click
 from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 
-from .init_command import init
+from .setup.command import init
 
 if TYPE_CHECKING:
-    from .pin_settings import PinChoice
     from .pins.keyboard import Keyboard
+    from .running.systemd import Attendance
     from .service import Device
-    from .settings import DeviceSettings, DevicesSettings
-    from .sleep_settings import SleepSettings
-    from .systemd import Attendance
+    from .settings.device import DeviceSettings, DevicesSettings
+    from .settings.pins import PinChoice
+    from .settings.sleep import SleepSettings
 
 
 @click.group(invoke_without_command=True)
@@ -71,7 +71,7 @@ def device(
     Cameras and meters of the section `devices` of meerkat.yaml are taken too; --camera and --meter
     add to them or replace one of the same name.
     """
-    from .machine import need_64_bits
+    from .running.machine import need_64_bits
 
     need_64_bits()
     if ctx.invoked_subcommand is not None:
@@ -79,7 +79,7 @@ def device(
     from meerkat_contract.configfile import section
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
-    from .settings import DevicesSettings
+    from .settings.device import DevicesSettings
 
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)
@@ -133,7 +133,7 @@ def _with_options(
     name: str, devices: DevicesSettings, cameras: tuple[str, ...], meters: tuple[str, ...]
 ) -> DeviceSettings:
     """The device's settings of meerkat.yaml with the options' cameras and meters. Raises UsageError."""
-    from .settings import CameraSettings, DeviceSettings, MeterSettings
+    from .settings.device import CameraSettings, DeviceSettings, MeterSettings
 
     settings = devices.root.get(name) or DeviceSettings()
     all_cameras = dict(settings.cameras)
@@ -169,7 +169,7 @@ def _check_only_file(thing: str, source: str) -> None:
 
     Everything else that is not there may come yet: it is reported and tried again, and the rest goes on.
     """
-    from .address import check_exists, parse_source
+    from .settings.address import check_exists, parse_source
 
     address = parse_source(source)
     if address.kind == "file":
@@ -177,7 +177,7 @@ def _check_only_file(thing: str, source: str) -> None:
 
 
 def _name_and_source(option: str, where: str) -> tuple[str, str]:
-    from .address import parse_source
+    from .settings.address import parse_source
 
     name, equals, source = option.partition("=")
     if not equals or "://" in name:
@@ -208,7 +208,7 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
 
     Returns the last one, which has ended.
     """
-    from .systemd import Attendance
+    from .running.systemd import Attendance
 
     asked = threading.Event()
     ends = [signal.SIGTERM, signal.SIGINT]
@@ -220,7 +220,7 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
         own = wake()
         while _run(own, asked, attendance) and settings:
             from .clock import SystemClock
-            from .sleeper import say_offline, sleep
+            from .sleep.sleeper import say_offline, sleep
 
             trouble = sleep(settings, own.next_wake, clock=SystemClock(), stop=asked)
             if asked.is_set():
@@ -286,7 +286,7 @@ def lights_off_command(
     from meerkat_contract.connection import default_data_folder
 
     from .pins.lights_off import lights_off
-    from .settings import DevicesSettings
+    from .settings.device import DevicesSettings
 
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)
@@ -322,7 +322,7 @@ def areas_command(
     """
     from meerkat_contract.configfile import section
 
-    from .settings import DeviceSettings, DevicesSettings
+    from .settings.device import DeviceSettings, DevicesSettings
 
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)

@@ -23,13 +23,13 @@ from meerkat_contract.metadata import Metadata, Trigger
 from meerkat_contract.session import Incoming
 from meerkat_contract.topics import SettingTopic, ThingTopic
 
-from .address import parse_source
 from .clock import Clock, clock_state
-from .outbox import Outbox
+from .outbox.outbox import Outbox
 from .photo.archive import Archive
 from .photo.taking import Photo, Photographer
-from .settings import MeterSettings
-from .source import Pace, SourceError, of_thing
+from .settings.address import parse_source
+from .settings.device import MeterSettings
+from .sources.source import Pace, SourceError, of_thing
 from .station import Station
 
 _log = logging.getLogger("meerkat.device")

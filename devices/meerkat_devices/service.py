@@ -28,21 +28,21 @@ from meerkat_contract.session import Delivery, Session, Will
 from meerkat_contract.topics import DeviceTopic
 
 from .backoff import Backoff
-from .battery import BatteryWatch
 from .clock import Clock, SystemClock, clock_state, local_zone
-from .heartbeat import PATIENCE, Heartbeats
 from .lamps import Lamp
-from .outbox import Outbox
+from .outbox.outbox import Outbox
+from .outbox.sender import Sender
 from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
-from .sender import Sender
-from .settings import DeviceSettings
-from .sleeper import Wakefulness, told_wake, too_short
-from .source import Pace
-from .systemd import describe
+from .running.heartbeat import PATIENCE, Heartbeats
+from .running.systemd import describe
+from .settings.device import DeviceSettings
+from .sleep.battery import BatteryWatch
+from .sleep.sleeper import Wakefulness, told_wake, too_short
+from .sources.source import Pace
 from .things import make_cameras, make_meters
-from .tuning import DEVICE, Tuning
-from .tuning_table import offer_camera, offer_device, offer_meter
+from .tuning.table import offer_camera, offer_device, offer_meter
+from .tuning.tuning import DEVICE, Tuning
 from .words import counted, waiting
 
 _log = logging.getLogger("meerkat.device")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .clock import Clock
-from .outbox import Outbox
-from .settings import CameraSettings, MeterSettings
-from .source import Pace
+from .outbox.outbox import Outbox
+from .settings.device import CameraSettings, MeterSettings
+from .sources.source import Pace
 from .station import Station
 
 if TYPE_CHECKING:

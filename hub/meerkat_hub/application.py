@@ -34,8 +34,8 @@ from .adapters.store import Store
 from .adapters.websensor import Websensor
 from .adapters.workflow_bus import WorkflowBus
 from .clock import now
-from .core.recognition import Match
 from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflows.recognition import Match
 from .service import HubService
 from .settings import HubSettings
 

@@ -33,9 +33,9 @@ from .adapters.media import MediaFolder
 from .adapters.store import Store
 from .clock import now
 from .core.inputs import Input
-from .core.recognition import Recogniser
 from .core.records import Now
 from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflows.recognition import Recogniser
 from .patience import Patience
 from .settings import HubSettings
 from .turn import BATCH, Actions, Turn, Work

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .core.pool_settings import PoolSettings
+from .core.pool.settings import PoolSettings
 from .core.rules import EctStar, Hedger, LeastInFlight, Pull, RoundRobin, Rule, WeightedRoundRobin
 from .websensor_settings import WebsensorSettings
 

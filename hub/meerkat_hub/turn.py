@@ -45,9 +45,9 @@ from .core.outputs import (
     EventSaved,
     SendJob,
 )
-from .core.recognition import Recogniser
 from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
+from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
 from .turn_work import Actions, Work
 

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from meerkat_contract.ids import Name
 
-from .core.selection import Method, Outage, Weights
 from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflows.selection import Method, Outage, Weights
 
 
 class WorkflowsSettings(RootModel[dict[Name, WorkflowSpec]]):

@@ -13,7 +13,7 @@ HEAVY = ("numpy", "cv2", "av", "fastapi", "sqlalchemy", "alembic", "httpx", "onn
 @pytest.mark.parametrize(
     "code",
     [
-        "import meerkat_devices.command, meerkat_devices.settings",
+        "import meerkat_devices.command, meerkat_devices.settings.device",
         "import meerkat_cli.up; from meerkat_contract.configfile import installed_sections as s; s()",
         "import meerkat_hub.command, meerkat_inference.worker_command, meerkat_homeassistant.command",
     ],

@@ -10,8 +10,8 @@ from meerkat_cli.plan import DEMO, DEMO_FILE, MEERKAT, Options, build_plan, devi
 from meerkat_cli.private_broker import PrivateBroker
 from meerkat_contract import configfile
 from meerkat_contract.connection import Connection
-from meerkat_devices.address import parse_source
-from meerkat_devices.settings import DevicesSettings
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import DevicesSettings
 
 DATA = Path("/data")
 USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-here")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from meerkat_contract.errors import UsageError
-from meerkat_devices.address import check_exists, parse_source
+from meerkat_devices.settings.address import check_exists, parse_source
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from meerkat_contract.errors import UsageError
 from meerkat_devices import areas
 from meerkat_devices.command import device
-from meerkat_devices.settings import CameraSettings
+from meerkat_devices.settings.device import CameraSettings
 
 DRIVE = [[0.15, 0.55], [0.45, 0.55], [0.45, 0.85], [0.15, 0.85]]
 

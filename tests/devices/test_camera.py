@@ -16,16 +16,16 @@ import av
 import pytest
 
 from meerkat_contract.errors import MeerkatError
-from meerkat_devices import container
-from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.opening import open_source
-from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox.outbox import Entry, Outbox
 from meerkat_devices.picture import jpeg
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.settings import CameraSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import CameraSettings
+from meerkat_devices.sources import container
+from meerkat_devices.sources.opening import open_source
+from meerkat_devices.sources.source import SourceError
 from support.media import background, make_clip, square_at
 from support.wait import wait_for
 
@@ -232,7 +232,7 @@ def test_the_scene_is_a_camera_too(watch: Callable[..., Watched], monkeypatch: p
             picture = background((self.width, self.height))
             return square_at(picture, at / 4) if 7 <= at < 11 else picture
 
-    monkeypatch.setattr("meerkat_devices.opening.open_scene", lambda name: Scene())
+    monkeypatch.setattr("meerkat_devices.sources.opening.open_scene", lambda name: Scene())
     watched = watch("scene:porch")
     clips = watched.run()
     assert watched.station.said("motion") == ["OFF", "ON", "OFF"]

@@ -14,11 +14,11 @@ from meerkat_contract.errors import MeerkatError
 from meerkat_contract.metadata import Metadata
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.motion import MotionDetector, MotionReading
-from meerkat_devices.outbox import Outbox
-from meerkat_devices.recorder import TICKS, Chunk, Limits, Recorder
-from meerkat_devices.senses import Verdict
-from meerkat_devices.settings import CameraSettings
+from meerkat_devices.motion.detector import MotionDetector, MotionReading
+from meerkat_devices.motion.senses import Verdict
+from meerkat_devices.outbox.outbox import Outbox
+from meerkat_devices.recording.recorder import TICKS, Chunk, Limits, Recorder
+from meerkat_devices.settings.device import CameraSettings
 from support.media import make_clip
 from support.pins import HandClock
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from meerkat_contract.errors import UsageError
 from meerkat_devices.command import _with_options, device
-from meerkat_devices.settings import CameraSettings, DevicesSettings, MeterSettings
+from meerkat_devices.settings.device import CameraSettings, DevicesSettings, MeterSettings
 
 
 def refused(*arguments: str) -> UsageError:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from meerkat_contract.errors import ModelError
-from meerkat_devices.coral_eyes import CoralDetector
-from meerkat_devices.frame_detector import open_for
+from meerkat_devices.frames.coral_eyes import CoralDetector
+from meerkat_devices.frames.detector import open_for
 from meerkat_inference import catalogue, coral
 from support.edge_tpu import build_stub, write_compiled_model
 
@@ -77,7 +77,7 @@ def test_where_the_coral_does_not_work_the_processor_looks_and_the_log_says_why(
 
 def test_a_process_that_hangs_is_ended(stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = CoralDetector("detect_objects", "usb:0", stub)
-    monkeypatch.setattr("meerkat_devices.coral_eyes.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("meerkat_devices.frames.coral_eyes.LOOK_SECONDS", 0.0)
     process = detector._process
     assert process is not None
     with pytest.raises(ModelError, match="no answer"):

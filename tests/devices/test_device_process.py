@@ -29,7 +29,7 @@ MAIN = "from meerkat_devices.command import device; device()"
 
 BUSY = """
 import cv2, numpy
-from meerkat_devices import opening
+from meerkat_devices.sources import opening
 from meerkat_devices.command import device
 
 def endless(name):

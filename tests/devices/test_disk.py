@@ -18,9 +18,9 @@ from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import ErrorReport, read
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox.outbox import Entry, Outbox
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.broker import Mosquitto
 from support.disks import SdCard, locked, memory_disk, sd_card
 from support.media import make_clip
@@ -299,7 +299,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]), max_bytes=10**9, refused_bytes=10**6)
 for _ in range(2):
     about = Metadata(id=new_id(), captured_at=datetime.now(UTC), content_type="video/mp4")

@@ -8,7 +8,7 @@ import pytest
 
 from meerkat_contract.frame_region import in_part, in_whole
 from meerkat_contract.messages import Box, Found, FrameFindings, ModelInfo, read
-from meerkat_devices.followed import LONGEST_STEP, Followed
+from meerkat_devices.frames.followed import LONGEST_STEP, Followed
 from support.frames import Station, ask, frames_of, shot
 
 

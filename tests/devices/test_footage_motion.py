@@ -9,8 +9,8 @@ import pytest
 from footage.baselines import frame_difference, knn, spotted
 from footage.labels import FootageLabels, labels
 from footage.video import luma_planes
-from meerkat_devices.motion import MotionDetector, MotionReading
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.detector import MotionDetector, MotionReading
+from meerkat_devices.settings.motion import MotionSettings
 from support.shared import shared
 
 

@@ -18,9 +18,9 @@ from faces_support.pictures import PORTRAIT_BOX, portrait
 from meerkat_contract.errors import ModelError
 from meerkat_contract.messages import FrameFindings, read
 from meerkat_contract.metadata import Metadata
-from meerkat_devices import frame_detector
-from meerkat_devices.frame_detector import FrameDetector
-from meerkat_devices.source import Shot
+from meerkat_devices.frames import detector as frame_detector
+from meerkat_devices.frames.detector import FrameDetector
+from meerkat_devices.sources.source import Shot
 from meerkat_inference.detector import Found
 from support.frames import Clock, Eyes, Station, ask, frames_of, shot
 from support.shared import shared

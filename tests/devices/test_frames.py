@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from meerkat_contract.errors import BadMessage, BrokerError, MessageTooLarge
 from meerkat_contract.ids import is_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.frame_settings import FrameSettings
-from meerkat_devices.frames import MAX_BYTES, Frames, Spacing, parse_rate
-from meerkat_devices.source import Shot
+from meerkat_devices.frames.frames import MAX_BYTES, Frames, Spacing, parse_rate
+from meerkat_devices.settings.frames import FrameSettings
+from meerkat_devices.sources.source import Shot
 from support.frames import SET, Clock, Station, ask, frames_of, shot
 
 
@@ -182,7 +182,9 @@ def test_by_default_only_while_something_moves(when: str, number: int) -> None:
 def test_nobody_asks_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     station = Station()
     frames = frames_of(station, when="always")
-    monkeypatch.setattr("meerkat_devices.frames.view", lambda *_, **__: pytest.fail("a frame was converted"))
+    monkeypatch.setattr(
+        "meerkat_devices.frames.frames.view", lambda *_, **__: pytest.fail("a frame was converted")
+    )
     frames.offer(shot(), moving=True)
     ask(frames, "10")
     frames.hub_is(here=False)

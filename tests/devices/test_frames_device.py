@@ -11,10 +11,10 @@ import pytest
 
 from meerkat_contract.messages import ErrorReport, FrameFindings, read
 from meerkat_contract.session import Incoming, Session
-from meerkat_devices import frame_detector
-from meerkat_devices.recorder import TICKS
+from meerkat_devices.frames import detector as frame_detector
+from meerkat_devices.recording.recorder import TICKS
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.broker import Mosquitto
 from support.frames import SET, Eyes
 from support.media import make_clip

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from meerkat_devices.heartbeat import Heartbeats
+from meerkat_devices.running.heartbeat import Heartbeats
 from support.pins import HandClock
 
 

@@ -21,9 +21,9 @@ from meerkat_contract.connection import BrokerSettings, find_connection
 from meerkat_contract.errors import BrokerError, DeviceError, MeerkatError, UsageError
 from meerkat_contract.neighbourhood import HubNotice
 from meerkat_devices.command import device
-from meerkat_devices.pin_settings import LightSettings, SensorSettings
 from meerkat_devices.pins.board import Pull
-from meerkat_devices.settings import DevicesSettings
+from meerkat_devices.settings.device import DevicesSettings
+from meerkat_devices.settings.pins import LightSettings, SensorSettings
 from meerkat_devices.setup import connecting, finding, hub_search, trying
 from meerkat_devices.setup.file import Draft
 from meerkat_devices.setup.finding import Found, usb_cameras

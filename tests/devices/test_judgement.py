@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from meerkat_devices.judgement import BLIND_SECONDS, Judgement
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.judgement import BLIND_SECONDS, Judgement
+from meerkat_devices.settings.motion import MotionSettings
 
 
 class Watched:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.lanes import RECEIPT_SECONDS, WINDOW, Lanes
-from meerkat_devices.outbox import Entry
+from meerkat_devices.outbox.lanes import RECEIPT_SECONDS, WINDOW, Lanes
+from meerkat_devices.outbox.outbox import Entry
 
 
 def entry(seq: int, size: int = 1000) -> Entry:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from meerkat_contract.errors import UsageError
 from meerkat_devices.command import device
-from meerkat_devices.machine import need_64_bits
+from meerkat_devices.running.machine import need_64_bits
 
 FORBIDDEN = (
     *("fastapi", "starlette", "sqlalchemy", "alembic", "boto3", "uvicorn", "httpx", "matplotlib"),

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from meerkat_devices.motion import MotionDetector
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.detector import MotionDetector
 from meerkat_devices.regions import motion_mask
+from meerkat_devices.settings.motion import MotionSettings
 
 SIZE = (640, 360)
 TELEVISION = ((0.2, 0.2), (0.7, 0.2), (0.7, 0.8), (0.2, 0.8))

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from meerkat_devices.address import parse_source
-from meerkat_devices.opening import open_source
-from meerkat_devices.recorder import Chunk
-from meerkat_devices.source import Shot, SourceError
-from meerkat_devices.source_options import SourceOptions
+from meerkat_devices.recording.recorder import Chunk
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.sources import SourceOptions
+from meerkat_devices.sources.opening import open_source
+from meerkat_devices.sources.source import Shot, SourceError
 from support.http_camera import HttpCamera, picture
 
 Send = Callable[[bytes], object]

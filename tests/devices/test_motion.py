@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from footage import scenes
 from footage.scenes import CROSSING, START, Gray, Scene
-from meerkat_devices.motion import MotionDetector, MotionReading
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.detector import MotionDetector, MotionReading
+from meerkat_devices.settings.motion import MotionSettings
 
 RATES = (5.0, 6.0, 10.0, 15.0, 25.0)
 Reading = tuple[float, MotionReading]
@@ -239,7 +239,7 @@ def test_sensitivity_decides_about_faint_things() -> None:
 
 @pytest.mark.parametrize("size", [(120, 160), (99, 141), (432, 768), (480, 640), (1080, 1920), (1280, 720)])
 def test_every_picture_size_is_worked_at_a_hundred_pixels(size: tuple[int, int]) -> None:
-    from meerkat_devices.motion_scene import shrink
+    from meerkat_devices.motion.scene import shrink
 
     gray: NDArray[np.uint8] = np.full(size, 77, np.uint8)
     small = shrink(gray)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from meerkat_devices.motion import MotionState
-from meerkat_devices.motion_scene import Look
-from meerkat_devices.motion_settings import MotionSettings
+from meerkat_devices.motion.detector import MotionState
+from meerkat_devices.motion.scene import Look
+from meerkat_devices.settings.motion import MotionSettings
 
 SETTINGS = MotionSettings(
     certain_area=0.01, confirm_seconds=0.5, clear_seconds=0.2, quiet_seconds=4.0, change_seconds=0.4

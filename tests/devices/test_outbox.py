@@ -16,8 +16,8 @@ import pytest
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Entry, Outbox
-from meerkat_devices.outbox_room import RESERVE
+from meerkat_devices.outbox.outbox import Entry, Outbox
+from meerkat_devices.outbox.room import RESERVE
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -119,7 +119,7 @@ def test_nothing_is_given_up_for_what_cannot_be_kept_all_the_same(
     with pytest.raises(StorageError, match="more than the whole outbox may hold"):
         put(outbox, 1_000_001)
     monkeypatch.setattr(
-        "meerkat_devices.outbox_room.shutil.disk_usage", lambda _: SimpleNamespace(free=500, total=10**10)
+        "meerkat_devices.outbox.room.shutil.disk_usage", lambda _: SimpleNamespace(free=500, total=10**10)
     )
     with pytest.raises(StorageError, match="No space left"):
         put(outbox, 4_000)
@@ -145,7 +145,7 @@ def test_a_full_disk_costs_the_oldest_too(tmp_path: Path, monkeypatch: pytest.Mo
         used = 1000 * len([p for p in tmp_path.iterdir() if p.suffix in (".bin", ".part")])
         return SimpleNamespace(free=RESERVE + 3500 - used, total=10**10)
 
-    monkeypatch.setattr("meerkat_devices.outbox_room.shutil.disk_usage", usage)
+    monkeypatch.setattr("meerkat_devices.outbox.room.shutil.disk_usage", usage)
     newest = put(outbox, 1000)
     assert [e.id for e in outbox.waiting()] == [entries[2].id, entries[3].id, newest.id]
     outbox.close()
@@ -180,7 +180,7 @@ def test_room_is_made_before_a_clip_is_written(tmp_path: Path, monkeypatch: pyte
     def usage(_: Path) -> SimpleNamespace:
         return SimpleNamespace(free=RESERVE + 3500 - 1000 * len(list(tmp_path.glob("*.bin"))), total=10**10)
 
-    monkeypatch.setattr("meerkat_devices.outbox_room.shutil.disk_usage", usage)
+    monkeypatch.setattr("meerkat_devices.outbox.room.shutil.disk_usage", usage)
     outbox.make_room(1500)
     assert outbox.waiting() == entries[1:]
     assert usage(tmp_path).free >= RESERVE + 1500
@@ -222,7 +222,7 @@ def test_a_picture_that_finds_no_room_leaves_nothing_behind(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("meerkat_devices.outbox_files.os.fsync", full)
+    monkeypatch.setattr("meerkat_devices.outbox.files.os.fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         put(outbox)
     assert not list(tmp_path.glob("*.part"))
@@ -347,7 +347,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]), max_bytes=10**9, refused_bytes=10**6)
 mine = [entry.id for entry in outbox.waiting()]
 def say(word, id): print(word, id, flush=True)

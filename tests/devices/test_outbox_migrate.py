@@ -11,8 +11,8 @@ import pytest
 
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices import outbox_migrate
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox import migrate as outbox_migrate
+from meerkat_devices.outbox.outbox import Outbox
 
 SCHEMA_1 = """
 CREATE TABLE entry (
@@ -95,7 +95,7 @@ def test_an_update_that_is_broken_off_is_done_again(
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"meerkat_devices.outbox_migrate.{step}", dies)
+        patch.setattr(f"meerkat_devices.outbox.migrate.{step}", dies)
         with pytest.raises(KeyboardInterrupt):
             Outbox(tmp_path / "outbox", max_bytes=10**7, refused_bytes=10**6)
     check(tmp_path / "outbox", made)

@@ -189,7 +189,8 @@ def test_a_file_of_mock_pins_that_is_damaged(tmp_path: Path) -> None:
 def test_without_sensors_and_lights_gpiozero_is_not_loaded() -> None:
     program = (
         "import sys; from pathlib import Path; from meerkat_devices.pins.wiring import Pins;"
-        "from meerkat_devices.settings import DeviceSettings; from meerkat_devices.clock import SystemClock;"
+        "from meerkat_devices.settings.device import DeviceSettings;"
+        "from meerkat_devices.clock import SystemClock;"
         "Pins(DeviceSettings(), Path('.'), station=None, clock=SystemClock()).open();"
         "print([name for name in sys.modules if name.startswith('gpiozero')])"
     )

@@ -43,7 +43,7 @@ def open_files() -> int:
 
 
 def test_each_sensor_has_a_key_while_there_are_keys() -> None:
-    from meerkat_devices.pin_settings import SensorSettings
+    from meerkat_devices.settings.pins import SensorSettings
 
     pir = SensorSettings(kind="motion", gpio=4)
     keys = keys_of({f"pir-{n}": pir for n in range(12)})

@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from meerkat_contract.errors import DeviceError, MeerkatError, UsageError
-from meerkat_devices.pin_settings import LightSettings
 from meerkat_devices.pins.lamp import RETRY_SECONDS, PinLamp
+from meerkat_devices.settings.pins import LightSettings
 from support.pins import HandClock, Pin
 
 

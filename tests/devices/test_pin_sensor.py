@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from meerkat_devices.pin_settings import SensorSettings
 from meerkat_devices.pins.sensor import Sensor
+from meerkat_devices.settings.pins import SensorSettings
 from support.pins import HandClock, Pin
 
 

@@ -17,7 +17,7 @@ from meerkat_devices import service
 from meerkat_devices.pins import wiring
 from meerkat_devices.pins.mock import FILE
 from meerkat_devices.pins.wiring import LONGEST_WAIT, Pins
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.pins import ROOT, WIRED, Bench, Board, HandClock, Session, Station
 from support.wait import wait_for
 

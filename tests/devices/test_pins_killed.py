@@ -29,7 +29,7 @@ import itertools, json, sys, threading
 from pathlib import Path
 from meerkat_contract.connection import Connection
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 
 settings = DeviceSettings.model_validate(json.loads(sys.argv[2]))
 own = Device("pi", settings, Connection("127.0.0.1", 9), Path(sys.argv[1]))

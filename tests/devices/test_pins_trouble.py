@@ -12,7 +12,7 @@ from meerkat_contract.message import read
 from meerkat_contract.messages import LightState
 from meerkat_devices.pins import wiring
 from meerkat_devices.pins.wiring import STUCK_SECONDS, Pins
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.pins import WIRED, Bench, Board, HandClock, Session, Station
 
 

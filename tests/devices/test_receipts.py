@@ -9,9 +9,9 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Receipt
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.topics import DeviceTopic
-from meerkat_devices.outbox import Entry
+from meerkat_devices.outbox.outbox import Entry
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.broker import Mosquitto
 from support.stand_in_hub import Outcome, StandInHub, Taken
 from support.wait import wait_for

@@ -13,10 +13,10 @@ from typing import Any
 import av
 import pytest
 
-from meerkat_devices.address import parse_source
-from meerkat_devices.mp4 import write_clip
-from meerkat_devices.opening import open_source
-from meerkat_devices.recorder import PATIENCE, TICKS, Chunk, Clip, Limits, Recorder
+from meerkat_devices.recording.mp4 import write_clip
+from meerkat_devices.recording.recorder import PATIENCE, TICKS, Chunk, Clip, Limits, Recorder
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.sources.opening import open_source
 from support.media import make_clip
 from support.shared import shared
 

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from meerkat_contract.frame_region import parse_region
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox.outbox import Entry, Outbox
 from meerkat_devices.regions import Corners, cut, motion_mask, paint, pixels
-from meerkat_devices.settings import CameraSettings
-from meerkat_devices.source import Shot
+from meerkat_devices.settings.device import CameraSettings
+from meerkat_devices.sources.source import Shot
 from meerkat_hub.core.zones import contains
 from support.frames import Station, ask, frames_of, shot
 from support.media import make_clip

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from meerkat_devices.by_hand import ByHand
-from meerkat_devices.motion import MotionDetector
-from meerkat_devices.motion_settings import MotionSettings
-from meerkat_devices.recorder import TICKS, Chunk, Clip, Limits, Recorder
+from meerkat_devices.motion.detector import MotionDetector
+from meerkat_devices.recording.recorder import TICKS, Chunk, Clip, Limits, Recorder
+from meerkat_devices.settings.motion import MotionSettings
 from support.frames import Clock
 from support.media import background
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import av
 import pytest
 
-from meerkat_devices import container
-from meerkat_devices.address import parse_source
-from meerkat_devices.container import source_error
-from meerkat_devices.mp4 import write_clip
-from meerkat_devices.opening import open_source
-from meerkat_devices.recorder import TICKS, Chunk, Clip, Limits, Recorder
-from meerkat_devices.source import Sample, SourceError
-from meerkat_devices.source_options import SourceOptions
+from meerkat_devices.recording.mp4 import write_clip
+from meerkat_devices.recording.recorder import TICKS, Chunk, Clip, Limits, Recorder
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.sources import SourceOptions
+from meerkat_devices.sources import container
+from meerkat_devices.sources.container import source_error
+from meerkat_devices.sources.opening import open_source
+from meerkat_devices.sources.source import Sample, SourceError
 from support.media import make_clip
 from support.rtsp_camera import RtspCamera
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from meerkat_devices.motion import MotionDetector
+from meerkat_devices.motion.detector import MotionDetector
 from meerkat_devices.scenes.porch import Actor, Porch
 from meerkat_devices.scenes.story import PASSAGES, PERIOD, is_night
 

@@ -14,11 +14,11 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import ErrorReport, read
 from meerkat_contract.metadata import Metadata
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.outbox import Entry
-from meerkat_devices.outbox_room import Room
+from meerkat_devices.outbox.outbox import Entry
+from meerkat_devices.outbox.room import Room
 from meerkat_devices.reports import HELD, Reports
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.broker import Mosquitto, free_port
 from support.media import make_clip
 from support.stand_in_hub import StandInHub

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from meerkat_contract.errors import DeviceError, UsageError
 from meerkat_contract.messages import Battery
-from meerkat_devices.battery import BatteryWatch, CommandGauge, Max17048, SystemGauge, open_gauge
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.sleep import SETTLE, may_sleep, next_wake
-from meerkat_devices.sleep_settings import BatterySettings, SleepSettings
-from meerkat_devices.sleeper import Night, Wakefulness, run_command, sleep, told_wake
+from meerkat_devices.settings.sleep import BatterySettings, SleepSettings
+from meerkat_devices.sleep.battery import BatteryWatch, CommandGauge, Max17048, SystemGauge, open_gauge
+from meerkat_devices.sleep.schedule import SETTLE, may_sleep, next_wake
+from meerkat_devices.sleep.sleeper import Night, Wakefulness, run_command, sleep, told_wake
 from support.frames import Station
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -301,7 +301,7 @@ def test_a_command_that_tells_nothing_is_told(command: str, complaint: str) -> N
 
 
 def test_a_battery_command_that_hangs_is_ended_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meerkat_devices.battery.COMMAND_SECONDS", 0.1)
+    monkeypatch.setattr("meerkat_devices.sleep.battery.COMMAND_SECONDS", 0.1)
     with pytest.raises(DeviceError, match="took longer"):
         CommandGauge("sh -c 'sleep 600; true'").read()
 
@@ -368,7 +368,7 @@ def test_a_gauge_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPatc
         def load(self) -> Any:
             return lambda settings: CommandGauge("echo 50")
 
-    monkeypatch.setattr("meerkat_devices.battery.entry_points", lambda group: [Point()])
+    monkeypatch.setattr("meerkat_devices.sleep.battery.entry_points", lambda group: [Point()])
     assert open_gauge(BatterySettings(gauge="pijuice")).read() == Battery(level=50)
     with pytest.raises(UsageError, match="system, command, max17048, pijuice"):
         open_gauge(BatterySettings(gauge="potato"))

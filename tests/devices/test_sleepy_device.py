@@ -11,11 +11,11 @@ import pytest
 
 from meerkat_contract.errors import DeviceError
 from meerkat_contract.messages import DeviceInfo, ErrorReport, read
-from meerkat_devices import sleeper
 from meerkat_devices.command import _live
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings
-from meerkat_devices.sleep_settings import SleepSettings
+from meerkat_devices.settings.device import DeviceSettings
+from meerkat_devices.settings.sleep import SleepSettings
+from meerkat_devices.sleep import sleeper
 from support.broker import Mosquitto
 from support.stand_in_hub import StandInHub
 from support.wait import wait_for

@@ -12,8 +12,8 @@ import pytest
 
 from meerkat_contract.ids import new_id
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Entry, Outbox
-from meerkat_devices.outbox_keeper import MOST
+from meerkat_devices.outbox.keeper import MOST
+from meerkat_devices.outbox.outbox import Entry, Outbox
 from support.wait import wait_for
 
 
@@ -36,7 +36,7 @@ class Card:
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Card]:
     made = Card()
-    monkeypatch.setattr("meerkat_devices.outbox_files.os.fsync", made.sync)
+    monkeypatch.setattr("meerkat_devices.outbox.files.os.fsync", made.sync)
     yield made
     made.goes.set()
 
@@ -145,7 +145,7 @@ def test_the_card_that_is_waited_for_is_a_real_one(tmp_path: Path, monkeypatch: 
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().suffix)
         real(descriptor)
 
-    monkeypatch.setattr("meerkat_devices.outbox_files.os.fsync", sync)
+    monkeypatch.setattr("meerkat_devices.outbox.files.os.fsync", sync)
     outbox = opened(tmp_path)
     synced.clear()
     put(outbox)

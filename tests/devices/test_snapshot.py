@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_devices import snapshot_client
-from meerkat_devices.address import parse_source
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.opening import open_source
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.snapshot import SnapshotSource
-from meerkat_devices.snapshot_client import SnapshotClient
-from meerkat_devices.snapshot_stills import decode, open_stills
-from meerkat_devices.source import Sample, SourceError
-from meerkat_devices.source_options import SourceOptions
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.sources import SourceOptions
+from meerkat_devices.sources import snapshot_client
+from meerkat_devices.sources.opening import open_source
+from meerkat_devices.sources.snapshot import SnapshotSource
+from meerkat_devices.sources.snapshot_client import SnapshotClient
+from meerkat_devices.sources.snapshot_stills import decode, open_stills
+from meerkat_devices.sources.source import Sample, SourceError
 from support.http_camera import HttpCamera, picture, send
 from support.media import make_clip
 
@@ -385,7 +385,7 @@ def test_each_still_is_a_get() -> None:
 
 
 def test_a_camera_that_keeps_one_picture_gives_one_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meerkat_devices.snapshot_stills.SAME_SECONDS", 0.0)
+    monkeypatch.setattr("meerkat_devices.sources.snapshot_stills.SAME_SECONDS", 0.0)
     with HttpCamera().serving() as port:
         stills = open_stills(parse_source(f"snapshot:http://127.0.0.1:{port}/x"), clock=SystemClock())
         assert stills is not None

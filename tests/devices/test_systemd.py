@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_devices.systemd import Attendance, Notifier, describe
+from meerkat_devices.running.systemd import Attendance, Notifier, describe
 from support.broker import Mosquitto
 from support.wait import wait_for
 
 MAIN = """
 import os, sys, threading
 from pathlib import Path
-from meerkat_devices import camera, heartbeat, service
+from meerkat_devices import camera, service
+from meerkat_devices.running import heartbeat
 from meerkat_devices.command import device
 
 heartbeat.PATIENCE = service.PATIENCE = float(os.environ["PATIENCE"])

@@ -16,12 +16,12 @@ from meerkat_contract.messages import MeterInfo
 from meerkat_devices.backoff import Backoff
 from meerkat_devices.clock import clock_state, local_zone
 from meerkat_devices.meter import CAPTURE, RETRIES, Meter, next_time
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 from meerkat_devices.photo.taking import Photo
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import Pacer, SourceError
-from meerkat_devices.timeline import LiveTime, Timeline
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.sources.source import Pacer, SourceError
+from meerkat_devices.sources.timeline import LiveTime, Timeline
 from photo_support import MeterStation
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -17,7 +17,7 @@ import pytest
 from meerkat_contract.messages import DeviceInfo, ErrorReport, read
 from meerkat_contract.session import Incoming, Session
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from support.broker import Mosquitto
 from support.media import make_clip
 from support.stand_in_hub import StandInHub

@@ -13,7 +13,7 @@ from meerkat_contract.errors import BadMessage, DeviceError
 from meerkat_contract.messages import SettingInfo
 from meerkat_contract.session import Incoming
 from meerkat_contract.setting_values import Value, parse, payload
-from meerkat_devices.tuning import Tuning
+from meerkat_devices.tuning.tuning import Tuning
 from support.frames import Station
 
 SENSITIVITY = SettingInfo(name="sensitivity", kind="number", minimum=0, maximum=1)

@@ -10,15 +10,15 @@ from typing import Any
 import av
 import pytest
 
-from meerkat_devices import container
-from meerkat_devices.address import Address
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.container import ContainerSource
-from meerkat_devices.mp4 import write_clip
-from meerkat_devices.recorder import Chunk, Clip
-from meerkat_devices.source import SourceError
-from meerkat_devices.source_options import SourceOptions, UsbOptions
-from meerkat_devices.usb import wishes
+from meerkat_devices.recording.mp4 import write_clip
+from meerkat_devices.recording.recorder import Chunk, Clip
+from meerkat_devices.settings.address import Address
+from meerkat_devices.settings.sources import SourceOptions, UsbOptions
+from meerkat_devices.sources import container
+from meerkat_devices.sources.container import ContainerSource
+from meerkat_devices.sources.source import SourceError
+from meerkat_devices.sources.usb import wishes
 from support.media import make_clip
 
 FULL_HD = UsbOptions(width=1920, height=1080, fps=30)

@@ -15,18 +15,18 @@ import pytest
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_devices import camera as camera_module
-from meerkat_devices import watchdog
-from meerkat_devices.address import Address, parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.container import ContainerSource
-from meerkat_devices.opening import open_source
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 from meerkat_devices.photo.opening import open_stills
-from meerkat_devices.settings import CameraSettings, MeterSettings
-from meerkat_devices.source import Sample, Source, SourceError
-from meerkat_devices.source_options import SourceOptions
-from meerkat_devices.watchdog import MOST_STUCK, Watchdog
+from meerkat_devices.settings.address import Address, parse_source
+from meerkat_devices.settings.device import CameraSettings, MeterSettings
+from meerkat_devices.settings.sources import SourceOptions
+from meerkat_devices.sources import watchdog
+from meerkat_devices.sources.container import ContainerSource
+from meerkat_devices.sources.opening import open_source
+from meerkat_devices.sources.source import Sample, Source, SourceError
+from meerkat_devices.sources.watchdog import MOST_STUCK, Watchdog
 from support.http_camera import HttpCamera, picture, send
 from support.media import make_clip
 from support.rtsp_camera import RtspCamera
@@ -347,7 +347,7 @@ def test_a_meter_does_not_wait_for_a_wedged_camera_either(
     wedge: Callable[..., Wedged], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wedged = wedge()
-    monkeypatch.setattr("meerkat_devices.opening.open_source", lambda *_, **__: wedged.open())
+    monkeypatch.setattr("meerkat_devices.sources.opening.open_source", lambda *_, **__: wedged.open())
     settings = MeterSettings.model_construct(
         **{**MeterSettings(source="9").__dict__, "stall_seconds": 0.1, "settle": 100.0}
     )

@@ -11,7 +11,7 @@ from meerkat_experiments.paper import e1, e2
 from meerkat_experiments.paper.golden import counted, golden, published
 from meerkat_experiments.paper.parameters import E1_CLAIMS, INTEREST, NODES, SETS, Parameters
 from meerkat_experiments.paper.rules import E1_RULES, FAIR, OURS, PAPER, REFERENCE, RULES
-from meerkat_hub.core.graph import processing_time
+from meerkat_hub.core.workflows.graph import processing_time
 
 PARAMETERS = Parameters()
 SEEDS = 6

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meerkat_contract.messages import Face
-from meerkat_hub.core.gallery import Gallery, Match, Meaning, Sample
+from meerkat_hub.core.workflows.gallery import Gallery, Match, Meaning, Sample
 
 MODEL, OTHER = "a" * 64, "b" * 64
 MEANING = Meaning(threshold=0.5, margin=0.1, quality=0.3)

@@ -10,7 +10,7 @@ import pytest
 
 from faces_support.pictures import painted
 from meerkat_contract.errors import StorageError, UsageError
-from meerkat_hub.core.gallery import Gallery, Meaning, Sample
+from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample
 from meerkat_inference.faces.figure import draw
 from meerkat_inference.faces.measuring import SAFETY, Probe, Report, measure
 from meerkat_inference.faces.telling import as_object, in_words

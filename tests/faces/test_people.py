@@ -20,7 +20,7 @@ from meerkat_contract.errors import StorageError
 from meerkat_hub.adapters import database, people_store
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore
-from meerkat_hub.core.decisions import Seen, WhoMayBeHere, decide
+from meerkat_hub.core.workflows.decisions import Seen, WhoMayBeHere, decide
 from meerkat_inference import catalogue
 
 MODEL = catalogue.default("recognise_faces").model.sha256

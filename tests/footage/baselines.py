@@ -9,7 +9,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from meerkat_devices.motion_scene import shrink
+from meerkat_devices.motion.scene import shrink
 
 Masker = Callable[[NDArray[np.uint8]], MatLike]
 """Luma plane (H, W) → mask at working size, 255 where something is held to move."""

@@ -38,7 +38,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_contract.session import Session
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from meerkat_homeassistant.bridge import Bridge
 from meerkat_homeassistant.settings import HomeAssistantSettings
 from support.broker import Mosquitto

@@ -17,7 +17,6 @@ from meerkat_experiments.house.trace import Trace
 from meerkat_experiments.house.watch import INVARIANTS, Broken, Watch
 from meerkat_experiments.house.world import Plan, run_in_scratch
 from meerkat_hub.adapters.announcer import Announcer
-from meerkat_hub.core.frames import Frames, Step
 from meerkat_hub.core.inputs import Input, MediaLost, ResultArrived, TimeReached, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import (
@@ -30,6 +29,7 @@ from meerkat_hub.core.outputs import (
     SendJob,
     SendReceipt,
 )
+from meerkat_hub.core.workflows.frames import Frames, Step
 
 
 class Books:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_contract.errors import BadMessage, UsageError
-from meerkat_hub.core import admission, selection
-from meerkat_hub.core.admission import Admitted, Refused, provision, service
-from meerkat_hub.core.graph import EdgeNode, Workflow, processing_time
-from meerkat_hub.core.selection import METHODS, Method, Weights
+from meerkat_hub.core.workflows import admission, selection
+from meerkat_hub.core.workflows.admission import Admitted, Refused, provision, service
+from meerkat_hub.core.workflows.graph import EdgeNode, Workflow, processing_time
+from meerkat_hub.core.workflows.selection import METHODS, Method, Weights
 
 DETECT, RECOGNISE, DECIDE = "detect_faces", "recognise_faces", "decide"
 HUB = EdgeNode("hub", {DECIDE: 1000})

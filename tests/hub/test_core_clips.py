@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hub_support.core_driver import CoreDriver, an_id, track
-from meerkat_hub.core.attendance import PAUSE
 from meerkat_hub.core.clips import MAX_TRIES, CoreSettings
 from meerkat_hub.core.inputs import BusChanged, MediaLost, SendFailed, WorkerAbsent
+from meerkat_hub.core.pool.attendance import PAUSE
 
 
 def test_a_clip_is_stored_receipted_and_given_to_a_worker(core: CoreDriver) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from meerkat_hub.core.decisions import (
+from meerkat_hub.core.workflows.decisions import (
     NOTHING_YET,
     Decision,
     Memory,

@@ -14,9 +14,9 @@ from hub_support.core_driver import track
 from hub_support.peers import FakeWorker
 from meerkat_contract.messages import Event, read
 from meerkat_contract.session import Session
-from meerkat_devices import frame_detector
+from meerkat_devices.frames import detector as frame_detector
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from meerkat_hub.adapters.queries import Filter, Queries
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.core.workflow_records import Policy, WorkflowSpec

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meerkat_hub.core.figures import DRIFT, FORGET, GAP, LASTING, LEAP, LONGEST_FORGET, Figure, Way
+from meerkat_hub.core.workflows.figures import DRIFT, FORGET, GAP, LASTING, LEAP, LONGEST_FORGET, Figure, Way
 
 
 class Watched:

@@ -23,12 +23,12 @@ from meerkat_contract.messages import (
     Sighting,
     Track,
 )
-from meerkat_hub.core.frames import DROPPED, TRIES, Frames, Step
-from meerkat_hub.core.gallery import Gallery, Meaning, Sample
 from meerkat_hub.core.outputs import Announce, EventSaved
+from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Dropped, Item, Lease, TryEnded
 from meerkat_hub.core.workflow_records import FrameArrived, WorkflowSpec
+from meerkat_hub.core.workflows.frames import DROPPED, TRIES, Frames, Step
+from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 BOX = (0.25, 0.25, 0.125, 0.25)

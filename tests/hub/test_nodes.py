@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub_support.orchestra import CLIPS, FACES, a_worker
-from meerkat_hub.core.graph import worker_of
-from meerkat_hub.core.nodes import PRIOR, SERVE_FACTOR, EdgeWorker, Nodes
+from meerkat_hub.core.workflows.graph import worker_of
+from meerkat_hub.core.workflows.nodes import PRIOR, SERVE_FACTOR, EdgeWorker, Nodes
 
 
 def seen(*, serving: str | None = None, switch: float = 2.0, start: float = 0.0) -> tuple[Nodes, EdgeWorker]:

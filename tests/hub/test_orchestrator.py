@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub_support.orchestra import CLIPS, FACES, WHO, Orchestra, a_spec, a_worker
-from meerkat_hub.core.figures import FORGET, LASTING
+from meerkat_hub.core.workflows.figures import FORGET, LASTING
 
 
 def test_a_workflow_takes_a_node_for_each_level_and_says_so() -> None:

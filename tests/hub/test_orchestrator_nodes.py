@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hub_support.orchestra import CLIPS, FACES, WHO, Orchestra, a_spec, a_worker
-from meerkat_hub.core.nodes import DEPLOY_PATIENCE, REST, SERVE_FACTOR
-from meerkat_hub.core.selection import Weights
 from meerkat_hub.core.workflow_records import ClearLeftovers
+from meerkat_hub.core.workflows.nodes import DEPLOY_PATIENCE, REST, SERVE_FACTOR
+from meerkat_hub.core.workflows.selection import Weights
 
 # --- one task at a time -------------------------------------------------------------------------
 

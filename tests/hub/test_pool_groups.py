@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hub_support.core_driver import an_id
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.work import Flow, Item
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.work import Flow, Item
 
 
 def test_a_group_of_which_all_is_dealt_out_does_not_stop_the_others() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_contract.errors import BadMessage, UsageError
-from meerkat_hub.core.selection import (
+from meerkat_hub.core.workflows.selection import (
     METHODS,
     Method,
     Node,

@@ -14,7 +14,7 @@ from hub_support.browser import Browser
 from hub_support.web_house import Served, WebHouse
 from meerkat_contract.messages import Battery, CameraInfo, DeviceInfo, LightInfo, SensorInfo
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 from meerkat_hub.adapters.live import Change
 from meerkat_hub.application import build_hub
 from meerkat_hub.settings import HubSettings

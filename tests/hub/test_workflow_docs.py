@@ -10,7 +10,7 @@ import pytest
 
 from meerkat_contract import configfile
 from meerkat_contract.messages import FrameFindings, WorkflowState
-from meerkat_hub.core.frames import DONE, DROPPED
+from meerkat_hub.core.workflows.frames import DONE, DROPPED
 from meerkat_hub.web.models import WorkflowRequest
 from meerkat_hub.workflow_settings import OrchestratorSettings, WorkflowsSettings
 

@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hub_support.orchestra import a_spec, a_worker, an_id
-from meerkat_hub.core.gallery import Gallery
-from meerkat_hub.core.orchestrator import Orchestrator
+from meerkat_hub.core.pool.work import Dropped
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Dropped
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
     FrameArrived,
@@ -24,7 +22,9 @@ from meerkat_hub.core.workflow_records import (
     WorkflowStored,
     WorkflowWithdrawn,
 )
-from meerkat_hub.core.workflows import TELL_EVERY, Outcome, Workflows
+from meerkat_hub.core.workflows.gallery import Gallery
+from meerkat_hub.core.workflows.orchestrator import Orchestrator
+from meerkat_hub.core.workflows.workflows import TELL_EVERY, Outcome, Workflows
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 

@@ -15,7 +15,6 @@ import pytest
 
 from hub_support.orchestra import CLIPS, FACES, START, WHO, a_spec, a_worker, an_id
 from meerkat_contract.messages import Face, Found, ModelInfo, Result, Sighting, Track, WorkflowState
-from meerkat_hub.core.frames import DONE, DROPPED
 from meerkat_hub.core.inputs import (
     BusChanged,
     Input,
@@ -28,8 +27,8 @@ from meerkat_hub.core.inputs import (
 )
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Effect, SendFrame
+from meerkat_hub.core.pool.work import Lease
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Lease
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
     DeployTask,
@@ -42,6 +41,7 @@ from meerkat_hub.core.workflow_records import (
     WorkflowSpec,
     WorkflowWithdrawn,
 )
+from meerkat_hub.core.workflows.frames import DONE, DROPPED
 
 LIVES = 60
 STEPS = 250

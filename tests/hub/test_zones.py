@@ -12,12 +12,12 @@ from hub_support.core_driver import START, a_clip, an_id, track
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.frame_region import in_whole, parse_region, to_property
 from meerkat_contract.messages import Box, DeviceInfo, EventState, Found, read
-from meerkat_hub.core.frames import Frames
-from meerkat_hub.core.gallery import Gallery
 from meerkat_hub.core.outputs import EventSaved
 from meerkat_hub.core.recording import Recording
 from meerkat_hub.core.records import Now, Settled
 from meerkat_hub.core.workflow_records import FrameArrived, WorkflowSpec
+from meerkat_hub.core.workflows.frames import Frames
+from meerkat_hub.core.workflows.gallery import Gallery
 from meerkat_hub.core.zones import Zones, contains, foot, zones_of
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))

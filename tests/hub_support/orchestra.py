@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState, WorkflowState
-from meerkat_hub.core.graph import PART
-from meerkat_hub.core.orchestrator import Orchestrator, Orders, Verdict
+from meerkat_hub.core.pool.work import Flow
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Flow
 from meerkat_hub.core.workflow_records import (
     ClearLeftovers,
     DeployTask,
@@ -20,6 +18,8 @@ from meerkat_hub.core.workflow_records import (
     SetFrameRate,
     WorkflowSpec,
 )
+from meerkat_hub.core.workflows.graph import PART
+from meerkat_hub.core.workflows.orchestrator import Orchestrator, Orders, Verdict
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 CLIPS, FACES, WHO = "detect_objects", "detect_faces", "recognise_faces"

@@ -30,7 +30,7 @@ from meerkat_hub.core.outputs import (
 )
 from meerkat_hub.core.records import Clip, EventRecord, MeterPicture, Now, Refusal
 from meerkat_hub.core.workflow_records import AnswerRequest, Policy, ShowWorkflows, WorkflowInput
-from meerkat_hub.core.workflows import Workflows
+from meerkat_hub.core.workflows.workflows import Workflows
 from meerkat_hub.settings import HubSettings
 from meerkat_hub.web.server import HubServer, listen
 from support.wait import wait_for

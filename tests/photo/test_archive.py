@@ -13,7 +13,7 @@ import pytest
 
 from meerkat_contract.errors import StorageError
 from meerkat_devices.photo.archive import Archive
-from meerkat_devices.photo_settings import ArchiveSettings
+from meerkat_devices.settings.photo import ArchiveSettings
 from support.disks import memory_disk
 
 BERLIN = ZoneInfo("Europe/Berlin")

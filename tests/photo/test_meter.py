@@ -19,12 +19,12 @@ from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import SettingTopic, ThingTopic
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.meter import Meter, not_good
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 from meerkat_devices.photo.archive import Archive
 from meerkat_devices.photo.taking import Photo
 from meerkat_devices.service import Device
-from meerkat_devices.settings import DeviceSettings, MeterSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.device import DeviceSettings, MeterSettings
+from meerkat_devices.sources.source import SourceError
 from photo_support import MeterStation
 from support.broker import Mosquitto
 from support.stand_in_hub import StandInHub

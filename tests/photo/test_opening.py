@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from meerkat_devices.address import parse_source
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.photo.condition import judge, measure
 from meerkat_devices.photo.from_source import SourceStills
 from meerkat_devices.photo.opening import open_stills
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import Sample, Shot, Source, SourceError, SourceInfo
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.sources.source import Sample, Shot, Source, SourceError, SourceInfo
 from meerkat_devices.stills import Still
 from support.media import make_clip
 

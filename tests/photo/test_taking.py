@@ -17,8 +17,8 @@ from meerkat_contract.errors import MeerkatError
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.photo.taking import Photo, Photographer
 from meerkat_devices.scenes.meter import BasementMeter
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.sources.source import SourceError
 from photo_support import TAKEN, Act, MeterStation, RecordingLamp, ToldCamera
 from photo_support.degrade import Picture, exposed, noisy, unfocused
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meerkat_devices.picamera.board import Boards
+from meerkat_devices.sources.picamera.board import Boards
 from support.libcamera_stub import SensorStub, install, plug
 
 

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from meerkat_devices import heartbeat, watchdog
-from meerkat_devices.address import parse_source
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.outbox import Outbox
+from meerkat_devices.outbox.outbox import Outbox
 from meerkat_devices.photo.opening import open_stills
-from meerkat_devices.picamera import board
-from meerkat_devices.picamera.board import Boards
-from meerkat_devices.picamera_settings import Imx500Settings, PicameraSettings
-from meerkat_devices.settings import CameraSettings, MeterSettings
-from meerkat_devices.source import SourceError
-from meerkat_devices.source_options import SourceOptions
-from meerkat_devices.watchdog import Watchdog
+from meerkat_devices.running import heartbeat
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import CameraSettings, MeterSettings
+from meerkat_devices.settings.picamera import Imx500Settings, PicameraSettings
+from meerkat_devices.settings.sources import SourceOptions
+from meerkat_devices.sources import watchdog
+from meerkat_devices.sources.picamera import board
+from meerkat_devices.sources.picamera.board import Boards
+from meerkat_devices.sources.source import SourceError
+from meerkat_devices.sources.watchdog import Watchdog
 from support.frames import Station
 from support.libcamera_stub import SensorStub
 from support.wait import wait_for
@@ -203,8 +204,8 @@ def test_whoever_comes_and_goes_the_camera_ends_closed(seed: int, connect: Conne
 def test_the_camera_is_opened_anew_while_the_meters_still_is_taken(
     connect: Connect, boards: Boards, running: Callable[[SensorStub], None]
 ) -> None:
-    from meerkat_devices.picamera.source import PicameraSource
-    from meerkat_devices.picamera.still import PicameraStill
+    from meerkat_devices.sources.picamera.source import PicameraSource
+    from meerkat_devices.sources.picamera.still import PicameraStill
 
     (sensor,) = connect("imx219")
     running(sensor)

@@ -15,9 +15,9 @@ import pytest
 
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.outbox import Outbox
-from meerkat_devices.picamera import board
-from meerkat_devices.settings import CameraSettings
+from meerkat_devices.outbox.outbox import Outbox
+from meerkat_devices.settings.device import CameraSettings
+from meerkat_devices.sources.picamera import board
 from support.frames import Station
 from support.libcamera_stub import SensorStub
 from support.media import background, square_at

@@ -29,13 +29,13 @@ import pytest
 
 from hub_support.browser import Browser
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.mp4 import write_clip
-from meerkat_devices.picamera import board as boards_module
-from meerkat_devices.picamera.board import Boards
-from meerkat_devices.picamera.source import PicameraSource
-from meerkat_devices.picamera_settings import PicameraSettings
 from meerkat_devices.picture import luma
-from meerkat_devices.recorder import TICKS, Clip, Limits, Recorder
+from meerkat_devices.recording.mp4 import write_clip
+from meerkat_devices.recording.recorder import TICKS, Clip, Limits, Recorder
+from meerkat_devices.settings.picamera import PicameraSettings
+from meerkat_devices.sources.picamera import board as boards_module
+from meerkat_devices.sources.picamera.board import Boards
+from meerkat_devices.sources.picamera.source import PicameraSource
 from support.barcode import paint, read
 
 PHASES = 200

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.picamera.board import Boards
-from meerkat_devices.picamera.detections import findings
-from meerkat_devices.picamera.source import PicameraSource
-from meerkat_devices.picamera_settings import Imx500Settings, PicameraSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.picamera import Imx500Settings, PicameraSettings
+from meerkat_devices.sources.picamera.board import Boards
+from meerkat_devices.sources.picamera.detections import findings
+from meerkat_devices.sources.picamera.source import PicameraSource
+from meerkat_devices.sources.source import SourceError
 from support.libcamera_stub import SensorStub
 from support.wait import wait_for
 

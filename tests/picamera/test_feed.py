@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from meerkat_devices.picamera.feed import Feed, Packet, View
+from meerkat_devices.sources.picamera.feed import Feed, Packet, View
 
 
 def packet(number: int, *, key: bool = False, size: int = 10) -> Packet:

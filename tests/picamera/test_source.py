@@ -13,13 +13,13 @@ from unittest.mock import create_autospec
 import pytest
 
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.picamera import board
-from meerkat_devices.picamera.board import Boards
-from meerkat_devices.picamera.source import PicameraSource
-from meerkat_devices.picamera_settings import PicameraSettings
 from meerkat_devices.picture import luma
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.source import Sample, SourceError
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.picamera import PicameraSettings
+from meerkat_devices.sources.picamera import board
+from meerkat_devices.sources.picamera.board import Boards
+from meerkat_devices.sources.picamera.source import PicameraSource
+from meerkat_devices.sources.source import Sample, SourceError
 from support.barcode import paint, read
 from support.libcamera_stub import SensorStub
 from support.wait import wait_for

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meerkat_devices.address import parse_source
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.photo.opening import open_stills
-from meerkat_devices.picamera import board as board_module
-from meerkat_devices.picamera import still as still_module
-from meerkat_devices.picamera.board import Boards
-from meerkat_devices.picamera.source import PicameraSource
-from meerkat_devices.picamera.still import PicameraStill
-from meerkat_devices.picamera_settings import ExposureSettings, PicameraSettings
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.settings.picamera import ExposureSettings, PicameraSettings
+from meerkat_devices.sources.picamera import board as board_module
+from meerkat_devices.sources.picamera import still as still_module
+from meerkat_devices.sources.picamera.board import Boards
+from meerkat_devices.sources.picamera.source import PicameraSource
+from meerkat_devices.sources.picamera.still import PicameraStill
+from meerkat_devices.sources.source import SourceError
 from support.barcode import paint
 from support.libcamera_stub import SensorStub
 from support.wait import wait_for

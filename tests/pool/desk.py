@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.pool_settings import PoolSettings
-from meerkat_hub.core.work import Answer, Dropped, Flow, Item, Lease, Priority, TryEnded
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.settings import PoolSettings
+from meerkat_hub.core.pool.work import Answer, Dropped, Flow, Item, Lease, Priority, TryEnded
 
 LOOK = "detect_objects"
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from meerkat_hub.core.capacity import Link, Speed
+from meerkat_hub.core.pool.capacity import Link, Speed
 
 
 def test_a_wrong_announcement_is_corrected_within_a_few_jobs() -> None:

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from meerkat_hub.core.fair_order import SLACK, Lane
-from meerkat_hub.core.queues import Group, Queues
-from meerkat_hub.core.work import Flow, Item, Priority
+from meerkat_hub.core.pool.fair_order import SLACK, Lane
+from meerkat_hub.core.pool.queues import Group, Queues
+from meerkat_hub.core.pool.work import Flow, Item, Priority
 
 TASK = "detect_objects"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat_hub.core.passing import PASSED, PASSED_OF_LEASE
-from meerkat_hub.core.pool_settings import LEASE_FLOOR, PoolSettings
-from meerkat_hub.core.queues import FAR_BELOW
-from meerkat_hub.core.work import Item
+from meerkat_hub.core.pool.passing import PASSED, PASSED_OF_LEASE
+from meerkat_hub.core.pool.queues import FAR_BELOW
+from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
+from meerkat_hub.core.pool.work import Item
 
 from .desk import LOOK, Desk, Flow, Lease, Priority
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meerkat_contract.messages import Result
-from meerkat_hub.core.attendance import PAUSE
-from meerkat_hub.core.pool_settings import LEASE_FLOOR, PoolSettings
+from meerkat_hub.core.pool.attendance import PAUSE
+from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.rules import Hedger, Pull
 
 from .desk import Desk, Flow

@@ -9,9 +9,9 @@ import pytest
 from hub_support.core_driver import CoreDriver
 from hub_support.core_driver import an_id as clip_id
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo
-from meerkat_hub.core.attendance import PAUSE
 from meerkat_hub.core.inputs import ResultArrived
-from meerkat_hub.core.pool_settings import PoolSettings
+from meerkat_hub.core.pool.attendance import PAUSE
+from meerkat_hub.core.pool.settings import PoolSettings
 
 from .desk import LOOK, Desk, state
 

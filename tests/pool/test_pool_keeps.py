@@ -11,9 +11,9 @@ from hub_support.core_driver import an_id as clip_id
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState
 from meerkat_hub.core.clips import CoreSettings
 from meerkat_hub.core.inputs import TimeReached, WorkerSeen
-from meerkat_hub.core.pool_settings import PoolSettings
+from meerkat_hub.core.pool.settings import PoolSettings
+from meerkat_hub.core.pool.work import Item
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Item
 
 from .desk import LOOK, Desk, Flow, an_id, state
 

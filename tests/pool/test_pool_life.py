@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from meerkat_hub.core.passing import PASSED_OF_LEASE
-from meerkat_hub.core.pool_settings import PoolSettings
+from meerkat_hub.core.pool.passing import PASSED_OF_LEASE
+from meerkat_hub.core.pool.settings import PoolSettings
 
 from .desk import LOOK, Desk, Flow, Priority
 

@@ -8,7 +8,7 @@ import pytest
 
 from hub_support.core_driver import CoreDriver
 from meerkat_contract.messages import ModelInfo, TaskInfo, WorkerState
-from meerkat_hub.core.pool_settings import PoolSettings
+from meerkat_hub.core.pool.settings import PoolSettings
 
 from .desk import LOOK, Desk, Flow, Priority, an_id
 

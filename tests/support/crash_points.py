@@ -19,8 +19,8 @@ from types import FrameType
 from typing import Any
 
 from meerkat_contract.metadata import Metadata
-from meerkat_devices.outbox import Outbox
-from meerkat_devices.outbox_room import Room
+from meerkat_devices.outbox.outbox import Outbox
+from meerkat_devices.outbox.room import Room
 
 IDS = [f"01930000-0000-7000-8000-00000000000{n}" for n in range(4)]
 NEW = IDS[3]

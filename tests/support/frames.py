@@ -12,10 +12,10 @@ from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import ModelInfo
 from meerkat_contract.session import Delivery, Incoming
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.frame_settings import FrameSettings
-from meerkat_devices.frames import Frames
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.source import Shot
+from meerkat_devices.frames.frames import Frames
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.settings.frames import FrameSettings
+from meerkat_devices.sources.source import Shot
 from meerkat_inference.detector import Found
 
 from .media import background

@@ -10,9 +10,9 @@ from typing import Any
 from meerkat_contract.errors import DeviceError, MeerkatError
 from meerkat_contract.session import Delivery, Incoming
 from meerkat_devices.clock import SystemClock
+from meerkat_devices.motion.senses import Senses
 from meerkat_devices.pins.wiring import Pins
-from meerkat_devices.senses import Senses
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
 
 ROOT = "meerkat/device/pi"
 

@@ -25,10 +25,10 @@ from typing import Any
 from meerkat_contract.connection import Connection
 from meerkat_contract.metadata import Metadata
 from meerkat_devices import camera as camera_module
-from meerkat_devices import container, opening
-from meerkat_devices.outbox import Entry, Outbox
+from meerkat_devices.outbox.outbox import Entry, Outbox
 from meerkat_devices.service import Device, Replay
-from meerkat_devices.settings import DeviceSettings
+from meerkat_devices.settings.device import DeviceSettings
+from meerkat_devices.sources import container, opening
 
 assert container
 assert opening

@@ -18,9 +18,9 @@ from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import DeviceTopic, ThingTopic
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.lanes import WINDOW
-from meerkat_devices.outbox import Entry, Outbox
-from meerkat_devices.sender import Sender
+from meerkat_devices.outbox.lanes import WINDOW
+from meerkat_devices.outbox.outbox import Entry, Outbox
+from meerkat_devices.outbox.sender import Sender
 from support.broker import Mosquitto, free_port
 from support.media import make_clip
 from support.processes import Program

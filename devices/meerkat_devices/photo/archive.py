@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 from meerkat_contract.errors import StorageError
-from meerkat_devices.photo_settings import ArchiveSettings
+from meerkat_devices.settings.photo import ArchiveSettings
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d{4})(?:_(\d{1,4}))?\.jpg")
 _HALF = ".meerkat-half-written"

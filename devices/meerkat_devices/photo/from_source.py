@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from meerkat_devices.recorder import TICKS
-from meerkat_devices.source import Source, SourceError, moment
+from meerkat_devices.recording.recorder import TICKS
+from meerkat_devices.sources.source import Source, SourceError, moment
 from meerkat_devices.stills import Still, StillCamera
 
 MAX_WIDTH = 4096

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from meerkat_devices.address import Address
 from meerkat_devices.clock import Clock
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import Source
+from meerkat_devices.settings.address import Address
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.sources.source import Source
+from meerkat_devices.sources.watchdog import Watchdog
 from meerkat_devices.stills import Still, StillCamera
-from meerkat_devices.watchdog import Watchdog
 
 
 def open_stills(
@@ -31,15 +31,15 @@ def open_stills(
 
         return SceneStills(clock, lit=lit)
     if address.kind == "picamera":
-        from meerkat_devices.picamera.still import PicameraStill
+        from meerkat_devices.sources.picamera.still import PicameraStill
 
         return PicameraStill(int(address.target), settings.picamera, clock=clock)
     if address.kind in ("http", "snapshot"):
-        from meerkat_devices import snapshot_stills
+        from meerkat_devices.sources import snapshot_stills
 
         if pictures := snapshot_stills.open_stills(address, clock=clock, options=settings):
             return _Waiting(pictures, clock, settings.settle if settings.light and lit else 0)
-    from meerkat_devices.opening import open_source
+    from meerkat_devices.sources.opening import open_source
 
     from .from_source import SourceStills
 

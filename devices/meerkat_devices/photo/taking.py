@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.errors import MeerkatError
-from meerkat_devices.address import Address, parse_source
 from meerkat_devices.clock import Clock
 from meerkat_devices.lamps import DeviceEnds, Lamps
-from meerkat_devices.settings import MeterSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.address import Address, parse_source
+from meerkat_devices.settings.device import MeterSettings
+from meerkat_devices.sources.source import SourceError
+from meerkat_devices.sources.watchdog import Watchdog
 from meerkat_devices.stills import Still, StillCamera
-from meerkat_devices.watchdog import Watchdog
 
 from .opening import open_stills
 

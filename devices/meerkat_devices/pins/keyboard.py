@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from meerkat_contract.errors import MeerkatError
-from meerkat_devices.pin_settings import SensorSettings
+from meerkat_devices.settings.pins import SensorSettings
 
 from .wiring import Pins
 

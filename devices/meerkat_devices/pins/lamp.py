@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from meerkat_contract.errors import DeviceError, MeerkatError, UsageError
 from meerkat_devices.clock import Clock
 from meerkat_devices.lamps import DeviceEnds
-from meerkat_devices.pin_settings import LightSettings
+from meerkat_devices.settings.pins import LightSettings
 
 from .board import Output
 

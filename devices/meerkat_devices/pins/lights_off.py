@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from meerkat_contract.errors import DeviceError
-from meerkat_devices.pin_settings import LightSettings, PinChoice
+from meerkat_devices.settings.pins import LightSettings, PinChoice
 
 from .board import Board, open_board
 from .mock import FILE, MockBoard

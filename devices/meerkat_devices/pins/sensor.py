@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from meerkat_devices.clock import Clock
-from meerkat_devices.pin_settings import SensorSettings
+from meerkat_devices.settings.pins import SensorSettings
 
 from .board import Input
 

@@ -24,8 +24,8 @@ from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import ANY, SettingTopic, ThingTopic
 from meerkat_contract.topics import parse as parse_topic
 from meerkat_devices.clock import Clock
-from meerkat_devices.senses import Senses
-from meerkat_devices.settings import CameraSettings, DeviceSettings
+from meerkat_devices.motion.senses import Senses
+from meerkat_devices.settings.device import CameraSettings, DeviceSettings
 from meerkat_devices.station import Station
 
 from .board import Board, open_board

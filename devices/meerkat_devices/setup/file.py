@@ -15,7 +15,7 @@ from meerkat_contract.configfile import section
 from meerkat_contract.connection import BrokerSettings
 from meerkat_contract.errors import StorageError, UsageError
 from meerkat_contract.yamltree import read_tree
-from meerkat_devices.settings import DevicesSettings
+from meerkat_devices.settings.device import DevicesSettings
 
 Path_ = tuple[str, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from meerkat_devices.source import SourceError
+from meerkat_devices.sources.source import SourceError
 
 SYSTEM = Path("/sys/class/video4linux")
 BOARD = Path("/proc/device-tree/model")
@@ -37,7 +37,7 @@ def find_cameras(*, system: Path = SYSTEM, board: Path = BOARD) -> tuple[list[Fo
 
 def ribbon_cameras() -> list[Found]:
     """What libcamera sees, USB cameras excepted: these it lists, too. Raises SourceError."""
-    from meerkat_devices.picamera.library import LIST, load
+    from meerkat_devices.sources.picamera.library import LIST, load
 
     picamera2 = load("picamera")
     try:

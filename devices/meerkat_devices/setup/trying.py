@@ -10,10 +10,10 @@ from typing import Any
 from meerkat_contract.errors import MediaError
 from meerkat_devices import areas
 from meerkat_devices.clock import Clock
-from meerkat_devices.pin_settings import LightSettings, PinChoice, SensorSettings
 from meerkat_devices.pins.board import Board, open_board
 from meerkat_devices.pins.mock import FILE, MockBoard
-from meerkat_devices.settings import CameraSettings
+from meerkat_devices.settings.device import CameraSettings
+from meerkat_devices.settings.pins import LightSettings, PinChoice, SensorSettings
 
 LIT_SECONDS = 2.0
 """A lamp is on for so long before the picture: a camera finds its exposure."""

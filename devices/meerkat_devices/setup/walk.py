@@ -15,12 +15,12 @@ from meerkat_contract.connection import Connection, parse_broker_url
 from meerkat_contract.errors import BrokerError, DeviceError, MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 from meerkat_contract.neighbourhood import HubNotice
-from meerkat_devices.address import parse_source
 from meerkat_devices.clock import SystemClock
-from meerkat_devices.pin_settings import LightSettings, PinChoice, SensorSettings
 from meerkat_devices.pins.board import Board
-from meerkat_devices.settings import CameraSettings
-from meerkat_devices.source import SourceError
+from meerkat_devices.settings.address import parse_source
+from meerkat_devices.settings.device import CameraSettings
+from meerkat_devices.settings.pins import LightSettings, PinChoice, SensorSettings
+from meerkat_devices.sources.source import SourceError
 
 from . import connecting, finding, hub_search, trying
 from .file import Draft

@@ -13,8 +13,8 @@ from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo, Receipt
 from meerkat_contract.metadata import Metadata, Trigger
 from meerkat_contract.session import Delivery, Incoming, Will
 from meerkat_contract.topics import DeviceTopic, HubTopic, SettingTopic, ThingTopic
-from meerkat_devices.lanes import Lanes
-from meerkat_devices.outbox import Entry
+from meerkat_devices.outbox.lanes import Lanes
+from meerkat_devices.outbox.outbox import Entry
 
 from .clock import Clock
 from .media import a_clip, a_picture

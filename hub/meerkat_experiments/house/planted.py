@@ -9,8 +9,8 @@ from meerkat_hub.core.clips import CLIPS
 from meerkat_hub.core.inputs import Input, ResultArrived, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Decision, SendReceipt
+from meerkat_hub.core.pool.work import Dropped, Item
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.work import Dropped, Item
 from meerkat_hub.turn import Work
 
 from .hub import HubProcess, WatchedTurn

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.pool_settings import PoolSettings
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.settings import PoolSettings
+from meerkat_hub.core.pool.work import Flow, Item
 from meerkat_hub.core.rules import EctStar, Rule
-from meerkat_hub.core.work import Flow, Item
 
 from .dispatchers import Answered, MakeDispatcher, NodeSpec, Sent
 

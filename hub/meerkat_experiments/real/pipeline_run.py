@@ -21,8 +21,8 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Found, Job, Result, read
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import ThingTopic, WorkerTopic
-from meerkat_hub.core.decisions import Seen, WhoMayBeHere, decide
-from meerkat_hub.core.gallery import Gallery, Meaning, Sample, vector_of
+from meerkat_hub.core.workflows.decisions import Seen, WhoMayBeHere, decide
+from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample, vector_of
 from meerkat_inference.detector import Detector
 from meerkat_inference.faces.embedder import Embedder
 from meerkat_inference.faces.process import process_faces

@@ -19,9 +19,9 @@ from heapq import heappop, heappush
 from random import Random
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.pool_settings import PoolSettings
-from meerkat_hub.core.work import Flow, Item, Lease
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.settings import PoolSettings
+from meerkat_hub.core.pool.work import Flow, Item, Lease
 
 _TASK = "detect_objects"
 _INCARNATION = "00000000-0000-7000-8000-000000000000"

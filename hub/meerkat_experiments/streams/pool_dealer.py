@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
-from meerkat_hub.core.pool import Pool
-from meerkat_hub.core.pool_settings import PoolSettings
-from meerkat_hub.core.work import Flow, Item
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.pool.settings import PoolSettings
+from meerkat_hub.core.pool.work import Flow, Item
 
 from .dealers import Answered, Dealer, Sent
 from .scenario import SimulatedWorker

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Delete, Engine, delete, select, text
 
 from meerkat_contract.ids import new_id
-from meerkat_hub.core.gallery import Gallery, Meaning, Sample, key_of, spelt, vector_of
+from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample, key_of, spelt, vector_of
 from meerkat_inference import catalogue
 
 from . import schema as db

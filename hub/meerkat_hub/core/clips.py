@@ -21,10 +21,10 @@ from meerkat_contract.messages import Job, Receipt, Result
 from .announcements import count_message
 from .inputs import ClipArrived
 from .outputs import ClipSettled, ClipStored, ClipTried, Decision, EventSaved, SendJob, SendReceipt
-from .pool import Pool
+from .pool.pool import Pool
+from .pool.work import Answer, Flow, Item, Lease, Priority, TryEnded
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Settled
-from .work import Answer, Flow, Item, Lease, Priority, TryEnded
 from .zones import ZonesOf, no_zones
 
 CLIPS = "clips"

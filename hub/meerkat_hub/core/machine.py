@@ -14,7 +14,6 @@ from datetime import datetime
 from meerkat_contract.messages import Receipt, Result
 
 from .clips import CLIPS, TASK, Clips, CoreSettings
-from .gallery import Gallery
 from .inputs import (
     AlreadyKnown,
     BusChanged,
@@ -29,14 +28,13 @@ from .inputs import (
     WorkerAbsent,
     WorkerSeen,
 )
-from .members import Member
 from .outputs import CancelJob, Decision, PictureStored, RefusalNoted, SendFrame, SendReceipt
-from .pool import Pool
-from .pool_settings import PoolSettings
-from .recognition import Recogniser
+from .pool.members import Member
+from .pool.pool import Pool
+from .pool.settings import PoolSettings
+from .pool.work import Answer, Dropped, Flow, Item, Lease, TryEnded
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Refusal
-from .work import Answer, Dropped, Flow, Item, Lease, TryEnded
 from .workflow_records import (
     FrameArrived,
     Plan,
@@ -47,7 +45,9 @@ from .workflow_records import (
     WorkflowSpec,
     WorkflowWithdrawn,
 )
-from .workflows import Outcome, Workflows
+from .workflows.gallery import Gallery
+from .workflows.recognition import Recogniser
+from .workflows.workflows import Outcome, Workflows
 from .zones import ZonesOf, no_zones
 
 MEASURED_EVERY = 1.0

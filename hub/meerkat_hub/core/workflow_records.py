@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from meerkat_contract.ids import NAME_PATTERN
 from meerkat_contract.messages import Box, Deploy, Found, ModelInfo, WorkflowState
 
-from .decisions import Rule, WhoMayBeHere
-from .graph import Workflow
-from .selection import Method, Weights
-from .work import Flow
+from .pool.work import Flow
+from .workflows.decisions import Rule, WhoMayBeHere
+from .workflows.graph import Workflow
+from .workflows.selection import Method, Weights
 
 CLIP_TASK = "detect_objects"
 """What a node must be able to do to look at clips of motion."""

@@ -11,7 +11,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from meerkat_contract.messages import ModelInfo
 from meerkat_hub.adapters.people_store import NewSample, PeopleStore, StoredPerson
-from meerkat_hub.core.gallery import Meaning, key_of, vector_of
+from meerkat_hub.core.workflows.gallery import Meaning, key_of, vector_of
 from meerkat_inference import catalogue
 from meerkat_inference.catalogue import Entry
 

@@ -1,0 +1,1 @@
+"""Does something move? Vision, sensors, and both together."""

@@ -1,0 +1,1 @@
+"""Which packets become which clip, and how a clip is written."""

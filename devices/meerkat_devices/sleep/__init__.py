@@ -1,0 +1,1 @@
+"""Devices that sleep between their wakes, and their batteries."""

@@ -1,0 +1,1 @@
+"""Where pictures come from: files, streams, USB, HTTP, the ribbon cable, drawn scenes."""

@@ -1,0 +1,1 @@
+"""Cameras on the Pi's ribbon cable, through picamera2."""

@@ -1,0 +1,1 @@
+"""What can be changed while the device runs, kept over restarts."""

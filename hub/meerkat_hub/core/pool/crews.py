@@ -1,0 +1,107 @@
+"""Who may take the work of a group, kept ready: a pool of two hundred is not gone through at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from meerkat_hub.core.rules import Staff, WorkerView, staff_of
+
+from .members import Member
+from .queues import Group
+
+
+class Crew:
+    """The workers that may take a group's work now, and what a rule sees of them, in one order."""
+
+    def __init__(self, members: list[Member], task: str, size: Callable[[str], float]) -> None:
+        self.members = members
+        self._task = task
+        self._size = size
+        self._place = {member.id: number for number, member in enumerate(members)}
+        self._views = staff_of(member.view(task, size(task)) for member in members)
+        self.knows_ahead = any(member.ahead for member in members)
+        """Whether somebody does jobs that are marked `ahead` before those it has not begun."""
+        self._stale: set[int] = set()
+
+    def touched(self, member: Member) -> None:
+        """What it holds, or is known of it, has changed."""
+        place = self._place.get(member.id)
+        if place is not None:
+            self._stale.add(place)
+
+    @property
+    def views(self) -> Staff:
+        """Of the members, in their order. Only those are made anew that changed since."""
+        if self._stale:
+            size = self._size(self._task)
+            for place in self._stale:
+                self._views.replace(place, self.members[place].view(self._task, size))
+            self._stale.clear()
+        return self._views
+
+    def has_room(self) -> bool:
+        return any(len(member.leases) < member.window for member in self.members)
+
+    def has_idle(self) -> bool:
+        return self.views.has_idle()
+
+    def has_busy(self) -> bool:
+        return self.views.has_busy()
+
+    def overdue_at(self) -> float | None:
+        """When the first answer is overdue; None when nobody holds anything."""
+        return self.views.overdue_at()
+
+    def views_without(self, avoid: Collection[str]) -> Sequence[WorkerView]:
+        """Of those not to be avoided; of all when nobody else is able."""
+        if not avoid:
+            return self.views
+        return [view for view in self.views if view.id not in avoid] or self.views
+
+
+class Crews:
+    """Crews by group. Say `changed()` when somebody comes, goes, pauses or does other tasks."""
+
+    def __init__(self, members: dict[str, Member], size: Callable[[str], float]) -> None:
+        """`size` tells how many bytes a job of a task usually has."""
+        self._members = members
+        self._size = size
+        self._crews: dict[Group, Crew] = {}
+        self._near: dict[Group, list[Group]] = {}
+
+    def changed(self) -> None:
+        """Somebody may do other work than before."""
+        self._crews.clear()
+        self._near.clear()
+
+    def touched(self, member: Member) -> None:
+        """What it holds, or is known of it, has changed."""
+        for crew in self._crews.values():
+            crew.touched(member)
+
+    def of(self, group: Group) -> Crew:
+        crew = self._crews.get(group)
+        if crew is None:
+            crew = self._crews[group] = Crew(list(self._able(group)), group.task, self._size)
+        return crew
+
+    def neighbours(self, group: Group, groups: Iterable[Group]) -> list[Group]:
+        """The other groups whose work its workers may take too."""
+        near = self._near.get(group)
+        if near is None:
+            mine = {member.id for member in self.of(group).members}
+            near = self._near[group] = [
+                other
+                for other in groups
+                if other is not group and any(member.id in mine for member in self.of(other).members)
+            ]
+        return near
+
+    def _able(self, group: Group) -> Iterable[Member]:
+        return (
+            member
+            for member in self._members.values()
+            if not member.paused_until
+            and member.does(group.task)
+            and (group.nodes is None or member.id in group.nodes)
+        )

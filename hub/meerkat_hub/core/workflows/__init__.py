@@ -1,0 +1,1 @@
+"""Workflows: admitted, placed on nodes, fed with frames, decided."""

@@ -1,0 +1,391 @@
+"""What becomes of a frame: the perishable pipeline of each workflow.
+
+    frame ──► measurement ──► feature ──► decision ──► event, or none
+                  │              │
+                  └─ nothing     └─ dropped: full | late | gone | failed | lost
+
+Every frame that a workflow receives meets one fate, and is counted once:
+
+    received = nothing + decided + dropped + in work
+
+    nothing     done: nothing of interest was found in it
+    decided     done: the rule was asked (`events` says how often it made one)
+    surplus     dropped: the camera sends more than the workflow asked for
+    unmeasured  dropped: the device was to detect by itself, and says nothing of it
+    full, late, gone, failed, lost   dropped while it waited for a node or was there: too many waited;
+                its time was over; the workflow ended; nodes failed at it; its bytes were gone
+
+The first level that has not been done comes next: a frame in which the device has found something goes to
+the feature level at once. A frame's time is `max_delay` from its arrival at the hub; one that was answered
+later still counts as decided, and as `overdue`.
+
+The bytes stay in the shell. `Step.effects` says with `ForgetFrame` when nobody needs them any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from meerkat_contract.frame_region import in_whole
+from meerkat_contract.messages import Box, EventState, Found, Job, ModelInfo, Result, Track
+from meerkat_contract.vocabulary import category
+from meerkat_hub.core.announcements import event_message
+from meerkat_hub.core.outputs import Announce, EventSaved
+from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
+from meerkat_hub.core.records import EventRecord, Now
+from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, WorkflowSpec
+from meerkat_hub.core.zones import ZonesOf, no_zones, zones_of
+
+from .decisions import NOTHING_YET, Decision, Memory, Seen, SeenRule, decide
+from .orchestrator import flow_of
+from .recognition import Recogniser
+
+WORKING_POINT = 0.5
+"""Scores are calibrated so that from here on a thing counts as found."""
+
+TRIES = 2
+"""Of one frame at one level: perishable work is not worth more."""
+
+LEEWAY = 1.1
+"""Times the frame rate that a camera may send before frames are surplus: clocks differ."""
+
+DROPPED = ("surplus", "unmeasured", "full", "late", "gone", "failed", "lost")
+DONE = ("nothing", "decided")
+
+
+@dataclass(slots=True)
+class Step:
+    """What follows: work for the pool, changes to commit, effects after the commit, lines for the log."""
+
+    items: list[Item] = field(default_factory=list)
+    changes: list[EventSaved | Announce] = field(default_factory=list)
+    effects: list[ForgetFrame] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One workflow, as far as frames are concerned."""
+
+    name: str
+    spec: WorkflowSpec
+    active: bool = True
+    counts: Counter[str] = field(default_factory=Counter)
+    in_work: int = 0
+    memory: Memory = field(default_factory=lambda: NOTHING_YET)
+    credit: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Camera → (frames that it may send now, as of this monotonic time)."""
+    on_device: frozenset[str] = field(init=False)
+    """Cameras whose device detects by itself."""
+
+    def __post_init__(self) -> None:
+        self.on_device = self.spec.on_device
+
+    def admits(self, camera: str, now: float) -> bool:
+        """Whether this frame is within the camera's rate: bursts of a second's frames are."""
+        rate = self.spec.cameras[camera].fps * LEEWAY
+        most = max(2.0, rate)
+        left, since = self.credit.get(camera, (most, now))
+        left = min(most, left + (now - since) * rate)
+        self.credit[camera] = (max(left - 1.0, 0.0) if left >= 1.0 else left, now)
+        return left >= 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Frame:
+    arrived: FrameArrived
+    at: float
+    """Monotonic seconds."""
+    uses: int = 0
+    """Pieces of work that still need its bytes."""
+
+    @property
+    def camera(self) -> str:
+        return f"{self.arrived.device}/{self.arrived.camera}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Visit:
+    """A frame in one workflow."""
+
+    run: _Run
+    frame: _Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """A frame that waits for a node, or is at one."""
+
+    visit: _Visit
+    level: str
+    found: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one level has seen."""
+
+    found: tuple[Found, ...] = ()
+    model: ModelInfo | None = None
+    pictures: Mapping[Box, bytes] = field(default_factory=dict)
+    """JPEG of what is in a box, where there is one."""
+
+
+class Frames:
+    def __init__(
+        self,
+        new_id: Callable[[], str],
+        recogniser: Recogniser,
+        local: Callable[[datetime], datetime] = lambda wall: wall,
+        zones_of: ZonesOf = no_zones,
+    ) -> None:
+        """`local` gives a UTC time in the zone of the house."""
+        self._new_id = new_id
+        self._recogniser = recogniser
+        self._local = local
+        self._zones_of = zones_of
+        self._runs: dict[str, _Run] = {}
+        self._of_camera: dict[str, list[_Run]] = {}
+        self._tasks: dict[str, _Task] = {}
+        self._totals: Counter[str] = Counter()
+
+    def _count(self, run: _Run, fate: str, times: int = 1) -> None:
+        run.counts[fate] += times
+        self._totals[fate] += times
+
+    def run(self, wanted: Mapping[str, WorkflowSpec], running: Iterable[str]) -> None:
+        """Which workflows there are, and which of them take frames. Counts live as long as it is wanted."""
+        takes = set(running)
+        for one in self._runs.values():
+            one.active = False  # those that are gone go no further
+        runs: dict[str, _Run] = {}
+        for name, spec in wanted.items():
+            known = self._runs.get(name)
+            runs[name] = known if known is not None and known.spec == spec else _Run(name, spec)
+            runs[name].active = name in takes
+        self._runs = runs
+        self._of_camera = {}
+        for one in runs.values():
+            for camera in one.spec.cameras if one.active else ():
+                self._of_camera.setdefault(camera, []).append(one)
+
+    def knows(self, item_id: str) -> bool:
+        """Whether this item of the pool is a frame's, and not ended."""
+        return item_id in self._tasks
+
+    def counts(self, name: str) -> dict[str, int]:
+        """What became of the frames of one workflow, zeros left out; `in_work` are not ended."""
+        one = self._runs.get(name)
+        if one is None:
+            return {}
+        counts = {"received": one.counts["received"], **one.counts, "in_work": one.in_work}
+        return {fate: count for fate, count in counts.items() if count}
+
+    def totals(self) -> dict[str, int]:
+        """Of all workflows together, those that have ended too: received, done, and dropped by reason."""
+        total = self._totals
+        fates = {"received": total["received"], "done": sum(total[fate] for fate in DONE)}
+        return fates | {reason: total[reason] for reason in DROPPED if total[reason]}
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def arrived(self, arrived: FrameArrived, now: Now) -> Step:
+        """A frame came: work for the first level that is not done, in each workflow of its camera."""
+        step = Step()
+        frame = _Frame(arrived, now.mono)
+        frame.uses = 1  # this step's own, so that it is forgotten once
+        for run in self._of_camera.get(frame.camera, ()):
+            self._count(run, "received")
+            spec = run.spec
+            looked = arrived.found is not None and spec.measurement in ("device", arrived.found_by)
+            if not run.admits(frame.camera, now.mono):
+                self._count(run, "surplus")
+            elif looked or frame.camera in run.on_device:
+                if arrived.found is None:
+                    self._count(run, "unmeasured")
+                else:
+                    self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, step)
+            else:
+                self._begin(_Visit(run, frame), "measurement", (), step)
+        self._release(frame, step)
+        return step
+
+    def result(self, item_id: str, result: Result, now: Now) -> Step:
+        """A node's final answer for an item; the pool holds the item no longer."""
+        step = Step()
+        task = self._tasks.pop(item_id, None)
+        if task is None:
+            return step
+        run = task.visit.run
+        run.in_work -= 1
+        pictures = _by_box(result.tracks)
+        if result.state == "failed":
+            self._count(run, "failed")
+            step.notes.append(f"workflow {run.name}: {task.level} failed at a frame: {result.reason}")
+        elif task.level == "measurement":
+            found = tuple(
+                Found(label=track.label, score=track.best.score, box=track.best.box)
+                for track in result.tracks
+            )
+            self._found(task.visit, _Look(found, result.model, pictures), now, step)
+        else:
+            pictures |= {face.box: face.picture for face in result.faces if face.picture}
+            look = _Look(model=result.model, pictures=pictures)
+            self._decide(task.visit, self._described(result), look, now, step)
+        self._release(task.visit.frame, step)
+        return step
+
+    def dropped(self, dropped: Dropped) -> Step:
+        """The pool gave an item up."""
+        return self._drop(dropped.item.id, dropped.reason)
+
+    def lost(self, item_id: str) -> Step:
+        """The bytes of an item's frame are not there any more; take the item from the pool."""
+        return self._drop(item_id, "lost")
+
+    def try_ended(self, ended: TryEnded, now: Now) -> Step:
+        """A node failed at an item, which the pool holds no longer: once more elsewhere, if time is left."""
+        item = ended.item
+        tries = item.attempts + 1
+        if item.id in self._tasks and tries < TRIES and now.mono < item.deadline:
+            return Step(items=[replace(item, attempts=tries, avoid=item.avoid | {ended.worker})])
+        return self._drop(item.id, "failed", f"{ended.worker}: {ended.reason}")
+
+    def job(self, lease: Lease, seconds: float) -> Job:
+        """What to send with the frame's bytes (`media` is the frame's id); `seconds` is the lease's time."""
+        task = self._tasks[lease.item.id]
+        run, arrived = task.visit.run, task.visit.frame.arrived
+        rule = run.spec.decision
+        labels = rule.labels if isinstance(rule, SeenRule) and task.level == "measurement" else ()
+        return Job(
+            job=lease.item.id,
+            token=lease.token,
+            task=lease.task,
+            device=arrived.device,
+            camera=arrived.camera,
+            media=arrived.frame,
+            content_type=arrived.content_type,
+            captured_at=arrived.captured_at,
+            lease=seconds,
+            ahead=lease.ahead,
+            labels=labels,
+            workflow=run.name,
+            found=task.found,
+        )
+
+    # --- levels ---------------------------------------------------------------------------------
+
+    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], step: Step) -> None:
+        run, frame = visit.run, visit.frame
+        item = Item(
+            self._new_id(),
+            flow_of(run.name, level),
+            cost=1.0,
+            size=frame.arrived.size,
+            arrived=frame.at,
+            deadline=frame.at + run.spec.max_delay,
+            source=frame.camera,
+        )
+        self._tasks[item.id] = _Task(visit, level, found)
+        run.in_work += 1
+        frame.uses += 1
+        step.items.append(item)
+
+    def _found(self, visit: _Visit, look: _Look, now: Now, step: Step) -> None:
+        """The measurement level is done, by the device or by a node."""
+        run, rule = visit.run, visit.run.spec.decision
+        least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
+        found = tuple(thing for thing in look.found if thing.score >= least)
+        if not found:
+            self._count(run, "nothing")
+        elif run.spec.feature is None:
+            seen = [Seen(thing.label, thing.score, thing.box) for thing in found]
+            self._decide(visit, seen, look, now, step)
+        elif run.active:
+            self._begin(visit, "feature", found, step)
+        else:
+            self._count(run, "gone")
+
+    def _described(self, result: Result) -> list[Seen]:
+        """The feature level is done: who it is, if anybody is known."""
+        sha256 = result.model.sha256 if result.model else ""
+        matches = self._recogniser.who_all(result.faces, sha256)
+        seen = [
+            Seen("face", face.score, face.box, match.person, match.stranger, doubt=match.reason)
+            for face, match in zip(result.faces, matches, strict=True)
+        ]
+        return seen + [Seen(t.label, t.best.score, t.best.box) for t in result.tracks]
+
+    def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, step: Step) -> None:
+        run, frame = visit.run, visit.frame
+        self._count(run, "decided")
+        if now.mono > frame.at + run.spec.max_delay:
+            self._count(run, "overdue")
+        decisions, run.memory = decide(
+            run.spec.decision, seen, camera=frame.camera, local=self._local(now.wall), memory=run.memory
+        )
+        for decision in decisions:
+            if decision.event:
+                self._count(run, "events")
+                self._count(run, "alerts", decision.alert)
+                self._event(visit, decision, look, step)
+
+    def _event(self, visit: _Visit, decision: Decision, look: _Look, step: Step) -> None:
+        """It begins and ends at one moment: a later frame of the same is quiet, or another event."""
+        run, frame, seen = visit.run, visit.frame, decision.seen
+        arrived, picture = frame.arrived, look.pictures.get(seen.box)
+        box = in_whole(seen.box, arrived.region)
+        begun = EventState(
+            id=self._new_id(),
+            device=arrived.device,
+            camera=arrived.camera,
+            label=seen.label,
+            category=category(seen.label),
+            score=seen.score,
+            box=box,
+            start_time=arrived.captured_at,
+            end_time=arrived.captured_at,
+            picture_time=arrived.captured_at,
+            revision=1,
+            has_picture=True,
+            model=look.model,
+            zones=zones_of([box], self._zones_of(arrived.device, arrived.camera)),
+            identity=seen.identity,
+            workflow=run.name,
+            alert=decision.alert,
+            reason=decision.reason,
+        )
+        ended = begun.model_copy(update={"revision": 2})
+        step.changes += [
+            EventSaved(EventRecord(ended, (), ended=True), picture, frame=arrived.frame),
+            *event_message("new", None, begun, picture=True),
+            *event_message("end", begun, ended, picture=False),
+        ]
+        what = "alert" if decision.alert else "event"
+        step.notes.append(f"workflow {run.name}: {what} at {frame.camera}: {decision.reason}")
+
+    # --- ends -----------------------------------------------------------------------------------
+
+    def _drop(self, item_id: str, reason: str, why: str = "") -> Step:
+        step = Step()
+        task = self._tasks.pop(item_id, None)
+        if task is not None:
+            run = task.visit.run
+            run.in_work -= 1
+            self._count(run, reason)
+            if why:
+                step.notes.append(f"workflow {run.name}: a frame is given up: {why}")
+            self._release(task.visit.frame, step)
+        return step
+
+    def _release(self, frame: _Frame, step: Step) -> None:
+        frame.uses -= 1
+        if frame.uses == 0:
+            step.effects.append(ForgetFrame(frame.arrived.frame))
+
+
+def _by_box(tracks: Iterable[Track]) -> dict[Box, bytes]:
+    return {track.best.box: track.picture for track in tracks if track.picture}

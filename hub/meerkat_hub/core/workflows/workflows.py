@@ -1,0 +1,254 @@
+"""Workflows in the hub's core: the orchestrator and the frames, behind one set of calls.
+
+What the core (`machine.HubCore`) calls, and when:
+
+    load(configured, stored, now)       once, before the first step
+    happened(input, now)                inputs FrameArrived, WorkflowRequested, WorkflowWithdrawn and
+                                        WorkflowsAsked
+    worker_seen(state, now)             input WorkerSeen, online or not
+    measured(worker, speeds, round_trip, now)
+                                        when the pool's estimates have changed; speeds are frames per
+                                        second by task, round_trip is seconds. Cheap: call it after results
+    knows(item id)                      whether an item or lease of the pool is a frame's
+    job(lease, seconds)                 the Job of a lease that the pool grants; `job.media` names the
+                                        frame whose bytes the shell sends with it
+    result(item id, result, now)        the answer that counts, done or failed for good
+    try_ended(TryEnded, now)            a try ended without one (also a result with retry)
+    dropped(Dropped, now)               the pool gave it up
+    lost(item id, now)                  its bytes are gone: remove it from the pool, then call this
+    pass_time(now), wake_at()           at every step (cheap), and when to be woken
+
+Each returns an `Outcome`: `items` are put into the pool; `plan`, when not None, says which flows the pool
+has from now on (others whose id has a `/` are closed: what waited there comes back as Dropped "gone") and
+which workers may take clips; `changes`, `effects` and `notes` go into the step's Decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from meerkat_contract.messages import Job, Result, WorkerState, WorkflowState
+from meerkat_hub.core.outputs import Announce, EventSaved
+from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
+from meerkat_hub.core.records import Now
+from meerkat_hub.core.workflow_records import (
+    AnswerRequest,
+    FrameArrived,
+    Plan,
+    Policy,
+    PublishWorkflow,
+    ShowWorkflows,
+    Stored,
+    View,
+    WorkflowChange,
+    WorkflowEffect,
+    WorkflowInput,
+    WorkflowRemoved,
+    WorkflowRequested,
+    WorkflowsAsked,
+    WorkflowSpec,
+    WorkflowStored,
+    WorkflowWithdrawn,
+)
+from meerkat_hub.core.zones import ZonesOf, no_zones
+
+from .frames import Frames, Step
+from .orchestrator import Orchestrator, Orders, Verdict
+from .recognition import Recogniser
+
+TELL_EVERY = 10.0
+"""Seconds between publications of what became of a workflow's frames."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    items: list[Item] = field(default_factory=list)
+    plan: Plan | None = None
+    changes: list[EventSaved | Announce | WorkflowChange] = field(default_factory=list)
+    effects: list[WorkflowEffect] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Workflows:
+    def __init__(
+        self,
+        *,
+        new_id: Callable[[], str],
+        recogniser: Recogniser,
+        policy: Policy | None = None,
+        local: Callable[[datetime], datetime] = lambda wall: wall,
+        zones_of: ZonesOf = no_zones,
+    ) -> None:
+        self._orchestrator = Orchestrator(policy)
+        self._frames = Frames(new_id, recogniser, local, zones_of)
+        self._specs: dict[str, WorkflowSpec] = {}
+        self._configured: frozenset[str] = frozenset()
+        self._told: dict[str, WorkflowState] = {}
+        self._tell_at = 0.0
+        self._wake: float | None = None
+
+    def load(self, configured: Mapping[str, WorkflowSpec], stored: Sequence[Stored], now: Now) -> Outcome:
+        """Those of the file in its order, then those of the database by age. The file's name counts first."""
+        self._orchestrator.begin(now)
+        self._configured = frozenset(configured)
+        for name, spec in configured.items():
+            self._want(name, spec, now, wait=True)
+        for one in sorted(stored, key=lambda one: (one.at, one.name)):
+            if one.name not in configured:
+                self._want(one.name, one.spec, now, wait=True)
+        return self._planned(Outcome(), now)
+
+    def happened(self, happened: WorkflowInput, now: Now) -> Outcome:
+        match happened:
+            case FrameArrived():
+                return _of(self._frames.arrived(happened, now))
+            case WorkflowRequested():
+                return self.request(happened, now)
+            case WorkflowWithdrawn():
+                return self.withdraw(happened, now)
+            case WorkflowsAsked(ticket=ticket):
+                return Outcome(effects=[ShowWorkflows(ticket, self.view(now))])
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def request(self, asked: WorkflowRequested, now: Now) -> Outcome:
+        out = Outcome()
+        verdict = self._want(asked.name, asked.spec, now, wait=asked.wait)
+        state = self.state(asked.name)
+        if verdict in ("admitted", "kept"):
+            out.changes.append(WorkflowStored(Stored(asked.name, asked.spec, now.wall)))
+            self._planned(out, now)
+            state = self.state(asked.name)
+        if state is not None:
+            out.notes.append(state.reason)
+        if asked.ticket:
+            out.effects.append(AnswerRequest(asked.ticket, verdict, state))
+        return out
+
+    def withdraw(self, asked: WorkflowWithdrawn, now: Now) -> Outcome:
+        out, state = Outcome(), self.state(asked.name)
+        if asked.name in self._configured:
+            answer = AnswerRequest(asked.ticket, "configured", state)
+        elif not self._orchestrator.withdraw(asked.name):
+            answer = AnswerRequest(asked.ticket, "unknown")
+        else:
+            del self._specs[asked.name]
+            self._told.pop(asked.name, None)
+            out.changes.append(WorkflowRemoved(asked.name))
+            out.notes.append(f"workflow {asked.name} is withdrawn")
+            self._planned(out, now)
+            answer = AnswerRequest(asked.ticket, "withdrawn", state)
+        if asked.ticket:
+            out.effects.append(answer)
+        return out
+
+    def _want(self, name: str, spec: WorkflowSpec, now: Now, *, wait: bool) -> Verdict:
+        verdict = self._orchestrator.request(name, spec, now, wait=wait)
+        if verdict in ("admitted", "kept"):
+            self._specs[name] = spec
+        return verdict
+
+    # --- nodes ----------------------------------------------------------------------------------
+
+    def worker_seen(self, state: WorkerState, now: Now) -> Outcome:
+        self._orchestrator.node_seen(state, now)
+        return self._followed(now)
+
+    def measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> Outcome:
+        self._orchestrator.node_measured(worker, speeds, round_trip, now)
+        return self._followed(now)
+
+    def _followed(self, now: Now) -> Outcome:
+        """Telemetry comes all the time; a plan is made when something has changed."""
+        return self._planned(Outcome(), now) if self._orchestrator.stale else Outcome()
+
+    # --- frames ---------------------------------------------------------------------------------
+
+    def knows(self, item_id: str) -> bool:
+        return self._frames.knows(item_id)
+
+    def job(self, lease: Lease, seconds: float) -> Job:
+        return self._frames.job(lease, seconds)
+
+    def result(self, item_id: str, result: Result, now: Now) -> Outcome:
+        return _of(self._frames.result(item_id, result, now))
+
+    def try_ended(self, ended: TryEnded, now: Now) -> Outcome:
+        return _of(self._frames.try_ended(ended, now))
+
+    def dropped(self, dropped: Dropped, now: Now) -> Outcome:
+        del now
+        return _of(self._frames.dropped(dropped))
+
+    def lost(self, item_id: str, now: Now) -> Outcome:
+        del now
+        return _of(self._frames.lost(item_id))
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def pass_time(self, now: Now) -> Outcome:
+        """What follows from the time alone: plans that may change, counts to publish."""
+        if self._wake is None or now.mono < self._wake:
+            return Outcome()
+        return self._planned(Outcome(), now)
+
+    def wake_at(self) -> float | None:
+        return self._wake
+
+    # --- how it stands --------------------------------------------------------------------------
+
+    def state(self, name: str) -> WorkflowState | None:
+        state = self._orchestrator.state(name)
+        return state.model_copy(update={"frames": self._frames.counts(name)}) if state else None
+
+    def totals(self) -> dict[str, int]:
+        """Frames by fate, of all workflows: for the hub's state."""
+        return self._frames.totals()
+
+    def view(self, now: Now) -> View:
+        states = [self.state(one.workflow) for one in self._orchestrator.states()]
+        return View(
+            tuple(state for state in states if state is not None),
+            tuple(self._orchestrator.node_views(now)),
+            dict(self._specs),
+            self._configured,
+        )
+
+    def _planned(self, out: Outcome, now: Now) -> Outcome:
+        orders: Orders = self._orchestrator.plan(now)
+        running = self._orchestrator.running()
+        if orders.plan is not None or orders.effects:
+            self._frames.run(self._specs, running)
+            out.plan = orders.plan
+        for effect in orders.effects:
+            if isinstance(effect, PublishWorkflow) and effect.state is not None:
+                counts = self._frames.counts(effect.name)
+                state = effect.state.model_copy(update={"frames": counts})
+                self._told[effect.name] = state
+                out.effects.append(PublishWorkflow(effect.name, state))
+            else:
+                out.effects.append(effect)
+        out.notes += orders.notes
+        if now.mono >= self._tell_at:
+            self._tell_at = now.mono + TELL_EVERY
+            self._tell_counts(out)
+        wake = self._orchestrator.wake_at(now.mono)
+        # Frames of one that no longer runs end after it was last told of.
+        telling = running or any(told.frames.get("in_work") for told in self._told.values())
+        times = [at for at in (wake, self._tell_at if telling else None) if at is not None]
+        self._wake = min(times, default=None)
+        return out
+
+    def _tell_counts(self, out: Outcome) -> None:
+        for name, told in self._told.items():
+            counts = self._frames.counts(name)
+            if counts != told.frames:
+                state = told.model_copy(update={"frames": counts})
+                self._told[name] = state
+                out.effects.append(PublishWorkflow(name, state))
+
+
+def _of(step: Step) -> Outcome:
+    return Outcome(items=step.items, changes=list(step.changes), effects=list(step.effects), notes=step.notes)
