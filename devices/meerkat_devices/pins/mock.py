@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ class MockBoard(GpioZeroBoard):
         """
         factory = _factory(self._recall, self._remember)
         self.file = file
+        self._writing = threading.Lock()
         self._held = _hold(file)
         self._levels = _read(file)
         super().__init__(factory, name="mock pins")
@@ -57,12 +59,13 @@ class MockBoard(GpioZeroBoard):
         return self._levels.get(gpio)
 
     def _remember(self, gpio: str, level: float) -> None:
-        self._levels[gpio] = level
         temporary = self.file.with_suffix(".new")
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._levels))
-            temporary.replace(self.file)
+            with self._writing:  # each lamp has a thread of its own
+                self._levels[gpio] = level
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_text(json.dumps(self._levels))
+                temporary.replace(self.file)
         except OSError as error:
             raise StorageError(
                 f"{error.strerror}", where=str(self.file), remedy="Mock pins live there"
