@@ -1,11 +1,12 @@
 """How long a decision takes: the rule alone, and the whole pool.
 
-    python benchmarks/decision_time.py [--steps 2000] [--repeat 3] [--flows 1 20] [--json]
+    python benchmarks/decision_time.py [--steps 2000] [--repeat 3] [--flows 1 20] [--ahead] [--json]
 
 A pool of 60, 30 and 10 jobs a second (each off by up to a tenth) with a backlog from 1,000 cameras runs
 on a simulated clock, 12 ms away. A step is one answer and what follows from it: for the rule, the view of
 the worker that answered and `EctStar.assign` for the head of 64 jobs; for the pool, `answer` and
-`dispatch`. As many jobs arrive as are answered. Jobs are alike, or cost from a fifth to twice as much as
+`dispatch`. As many jobs arrive as are answered. With `--ahead` the workers know of jobs that go ahead of
+others, and it is looked for who may. Jobs are alike, or cost from a fifth to twice as much as
 usual. CPU time of this thread in microseconds, the garbage collector's included. Each run is repeated and
 a step's time is the least of its repetitions, for they differ only by what else the machine does.
 """
@@ -42,11 +43,12 @@ def main() -> None:
     parser.add_argument("--flows", type=int, nargs="+", default=[1, 20], help="that the pool shares among")
     parser.add_argument("--workers", type=int, nargs="+", default=[3, 20, 200])
     parser.add_argument("--waiting", type=int, nargs="+", default=[10, 1000, 100_000])
+    parser.add_argument("--ahead", action="store_true", help="the workers know of jobs that go ahead")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     kinds: dict[str, Callable[..., list[float]]] = {"rule": time_rule}
     for flows in options.flows:
-        kinds[f"pool, {flows} flow{'s' if flows > 1 else ''}"] = pool_timer(flows)
+        kinds[f"pool, {flows} flow{'s' if flows > 1 else ''}"] = pool_timer(flows, ahead=options.ahead)
     rows: list[dict[str, Any]] = []
     if not options.json:
         print(f"{'':15}{'workers':>8}{'waiting':>9}{'alike p50':>11}{'p99':>6}{'unlike p50':>12}{'p99':>6}")
@@ -152,7 +154,7 @@ def time_rule(workers: int, waiting: int, unlike: bool, steps: int) -> list[floa
     return took[steps // 4 :]
 
 
-def pool_timer(flows: int) -> Callable[[int, int, bool, int], list[float]]:
+def pool_timer(flows: int, *, ahead: bool) -> Callable[[int, int, bool, int], list[float]]:
     def time_pool(workers: int, waiting: int, unlike: bool, steps: int) -> list[float]:
         chance = random.Random(1)
         seconds, cost = speeds(chance, workers), costs(chance, unlike)
@@ -171,7 +173,7 @@ def pool_timer(flows: int) -> Callable[[int, int, bool, int], list[float]]:
                 truth.take(int(lease.worker[1:]), lease, lease.item.cost, now)
 
         for n, each in enumerate(seconds):
-            pool.seen(announced(f"w{n}", each), 0.0)
+            pool.seen(announced(f"w{n}", each, ahead=ahead), 0.0)
         for _ in range(waiting + 3 * workers):
             arrive(0.0)
         send(pool.dispatch(0.0), 0.0)
@@ -198,9 +200,11 @@ def pool_timer(flows: int) -> Callable[[int, int, bool, int], list[float]]:
     return time_pool
 
 
-def announced(worker: str, seconds: float) -> WorkerState:
+def announced(worker: str, seconds: float, *, ahead: bool) -> WorkerState:
     task = TaskInfo(task=TASK, model=ModelInfo(name="simulated"), frames_per_second=1 / seconds)
-    return WorkerState(worker=worker, incarnation=INCARNATION, online=True, tasks=(task,), window=WINDOW)
+    return WorkerState(
+        worker=worker, incarnation=INCARNATION, online=True, tasks=(task,), window=WINDOW, ahead=ahead
+    )
 
 
 if __name__ == "__main__":

@@ -198,8 +198,6 @@ def test_workers_kept_in_order_are_those_gone_through_one_by_one(
     assert (ordered.willing, ordered.rates) == (plain.willing, plain.rates)
     assert (ordered.has_idle(), ordered.has_busy()) == (plain.has_idle(), plain.has_busy())
     assert ordered.overdue_at() == plain.overdue_at()
-    assert ordered.idle_answer(cost, NOW) == plain.idle_answer(cost, NOW)
-    assert list(ordered.by_first_end(cost)) == list(plain.by_first_end(cost))
     assert in_turn(ordered, cost) == in_turn(plain, cost)
     (line,) = ordered.lines(NOW, cost, together=True)
     (whole,) = plain.lines(NOW, cost, together=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from meerkat_hub.core.rules import Staff, WorkerView, staff_of
 
 from .members import Member
+from .openings import Openings
 from .queues import Group
 
 
@@ -21,6 +22,7 @@ class Crew:
         self._views = staff_of(member.view(task, size(task)) for member in members)
         self.knows_ahead = any(member.ahead for member in members)
         """Whether somebody does jobs that are marked `ahead` before those it has not begun."""
+        self._openings = Openings(zip(members, self._views, strict=True)) if self.knows_ahead else None
         self._stale: set[int] = set()
 
     def touched(self, member: Member) -> None:
@@ -35,9 +37,18 @@ class Crew:
         if self._stale:
             size = self._size(self._task)
             for place in self._stale:
-                self._views.replace(place, self.members[place].view(self._task, size))
+                member = self.members[place]
+                view = member.view(self._task, size)
+                self._views.replace(place, view)
+                if self._openings is not None:
+                    self._openings.replace(place, member, view)
             self._stale.clear()
         return self._views
+
+    @property
+    def openings(self) -> Openings | None:
+        """Where a job that goes ahead could begin; None where nobody knows of such jobs."""
+        return self._openings if self.views else None
 
     def has_room(self) -> bool:
         return any(len(member.leases) < member.window for member in self.members)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import chain, islice
 
 from .work import Flow, Item, Priority
@@ -122,10 +122,14 @@ class FairOrder:
 
     def _settle(self) -> None:
         """Have the entries say what is, and the first of each heap valid."""
-        if len(self.least) + len(self.near) + len(self.far) > 4 * len(self.lanes) + 64:  # mostly void
-            self.least, self.near, self.far = [], [], []
-            self._touched.update(self.lanes)
         stamps = self.stamps
+        if len(self.least) + len(self.near) + len(self.far) > 4 * len(self.lanes) + 64:  # mostly void
+            self.least = [entry for entry in self.least if stamps.get(entry[1]) == entry[2]]
+            self.far = [entry for entry in self.far if stamps.get(entry[1]) == entry[2]]
+            self.near = [entry for entry in self.near if stamps.get(entry[2]) == entry[3]]
+            heapify(self.least)
+            heapify(self.far)
+            heapify(self.near)
         for number in self._touched:
             lane = self.lanes.get(number)
             if lane is None:

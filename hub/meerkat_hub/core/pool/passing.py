@@ -26,14 +26,21 @@ from meerkat_hub.core.rules import WorkerView
 
 from .crews import Crew, Crews
 from .members import Member
+from .openings import PASSED
 from .queues import Queues
 from .work import Item, Lease
 
-PASSED = 0.5
-"""Seconds of work. A job that so much has passed is passed no more."""
-
 PASSED_OF_LEASE = 0.1
 """Part of its lease by which a job may be passed in all."""
+
+SENT_AHEAD = 2
+"""Jobs that go ahead in one step, so that no step takes long; the others do in the next."""
+
+NEXT = 0.001
+"""Seconds after which the next step comes, if nothing happens before."""
+
+NEAR = 1e-8
+"""Seconds. So much later is surely later, however numbers are rounded."""
 
 AT_ONCE = 4
 """Flows that are looked at in vain in one step; the others are next."""
@@ -84,27 +91,43 @@ def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
     """The busy worker that would answer first if the item went ahead there, and its place.
 
     None where going ahead wins nothing: somebody idles who would answer sooner, or a busy one whose turn
-    it has to wait for. The rule deals it out then, as any other. Few workers are looked at closely: at best
-    an answer comes when what is at work there has ended, and the item's own time after that.
+    it has to wait for. The rule deals it out then, as any other.
     """
-    if item.avoid or not crew.knows_ahead:
+    openings = crew.openings
+    if item.avoid or openings is None:
         return None
-    views, cost = crew.views, item.cost
-    soonest = views.idle_answer(cost, now)
+    members, views, cost = crew.members, crew.views, item.cost
+    soonest = openings.idle_answer(cost, now)
     best: tuple[Member, int] | None = None
-    for at_best, number in views.by_first_end(cost):
-        if at_best >= soonest:
-            break
-        member, view = crew.members[number], views[number]
-        if len(member.leases) >= member.window:
+    for rank in openings.ranks:
+        enough = soonest - rank.least * cost
+        if now >= enough:
             continue
-        seconds, half = view.seconds * cost, view.round_trip / 2
-        place, free = _place(member.leases, view, now)
-        goes = member.ahead and all(_may_pass(item, held, seconds) for held in member.leases[place:])
-        answer = max(free if goes else view.free_at(now), now + half) + seconds + half
-        if answer < soonest:
-            soonest, best = answer, (member, place) if goes else None
+        for at_best, position, round_trip, seconds, due, between, later in rank.order:
+            if at_best >= enough:
+                break
+            begins = at_best
+            if now > due:  # it is taken to need as long again, as in `WorkerView.free_at`
+                begins = max(begins, 2 * now - due + between)
+            if begins <= now + round_trip:
+                begins = max(later, now + round_trip)
+            if begins + seconds * cost >= soonest + NEAR:
+                continue
+            place, answer = _answer(item, members[position], views[position], now)
+            if answer < soonest:
+                soonest, best = answer, (members[position], place) if place is not None else None
+                enough = soonest - rank.least * cost
     return best
+
+
+def _answer(item: Item, member: Member, view: WorkerView, now: float) -> tuple[int | None, float]:
+    """The place of an item that would go ahead there now, None where it has to wait for its turn; and when
+    it would be answered."""
+    seconds, half = view.seconds * item.cost, view.round_trip / 2
+    place, free = _place(member.leases, view, now)
+    goes = member.ahead and all(_may_pass(item, held, seconds) for held in member.leases[place:])
+    answer = max(free if goes else view.free_at(now), now + half) + seconds + half
+    return place if goes else None, answer
 
 
 def _place(leases: list[Lease], view: WorkerView, now: float) -> tuple[int, float]:

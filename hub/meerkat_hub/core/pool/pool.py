@@ -30,7 +30,7 @@ from .demand import Demand
 from .fair_order import Key
 from .lease_book import LeaseBook
 from .members import Member
-from .passing import Passing
+from .passing import NEXT, SENT_AHEAD, Passing
 from .queues import Group, Queues
 from .settings import PoolSettings
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
@@ -339,6 +339,9 @@ class Pool:
         while (ahead := self._passing.next(now, self._demand.unit)) is not None:
             charge = self.queues.take(ahead.item, self._demand.unit(ahead.task))
             sent.append(self._lend(ahead.item, ahead.member, now, charge, ahead.place))
+            if len(sent) == SENT_AHEAD:
+                self._replan_at = now + NEXT  # for the others
+                break
         willing: dict[Group, Crew] = {}
         for group in self.queues.groups.values():
             if group.waiting and (crew := self._crews.of(group)).has_room():

@@ -10,9 +10,9 @@ which takes the logarithm of their number.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heapreplace
 from math import exp, inf
 
 from .line import Entry, Line
@@ -134,34 +134,6 @@ class OrderedStaff(Staff):
                     break
                 soonest = min(soonest, first_end + self[position].round_trip / 2)
         return soonest if soonest < inf else None
-
-    def idle_answer(self, cost: float, now: float) -> float:
-        soonest = inf
-        for rank in self.ranks.values():
-            for half, position, seconds in rank.idle:
-                if SHADE * (2 * half + rank.least * cost) + now >= soonest:
-                    break
-                soonest = min(soonest, now + self[position].round_trip + seconds * cost)
-        return soonest
-
-    def by_first_end(self, cost: float) -> Iterator[tuple[float, int]]:
-        found: list[tuple[float, int]] = []
-        lines = [(rank.starts[0][0] + rank.least * cost, n) for n, rank in self.ranks.items() if rank.starts]
-        heapify(lines)
-        places = dict.fromkeys(self.ranks, 0)
-        while lines or found:
-            while lines and not (found and found[0][0] < lines[0][0]):
-                _, n = lines[0]
-                rank, place = self.ranks[n], places[n]
-                first_end, position = rank.starts[place]
-                worker = self[position]
-                heappush(found, (first_end + worker.seconds * cost + worker.round_trip / 2, position))
-                places[n] = place = place + 1
-                if place < len(rank.starts):
-                    heapreplace(lines, (rank.starts[place][0] + rank.least * cost, n))
-                else:
-                    heappop(lines)
-            yield heappop(found)
 
     def _rank(self, worker: WorkerView) -> Rank:
         rank = self.ranks.get(worker.speed_class)

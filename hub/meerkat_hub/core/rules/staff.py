@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from math import inf
+from collections.abc import Iterable
 
 from .line import Entry, Line
 from .view import WorkerView
@@ -61,14 +60,3 @@ class Staff(list[WorkerView]):
     def overdue_at(self) -> float | None:
         """When the first answer is overdue; None when nobody holds anything."""
         return min([w.first_end + w.round_trip / 2 for w in self if w.in_flight], default=None)
-
-    def idle_answer(self, cost: float, now: float) -> float:
-        """When the first of those that hold nothing would answer a job that is sent now; never, where all
-        hold something."""
-        return min([now + w.round_trip + w.seconds * cost for w in self if not w.in_flight], default=inf)
-
-    def by_first_end(self, cost: float) -> Iterator[tuple[float, int]]:
-        """(when it would answer a job of this cost that goes next there, at best; position), of those that
-        hold something, in order."""
-        busy = [(n, w) for n, w in enumerate(self) if w.in_flight]
-        return iter(sorted([(w.first_end + w.seconds * cost + w.round_trip / 2, n) for n, w in busy]))
