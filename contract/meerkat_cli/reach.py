@@ -18,10 +18,10 @@ def connect(session: Session, seconds: float) -> None:
     session has ended then. Its own warnings are left out meanwhile, since the error says the same.
     """
     check_listens(session.connection, seconds)
-    session.start()
     log = logging.getLogger("meerkat.mqtt")
-    log.addFilter(_no_warning)
+    log.addFilter(_no_warning)  # before it starts: a broker on this machine refuses within a millisecond
     try:
+        session.start()
         session.wait_connected(seconds)
     except BrokerError:
         session.stop(timeout=1)  # its thread says the same, a moment after us

@@ -217,7 +217,9 @@ def test_a_camera_that_fell_silent_is_not_well(house: WebHouse, web: Served, bro
     live.pictures["porch", "front"] = LivePicture(jpeg(), datetime.now(UTC))
     live.tell(Change("picture", "porch", "front"))
     browser.wait("document.getElementById('status').textContent === 'All is well'")
-    assert "no picture since" not in browser.text("[data-camera]")
+    browser.wait(
+        "!document.querySelector('[data-camera]').innerText.includes('no picture since')", what="the card"
+    )
 
 
 def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Browser, tmp_path: Path) -> None:
