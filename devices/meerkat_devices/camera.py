@@ -36,6 +36,8 @@ from .station import Station
 
 _log = logging.getLogger("meerkat.device")
 
+_WHY = {"doorbell": "somebody rings", "command": "somebody asks"}
+
 MOTION_INTERVAL = round(0.055 * TICKS)
 """Ticks between frames that are looked at for motion: every one up to 18 a second, every second
 one of 25 or 30. The detector's constants are in seconds, so this changes cost and nothing else."""
@@ -233,7 +235,7 @@ class Camera:
             self._look(shot)
         if self._recorder.recording and not self._told_recording:
             self._told_recording = True
-            why = "somebody asks" if self.by_hand.on else "something moves, or somebody rings"
+            why = _WHY.get(self._recorder.why or "motion", "something moves")
             _log.info("camera %s: %s, recording", self.name, why)
 
     def _retuned(self) -> None:

@@ -130,6 +130,11 @@ class Recorder:
     def recording(self) -> bool:
         return self._recording is not None
 
+    @property
+    def why(self) -> Trigger | None:
+        """What began the recording that is open."""
+        return None if self._recording is None else self._recording.trigger
+
     def retune(self, limits: Limits) -> None:
         """Other limits from now on, for the open recording too; a longer pre-roll has to gather first."""
         self._limits = limits
