@@ -108,14 +108,12 @@ def describe(picture: Any, settings: CameraSettings) -> str:
     return f"{width}×{height}, " + (", ".join(part for part in parts if part) or "nothing is drawn in yet")
 
 
-def save(picture: Any, file: Path) -> None:
+def save(picture: Any, file: Path, *, remedy: str = "Name another with --out") -> None:
     """As JPEG. Raises MediaError when it cannot be written."""
     try:
         file.write_bytes(encode(picture, max_bytes=10_000_000))
     except OSError as error:
-        raise MediaError(
-            f"cannot be written ({error.strerror})", where=str(file), remedy="Name another with --out"
-        ) from error
+        raise MediaError(f"cannot be written ({error.strerror})", where=str(file), remedy=remedy) from error
 
 
 def _points(polygon: Corners, picture: Any) -> Any:

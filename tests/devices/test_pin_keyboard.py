@@ -55,6 +55,7 @@ def test_without_standard_input_there_are_no_keys(desk: Bench, monkeypatch: pyte
     monkeypatch.setattr(sys, "stdin", None)
     keys = Keyboard(desk.pins)
     keys.start()
+    assert "keyboard" not in {thread.name for thread in threading.enumerate()}
     keys.stop()
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,6 +193,7 @@ def test_without_a_watchdog_there_are_no_pings(systemd: Systemd) -> None:
 def test_without_systemd_nothing_happens() -> None:
     attendance = Attendance({"WATCHDOG_USEC": "100000"})
     attendance.started(Life())
+    assert "systemd" not in {thread.name for thread in threading.enumerate()}
     attendance.ending(asleep=False)
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from meerkat_contract.errors import MediaError
 from meerkat_devices import areas
 from meerkat_devices.clock import Clock
 from meerkat_devices.pins.board import Board, open_board
 from meerkat_devices.pins.mock import FILE, MockBoard
-from meerkat_devices.settings.device import CameraSettings
 from meerkat_devices.settings.pins import LightSettings, PinChoice, SensorSettings
 
 LIT_SECONDS = 2.0
@@ -26,21 +24,9 @@ DIFFERENCE = 0.05
 Shoot = Callable[[], Any]
 
 
-def shoot(name: str, settings: CameraSettings) -> Any:
-    """One picture of the camera, BGR. Raises SourceError."""
-    return areas.shoot(name, settings)
-
-
 def save(picture: Any, file: Path) -> str:
     """Write it as JPEG; in words, what it is. Raises MediaError."""
-    from meerkat_devices.picture import encode
-
-    try:
-        file.write_bytes(encode(picture, max_bytes=5_000_000))
-    except OSError as error:
-        raise MediaError(
-            f"cannot be written ({error.strerror})", where=str(file), remedy="Name a folder with --pictures"
-        ) from error
+    areas.save(picture, file, remedy="Name a folder with --pictures")
     height, width = picture.shape[:2]
     return f"{width}×{height}, {bright(picture):.0%} bright"
 

@@ -15,6 +15,7 @@ from meerkat_contract.connection import Connection, parse_broker_url
 from meerkat_contract.errors import BrokerError, DeviceError, MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
 from meerkat_contract.neighbourhood import HubNotice
+from meerkat_devices import areas
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.pins.board import Board
 from meerkat_devices.settings.address import parse_source
@@ -231,7 +232,7 @@ class Walk:
         self._say(f"A picture of {name}, {address} ...")
         file = self._wishes.pictures / f"meerkat-{name}.jpg"
         try:
-            self._say(f"  {trying.save(trying.shoot(name, settings), file)}. Look at it: {file.absolute()}")
+            self._say(f"  {trying.save(areas.shoot(name, settings), file)}. Look at it: {file.absolute()}")
         except SourceError as error:
             self._go_on_without(error)
             return False
@@ -286,7 +287,7 @@ class Walk:
             return
         self._say(f"Lamp {name} (GPIO {settings.gpio}): a picture without it, and one with it ...")
         try:
-            shoot = lambda: trying.shoot(name, camera)  # noqa: E731 - it is what it says
+            shoot = lambda: areas.shoot(name, camera)  # noqa: E731 - it is what it says
             dark, lit = trying.try_lamp(board, settings, shoot, self._clock)
             file = self._wishes.pictures / f"meerkat-{name}.jpg"
             trying.save(lit, file)

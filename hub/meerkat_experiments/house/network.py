@@ -103,9 +103,6 @@ class Line:
     def stall(self, seconds: float) -> None:
         self._until = max(self._until, self._clock.mono + seconds)
 
-    def heal(self) -> None:
-        self._until = 0.0
-
     def stalled_for(self) -> float:
         """Seconds for which nothing gets through yet."""
         return max(self._until - self._clock.mono, 0.0)

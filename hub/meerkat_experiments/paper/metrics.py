@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, pstdev
+from statistics import pstdev
 
 ROUNDING = 1e-9
 """A time is above a limit only when it is so by more than the rounding of sums."""
@@ -23,11 +23,6 @@ def workloads(served: Mapping[str, int], capacities: Mapping[str, float], span: 
 def balance(served: Mapping[str, int], capacities: Mapping[str, float], span: float) -> float:
     """WB, Eq. 12: the standard deviation of the workloads. 0 is a perfect balance."""
     return pstdev(workloads(served, capacities, span))
-
-
-def mean_workload(served: Mapping[str, int], capacities: Mapping[str, float], span: float) -> float:
-    """Eq. 11."""
-    return fmean(workloads(served, capacities, span))
 
 
 def throughput(messages: int, span: float) -> float:
