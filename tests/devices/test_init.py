@@ -20,6 +20,7 @@ from meerkat_contract.configfile import section
 from meerkat_contract.connection import BrokerSettings, find_connection
 from meerkat_contract.errors import BrokerError, DeviceError, MeerkatError, UsageError
 from meerkat_contract.neighbourhood import HubNotice
+from meerkat_devices import areas
 from meerkat_devices.command import device
 from meerkat_devices.pins.board import Pull
 from meerkat_devices.settings.device import DevicesSettings
@@ -136,7 +137,7 @@ def test_a_person_answers_and_sees_what_works(
     board = Board()
     shown = np.full((90, 160, 3), 20, np.uint8)
     monkeypatch.setattr(
-        trying, "shoot", lambda *_: shown + np.uint8(board.outputs[18].level * 100 if board.outputs else 0)
+        areas, "shoot", lambda *_: shown + np.uint8(board.outputs[18].level * 100 if board.outputs else 0)
     )
     notice = HubNotice("attic", ("127.0.0.1",), guarded.port, page_port=8480)
     try:
