@@ -1,4 +1,5 @@
-"""The JSON messages of the bus, all under one roof: those of devices lie in `device_messages`."""
+"""The JSON messages of the bus, all under one roof: those of devices and meters lie in
+`device_messages` and `meter_messages`."""
 
 # ruff: noqa: PLC0414 - "as" says that a name is passed on
 
@@ -30,6 +31,10 @@ from .message import Fraction as Fraction
 from .message import Label as Label
 from .message import Message as Message
 from .message import read as read
+from .meter_messages import MeterOrder as MeterOrder
+from .meter_messages import MeterReading as MeterReading
+from .meter_messages import MeterSeen as MeterSeen
+from .meter_messages import MeterVerdict as MeterVerdict
 
 # --- what a worker says -------------------------------------------------------------------------
 
@@ -143,6 +148,7 @@ class Job(Message):
     labels: tuple[Label, ...] = Field((), description="labels of interest; empty means the usual ones")
     workflow: Name | None = Field(None, description="on whose behalf; absent for clips of motion")
     found: tuple[Found, ...] = Field((), description="what the level before found in this picture")
+    meter: MeterOrder | None = Field(None, description="of task read_meter: what to read where")
 
 
 class Cancel(Message):
@@ -192,6 +198,7 @@ class Result(Message):
     height: int = Field(0, ge=0)
     tracks: tuple[Track, ...] = ()
     faces: tuple[Face, ...] = ()
+    meter: MeterSeen | None = Field(None, description="of task read_meter")
 
 
 # --- what the hub says --------------------------------------------------------------------------
