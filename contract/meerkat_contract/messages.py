@@ -57,6 +57,10 @@ class TaskInfo(Message):
     switch_seconds: float = Field(
         0, ge=0, le=3600, description="measured: what it takes to load this task in place of another"
     )
+    beside: bool = Field(
+        False,
+        description="so small that it stays loaded whatever is served: its jobs may always come",
+    )
 
 
 class WorkerState(Message):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -49,9 +49,20 @@ class Assignment:
 class Inbox:
     """Bounded in jobs and in bytes, safe between threads. In order of arrival, jobs marked `ahead` first."""
 
-    def __init__(self, window: int, *, now: Callable[[], float], most_bytes: int = 64_000_000) -> None:
-        """`most_bytes`: of the payloads together. One job is always accepted, however large."""
+    def __init__(
+        self,
+        window: int,
+        *,
+        now: Callable[[], float],
+        most_bytes: int = 64_000_000,
+        beside: Collection[str] = (),
+    ) -> None:
+        """`most_bytes`: of the payloads together. One job is always accepted, however large.
+
+        `beside`: tasks that stay loaded whatever the worker is told to serve.
+        """
         self._window = window
+        self._beside = frozenset(beside)
         self._most_bytes = most_bytes
         self._now = now
         self._order: Deploy | None = None
@@ -101,7 +112,7 @@ class Inbox:
         with self._changed:
             self._order = order
             self._only = order.task or None
-            others = [held for held in self._waiting if self._only not in (None, held.job.task)]
+            others = [held for held in self._waiting if not self._is_accepted(held.job.task)]
             for held in others:
                 self._waiting.remove(held)
             self._changed.notify_all()
@@ -116,7 +127,7 @@ class Inbox:
             self._switching = False
             if self._order is None:  # else a newer order says what is accepted
                 self._only = serving
-            others = [held for held in self._waiting if self._only not in (None, held.job.task)]
+            others = [held for held in self._waiting if not self._is_accepted(held.job.task)]
             for held in others:
                 self._waiting.remove(held)
             self._changed.notify_all()
@@ -199,6 +210,10 @@ class Inbox:
             if self._running is not None:
                 self._running.call_off()
 
+    def _is_accepted(self, task: str) -> bool:
+        """Whether a job of this task may come, by what the worker is told to serve."""
+        return self._only in (None, task) or task in self._beside
+
     def _counting(self) -> list[Assignment]:
         """The jobs that count against the bounds.
 
@@ -212,7 +227,7 @@ class Inbox:
 
     def _no_room(self, job: Job, size: int) -> str:
         """Why the job cannot be held; empty when it can."""
-        if self._only not in (None, job.task):
+        if not self._is_accepted(job.task):
             return f"task {job.task!r} is not loaded: this worker was told to serve {self._only!r}"
         while True:
             counting = self._counting()

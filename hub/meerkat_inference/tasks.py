@@ -6,14 +6,15 @@
     tasks.switch(Deploy(task="detect_faces"))   # this one alone, the others' memory given back
 
 A worker that is told nothing keeps all its tasks ready. One that is told to serve a task runs that one
-alone, as a node of MELINDA does (section 3.2), until it is told another or is released.
+alone, as a node of MELINDA does (section 3.2), until it is told another or is released. What is so small
+that it is in nobody's way (`beside`) stays: else no meter would be read while cameras are watched.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,16 +90,18 @@ class Tasks:
         openers: Mapping[str, Opener],
         *,
         offered: tuple[str, ...] | None = None,
+        beside: Collection[str] = (),
         bring: Bring | None = None,
         now: Callable[[], float] = time.monotonic,
         free: Callable[[], int | None] = memory_free,
     ) -> None:
         """`offered`: the tasks to announce, the first the most important; all when None.
 
-        Every task of `openers` can be deployed.
+        `beside`: those that stay loaded whatever is served. Every task of `openers` can be deployed.
         """
         self._openers = dict(openers)
         self._offered = tuple(openers) if offered is None else offered
+        self.beside = frozenset(beside)
         self._bring = bring
         self._now = now
         self._free = free
@@ -172,8 +175,12 @@ class Tasks:
         if kept is not None and order.model in ("", kept.info.name):
             self._keep_only(order.task)
             return
-        models = {task: skill.info.name for task, skill in self._ready.items()}
-        self._drop(self._ready)
+        models = {
+            task: skill.info.name
+            for task, skill in self._ready.items()
+            if task not in self.beside or task == order.task
+        }
+        self._drop(models)
         try:
             self._load(order.task, order.model)
         except MeerkatError:
@@ -209,8 +216,8 @@ class Tasks:
             if task in self._ready:
                 first = first or task
                 continue
-            if self._short:
-                self._drop(self._ready)
+            if self._short and task not in self.beside:
+                self._drop(self._large())
             try:
                 self._load(task, "")
             except MeerkatError as error:
@@ -220,7 +227,7 @@ class Tasks:
                 _logger.warning("Task %s is not offered: %s", task, error)
             first = first or task
             left = self._free()
-            if not self._short and len(self._ready) > 1 and left is not None and left < RESERVE_BYTES:
+            if not self._short and len(self._large()) > 1 and left is not None and left < RESERVE_BYTES:
                 self._short = True
                 _logger.warning(
                     "%d MB of memory are left: one task is loaded at a time, %s at first",
@@ -272,13 +279,18 @@ class Tasks:
             model=skill.info,
             frames_per_second=_told(self._measured[key]),
             switch_seconds=round(min(took, 3600.0), 3),
+            beside=task in self.beside,
         )
 
     def _keep_only(self, task: str) -> None:
-        self._drop([other for other in self._ready if other != task])
+        self._drop([other for other in self._large() if other != task])
         self.serving = task
 
-    def _drop(self, names: Mapping[str, object] | list[str]) -> None:
+    def _large(self) -> list[str]:
+        """What is loaded and in the way of others."""
+        return [task for task in self._ready if task not in self.beside]
+
+    def _drop(self, names: Iterable[str]) -> None:
         for name in list(names):
             self._ready.pop(name).close()
 

@@ -101,7 +101,7 @@ class Worker:
         )
         self._stating = threading.Lock()
         self._gone = False
-        self._inbox = Inbox(window, now=now, most_bytes=held_bytes)
+        self._inbox = Inbox(window, now=now, most_bytes=held_bytes, beside=tasks.beside)
         if tasks.serving is not None:
             self._inbox.deployed(tasks.serving)
         self._requests: queue.SimpleQueue[str] = queue.SimpleQueue()

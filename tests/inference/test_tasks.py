@@ -115,6 +115,19 @@ def test_what_is_told_is_loaded_alone_and_the_release_loads_all() -> None:
     assert sorted(bench.open) == ["faces", "names", "objects"]
 
 
+def test_what_is_small_stays_beside_whatever_is_served() -> None:
+    bench = Bench()
+    tasks = bench.tasks(beside=["names"])
+    tasks.prepare()
+    tasks.switch(Deploy(task="faces"))
+    assert (tasks.serving, bench.open) == ("faces", ["faces", "names"])
+    assert [info.task for info in tasks.infos if info.beside] == ["names"]
+    tasks.switch(Deploy(task=""))
+    assert (tasks.serving, sorted(bench.open)) == (None, ["faces", "names", "objects"])
+    tasks.switch(Deploy(task="names"))
+    assert (tasks.serving, bench.open) == ("names", ["names"])
+
+
 def test_another_model_of_a_task_takes_its_place_and_is_measured_once() -> None:
     bench = Bench()
     tasks = bench.tasks()

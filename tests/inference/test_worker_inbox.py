@@ -279,6 +279,18 @@ def test_an_order_goes_before_the_jobs_and_hands_back_those_of_another_task(inbo
     assert take(inbox) == faces
 
 
+def test_jobs_of_a_task_that_stays_loaded_come_whatever_is_served(clock: Clock) -> None:
+    inbox = Inbox(4, now=clock, beside=["read_meter"])
+    meter, clip = job(task="read_meter"), job()
+    assert [inbox.put(meter, b""), inbox.put(clip, b"")] == ["", ""]
+    assert [held.job for held in inbox.deploy(Deploy(task="detect_faces"))] == [clip]
+    assert isinstance(inbox.take(), Deploy)
+    assert inbox.deployed("detect_faces") == []
+    assert inbox.put(job(task="read_meter"), b"") == ""
+    assert "detect_faces" in inbox.put(job(), b"")
+    assert take(inbox) == meter
+
+
 def test_an_order_waits_for_the_running_job(inbox: Inbox) -> None:
     running = job()
     inbox.put(running, b"")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat_contract.messages import Result
+from meerkat_contract.messages import ModelInfo, Result, TaskInfo
 from meerkat_hub.core.pool.attendance import PAUSE
 from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
+from meerkat_hub.core.pool.work import Item
 from meerkat_hub.core.rules import Hedger, Pull
 
-from .desk import Desk, Flow
+from .desk import Desk, Flow, state
 
 
 @pytest.fixture
@@ -260,3 +261,16 @@ def test_work_nobody_can_do_does_not_hold_up_the_rest(desk: Desk) -> None:
     desk.worker()
     desk.add(1)
     assert [lease.item.flow for lease in desk.sent] == ["clips"]
+
+
+def test_a_task_that_stays_loaded_is_done_by_who_serves_another() -> None:
+    desk = Desk()
+    desk.pool.open(Flow("meters", "read_meter"))
+    meter = desk.pool.add(Item("m", "meters", cost=1), desk.now)
+    assert meter == []
+    info = TaskInfo(task="read_meter", model=ModelInfo(name="meter"), frames_per_second=40, beside=True)
+    serving = state("coral", serving="detect_faces", tasks=("detect_faces",))
+    desk.pool.seen(serving, desk.now)
+    assert desk.pool.dispatch(desk.now) == []
+    desk.pool.seen(serving.model_copy(update={"tasks": (*serving.tasks, info)}), desk.now)
+    assert [lease.item.id for lease in desk.pool.dispatch(desk.now)] == ["m"]

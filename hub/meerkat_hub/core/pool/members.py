@@ -68,7 +68,8 @@ class Member:
 
     def does(self, task: str) -> bool:
         """Whether it takes jobs of this task now."""
-        return task in self.tasks and self.serving in (None, task)
+        info = self.tasks.get(task)
+        return info is not None and (self.serving in (None, task) or info.beside)
 
     def seconds(self, task: str) -> float:
         """Per unit of cost, estimated."""
