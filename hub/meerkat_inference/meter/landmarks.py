@@ -93,7 +93,7 @@ def features(picture: NDArray[np.uint8], layout: MeterLayout | None = None) -> b
     sparse = texture(grey, _placed(place, scale), _grid_of(place))
     if moving is not None:
         rows, columns = sparse.shape[1:]
-        matrix = np.float32(
+        matrix = np.array(
             [
                 [columns / place[2], 0, -place[0] * columns / place[2]],
                 [0, rows / place[3], -place[1] * rows / place[3]],
@@ -120,7 +120,7 @@ def unpack(data: bytes) -> Landmarks:
     if not (good and width and height and columns and rows and w > 0 and h > 0):
         raise wrong
     at = _HEAD.size
-    points = np.frombuffer(data, "<u2", 2 * count, at).reshape(count, 2).astype(np.float32) / 32
+    points = np.frombuffer(data, "<u2", 2 * count, at).reshape(count, 2).astype(np.float32) / np.float32(32)
     descriptors = np.frombuffer(data, np.uint8, 32 * count, at + 4 * count).reshape(count, 32)
     sparse = np.frombuffer(data, np.uint8, cells, at + 36 * count).reshape(2, rows, columns)
     return Landmarks(width, height, points, descriptors, (x, y, w, h), sparse)
@@ -165,12 +165,12 @@ def keypoints(
     grey: Grey, *, count: int, mask: NDArray[np.uint8] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Corners (n, 2) and their descriptors (n, 32), the strongest first."""
-    orb = cv2.ORB_create(nfeatures=count, scaleFactor=1.3, nlevels=3, edgeThreshold=19, fastThreshold=9)
+    orb = cv2.ORB.create(nfeatures=count, scaleFactor=1.3, nlevels=3, edgeThreshold=19, fastThreshold=9)
     found, descriptors = orb.detectAndCompute(grey, mask)
     if descriptors is None or not len(found):
         return np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8)
     order = np.argsort([-point.response for point in found], kind="stable")
-    points = np.asarray(cv2.KeyPoint_convert(found), np.float32)
+    points = np.asarray(cv2.KeyPoint.convert(found), np.float32)
     return points[order], np.asarray(descriptors, np.uint8)[order]
 
 
@@ -202,7 +202,7 @@ def _outlines(shape: tuple[int, ...], layout: MeterLayout) -> list[tuple[NDArray
     for counter in layout.all_counters.values():
         for boxes, dial in ((counter.digits, False), (counter.pointers, True)):
             for x, y, w, h in boxes:
-                corners = np.float32([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]) * np.float32([sx, sy])
+                corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]) * (sx, sy)
                 outlines.append((np.asarray(cv2.transform(corners[None], back)[0], np.float32), dial))
     return outlines
 
@@ -267,4 +267,4 @@ def texture(grey: Grey, where: NDArray[np.float64], cells: tuple[int, int]) -> N
     places = corners @ where[:, :2].T + where[:, 2]
     inside = ((places >= 0) & (places < [grey.shape[1], grey.shape[0]])).all(-1)
     sparse[:, ~inside] = UNSEEN
-    return sparse
+    return np.asarray(sparse, np.uint8)
