@@ -1,0 +1,185 @@
+"""Which of the readings that a picture allows is the meter's, given the one before.
+
+The picture alone cannot always tell 206.99 from 207.99: the wheel is half-way. The reading before and
+the largest plausible flow usually can. Everything here counts in whole steps of the counter.
+
+    rise = what the meter went on since the reading before; past the top it begins again at zero
+    -jitter <= rise < 0     a needle that trembles: no flow, and the value is the one before
+    0 <= rise <= most       it fits
+    else                    it does not, however sure the picture is
+
+Nothing here reads a clock, a file or a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from meerkat_contract.meter_messages import CounterSeen, Verdict
+
+SURE = 0.85
+"""Confidence from which a reading that the picture alone left open is accepted with the one before."""
+LEAST_SHARE = 0.2
+"""Of the candidates' likelihood: with less on all that fit, the picture contradicts the history."""
+HISTORY_WRONG = 0.1
+"""Prior that it is the history that is wrong."""
+NEEDLE_JITTER, WHEEL_JITTER = 3, 1
+"""Steps by which the finest needle, or wheel, may seem to go back."""
+GENEROUS = 100
+"""Without a flow and a time: the part of the span by which a reading may be above the one before."""
+CLOCK_SLACK = 1 / 60
+"""Hours by which the times of two pictures may be off."""
+MOST_STEPS = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is made of one counter's picture with the reading before."""
+
+    verdict: Verdict
+    value: float | None
+    reason: str = ""
+    confidence: float = 0.0
+    expected: tuple[float, float] | None = None
+    """From, to: what the reading before leaves possible. Above the span it has begun again at zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The candidate that goes best with the reading before."""
+
+    value: int
+    """Steps; the reading before, when the needle only trembled."""
+    rise: int
+    """Steps, at least 0."""
+    rank: int
+    """Place among the candidates: 0 is the likeliest by the picture alone."""
+    share: float
+    """Of all candidates that fit: how much speaks for this one."""
+    covered: float
+    """Of all candidates' likelihood: how much fits."""
+
+
+def choose(
+    seen: CounterSeen,
+    *,
+    previous: float | None = None,
+    elapsed_hours: float | None = None,
+    max_flow: float | None = None,
+    jitter: int | None = None,
+    sure: float = SURE,
+) -> Choice:
+    """The reading, its verdict and why.
+
+    previous: the last reading that is trusted, in the counter's unit. Without one the picture's own
+    verdict stands. max_flow: units per hour; without elapsed_hours, the most it may have risen by.
+    jitter: steps that a reading may be behind `previous` and count as no flow (3 with needles, else 1).
+    """
+    if seen.verdict == "unreadable" or (seen.value is None and not seen.candidates):
+        return Choice("unreadable", None, seen.reason, seen.confidence)
+    if previous is None:
+        return Choice(seen.verdict, seen.value, seen.reason, seen.confidence)
+    play = jitter_of(seen) if jitter is None else jitter
+    before, span = steps(previous, seen.step), steps(seen.span, seen.step)
+    most = largest_rise(seen.step, span, elapsed_hours, max_flow, play)
+    expected = (previous, units(before + most, seen.step))
+    allowed = candidates_of(seen)
+    fit = best_fit(allowed, before, most, span, play)
+    if fit is None or fit.covered < LEAST_SHARE:
+        reason = _why_not(seen, before, expected)
+        return Choice("implausible", seen.value, reason, seen.confidence, expected)
+    confidence = confidence_of(seen, allowed, fit, play)
+    value = units(fit.value, seen.step)
+    if fit.rank == 0 and seen.verdict == "accepted":
+        return Choice("accepted", value, "", seen.confidence, expected)
+    if confidence >= sure:
+        return Choice("accepted", value, "", confidence, expected)
+    why = seen.reason or f"{_many(len(allowed))}, and the one before does not tell which it is"
+    return Choice("held", value, why, confidence, expected)
+
+
+# --- in steps -------------------------------------------------------------------------------------
+
+
+def steps(value: float, step: float) -> int:
+    """How many steps a value is, rounded."""
+    return round(min(value / step, MOST_STEPS))
+
+
+def units(count: int, step: float) -> float:
+    """The value of so many steps, as the nearest float to its decimal: 3 × 0.1 is 0.3."""
+    return round(count * step, 9)
+
+
+def jitter_of(seen: CounterSeen) -> int:
+    return NEEDLE_JITTER if seen.needles else WHEEL_JITTER
+
+
+def candidates_of(seen: CounterSeen) -> tuple[tuple[int, float], ...]:
+    """(steps, likelihood) of each, the likeliest first."""
+    listed = [(steps(c.value, seen.step), c.likelihood) for c in seen.candidates if c.likelihood > 0]
+    if not listed and seen.value is not None:
+        listed = [(steps(seen.value, seen.step), 1.0)]
+    return tuple(sorted(listed, key=lambda c: -c[1]))
+
+
+def largest_rise(step: float, span: int, elapsed: float | None, max_flow: float | None, jitter: int) -> int:
+    """Steps: never a whole turn of the counter, which would allow every reading."""
+    if max_flow is None:
+        return span // GENEROUS
+    hours = 1.0 if elapsed is None else max(elapsed, 0.0) + CLOCK_SLACK
+    return min(steps(max_flow * hours, step) + jitter, span - jitter - 1)
+
+
+def rise_of(value: int, previous: int, most: int, span: int, jitter: int) -> int | None:
+    """Steps that the counter went on; None when it cannot have."""
+    rise = value - previous
+    if rise < -jitter:
+        rise += span
+    elif rise > most:
+        rise -= span
+    return max(rise, 0) if -jitter <= rise <= most else None
+
+
+def best_fit(
+    candidates: Sequence[tuple[int, float]], previous: int, most: int, span: int, jitter: int
+) -> Fit | None:
+    """Of what the history allows, the likeliest: a small rise is likelier than a large one."""
+    fitting: list[tuple[float, int, int, int]] = []
+    covered = everything = 0.0
+    for rank, (value, likelihood) in enumerate(candidates):
+        everything += likelihood
+        rise = rise_of(value, previous, most, span, jitter)
+        if rise is not None:
+            covered += likelihood
+            fitting.append((likelihood / (1 + 3 * rise / (most + 1)), -rank, value, rise))
+    if not fitting:
+        return None
+    _, rank, value, rise = max(fitting)
+    alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= jitter)
+    share = alike / sum(weight for weight, *_ in fitting)
+    backwards = rise == 0 and value != previous
+    return Fit(previous if backwards else value, rise, -rank, share, covered / everything)
+
+
+def confidence_of(seen: CounterSeen, candidates: Sequence[tuple[int, float]], fit: Fit, jitter: int) -> float:
+    """How sure the fit is: the picture's own confidence, freed of what the history has decided."""
+    top = candidates[0][0]
+    everything = sum(likelihood for _, likelihood in candidates)
+    alone = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter) / everything
+    picture = min(1.0, seen.confidence / alone)
+    history = fit.covered / (fit.covered + (1 - fit.covered) * HISTORY_WRONG)
+    return picture * fit.share * history
+
+
+def _why_not(seen: CounterSeen, before: int, expected: tuple[float, float]) -> str:
+    value = seen.value if seen.value is not None else seen.candidates[0].value
+    low, high = (f"{bound:.10g}" for bound in expected)
+    if steps(value, seen.step) < before:
+        return f"{value:.10g} is behind {low}, the reading before: has the meter been exchanged? Say so"
+    return f"{value:.10g} is more than {high}, the most that can have flowed since {low}"
+
+
+def _many(count: int) -> str:
+    return "the picture is not clear enough" if count < 2 else f"{count} readings go with the picture"
