@@ -1,0 +1,1 @@
+"""Renders meters with exact truth, and trains the networks that read them."""

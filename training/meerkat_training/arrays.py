@@ -1,0 +1,43 @@
+"""Array types and the cheap random draws that every renderer uses."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Random = np.random.Generator
+Colour = tuple[float, float, float]
+
+
+def between(rng: Random, low: float, high: float) -> float:
+    """A uniform draw; a third of the cost of `rng.uniform`, which matters a hundred times a crop."""
+    return low + (high - low) * float(rng.random())
+
+
+def around(rng: Random, sigma: float, limit: float) -> float:
+    """A normal draw about zero, clipped at ±limit."""
+    return min(limit, max(-limit, float(rng.standard_normal()) * sigma))
+
+
+def chance(rng: Random, probability: float) -> bool:
+    return bool(rng.random() < probability)
+
+
+def log_between(rng: Random, low: float, high: float) -> float:
+    """Uniform in the logarithm, for sizes."""
+    return float(low * (high / low) ** rng.random())
+
+
+def colour(rng: Random, base: Colour, spread: float) -> Colour:
+    """`base` with each channel moved by up to ±spread, held within 0..1."""
+    red, green, blue = (min(1.0, max(0.0, channel + spread * (2 * rng.random() - 1))) for channel in base)
+    return red, green, blue
+
+
+def fill(height: int, width: int, tone: Colour) -> Floats:
+    """A plain picture (height, width, 3) of one colour."""
+    picture = np.empty((height, width, 3), np.float32)
+    picture[:] = tone
+    return picture

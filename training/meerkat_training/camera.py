@@ -1,0 +1,148 @@
+"""What a cheap camera makes of a scene: exposure, colour, blur, noise, sharpening, compression.
+
+All lengths follow `detail`, the height in pixels of a digit in the picture, so that the same settings
+mean the same damage on a whole face and on a single crop.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from .arrays import Bytes, Floats, Random, around, between, chance, log_between
+from .fields import axes, grain
+from .light import light_scene
+
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def expose(picture: Floats, rng: Random, strength: float) -> Floats:
+    """Gain and tone curve; about one in six far too dark or burnt out."""
+    kind = rng.random()
+    if kind < 0.1 * strength:
+        gain = log_between(rng, 1.4, 3.0)
+    elif kind < 0.2 * strength:
+        gain = log_between(rng, 0.12, 0.4)
+    else:
+        gain = 1 + (log_between(rng, 0.5, 1.5) - 1) * strength
+    picture = picture * np.float32(gain)
+    if chance(rng, 0.5 * strength):
+        # A steep S-curve or a flat one, around the middle; cheaper than a power.
+        slope, pivot = log_between(rng, 0.55, 1.7), between(rng, 0.35, 0.65)
+        picture = (picture - pivot) * np.float32(slope) + np.float32(pivot)
+    if chance(rng, 0.25 * strength):
+        np.clip(picture, 0, 1, out=picture)
+        picture = picture ** np.float32(log_between(rng, 0.55, 1.8))
+    return picture
+
+
+def tint(picture: Floats, rng: Random, strength: float) -> Floats:
+    """White balance, casts, faded colour, infrared, negatives."""
+    kind = rng.random()
+    if kind < 0.11 * strength:
+        grey = picture @ _GREY
+        channels = np.array([1.0, 1.0, 1.0], np.float32)
+        if chance(rng, 0.3):  # Infrared through a colour sensor: violet or pale green.
+            channels += np.array([around(rng, 0.1, 0.25) for _ in range(3)], np.float32)
+        return grey[..., None] * channels
+    if kind < 0.5 * strength:
+        grey = (picture @ _GREY)[..., None]
+        picture = grey + (picture - grey) * np.float32(between(rng, 0.15, 1.7))
+    spread = 0.3 if kind > 1 - 0.12 * strength else 0.07
+    gains = np.array([1 + around(rng, spread, 0.6) for _ in range(3)], np.float32)
+    picture = picture * (1 + (gains - 1) * np.float32(strength))
+    if chance(rng, 0.05 * strength):  # A flood of one colour, as from a lamp or a bad driver.
+        lift = np.array([between(rng, -0.2, 0.3) for _ in range(3)], np.float32)
+        picture = picture + lift
+    return picture
+
+
+def defocus(picture: Floats, rng: Random, detail: float, strength: float) -> Floats:
+    """Lens blur or motion, up to about a tenth of a digit."""
+    if chance(rng, 0.8):
+        # Mostly sharp enough to read; strokes are about an eighth of a digit.
+        sigma = detail * 0.085 * strength * float(rng.random()) ** 1.7
+        if sigma > 0.25:
+            picture = cv2.GaussianBlur(picture, (0, 0), sigma).astype(np.float32, copy=False)
+    if chance(rng, 0.12 * strength):
+        length = max(2, round(detail * between(rng, 0.04, 0.2)))
+        size = length | 1
+        kernel = np.zeros((size, size), np.float32)
+        turn = between(rng, 0, math.pi)
+        reach = np.array([math.cos(turn), math.sin(turn)]) * (size // 2)
+        first = (round(size // 2 - reach[0]), round(size // 2 - reach[1]))
+        last = (round(size // 2 + reach[0]), round(size // 2 + reach[1]))
+        cv2.line(kernel, first, last, 1.0, 1)
+        picture = cv2.filter2D(picture, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
+    return picture
+
+
+def sense(picture: Floats, rng: Random, strength: float) -> Floats:
+    """Sensor noise and the rows of a rolling shutter under a flickering lamp."""
+    height, width = picture.shape[:2]
+    if chance(rng, 0.06 * strength):
+        down, _ = axes(height, width)
+        wave = np.sin(down * between(rng, 10, 120) + between(rng, 0, 6.3)) * between(rng, 0.02, 0.14)
+        picture = picture * (1 + wave)[..., None].astype(np.float32)
+    if chance(rng, 0.75):
+        sigma = 0.09 * strength * float(rng.random()) ** 2.5
+        if chance(rng, 0.6):
+            picture = picture + grain(rng, height, width, 3) * np.float32(sigma)
+        else:
+            picture = picture + grain(rng, height, width, 1) * np.float32(sigma)
+    return picture
+
+
+def sharpen(picture: Floats, rng: Random, detail: float, amount: float) -> Floats:
+    """Unsharp masking as cameras overdo it: bright and dark halos along the strokes."""
+    sigma = max(0.6, detail * between(rng, 0.015, 0.07))
+    soft = cv2.GaussianBlur(picture, (0, 0), sigma)
+    return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0).astype(np.float32, copy=False)
+
+
+def compress(picture: Bytes, quality: int) -> Bytes:
+    """Through JPEG and back; channel order does not matter as long as it is kept."""
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(np.uint8, copy=False)
+
+
+def resample(picture: Floats, rng: Random, detail: float) -> Floats:
+    """Down and up again, as digital zoom and resizing firmware do, leaving digits of 10 pixels or more."""
+    height, width = picture.shape[:2]
+    share = max(10.0 / detail, between(rng, 0.35, 0.9))
+    if share >= 0.95:
+        return picture
+    size = (max(4, round(width * share)), max(4, round(height * share)))
+    down = cv2.INTER_AREA if chance(rng, 0.6) else cv2.INTER_LINEAR
+    up = cv2.INTER_LINEAR if chance(rng, 0.6) else cv2.INTER_CUBIC
+    small = cv2.resize(picture, size, interpolation=down)
+    return cv2.resize(small, (width, height), interpolation=up).astype(np.float32, copy=False)
+
+
+def degrade(picture: Floats, rng: Random, strength: float = 1.0, detail: float | None = None) -> Bytes:
+    """A photograph of a rendered scene.
+
+    `picture` is float RGB (h, w, 3), about 0..1; `detail` the height in pixels of a digit in it (0.6 of
+    the height when not given). `strength` 0 only rounds to bytes, 1 spans what real meters show.
+    """
+    detail = 0.6 * picture.shape[0] if detail is None else detail
+    if strength > 0:
+        picture = light_scene(picture, rng, strength)
+        picture = expose(picture, rng, strength)
+        picture = tint(picture, rng, strength)
+        if chance(rng, 0.04 * strength):
+            picture = 1 - np.clip(picture, 0, 1)
+        picture = defocus(picture, rng, detail, strength)
+        if chance(rng, 0.2 * strength):
+            picture = resample(picture, rng, detail)
+        picture = sense(picture, rng, strength)
+        if chance(rng, 0.35 * strength):
+            picture = sharpen(picture, rng, detail, log_between(rng, 0.3, 3.5))
+    shot: Bytes = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if chance(rng, 0.85 * strength):
+        shot = compress(shot, int(rng.integers(25, 96)))
+    return shot

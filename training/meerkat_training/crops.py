@@ -1,0 +1,166 @@
+"""A wheel in its plate, seen by a camera, cut out where a layout's box would be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .arrays import Bytes, Floats, Random, around, between, chance, colour, fill, log_between
+from .camera import degrade
+from .fields import cloud
+from .needles import DialStyle, paint_dial
+from .wheels import BLACK, GREY, RED, WHITE, WheelStyle, paint_window
+
+HEIGHT, WIDTH = 32, 20
+"""Size of the wheel network's input."""
+DIAL = 48
+"""Side of the needle network's input."""
+
+
+def paint_plate(
+    style: WheelStyle, position: float, box: tuple[int, int], rng: Random
+) -> tuple[Floats, float]:
+    """A scene 1.5 times the box (width, height) with the wheel's window about its middle.
+
+    Returns the picture and the height of a digit in it, in pixels. Around the window lie the plate, the
+    window's border and, behind narrow bridges, the neighbouring wheels.
+    """
+    wide, high = box
+    width, height = wide * 3 // 2, high * 3 // 2
+    window_high = round(high * between(rng, 0.86, 1.3))
+    window_wide = round(wide * between(rng, 0.78, 1.3))
+    window_high, window_wide = min(window_high, height), min(window_wide, width)
+    scene = fill(height, width, style.frame)
+    if chance(rng, 0.3):
+        scene *= (1 + 0.3 * (cloud(rng, height, width, 1) - 0.5))[..., None]
+    top, left = (height - window_high) // 2, (width - window_wide) // 2
+    if chance(rng, 0.6):
+        _neighbours(scene, style, (left, top, window_wide, window_high), rng)
+    scene[top : top + window_high, left : left + window_wide] = paint_window(
+        style, position, window_wide, window_high, rng
+    )
+    _border(scene, (left, top, window_wide, window_high), rng)
+    return scene, style.digit_share * window_high
+
+
+def _neighbours(scene: Floats, style: WheelStyle, window: tuple[int, int, int, int], rng: Random) -> None:
+    """The wheels to the left and right, as far as the scene shows them."""
+    left, top, wide, high = window
+    gap = round(wide * (0.02 + 0.3 * float(rng.random()) ** 2))
+    shown = left - gap
+    if shown < 2:
+        return
+    places = rng.random(2) * 10
+    for place, at_left in zip(places, (True, False), strict=True):
+        if chance(rng, 0.75):
+            other = paint_window(style, float(place), wide, high, rng)
+            part = min(shown, wide)
+            if at_left:
+                scene[top : top + high, left - gap - part : left - gap] = other[:, wide - part :]
+            else:
+                start = left + wide + gap
+                part = min(part, scene.shape[1] - start)
+                scene[top : top + high, start : start + part] = other[:, :part]
+
+
+def _border(scene: Floats, window: tuple[int, int, int, int], rng: Random) -> None:
+    """The window's rim: any of its sides may carry a coloured edge, a lit bevel or a dark line."""
+    left, top, wide, high = window
+    if chance(rng, 0.35):
+        return
+    kind = rng.random()
+    base = RED if kind < 0.35 else BLACK if kind < 0.6 else WHITE if kind < 0.8 else GREY
+    tone = np.asarray(colour(rng, base, 0.15), np.float32)
+    thick = max(1, round(high * (0.02 + 0.12 * float(rng.random()) ** 2)))
+    which = rng.random(4) < between(rng, 0.3, 1.0)
+    bottom, right = top + high, left + wide
+    if which[0]:
+        scene[max(0, top - thick) : top, left:right] = tone
+    if which[1]:
+        scene[bottom - thick // 2 : bottom + thick, left:right] = tone
+    if which[2]:
+        scene[top:bottom, max(0, left - thick) : left + thick // 2] = tone
+    if which[3]:
+        scene[top:bottom, right - thick // 2 : right + thick] = tone
+
+
+def random_view(rng: Random, box: tuple[int, int], scene: tuple[int, int], steadiness: float = 1.0) -> Floats:
+    """Matrix (3, 3) from the scene to the camera: turned, shifted, scaled, sheared, seen from aside.
+
+    `box` and `scene` are (width, height); shifts follow the box. Vertical shifts stay small, since the
+    position is the wheel's within its window and only the window's edges tell of a shift.
+    """
+    wide, high = box
+    turn = np.deg2rad(around(rng, 2.0, 5.0)) * steadiness
+    scale_x, scale_y = 1 + around(rng, 0.06, 0.12), 1 + around(rng, 0.06, 0.12)
+    shear = around(rng, 0.03, 0.1)
+    cosine, sine = float(np.cos(turn)), float(np.sin(turn))
+    shift_x, shift_y = around(rng, 0.05, 0.12) * wide, around(rng, 0.035, 0.1) * high
+    middle_x, middle_y = scene[0] / 2, scene[1] / 2
+    a, b = cosine * scale_x, -sine * scale_y + shear
+    c, d = sine * scale_x, cosine * scale_y
+    view = np.array(
+        [
+            [a, b, middle_x + shift_x - a * middle_x - b * middle_y],
+            [c, d, middle_y + shift_y - c * middle_x - d * middle_y],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    if chance(rng, 0.3):
+        lean = np.eye(3)
+        lean[2, 0], lean[2, 1] = around(rng, 0.06, 0.15) / scene[0], around(rng, 0.06, 0.15) / scene[1]
+        centre = np.eye(3)
+        centre[0, 2], centre[1, 2] = -middle_x, -middle_y
+        back = np.eye(3)
+        back[0, 2], back[1, 2] = middle_x, middle_y
+        view = back @ lean @ centre @ view
+    return view.astype(np.float32)
+
+
+def look(scene: Floats, view: Floats) -> Floats:
+    """The scene through a `random_view`, same size, edges continued outwards."""
+    size = (scene.shape[1], scene.shape[0])
+    if view[2, 0] == 0 and view[2, 1] == 0:
+        seen = cv2.warpAffine(scene, view[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        seen = cv2.warpPerspective(scene, view, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen.astype(np.float32, copy=False)
+
+
+def cut(shot: Bytes, box: tuple[int, int], size: tuple[int, int]) -> Bytes:
+    """The box (width, height) in the shot's middle, resampled to `size` (width, height) by area."""
+    high, wide = shot.shape[:2]
+    left, top = (wide - box[0]) // 2, (high - box[1]) // 2
+    part = shot[top : top + box[1], left : left + box[0]]
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def random_box(rng: Random) -> tuple[int, int]:
+    """A box's (width, height) in the source, for digits of about 16 pixels and more.
+
+    Above 100 pixels area resampling leaves nothing of the camera's faults, so bigger ones are not drawn.
+    """
+    high = round(log_between(rng, 24, 100))
+    return max(12, round(high * between(rng, 0.52, 0.74))), high
+
+
+def photograph_wheel(style: WheelStyle, position: float, rng: Random, strength: float = 1.0) -> Bytes:
+    """One wheel of a style as a layout's box shows it, (32, 20, 3) uint8 RGB."""
+    box = random_box(rng)
+    scene, digit = paint_plate(style, position, box, rng)
+    view = random_view(rng, box, (scene.shape[1], scene.shape[0]))
+    shot = degrade(look(scene, view), rng, strength, digit)
+    return cut(shot, box, (WIDTH, HEIGHT))
+
+
+def photograph_dial(style: DialStyle, position: float | None, rng: Random, strength: float = 1.0) -> Bytes:
+    """One dial of a style as a layout's box shows it, (48, 48, 3) uint8 RGB; None has no needle."""
+    side = round(log_between(rng, 40, 92))
+    size = side * 5 // 4
+    # The style's radius is by the box; the scene is larger.
+    scene = paint_dial(replace(style, radius=style.radius * side / size), position, size, rng)
+    view = random_view(rng, (side, side), (size, size), 0.5)
+    shot = degrade(look(scene, view), rng, strength, 0.3 * side)
+    return cut(shot, (side, side), (DIAL, DIAL))

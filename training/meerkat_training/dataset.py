@@ -1,0 +1,95 @@
+"""Rendered crops with their truth, in any number, on any number of processes.
+
+The same seed gives the same crops whatever the number of workers: work is cut into blocks of fixed size
+and each block has a generator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import cv2
+import numpy as np
+
+from .arrays import Bytes, Floats, chance
+from .crops import DIAL, HEIGHT, WIDTH
+from .needles import needle_crop
+from .negatives import negative_needle, negative_wheel
+from .wheels import random_position, wheel_crop
+
+BLOCK = 250
+NEGATIVES = 0.08
+"""Share of crops without a digit or needle; their position is NaN."""
+WHEEL_STREAM, NEEDLE_STREAM = 1, 2
+
+Crops = tuple[Bytes, Floats]
+"""Pictures (n, h, w, 3) uint8 RGB and positions (n,) float32, NaN for negatives."""
+
+
+def _single_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def wheel_block(seed: int, count: int, block: int) -> Crops:
+    """The first `count` wheels of one block of a seed."""
+    rng = np.random.default_rng([seed, WHEEL_STREAM, block])
+    crops, positions = np.empty((count, HEIGHT, WIDTH, 3), np.uint8), np.full(count, np.nan, np.float32)
+    for index in range(count):
+        if chance(rng, NEGATIVES):
+            crops[index] = negative_wheel(rng)
+        else:
+            position = random_position(rng)
+            crops[index], positions[index] = wheel_crop(rng, position), position
+    return crops, positions
+
+
+def needle_block(seed: int, count: int, block: int) -> Crops:
+    """The first `count` needles of one block of a seed."""
+    rng = np.random.default_rng([seed, NEEDLE_STREAM, block])
+    crops, positions = np.empty((count, DIAL, DIAL, 3), np.uint8), np.full(count, np.nan, np.float32)
+    for index in range(count):
+        if chance(rng, NEGATIVES):
+            crops[index] = negative_needle(rng)
+        else:
+            position = 10.0 * float(rng.random())
+            crops[index], positions[index] = needle_crop(rng, position), position
+    return crops, positions
+
+
+def _kind_block(kind: str, seed: int, job: tuple[int, int]) -> Crops:
+    block, count = job
+    return (wheel_block if kind == "wheels" else needle_block)(seed, count, block)
+
+
+def _blocks(kind: str, n: int, seed: int, workers: int) -> Iterator[Crops]:
+    jobs = [(block, min(BLOCK, n - block * BLOCK)) for block in range(-(-n // BLOCK))]
+    work = partial(_kind_block, kind, seed)
+    if workers <= 1:
+        yield from map(work, jobs)
+        return
+    # Spawned, not forked: the parent may hold a training library's threads.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_single_thread) as pool:
+        yield from pool.map(work, jobs)
+
+
+def _gather(kind: str, n: int, seed: int, workers: int, shape: tuple[int, int]) -> Crops:
+    crops, positions = np.empty((n, *shape, 3), np.uint8), np.empty(n, np.float32)
+    start = 0
+    for pictures, truths in _blocks(kind, n, seed, workers):
+        crops[start : start + len(truths)] = pictures
+        positions[start : start + len(truths)] = truths
+        start += len(truths)
+    return crops, positions
+
+
+def wheels(n: int, seed: int, workers: int = 1) -> Crops:
+    """`n` wheels: (n, 32, 20, 3) uint8 RGB and their positions 0 to 10."""
+    return _gather("wheels", n, seed, workers, (HEIGHT, WIDTH))
+
+
+def needles(n: int, seed: int, workers: int = 1) -> Crops:
+    """`n` needles: (n, 48, 48, 3) uint8 RGB and their positions 0 to 10."""
+    return _gather("needles", n, seed, workers, (DIAL, DIAL))

@@ -1,0 +1,231 @@
+"""Counter digits drawn from strokes: every figure is an angular polyline whose corners are then rounded.
+
+Counters are engraved or stamped with faces that no desktop font has: squared zeros, open fours, ones
+without a flag, sevens with a serif. All points live in a unit box (x to the right, y down) around the
+centre lines of the strokes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .arrays import Bytes, Floats, between
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Path:
+    """One stroke; `round_off` scales the font's corner radius (0 keeps this stroke angular)."""
+
+    points: tuple[Point, ...]
+    closed: bool = False
+    round_off: float = 1.0
+
+
+@dataclass(frozen=True)
+class StrokeDesign:
+    """Random choices that make one drawn font. Lengths are shares of the digit's height."""
+
+    width: float
+    weight: float
+    contrast: float
+    radius: float
+    square_ends: bool
+    middle: float
+    one: int
+    two: int
+    three: int
+    four: int
+    five: int
+    six: int
+    seven: int
+    eight_waist: float
+    hook: float
+
+
+def random_design(rng: np.random.Generator) -> StrokeDesign:
+    """A counter font: width 0.4 to 0.8 of its height, stroke weight over a factor of three."""
+    width = between(rng, 0.4, 0.8)
+    weight = between(rng, 0.07, 0.21)
+    kind = rng.random()
+    radius = 0.0 if kind < 0.2 else between(rng, 0.05, 0.22) if kind < 0.6 else between(rng, 0.22, 0.5)
+    pick = rng.integers(0, 60, 6)
+    return StrokeDesign(
+        width=width,
+        weight=min(weight, width * 0.36),
+        contrast=between(rng, 0.75, 1.15),
+        radius=radius,
+        square_ends=bool(rng.random() < 0.55),
+        middle=between(rng, 0.42, 0.54),
+        one=int(pick[0] % 6),
+        two=int(pick[1] % 3),
+        three=int(pick[2] % 3),
+        four=int(pick[3] % 4),
+        five=int(pick[4] % 3),
+        six=int(pick[5] % 4),
+        seven=int((pick[0] // 6) % 5),
+        eight_waist=between(rng, 0.0, 0.12),
+        hook=between(rng, 0.1, 0.27),
+    )
+
+
+def _one(design: StrokeDesign) -> list[Path]:
+    stem = 0.5 if design.one in {0, 1, 4} else 0.62
+    paths = [Path(((stem, 0.0), (stem, 1.0)), round_off=0)]
+    if design.one in {1, 2, 4}:
+        paths = [Path(((stem - 0.42, design.hook), (stem, 0.0), (stem, 1.0)), round_off=0)]
+    elif design.one == 3:
+        paths = [Path(((stem - 0.38, 0.0), (stem, 0.0), (stem, 1.0)), round_off=0)]
+    if design.one in {4, 5}:
+        paths.append(Path(((stem - 0.36, 1.0), (stem + 0.36, 1.0)), round_off=0))
+    return paths
+
+
+def _two(design: StrokeDesign) -> list[Path]:
+    knee = design.middle - 0.08
+    top: tuple[Point, ...] = ((0.0, design.hook), (0.0, 0.0), (1.0, 0.0), (1.0, knee))
+    if design.two == 0:
+        return [Path((*top, (0.0, 1.0))), Path(((0.0, 1.0), (1.0, 1.0)), round_off=0)]
+    if design.two == 1:
+        low = 1.0 - design.hook * 0.6
+        return [Path((*top, (0.0, low), (0.0, 1.0))), Path(((0.0, 1.0), (1.0, 1.0)), round_off=0)]
+    return [Path((*top[:3], (1.0, design.middle), (0.0, design.middle), (0.0, 1.0), (1.0, 1.0)))]
+
+
+def _three(design: StrokeDesign) -> list[Path]:
+    middle, low = design.middle, 1.0 - design.hook
+    bowl: tuple[Point, ...] = ((1.0, middle), (1.0, 1.0), (0.0, 1.0), (0.0, low))
+    if design.three == 0:
+        return [
+            Path(((0.0, 0.0), (1.0, 0.0), (0.42, middle - 0.06)), round_off=0),
+            Path(((0.42, middle - 0.06), *bowl)),
+        ]
+    start: tuple[Point, ...] = ((0.0, design.hook), (0.0, 0.0)) if design.three == 1 else ((0.0, 0.0),)
+    return [Path((*start, (1.0, 0.0), (1.0, middle), (0.35, middle))), Path(((0.35, middle), *bowl))]
+
+
+def _four(design: StrokeDesign) -> list[Path]:
+    bar = 0.66 + (design.middle - 0.48)
+    stem = 0.74
+    if design.four == 0:
+        return [Path(((stem, 1.0), (stem, 0.0), (0.0, bar), (1.0, bar)), round_off=0)]
+    if design.four == 1:
+        return [
+            Path(((0.0, 0.0), (0.0, bar), (1.0, bar)), round_off=0.3),
+            Path(((stem, 0.3), (stem, 1.0)), round_off=0),
+        ]
+    if design.four == 2:
+        return [
+            Path(((0.42, 0.0), (0.0, bar), (1.0, bar)), round_off=0),
+            Path(((stem, 0.36), (stem, 1.0)), round_off=0),
+        ]
+    return [
+        Path(((0.0, 0.0), (0.0, design.middle), (1.0, design.middle)), round_off=0.3),
+        Path(((1.0, 0.0), (1.0, 1.0)), round_off=0),
+    ]
+
+
+def _five(design: StrokeDesign) -> list[Path]:
+    neck = design.middle - 0.05
+    low = 1.0 - design.hook
+    left = 0.0 if design.five != 1 else 0.08
+    rise = neck + (0.08 if design.five == 2 else 0.0)
+    head: tuple[Point, ...] = ((0.95, 0.0), (left, 0.0), (left * 0.4, rise))
+    return [
+        Path(head, round_off=0),
+        Path((head[2], (left * 0.4, neck), (1.0, neck), (1.0, 1.0), (0.0, 1.0), (0.0, low))),
+    ]
+
+
+def _six(design: StrokeDesign) -> list[Path]:
+    waist = design.middle - 0.04
+    bowl: tuple[Point, ...] = ((0.0, waist), (1.0, waist), (1.0, 1.0), (0.0, 1.0))
+    if design.six == 0:
+        return [Path(((1.0, design.hook), (1.0, 0.0), (0.0, 0.0), (0.0, 0.6))), Path(bowl, closed=True)]
+    if design.six == 1:
+        return [
+            Path(((0.68, 0.0), (0.12, waist + 0.02), (0.0, waist + 0.22)), round_off=0.5),
+            Path(bowl, closed=True),
+        ]
+    if design.six == 2:
+        return [Path(((0.95, 0.0), (0.0, 0.0), (0.0, 0.6))), Path(bowl, closed=True)]
+    return [Path(((0.9, 0.0), (0.3, 0.05), (0.0, 0.4), (0.0, 0.7)), round_off=2.0), Path(bowl, closed=True)]
+
+
+def _seven(design: StrokeDesign) -> list[Path]:
+    foot = 0.28
+    top: tuple[Point, ...] = ((0.0, 0.0), (1.0, 0.0))
+    if design.seven == 0:
+        return [Path((*top, (foot, 1.0)), round_off=0)]
+    if design.seven == 1:
+        return [Path(((0.0, design.hook * 0.8), *top, (foot, 1.0)), round_off=0)]
+    if design.seven == 2:
+        return [Path((*top, (1.0, 0.18), (0.42, 0.56), (0.42, 1.0)), round_off=0.5)]
+    if design.seven == 3:
+        return [Path((*top, (1.0, 1.0)), round_off=0)]
+    return [Path((*top, (foot, 1.0)), round_off=0), Path(((0.2, 0.52), (0.86, 0.52)), round_off=0)]
+
+
+def _eight(design: StrokeDesign) -> list[Path]:
+    waist, slim = design.middle, design.eight_waist
+    top: tuple[Point, ...] = ((slim, 0.0), (1.0 - slim, 0.0), (1.0 - slim, waist), (slim, waist))
+    return [Path(top, closed=True), Path(((0.0, waist), (1.0, waist), (1.0, 1.0), (0.0, 1.0)), closed=True)]
+
+
+def paths_of(digit: int, design: StrokeDesign) -> list[Path]:
+    """The strokes of one digit 0..9 in the unit box."""
+    if digit == 0:
+        return [Path(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)), closed=True)]
+    if digit == 9:
+        return [
+            Path(tuple((1.0 - x, 1.0 - y) for x, y in path.points), path.closed, path.round_off)
+            for path in _six(design)
+        ]
+    makers = {1: _one, 2: _two, 3: _three, 4: _four, 5: _five, 6: _six, 7: _seven, 8: _eight}
+    return makers[digit](design)
+
+
+_BLEND = np.linspace(0.0, 1.0, 6, dtype=np.float32)[:, None]
+
+
+def rounded(points: Floats, closed: bool, radius: float) -> Floats:
+    """Replace each corner of a polyline (n, 2) by a quadratic curve that starts `radius` before it."""
+    if radius <= 0 or len(points) < 3:
+        return points
+    pieces: list[Floats] = []
+    count = len(points)
+    for index in range(count):
+        if not closed and index in {0, count - 1}:
+            pieces.append(points[index : index + 1])
+            continue
+        here = points[index]
+        before, after = points[index - 1] - here, points[(index + 1) % count] - here
+        reach_before = min(radius, float(np.hypot(*before)) * 0.5)
+        reach_after = min(radius, float(np.hypot(*after)) * 0.5)
+        start = here + before * (reach_before / max(float(np.hypot(*before)), 1e-6))
+        end = here + after * (reach_after / max(float(np.hypot(*after)), 1e-6))
+        # The control point is drawn out a little, so that a full radius comes near a circle.
+        pieces.append((1 - _BLEND) ** 2 * start + 2 * _BLEND * (1 - _BLEND) * here + _BLEND**2 * end)
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def draw_digit(digit: int, design: StrokeDesign, height: int, canvas: int) -> Bytes:
+    """Mask (canvas, canvas) uint8 of one digit, `height` pixels high, centred."""
+    thick = max(1, round(design.weight * height))
+    thin = max(1, round(thick * design.contrast))
+    box = np.array([design.width * height - thick, height - thin], np.float32)
+    origin = np.array([canvas / 2, canvas / 2], np.float32) - box / 2
+    mask = np.zeros((canvas, canvas), np.uint8)
+    for path in paths_of(digit, design):
+        points = np.array(path.points, np.float32) * box + origin
+        line = rounded(points, path.closed, design.radius * path.round_off * height)
+        fixed = np.round((line - 0.5) * 16).astype(np.int32)
+        width = 1 if design.square_ends else thick
+        cv2.polylines(mask, [fixed], path.closed, 255, width, cv2.LINE_AA, 4)
+    if design.square_ends:
+        return cv2.dilate(mask, np.ones((thin, thick), np.uint8))
+    return mask
