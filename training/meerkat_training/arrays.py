@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
+"""Float pictures and masks; all are float32 at work, so that nothing is computed twice as wide."""
 Random = np.random.Generator
 Colour = tuple[float, float, float]
 

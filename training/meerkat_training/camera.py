@@ -21,16 +21,18 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 def expose(picture: Floats, rng: Random, strength: float) -> Floats:
     """Gain and tone curve; about one in six far too dark or burnt out."""
     kind = rng.random()
-    if kind < 0.1 * strength:
-        gain = log_between(rng, 1.4, 3.0)
-    elif kind < 0.2 * strength:
-        gain = log_between(rng, 0.12, 0.4)
+    if kind < 0.07 * strength:
+        gain = log_between(rng, 1.3, 2.4)
+    elif kind < 0.13 * strength:
+        gain = log_between(rng, 0.15, 0.45)
+    elif kind < 0.6:  # The camera's own exposure: the mean comes to a grey of its choice.
+        gain = 1 + (between(rng, 0.28, 0.68) / max(0.05, float(picture.mean())) - 1) * strength
     else:
-        gain = 1 + (log_between(rng, 0.5, 1.5) - 1) * strength
+        gain = 1 + (log_between(rng, 0.6, 1.4) - 1) * strength
     picture = picture * np.float32(gain)
     if chance(rng, 0.5 * strength):
         # A steep S-curve or a flat one, around the middle; cheaper than a power.
-        slope, pivot = log_between(rng, 0.55, 1.7), between(rng, 0.35, 0.65)
+        slope, pivot = log_between(rng, 0.5, 1.6), between(rng, 0.35, 0.65)
         picture = (picture - pivot) * np.float32(slope) + np.float32(pivot)
     if chance(rng, 0.25 * strength):
         np.clip(picture, 0, 1, out=picture)
@@ -49,12 +51,12 @@ def tint(picture: Floats, rng: Random, strength: float) -> Floats:
         return grey[..., None] * channels
     if kind < 0.5 * strength:
         grey = (picture @ _GREY)[..., None]
-        picture = grey + (picture - grey) * np.float32(between(rng, 0.15, 1.7))
-    spread = 0.3 if kind > 1 - 0.12 * strength else 0.07
-    gains = np.array([1 + around(rng, spread, 0.6) for _ in range(3)], np.float32)
+        picture = grey + (picture - grey) * np.float32(between(rng, 0.2, 1.25))
+    spread = 0.2 if kind > 1 - 0.1 * strength else 0.05
+    gains = np.array([1 + around(rng, spread, 0.45) for _ in range(3)], np.float32)
     picture = picture * (1 + (gains - 1) * np.float32(strength))
-    if chance(rng, 0.05 * strength):  # A flood of one colour, as from a lamp or a bad driver.
-        lift = np.array([between(rng, -0.2, 0.3) for _ in range(3)], np.float32)
+    if chance(rng, 0.04 * strength):  # A flood of one colour, as from a lamp or a bad driver.
+        lift = np.array([between(rng, -0.12, 0.2) for _ in range(3)], np.float32)
         picture = picture + lift
     return picture
 
@@ -79,15 +81,37 @@ def defocus(picture: Floats, rng: Random, detail: float, strength: float) -> Flo
     return picture
 
 
-def sense(picture: Floats, rng: Random, strength: float) -> Floats:
-    """Sensor noise and the rows of a rolling shutter under a flickering lamp."""
+def keep_readable(picture: Floats, rng: Random) -> tuple[Floats, float]:
+    """Undo an exposure that left no contrast in the middle; returns the contrast there, too.
+
+    A label on a picture that shows nothing would teach a network to guess.
+    """
+    height, width = picture.shape[:2]
+    middle = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
+    shown = np.clip(picture[middle], 0, 1)
+    contrast = float(shown.std(axis=(0, 1)).max())
+    wanted = between(rng, 0.035, 0.09)
+    if contrast >= wanted:
+        return picture, contrast
+    raw = picture[middle]
+    mean, spread = float(raw.mean()), float(raw.std(axis=(0, 1)).max())
+    slope = min(6.0, max(1.0, wanted / max(spread, 1e-4)))
+    level = min(0.9, max(0.1, mean))
+    return (picture - np.float32(mean)) * np.float32(slope) + np.float32(level), wanted
+
+
+def sense(picture: Floats, rng: Random, strength: float, contrast: float = 1.0) -> Floats:
+    """Sensor noise and the rows of a rolling shutter under a flickering lamp.
+
+    `contrast` is the deviation of what there is to see; noise stays below half of it.
+    """
     height, width = picture.shape[:2]
     if chance(rng, 0.06 * strength):
         down, _ = axes(height, width)
         wave = np.sin(down * between(rng, 10, 120) + between(rng, 0, 6.3)) * between(rng, 0.02, 0.14)
         picture = picture * (1 + wave)[..., None].astype(np.float32)
     if chance(rng, 0.75):
-        sigma = 0.09 * strength * float(rng.random()) ** 2.5
+        sigma = min(0.08 * strength * float(rng.random()) ** 2.5, 0.45 * contrast)
         if chance(rng, 0.6):
             picture = picture + grain(rng, height, width, 3) * np.float32(sigma)
         else:
@@ -105,9 +129,10 @@ def sharpen(picture: Floats, rng: Random, detail: float, amount: float) -> Float
 def compress(picture: Bytes, quality: int) -> Bytes:
     """Through JPEG and back; channel order does not matter as long as it is kept."""
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
+    back = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if not done or back is None:
         raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(np.uint8, copy=False)
+    return back[..., ::-1].astype(np.uint8, copy=False)
 
 
 def resample(picture: Floats, rng: Random, detail: float) -> Floats:
@@ -123,11 +148,14 @@ def resample(picture: Floats, rng: Random, detail: float) -> Floats:
     return cv2.resize(small, (width, height), interpolation=up).astype(np.float32, copy=False)
 
 
-def degrade(picture: Floats, rng: Random, strength: float = 1.0, detail: float | None = None) -> Bytes:
+def degrade(
+    picture: Floats, rng: Random, strength: float = 1.0, detail: float | None = None, readable: bool = True
+) -> Bytes:
     """A photograph of a rendered scene.
 
     `picture` is float RGB (h, w, 3), about 0..1; `detail` the height in pixels of a digit in it (0.6 of
     the height when not given). `strength` 0 only rounds to bytes, 1 spans what real meters show.
+    With `readable`, exposure and noise never bury the middle of the picture altogether.
     """
     detail = 0.6 * picture.shape[0] if detail is None else detail
     if strength > 0:
@@ -136,10 +164,13 @@ def degrade(picture: Floats, rng: Random, strength: float = 1.0, detail: float |
         picture = tint(picture, rng, strength)
         if chance(rng, 0.04 * strength):
             picture = 1 - np.clip(picture, 0, 1)
+        contrast = 1.0
+        if readable:
+            picture, contrast = keep_readable(picture, rng)
         picture = defocus(picture, rng, detail, strength)
         if chance(rng, 0.2 * strength):
             picture = resample(picture, rng, detail)
-        picture = sense(picture, rng, strength)
+        picture = sense(picture, rng, strength, contrast)
         if chance(rng, 0.35 * strength):
             picture = sharpen(picture, rng, detail, log_between(rng, 0.3, 3.5))
     shot: Bytes = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -52,10 +52,10 @@ def _neighbours(scene: Floats, style: WheelStyle, window: tuple[int, int, int, i
     shown = left - gap
     if shown < 2:
         return
-    places = rng.random(2) * 10
-    for place, at_left in zip(places, (True, False), strict=True):
-        if chance(rng, 0.75):
-            other = paint_window(style, float(place), wide, high, rng)
+    # One wheel serves both sides: here its right edge shows, there its left one.
+    other = paint_window(style, 10 * float(rng.random()), wide, high, rng)
+    for at_left in (True, False):
+        if chance(rng, 0.8):
             part = min(shown, wide)
             if at_left:
                 scene[top : top + high, left - gap - part : left - gap] = other[:, wide - part :]

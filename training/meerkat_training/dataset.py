@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Floats, chance
-from .crops import DIAL, HEIGHT, WIDTH
+from .crops import DIAL, HEIGHT, WIDTH, photograph_wheel
 from .needles import needle_crop
 from .negatives import negative_needle, negative_wheel
-from .wheels import random_position, wheel_crop
+from .wheels import random_position, random_style
 
 BLOCK = 250
 NEGATIVES = 0.08
@@ -37,12 +37,15 @@ def wheel_block(seed: int, count: int, block: int) -> Crops:
     """The first `count` wheels of one block of a seed."""
     rng = np.random.default_rng([seed, WHEEL_STREAM, block])
     crops, positions = np.empty((count, HEIGHT, WIDTH, 3), np.uint8), np.full(count, np.nan, np.float32)
+    style = random_style(rng)
     for index in range(count):
         if chance(rng, NEGATIVES):
             crops[index] = negative_wheel(rng)
-        else:
-            position = random_position(rng)
-            crops[index], positions[index] = wheel_crop(rng, position), position
+            continue
+        if chance(rng, 0.5):  # Two wheels of a counter on average: its font is drawn once.
+            style = random_style(rng)
+        position = random_position(rng)
+        crops[index], positions[index] = photograph_wheel(style, position, rng), position
     return crops, positions
 
 

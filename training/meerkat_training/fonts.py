@@ -42,6 +42,7 @@ class Font:
     width: float
     _full: dict[int, Bytes] = field(default_factory=dict, repr=False)
     _small: dict[tuple[int, int], Floats] = field(default_factory=dict, repr=False)
+    _weights: dict[int, Font] = field(default_factory=dict, repr=False)
     _design: StrokeDesign | None = field(default=None, repr=False)
     resolution: int = RESOLUTION
 
@@ -77,10 +78,15 @@ class Font:
         """The same font with strokes thicker (positive) or thinner by `change` pixels of the mask."""
         if change == 0:
             return self
+        if change in self._weights:
+            return self._weights[change]
         kernel = np.ones((abs(change) + 1, abs(change) + 1), np.uint8)
         turn = cv2.dilate if change > 0 else cv2.erode
-        masks = {digit: turn(self.full(digit), kernel) for digit in range(10)}
-        return Font(self.name, self.width, masks, resolution=self.resolution)
+        masks: dict[int, Bytes] = {
+            digit: turn(self.full(digit), kernel).astype(np.uint8, copy=False) for digit in range(10)
+        }
+        other = self._weights[change] = Font(self.name, self.width, masks, resolution=self.resolution)
+        return other
 
 
 def drawn_font(rng: Random, resolution: int = RESOLUTION) -> Font:

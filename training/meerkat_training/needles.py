@@ -135,7 +135,7 @@ def random_style(rng: Random) -> DialStyle:
         upright=chance(rng, 0.8),
         every=1 if chance(rng, 0.8) else 2 if chance(rng, 0.6) else 5,
         mirrored=chance(rng, 0.12),
-        radius=between(rng, 0.62, 1.08) if numerals <= 1 else between(rng, 0.55, 0.85),
+        radius=between(rng, 0.68, 1.12) if numerals <= 1 else between(rng, 0.55, 0.88),
         centre=jitter(rng, 0.03),
         parallax=jitter(rng, 0.03) if chance(rng, 0.5) else (0.0, 0.0),
         shadow=between(rng, 0.15, 0.7) if chance(rng, 0.5) else 0.0,
@@ -193,6 +193,21 @@ def _numerals(cover: Bytes, style: DialStyle, centre: tuple[float, float], radiu
         np.maximum(part, (glyph[y0 - top : y1 - top, x0 - left : x1 - left] * 255).astype(np.uint8), out=part)
 
 
+def _ticks(cover: Bytes, style: DialStyle, centre: tuple[float, float], radius: float) -> None:
+    """Long marks at the tenths, short ones between, in place."""
+    order = np.arange(style.ticks)
+    major = order % max(1, style.ticks // 10) == 0
+    angles = order * (2 * math.pi / style.ticks)
+    inner = 1.0 - style.tick_length * np.where(major, 1.0, 0.55)
+    reach = np.stack([inner, np.ones_like(inner)], axis=1) * radius
+    x = centre[0] - 0.5 + reach * np.sin(angles)[:, None]
+    y = centre[1] - 0.5 - reach * np.cos(angles)[:, None]
+    lines = np.round(np.stack([x, y], axis=2) * 16).astype(np.int32)
+    for chosen, share in ((major, 0.035), (~major, 0.018)):
+        width = max(1, round(share * radius))
+        cv2.polylines(cover, list(lines[chosen]), False, 255, width, cv2.LINE_AA, 4)
+
+
 def _printing(style: DialStyle, centre: tuple[float, float], radius: float, size: int, rng: Random) -> Bytes:
     """Coverage (size, size) uint8 of everything printed on the plate."""
     cover = np.zeros((size, size), np.uint8)
@@ -200,13 +215,8 @@ def _printing(style: DialStyle, centre: tuple[float, float], radius: float, size
         line = max(1, round(style.ring * radius))
         place = (round((centre[0] - 0.5) * 16), round((centre[1] - 0.5) * 16))
         cv2.circle(cover, place, round(style.ring_at * radius * 16), 255, line, cv2.LINE_AA, 4)
-    for tick in range(style.ticks):
-        angle = tick / style.ticks * 2 * math.pi
-        major = tick % max(1, style.ticks // 10) == 0
-        inner = 1.0 - style.tick_length * (1.0 if major else 0.55)
-        ends = np.array([[inner, 0], [1.0, 0]], np.float32)
-        line = max(1, round((0.035 if major else 0.018) * radius))
-        cv2.polylines(cover, _fixed(placed(ends, angle, centre, radius)), False, 255, line, cv2.LINE_AA, 4)
+    if style.ticks:
+        _ticks(cover, style, centre, radius)
     if style.numerals:
         _numerals(cover, style, centre, radius)
     for _ in range(style.clutter):

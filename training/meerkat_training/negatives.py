@@ -142,7 +142,7 @@ def _scene(rng: Random, high: int, wide: int) -> Bytes:
     scale = between(rng, 1.0, 3.0)
     size = (round(high * scale), round(wide * scale))
     maker = (flat, flat, noise, texture, texture, writing, knob)[int(rng.integers(7))]
-    shot = degrade(np.ascontiguousarray(maker(rng, *size)), rng, 0.8)
+    shot = degrade(np.ascontiguousarray(maker(rng, *size)), rng, 0.8, readable=False)
     return cv2.resize(shot, (wide, high), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
