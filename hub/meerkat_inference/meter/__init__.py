@@ -1,1 +1,1 @@
-"""Reads meters: a picture and a layout become positions of wheels and needles, and a number with its doubt."""
+"""Reads meters: a picture and a layout become positions of wheels and needles, and a number."""
