@@ -30,6 +30,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "check": ("Check a configuration file.", ""),
     "models": ("List and fetch detection models.", "worker"),
     "faces": ("Tell the house whom it may know.", "faces"),
+    "meter": ("Read meters in pictures.", "worker"),
     "simulate": ("Run the hub's decisions on a simulated clock.", "hub"),
     "bench": ("Measure this installation.", "home"),
 }
