@@ -1,0 +1,1 @@
+"""Whole meters that never were, with the exact truth of each picture."""
