@@ -34,8 +34,13 @@ def log_between(rng: Random, low: float, high: float) -> float:
 
 
 def colour(rng: Random, base: Colour, spread: float) -> Colour:
-    """`base` with each channel moved by up to ±spread, held within 0..1."""
-    red, green, blue = (min(1.0, max(0.0, channel + spread * (2 * rng.random() - 1))) for channel in base)
+    """`base` lighter or darker by up to ±spread and its hue moved by a third of that, within 0..1.
+
+    Plastics and inks differ in lightness far more than in hue.
+    """
+    lift = spread * (2 * float(rng.random()) - 1)
+    hue = 0.35 * spread
+    red, green, blue = (min(1.0, max(0.0, channel + lift + hue * (2 * rng.random() - 1))) for channel in base)
     return red, green, blue
 
 

@@ -15,6 +15,8 @@ from .arrays import Bytes, Floats, Random, around, between, chance, log_between
 from .fields import axes, grain
 from .light import light_scene
 
+_DOWN = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+_UP = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -65,11 +67,11 @@ def defocus(picture: Floats, rng: Random, detail: float, strength: float) -> Flo
     """Lens blur or motion, up to about a tenth of a digit."""
     if chance(rng, 0.8):
         # Mostly sharp enough to read; strokes are about an eighth of a digit.
-        sigma = detail * 0.085 * strength * float(rng.random()) ** 1.7
+        sigma = detail * 0.075 * strength * float(rng.random()) ** 1.7
         if sigma > 0.25:
-            picture = cv2.GaussianBlur(picture, (0, 0), sigma).astype(np.float32, copy=False)
-    if chance(rng, 0.12 * strength):
-        length = max(2, round(detail * between(rng, 0.04, 0.2)))
+            return cv2.GaussianBlur(picture, (0, 0), sigma).astype(np.float32, copy=False)
+    if chance(rng, 0.2 * strength):
+        length = max(2, round(detail * between(rng, 0.04, 0.16)))
         size = length | 1
         kernel = np.zeros((size, size), np.float32)
         turn = between(rng, 0, math.pi)
@@ -142,10 +144,20 @@ def resample(picture: Floats, rng: Random, detail: float) -> Floats:
     if share >= 0.95:
         return picture
     size = (max(4, round(width * share)), max(4, round(height * share)))
-    down = cv2.INTER_AREA if chance(rng, 0.6) else cv2.INTER_LINEAR
-    up = cv2.INTER_LINEAR if chance(rng, 0.6) else cv2.INTER_CUBIC
+    down = _DOWN[int(rng.integers(len(_DOWN)))]
+    up = _UP[int(rng.integers(len(_UP)))]
     small = cv2.resize(picture, size, interpolation=down)
     return cv2.resize(small, (width, height), interpolation=up).astype(np.float32, copy=False)
+
+
+def wobble(picture: Floats, rng: Random, detail: float) -> Floats:
+    """Rows that slip sideways, as with a loose sync or careless resizing: strokes get ragged edges."""
+    height, width = picture.shape[:2]
+    slip = grain(rng, height, 1, 1)[:, :, 0] * np.float32(detail * between(rng, 0.01, 0.035))
+    map_x = np.arange(width, dtype=np.float32)[None, :] + slip
+    map_y = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], map_x.shape)
+    bent = cv2.remap(picture, map_x, map_y.copy(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return bent.astype(np.float32, copy=False)
 
 
 def degrade(
@@ -168,8 +180,10 @@ def degrade(
         if readable:
             picture, contrast = keep_readable(picture, rng)
         picture = defocus(picture, rng, detail, strength)
-        if chance(rng, 0.2 * strength):
+        if chance(rng, 0.22 * strength):
             picture = resample(picture, rng, detail)
+        if chance(rng, 0.03 * strength):
+            picture = wobble(picture, rng, detail)
         picture = sense(picture, rng, strength, contrast)
         if chance(rng, 0.35 * strength):
             picture = sharpen(picture, rng, detail, log_between(rng, 0.3, 3.5))

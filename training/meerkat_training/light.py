@@ -51,9 +51,10 @@ def streak(picture: Floats, rng: Random, strength: float) -> Floats:
 def veil(picture: Floats, rng: Random, strength: float) -> Floats:
     """Cloudy glare: parts of the picture lose their strokes to scattered light."""
     height, width = picture.shape[:2]
-    haze = cloud(rng, height, width, int(rng.integers(0, 3)))
+    haze: Floats = cloud(rng, height, width, int(rng.integers(0, 3)))
     haze = np.clip((haze - between(rng, 0.2, 0.6)) * 2.5, 0, 1) * strength
-    return picture + (between(rng, 0.75, 1.0) - picture) * haze[..., None]
+    veiled: Floats = picture + (between(rng, 0.75, 1.0) - picture) * haze[..., None]
+    return veiled
 
 
 def fog(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -91,9 +92,11 @@ def drops(picture: Floats, rng: Random, count: int) -> Floats:
 def dirt(picture: Floats, rng: Random, strength: float) -> Floats:
     """Specks, scratches and stains on the glass, darker or lighter than what is below."""
     height, width = picture.shape[:2]
-    stain = np.clip((cloud(rng, height, width, int(rng.integers(1, 5))) - between(rng, 0.55, 0.8)) * 6, 0, 1)
+    stain: Floats = np.clip(
+        (cloud(rng, height, width, int(rng.integers(1, 5))) - between(rng, 0.55, 0.8)) * 6, 0, 1
+    )
     tone = np.float32(between(rng, 0.05, 0.75))
-    out = picture + (tone - picture) * (stain * np.float32(strength))[..., None]
+    out: Floats = picture + (tone - picture) * (stain * np.float32(strength))[..., None]
     for _ in range(int(rng.integers(0, 3))):
         ends = rng.random(4)
         start = (int(ends[0] * width * 16), int(ends[1] * height * 16))
@@ -118,6 +121,14 @@ def bar(picture: Floats, rng: Random) -> Floats:
     return out
 
 
+def ghost(picture: Floats, rng: Random) -> Floats:
+    """A second, weaker picture a little aside: double glass, or the print's shadow on the plate below."""
+    height, width = picture.shape[:2]
+    shift = round(around(rng, 0.05, 0.1) * height), round(around(rng, 0.08, 0.14) * width)
+    share = np.float32(between(rng, 0.12, 0.35))
+    return picture + (np.roll(picture, shift, (0, 1)) - picture) * share
+
+
 def light_scene(picture: Floats, rng: Random, strength: float) -> Floats:
     """A random mixture of the above; `strength` 0 leaves the picture, 1 is the range of real meters."""
     if chance(rng, 0.65 * strength):
@@ -126,6 +137,8 @@ def light_scene(picture: Floats, rng: Random, strength: float) -> Floats:
         picture = vignette(picture, between(rng, 0.1, 0.9))
     if chance(rng, 0.08 * strength):
         picture = dirt(picture, rng, between(rng, 0.2, 0.9))
+    if chance(rng, 0.04 * strength):
+        picture = ghost(picture, rng)
     if chance(rng, 0.03 * strength):
         picture = bar(picture, rng)
     if chance(rng, 0.05 * strength):

@@ -44,23 +44,15 @@ def _arrow(length: float, width: float, tail: float, rng: Random) -> list[tuple[
     shaft, head = width * 0.4, width * between(rng, 1.0, 1.7)
     neck = length * between(rng, 0.5, 0.75)
     barb = neck - (length - neck) * between(rng, 0.0, 0.4)
-    return [
-        (length, 0), (barb, head), (neck, shaft), (-tail, shaft), (-tail, -shaft), (neck, -shaft), (barb, -head)
-    ]  # fmt: skip
+    side = [(barb, head), (neck, shaft), (-tail, shaft)]
+    return [(length, 0.0), *side, *((u, -v) for u, v in reversed(side))]
 
 
 def _leaf(length: float, width: float, tail: float, rng: Random) -> list[tuple[float, float]]:
-    belly = length * between(rng, 0.25, 0.55)
+    belly, side = length * between(rng, 0.25, 0.55), width * 1.2
     waist = width * 0.5
-    return [
-        (length, 0),
-        (belly, width * 1.2),
-        (0, waist),
-        (-tail, waist),
-        (-tail, -waist),
-        (0, -waist),
-        (belly, -width * 1.2),
-    ]
+    edge = [(belly, side), (0.0, waist), (-tail, waist)]
+    return [(length, 0.0), *edge, *((u, -v) for u, v in reversed(edge))]
 
 
 def _beak(length: float, _width: float, _tail: float, rng: Random) -> list[tuple[float, float]]:
@@ -85,12 +77,14 @@ def random_pointer(rng: Random) -> tuple[Outline, float]:
 
 
 def random_weight(rng: Random) -> Outline | None:
-    """A counterweight behind the hub: a half disc, a disc or a block; None in most dials."""
+    """A half disc on either side of the hub, a disc or block behind it; None in most dials."""
     kind = rng.random()
-    if kind < 0.72:
+    if kind < 0.7:
         return None
-    size = between(rng, 0.15, 0.45)
-    if kind < 0.85:
+    size = between(rng, 0.15, 0.5)
+    if kind < 0.74:
+        return np.array(_arc(size, -math.pi / 2, math.pi / 2), np.float32)
+    if kind < 0.86:
         return np.array(_arc(size, math.pi / 2, 3 * math.pi / 2), np.float32)
     if kind < 0.93:
         return np.array(_arc(size * 0.6, 0, 2 * math.pi, -size * 0.7), np.float32)
@@ -105,11 +99,12 @@ def random_hub(rng: Random) -> float:
     return small if kind < 0.4 else between(rng, 0.1, 0.24) if kind < 0.75 else between(rng, 0.24, 0.46)
 
 
-def random_magnet(rng: Random) -> tuple[float, float, bool] | None:
+def random_magnet(rng: Random, length: float) -> tuple[float, float, bool] | None:
     """(place along the pointer, half size, is square) of a magnet or mirror on it, None in most."""
     if not chance(rng, 0.12):
         return None
-    return between(rng, -0.35, 0.5), between(rng, 0.06, 0.16), chance(rng, 0.5)
+    half = between(rng, 0.05, 0.16)
+    return between(rng, -0.35, 0.75 * length - half), half, chance(rng, 0.5)
 
 
 def placed(outline: Outline, angle: float, centre: tuple[float, float], radius: float) -> Floats:

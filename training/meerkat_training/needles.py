@@ -6,12 +6,12 @@ A position is tenths of a turn clockwise from twelve o'clock, of the pointer's t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .arrays import Bytes, Colour, Floats, Random, around, between, chance, colour
+from .arrays import Bytes, Colour, Floats, Random, between, chance, colour
 from .fields import cloud
 from .fonts import Font, random_font
 from .needle_shapes import (
@@ -79,27 +79,25 @@ class DialStyle:
     """Pieces of neighbouring print and dials."""
 
 
+NEEDLES: tuple[Colour, ...] = (RED, BLACK, (0.1, 0.2, 0.6), WHITE, (0.85, 0.4, 0.1), GREY)
+_NEEDLE_LADDER = np.cumsum([0.62, 0.24, 0.04, 0.04, 0.04])
+
+
+def random_weight_colour(rng: Random, needle: Colour) -> Colour:
+    """A counterweight is of the needle's plastic, of dark metal, or a mirror for a sensor."""
+    kind = rng.random()
+    return needle if kind < 0.55 else colour(rng, BLACK if kind < 0.75 else (0.72, 0.73, 0.75), 0.15)
+
+
 def random_style(rng: Random) -> DialStyle:
     """A dial nobody has seen before."""
     pointer, length = random_pointer(rng)
-    kind = rng.random()
-    needle = (
-        RED
-        if kind < 0.62
-        else BLACK
-        if kind < 0.86
-        else (0.1, 0.2, 0.6)
-        if kind < 0.9
-        else WHITE
-        if kind < 0.94
-        else (0.85, 0.4, 0.1)
-    )
-    needle = colour(rng, needle, 0.12)
     dark = chance(rng, 0.1)
     face = colour(rng, BLACK if dark else WHITE if chance(rng, 0.75) else (0.8, 0.78, 0.68), 0.1)
     printed = colour(rng, WHITE if dark else RED if chance(rng, 0.15) else BLACK, 0.14)
-    if dark and sum(needle) < 0.8:
-        needle = colour(rng, RED, 0.1)
+    needle = colour(rng, NEEDLES[int(np.searchsorted(_NEEDLE_LADDER, rng.random()))], 0.12)
+    if max(abs(one - other) for one, other in zip(needle, face, strict=True)) < 0.35:
+        needle = colour(rng, RED, 0.1)  # A pointer of the face's own colour would tell nothing.
     hub_kind = rng.random()
     hub_colour = (
         needle
@@ -116,12 +114,12 @@ def random_style(rng: Random) -> DialStyle:
         needle=needle,
         ridge=between(rng, -0.3, 0.5) if chance(rng, 0.35) else 0.0,
         weight=random_weight(rng),
-        weight_colour=needle if chance(rng, 0.7) else colour(rng, BLACK, 0.1),
+        weight_colour=random_weight_colour(rng, needle),
         hub=hub,
         hub_colour=hub_colour,
         pin=hub * between(rng, 0.2, 0.6) if chance(rng, 0.35) else 0.0,
         pin_colour=colour(rng, GREY if chance(rng, 0.5) else BLACK if chance(rng, 0.5) else WHITE, 0.2),
-        magnet=random_magnet(rng),
+        magnet=random_magnet(rng, length),
         magnet_colour=colour(rng, (0.7, 0.7, 0.72) if chance(rng, 0.6) else BLACK, 0.15),
         face=face,
         disc=colour(rng, face, 0.25) if chance(rng, 0.25) else None,
@@ -252,8 +250,37 @@ def _litter(cover: Bytes, style: DialStyle, centre: tuple[float, float], radius:
         line = max(1, round(between(rng, 0.01, 0.05) * radius))
         offset = int(between(rng, 0.0, 0.12) * size)
         edge = offset if chance(rng, 0.5) else size - 1 - offset
-        ends = ((edge, 0), (edge, size)) if chance(rng, 0.5) else ((0, edge), (size, edge))
-        cv2.line(cover, *ends, 255, line, cv2.LINE_AA)
+        if chance(rng, 0.5):
+            cv2.line(cover, (edge, 0), (edge, size), 255, line, cv2.LINE_AA)
+        else:
+            cv2.line(cover, (0, edge), (size, edge), 255, line, cv2.LINE_AA)
+
+
+def _neighbour(
+    picture: Bytes, style: DialStyle, centre: tuple[float, float], radius: float, rng: Random
+) -> None:
+    """A piece of the next dial with its needle, or of a window with rollers, at the edge, in place."""
+    size = picture.shape[0]
+    angle = between(rng, 0, 2 * math.pi)
+    reach = radius * between(rng, 1.7, 2.3)
+    other = centre[0] + reach * math.sin(angle), centre[1] - reach * math.cos(angle)
+    if chance(rng, 0.7):
+        if style.ring:
+            _disc(
+                picture, other, style.ring_at * radius, style.print_colour, max(1, round(style.ring * radius))
+            )
+        points = placed(style.pointer, between(rng, 0, 2 * math.pi), other, radius)
+        cv2.fillPoly(picture, _fixed(points), _paint(style.needle), cv2.LINE_AA, 4)
+        _disc(picture, other, style.hub * radius, style.hub_colour)
+        return
+    band = max(1, round(between(rng, 0.02, 0.1) * size))
+    tone = _paint(colour(rng, BLACK if chance(rng, 0.6) else RED, 0.15))
+    if chance(rng, 0.7):
+        top = 0 if chance(rng, 0.7) else size - band
+        cv2.rectangle(picture, (round(between(rng, 0, 0.5) * size), top), (size, top + band), tone, -1)
+    else:
+        left = 0 if chance(rng, 0.5) else size - band
+        cv2.rectangle(picture, (left, 0), (left + band, round(between(rng, 0.4, 1) * size)), tone, -1)
 
 
 def _lay(picture: Bytes, cover: Bytes, tone: Colour, strength: float = 1.0) -> Bytes:
@@ -289,8 +316,7 @@ def _needle(picture: Bytes, style: DialStyle, angle: float, hub: tuple[float, fl
         picture, _fixed(placed(style.pointer, angle, hub, radius)), _paint(style.needle), cv2.LINE_AA, 4
     )
     if style.ridge:
-        half = style.pointer * np.array([1.0, 1.0], np.float32)
-        half[:, 1] = np.maximum(half[:, 1], 0)
+        half = np.stack([style.pointer[:, 0], np.maximum(style.pointer[:, 1], 0)], axis=1)
         red, green, blue = (min(1.0, channel * (1 - style.ridge)) for channel in style.needle)
         cv2.fillPoly(
             picture, _fixed(placed(half, angle, hub, radius)), _paint((red, green, blue)), cv2.LINE_AA, 4
@@ -327,6 +353,8 @@ def paint_dial(style: DialStyle, position: float | None, size: int, rng: Random)
         step = round(0.06 * radius) or 1
         picture = _lay(picture, np.roll(cover, (step, step), (0, 1)), BLACK, style.double_print * 0.6)
     picture = _lay(picture, cover, style.print_colour)
+    if style.clutter and chance(rng, 0.35):
+        _neighbour(picture, style, centre, radius, rng)
     hub = (centre[0] + style.parallax[0] * radius, centre[1] + style.parallax[1] * radius)
     if position is not None:
         angle = position / 10 * 2 * math.pi
@@ -352,12 +380,3 @@ def needle_crop(rng: Random, position: float | None = None) -> Bytes:
 
     chosen = 10.0 * float(rng.random()) if position is None else position
     return photograph_dial(random_style(rng), chosen, rng)
-
-
-def without_numerals(style: DialStyle) -> DialStyle:
-    return replace(style, numerals=0.0)
-
-
-def slight(rng: Random) -> float:
-    """A gear's play: how far a needle stands from where the reading would have it, in its own units."""
-    return around(rng, 0.1, 0.3)

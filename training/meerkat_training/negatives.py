@@ -39,10 +39,12 @@ def flat(rng: Random, high: int, wide: int) -> Floats:
 
 def noise(rng: Random, high: int, wide: int) -> Floats:
     """Sensor noise alone, fine or coarse, coloured or grey."""
-    picture = grain(rng, high, wide, 3 if chance(rng, 0.5) else 1) * np.float32(between(rng, 0.03, 0.4))
+    picture: Floats = grain(rng, high, wide, 3 if chance(rng, 0.5) else 1) * np.float32(
+        between(rng, 0.03, 0.4)
+    )
     if chance(rng, 0.6):
-        picture = cv2.GaussianBlur(picture, (0, 0), between(rng, 0.4, 3.0)).reshape(high, wide, -1)
-        picture = picture * np.float32(between(rng, 1.0, 4.0))
+        soft = cv2.GaussianBlur(picture, (0, 0), between(rng, 0.4, 3.0)).astype(np.float32)
+        picture = soft.reshape(high, wide, -1) * np.float32(between(rng, 1.0, 4.0))
     return np.broadcast_to(picture, (high, wide, 3)) + np.float32(between(rng, 0.05, 0.9))
 
 

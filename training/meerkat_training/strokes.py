@@ -227,5 +227,5 @@ def draw_digit(digit: int, design: StrokeDesign, height: int, canvas: int) -> By
         width = 1 if design.square_ends else thick
         cv2.polylines(mask, [fixed], path.closed, 255, width, cv2.LINE_AA, 4)
     if design.square_ends:
-        return cv2.dilate(mask, np.ones((thin, thick), np.uint8))
+        return cv2.dilate(mask, np.ones((thin, thick), np.uint8)).astype(np.uint8, copy=False)
     return mask

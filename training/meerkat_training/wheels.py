@@ -78,6 +78,11 @@ class WheelStyle:
     bar_at: float = 0.5
     bar_side: float = 0.0
     bar_colour: Colour = WHITE
+    pip: float = 0.0
+    """Size of a dot that turns with the digits, by the window's width; 0 for none."""
+    pip_at: float = -0.35
+    pip_phase: float = 0.2
+    pip_colour: Colour = WHITE
     lip: float = 0.25
     """Strength of the shadow that the window's edge throws on the drum."""
     lip_depth: float = 0.08
@@ -110,7 +115,7 @@ def random_style(rng: Random) -> WheelStyle:
         shade=between(rng, 0.0, 0.75) ** 1.3,
         gloss=around(rng, 0.3, 0.7) if chance(rng, 0.25) else 0.0,
         gloss_at=between(rng, -0.45, 0.45),
-        offset=around(rng, 0.05, 0.15),
+        offset=around(rng, 0.06, 0.16),
         lip=between(rng, 0.0, 0.7) if chance(rng, 0.7) else 0.0,
         lip_depth=between(rng, 0.03, 0.16),
         wear=between(rng, 0.1, 0.7) if chance(rng, 0.12) else 0.0,
@@ -127,10 +132,18 @@ def random_style(rng: Random) -> WheelStyle:
             tick_phase=float(rng.random()),
             tick_colour=colour(rng, ink if chance(rng, 0.5) else BLACK if chance(rng, 0.6) else GREY, 0.15),
         )
-    if chance(rng, 0.16):
+    if chance(rng, 0.12):
         style = replace(
             style,
-            bar=between(rng, 0.04, 0.16),
+            pip=between(rng, 0.06, 0.16),
+            pip_at=between(rng, -0.48, -0.28) * (1 if chance(rng, 0.7) else -1),
+            pip_phase=between(rng, -0.5, 0.5),
+            pip_colour=colour(rng, ink if chance(rng, 0.7) else WHITE, 0.15),
+        )
+    if chance(rng, 0.18):
+        style = replace(
+            style,
+            bar=between(rng, 0.03, 0.16),
             bar_width=between(rng, 0.25, 1.0),
             bar_at=0.5 + around(rng, 0.06, 0.12),
             bar_side=around(rng, 0.15, 0.3),
@@ -193,7 +206,8 @@ def digit_mask(style: WheelStyle, position: float, width: int, height: int) -> t
 
 def _band(coordinate: Floats, middle: float, half: float, soft: float) -> Floats:
     """1 within `half` of `middle`, falling to 0 over `soft`."""
-    return np.clip((half - np.abs(coordinate - middle)) / soft + 0.5, 0, 1).astype(np.float32)
+    cover: Floats = np.clip((half - np.abs(coordinate - middle)) / soft + 0.5, 0, 1)
+    return cover.astype(np.float32, copy=False)
 
 
 def _marks(picture: Floats, style: WheelStyle, value: Floats) -> None:
@@ -209,6 +223,14 @@ def _marks(picture: Floats, style: WheelStyle, value: Floats) -> None:
             if style.tick_sides & side:
                 cover = teeth[:, None] * _band(across, edge, style.tick_width, 1 / width)[None, :]
                 picture += (tone - picture) * cover[..., None]
+    if style.pip:
+        turn = (value - style.pip_phase + 0.5) % 1.0
+        tall = style.pip * per_row * width / 2
+        cover = (
+            _band(turn, 0.5, tall, tall)[:, None]
+            * _band(across, style.pip_at, style.pip / 2, style.pip / 2)[None, :]
+        )
+        picture += (np.asarray(style.pip_colour, np.float32) - picture) * cover[..., None]
     if style.bar:
         turn = value % 1.0
         cover = (
@@ -228,7 +250,7 @@ def paint_window(style: WheelStyle, position: float, width: int, height: int, rn
         mask = mask * (1 - style.wear * np.clip(cloud(rng, height, width, 3) * 2 - 0.8, 0, 1))
     paper, ink = np.asarray(style.paper, np.float32), np.asarray(style.ink, np.float32)
     picture = paper + (ink - paper) * mask[..., None]
-    if style.ticks or style.bar:
+    if style.ticks or style.bar or style.pip:
         _marks(picture, style, value)
     rows = axes(height, width)[0][:, 0]
     light = 1 - style.shade * 4 * rows * rows
