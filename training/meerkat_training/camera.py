@@ -45,22 +45,21 @@ def expose(picture: Floats, rng: Random, strength: float) -> Floats:
 def tint(picture: Floats, rng: Random, strength: float) -> Floats:
     """White balance, casts, faded colour, infrared, negatives."""
     kind = rng.random()
+    mix = np.eye(3, dtype=np.float32)
     if kind < 0.11 * strength:
-        grey = picture @ _GREY
-        channels = np.array([1.0, 1.0, 1.0], np.float32)
+        mix[:] = _GREY
         if chance(rng, 0.3):  # Infrared through a colour sensor: violet or pale green.
-            channels += np.array([around(rng, 0.1, 0.25) for _ in range(3)], np.float32)
-        return grey[..., None] * channels
+            mix *= np.array([[1 + around(rng, 0.1, 0.25)] for _ in range(3)], np.float32)
+        return cv2.transform(picture, mix).astype(np.float32, copy=False)
     if kind < 0.5 * strength:
-        grey = (picture @ _GREY)[..., None]
-        picture = grey + (picture - grey) * np.float32(between(rng, 0.2, 1.25))
+        saturation = between(rng, 0.2, 1.25)
+        mix = mix * saturation + _GREY * (1 - saturation)
     spread = 0.2 if kind > 1 - 0.1 * strength else 0.05
-    gains = np.array([1 + around(rng, spread, 0.45) for _ in range(3)], np.float32)
-    picture = picture * (1 + (gains - 1) * np.float32(strength))
+    mix *= np.array([[1 + around(rng, spread, 0.45) * strength] for _ in range(3)], np.float32)
+    lift = np.zeros((3, 1), np.float32)
     if chance(rng, 0.04 * strength):  # A flood of one colour, as from a lamp or a bad driver.
-        lift = np.array([between(rng, -0.12, 0.2) for _ in range(3)], np.float32)
-        picture = picture + lift
-    return picture
+        lift += np.array([[between(rng, -0.12, 0.2)] for _ in range(3)], np.float32)
+    return cv2.transform(picture, np.hstack([mix, lift])).astype(np.float32, copy=False)
 
 
 def defocus(picture: Floats, rng: Random, detail: float, strength: float) -> Floats:
@@ -90,13 +89,13 @@ def keep_readable(picture: Floats, rng: Random) -> tuple[Floats, float]:
     """
     height, width = picture.shape[:2]
     middle = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
-    shown = np.clip(picture[middle], 0, 1)
-    contrast = float(shown.std(axis=(0, 1)).max())
+    raw = picture[middle]
+    contrast = float(cv2.meanStdDev(np.clip(raw, 0, 1))[1].max())
     wanted = between(rng, 0.035, 0.09)
     if contrast >= wanted:
         return picture, contrast
-    raw = picture[middle]
-    mean, spread = float(raw.mean()), float(raw.std(axis=(0, 1)).max())
+    means, spreads = cv2.meanStdDev(raw)
+    mean, spread = float(means.mean()), float(spreads.max())
     slope = min(6.0, max(1.0, wanted / max(spread, 1e-4)))
     level = min(0.9, max(0.1, mean))
     return (picture - np.float32(mean)) * np.float32(slope) + np.float32(level), wanted

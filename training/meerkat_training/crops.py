@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 
@@ -140,9 +138,9 @@ def cut(shot: Bytes, box: tuple[int, int], size: tuple[int, int]) -> Bytes:
 def random_box(rng: Random) -> tuple[int, int]:
     """A box's (width, height) in the source, for digits of about 16 pixels and more.
 
-    Above 100 pixels area resampling leaves nothing of the camera's faults, so bigger ones are not drawn.
+    Above 90 pixels area resampling leaves nothing of the camera's faults, so bigger ones are not drawn.
     """
-    high = round(log_between(rng, 24, 100))
+    high = round(log_between(rng, 24, 90))
     return max(12, round(high * between(rng, 0.52, 0.74))), high
 
 
@@ -157,10 +155,9 @@ def photograph_wheel(style: WheelStyle, position: float, rng: Random, strength: 
 
 def photograph_dial(style: DialStyle, position: float | None, rng: Random, strength: float = 1.0) -> Bytes:
     """One dial of a style as a layout's box shows it, (48, 48, 3) uint8 RGB; None has no needle."""
-    side = round(log_between(rng, 40, 92))
+    side = round(log_between(rng, 38, 84))
     size = side * 5 // 4
-    # The style's radius is by the box; the scene is larger.
-    scene = paint_dial(replace(style, radius=style.radius * side / size), position, size, rng)
+    scene = paint_dial(style, position, size, rng, side / size)
     view = random_view(rng, (side, side), (size, size), 0.5)
     shot = degrade(look(scene, view), rng, strength, 0.3 * side)
     return cut(shot, (side, side), (DIAL, DIAL))

@@ -92,9 +92,8 @@ def drops(picture: Floats, rng: Random, count: int) -> Floats:
 def dirt(picture: Floats, rng: Random, strength: float) -> Floats:
     """Specks, scratches and stains on the glass, darker or lighter than what is below."""
     height, width = picture.shape[:2]
-    stain: Floats = np.clip(
-        (cloud(rng, height, width, int(rng.integers(1, 5))) - between(rng, 0.55, 0.8)) * 6, 0, 1
-    )
+    field = cloud(rng, height, width, int(rng.integers(1, 5)))
+    stain: Floats = np.clip((field - between(rng, 0.55, 0.8)) * 6, 0, 1)
     tone = np.float32(between(rng, 0.05, 0.75))
     out: Floats = picture + (tone - picture) * (stain * np.float32(strength))[..., None]
     for _ in range(int(rng.integers(0, 3))):

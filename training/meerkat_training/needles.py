@@ -337,12 +337,16 @@ def _needle(picture: Bytes, style: DialStyle, angle: float, hub: tuple[float, fl
             _disc(picture, (float(middle[0]), float(middle[1])), half_size * radius, style.magnet_colour)
 
 
-def paint_dial(style: DialStyle, position: float | None, size: int, rng: Random) -> Floats:
+def paint_dial(
+    style: DialStyle, position: float | None, size: int, rng: Random, share: float = 1.0
+) -> Floats:
     """A dial with its needle, (size, size, 3) float RGB 0..1; no needle for position None.
+
+    The style's picture fills `share` of the size; the rest shows what lies around.
 
     `rng` places the clutter and grain alone.
     """
-    radius = style.radius * size / 2
+    radius = style.radius * size * share / 2
     centre = (size * (0.5 + style.centre[0]), size * (0.5 + style.centre[1]))
     picture = np.empty((size, size, 3), np.uint8)
     picture[:] = np.round(_paint(style.face))

@@ -39,9 +39,8 @@ def flat(rng: Random, high: int, wide: int) -> Floats:
 
 def noise(rng: Random, high: int, wide: int) -> Floats:
     """Sensor noise alone, fine or coarse, coloured or grey."""
-    picture: Floats = grain(rng, high, wide, 3 if chance(rng, 0.5) else 1) * np.float32(
-        between(rng, 0.03, 0.4)
-    )
+    channels = 3 if chance(rng, 0.5) else 1
+    picture: Floats = grain(rng, high, wide, channels) * np.float32(between(rng, 0.03, 0.4))
     if chance(rng, 0.6):
         soft = cv2.GaussianBlur(picture, (0, 0), between(rng, 0.4, 3.0)).astype(np.float32)
         picture = soft.reshape(high, wide, -1) * np.float32(between(rng, 1.0, 4.0))

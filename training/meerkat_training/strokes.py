@@ -7,12 +7,13 @@ centre lines of the strokes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .arrays import Bytes, Floats, between
+from .arrays import Bytes, between
 
 Point = tuple[float, float]
 
@@ -189,41 +190,40 @@ def paths_of(digit: int, design: StrokeDesign) -> list[Path]:
     return makers[digit](design)
 
 
-_BLEND = np.linspace(0.0, 1.0, 6, dtype=np.float32)[:, None]
+_SHARES = [((1 - t) ** 2, 2 * t * (1 - t), t * t) for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
 
 
-def rounded(points: Floats, closed: bool, radius: float) -> Floats:
-    """Replace each corner of a polyline (n, 2) by a quadratic curve that starts `radius` before it."""
+def rounded(points: list[Point], closed: bool, radius: float) -> list[Point]:
+    """Replace each corner of a polyline by a quadratic curve that starts `radius` before it."""
     if radius <= 0 or len(points) < 3:
         return points
-    pieces: list[Floats] = []
-    count = len(points)
-    for index in range(count):
-        if not closed and index in {0, count - 1}:
-            pieces.append(points[index : index + 1])
+    line: list[Point] = []
+    last = len(points) - 1
+    for index, (x, y) in enumerate(points):
+        if not closed and index in {0, last}:
+            line.append((x, y))
             continue
-        here = points[index]
-        before, after = points[index - 1] - here, points[(index + 1) % count] - here
-        reach_before = min(radius, float(np.hypot(*before)) * 0.5)
-        reach_after = min(radius, float(np.hypot(*after)) * 0.5)
-        start = here + before * (reach_before / max(float(np.hypot(*before)), 1e-6))
-        end = here + after * (reach_after / max(float(np.hypot(*after)), 1e-6))
-        # The control point is drawn out a little, so that a full radius comes near a circle.
-        pieces.append((1 - _BLEND) ** 2 * start + 2 * _BLEND * (1 - _BLEND) * here + _BLEND**2 * end)
-    return np.concatenate(pieces).astype(np.float32)
+        before_x, before_y = points[index - 1][0] - x, points[index - 1][1] - y
+        after_x, after_y = points[(index + 1) % (last + 1)][0] - x, points[(index + 1) % (last + 1)][1] - y
+        reach = min(0.5, radius / max(math.hypot(before_x, before_y), 1e-6))
+        reach_on = min(0.5, radius / max(math.hypot(after_x, after_y), 1e-6))
+        start_x, start_y = x + before_x * reach, y + before_y * reach
+        end_x, end_y = x + after_x * reach_on, y + after_y * reach_on
+        line += [(a * start_x + b * x + c * end_x, a * start_y + b * y + c * end_y) for a, b, c in _SHARES]
+    return line
 
 
 def draw_digit(digit: int, design: StrokeDesign, height: int, canvas: int) -> Bytes:
     """Mask (canvas, canvas) uint8 of one digit, `height` pixels high, centred."""
     thick = max(1, round(design.weight * height))
     thin = max(1, round(thick * design.contrast))
-    box = np.array([design.width * height - thick, height - thin], np.float32)
-    origin = np.array([canvas / 2, canvas / 2], np.float32) - box / 2
+    wide, tall = design.width * height - thick, height - thin
+    left, top = (canvas - wide) / 2 - 0.5, (canvas - tall) / 2 - 0.5
     mask = np.zeros((canvas, canvas), np.uint8)
     for path in paths_of(digit, design):
-        points = np.array(path.points, np.float32) * box + origin
+        points = [(left + x * wide, top + y * tall) for x, y in path.points]
         line = rounded(points, path.closed, design.radius * path.round_off * height)
-        fixed = np.round((line - 0.5) * 16).astype(np.int32)
+        fixed = np.array([(round(x * 16), round(y * 16)) for x, y in line], np.int32)
         width = 1 if design.square_ends else thick
         cv2.polylines(mask, [fixed], path.closed, 255, width, cv2.LINE_AA, 4)
     if design.square_ends:
