@@ -78,7 +78,7 @@ def choose(
     """
     if seen.verdict == "unreadable" or (seen.value is None and not seen.candidates):
         return Choice("unreadable", None, seen.reason, seen.confidence)
-    if previous is None:
+    if previous is None or seen.verdict == "implausible":
         return Choice(seen.verdict, seen.value, seen.reason, seen.confidence)
     play = jitter_of(seen) if jitter is None else jitter
     before, span = steps(previous, seen.step), steps(seen.span, seen.step)
@@ -86,17 +86,14 @@ def choose(
     expected = (previous, units(before + most, seen.step))
     allowed = candidates_of(seen)
     fit = best_fit(allowed, before, most, span, play)
-    if fit is None or fit.covered < LEAST_SHARE:
+    if fit is None:
         reason = _why_not(seen, before, expected)
         return Choice("implausible", seen.value, reason, seen.confidence, expected)
-    confidence = confidence_of(seen, allowed, fit, play)
-    value = units(fit.value, seen.step)
-    if fit.rank == 0 and seen.verdict == "accepted":
-        return Choice("accepted", value, "", seen.confidence, expected)
-    if confidence >= sure:
-        return Choice("accepted", value, "", confidence, expected)
+    verdict, confidence = judge(seen.verdict, seen.confidence, allowed, fit, play, sure=sure)
+    if verdict == "accepted":
+        return Choice("accepted", units(fit.value, seen.step), "", confidence, expected)
     why = seen.reason or f"{_many(len(allowed))}, and the one before does not tell which it is"
-    return Choice("held", value, why, confidence, expected)
+    return Choice("held", units(fit.value, seen.step), why, confidence, expected)
 
 
 # --- in steps -------------------------------------------------------------------------------------
@@ -145,7 +142,10 @@ def rise_of(value: int, previous: int, most: int, span: int, jitter: int) -> int
 def best_fit(
     candidates: Sequence[tuple[int, float]], previous: int, most: int, span: int, jitter: int
 ) -> Fit | None:
-    """Of what the history allows, the likeliest: a small rise is likelier than a large one."""
+    """Of what the history allows, the likeliest: a small rise is likelier than a large one.
+
+    None when nothing fits, or only what the picture all but excludes.
+    """
     fitting: list[tuple[float, int, int, int]] = []
     covered = everything = 0.0
     for rank, (value, likelihood) in enumerate(candidates):
@@ -154,7 +154,7 @@ def best_fit(
         if rise is not None:
             covered += likelihood
             fitting.append((likelihood / (1 + 3 * rise / (most + 1)), -rank, value, rise))
-    if not fitting:
+    if not fitting or covered < LEAST_SHARE * everything:
         return None
     _, rank, value, rise = max(fitting)
     alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= jitter)
@@ -163,14 +163,28 @@ def best_fit(
     return Fit(previous if backwards else value, rise, -rank, share, covered / everything)
 
 
-def confidence_of(seen: CounterSeen, candidates: Sequence[tuple[int, float]], fit: Fit, jitter: int) -> float:
-    """How sure the fit is: the picture's own confidence, freed of what the history has decided."""
+def judge(
+    verdict: Verdict,
+    confidence: float,
+    candidates: Sequence[tuple[int, float]],
+    fit: Fit,
+    jitter: int,
+    *,
+    sure: float = SURE,
+) -> tuple[Verdict, float]:
+    """Whether a fit is accepted or held, and its confidence.
+
+    verdict, confidence: of the picture alone. What the history has decided no longer tells against it:
+    of two readings that are as likely, the only one that fits is as sure as the picture is sharp.
+    """
+    if fit.rank == 0 and verdict == "accepted":
+        return "accepted", confidence
     top = candidates[0][0]
     everything = sum(likelihood for _, likelihood in candidates)
     alone = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter) / everything
-    picture = min(1.0, seen.confidence / alone)
     history = fit.covered / (fit.covered + (1 - fit.covered) * HISTORY_WRONG)
-    return picture * fit.share * history
+    freed = min(1.0, confidence / alone) * fit.share * history
+    return ("accepted" if freed >= sure else "held"), freed
 
 
 def _why_not(seen: CounterSeen, before: int, expected: tuple[float, float]) -> str:

@@ -38,6 +38,13 @@ class Learnt:
     confidence: float = 1.0
     """Usual confidence of a picture, and `spread` by how much it differs."""
     spread: float = 0.05
+    still_since: datetime | None = None
+    """Since when the total has not risen above `still_total` by more than a needle trembles."""
+    still_total: float = 0.0
+    flowing_since: datetime | None = None
+    """Since when something has flowed in every interval: the `longest`, in hours, and the `least` flow."""
+    longest: float = 0.0
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

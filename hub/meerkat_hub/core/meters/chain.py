@@ -1,0 +1,315 @@
+"""The chain of readings that explains most of a meter's pictures.
+
+Every picture offers readings; no reading alone tells whether it is right. What is believed is a chain
+through them in the order of time, in which nothing flows back and nothing flows faster than it can:
+
+    a reading on the chain          STRONG, or WEAK when the picture is not sure, or less sure than usual
+    a rise above the usual          costs UNUSUAL: one picture does not carry it, two that agree do
+    to begin a chain                costs START: one sure picture carries it, or two less sure
+    far below, near zero            a new meter: costs EXCHANGE, so that it takes two pictures
+    what the owner says             every chain goes through it
+
+The chain with the highest score is believed. So a bad reading is overturned by the second good one
+after it, whether it was accepted or not, and cannot block those after it. It is found step by step: a
+`Front` holds the ends of all chains that can still win, each with a pointer to its past, and is never
+changed: a picture that comes late starts again from the front before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from meerkat_contract.meter_messages import Verdict
+from meerkat_inference.meter.choice import CLOCK_SLACK, best_fit, jitter_of, judge, rise_of
+
+from .learning import Rise, beginning, flowed, least_confidence, sure_of, usual_rise
+from .rows import Learnt, ReadingRow
+from .settings import Limits, MeterSettings
+
+STRONG, WEAK, OWNER = 1.0, 0.4, 4.0
+START, UNUSUAL, EXCHANGE = 0.5, 1.5, 1.5
+PROVING = 0.2
+"""What a reading counts that says the same as the first one of a supposed new meter."""
+BEHIND = 8.0
+"""A chain so far behind the best is given up: at most so many accepted readings can be overturned."""
+MOST_ENDS = 24
+GOES_ON = 2.0
+"""A flow up to so many times the one that a chain ends with is not unusual."""
+PARTS = 10**6
+"""Values are whole numbers of millionths of the meter's unit: sums stay exact for ever."""
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """A reading as the end of a chain."""
+
+    at: datetime
+    id: str
+    value: int
+    """Parts; what the meter shows, freed of trembling."""
+    offset: int
+    """Parts: total minus value. Changes at a rollover and an exchange only."""
+    score: float
+    parent: Link | None
+    strong: bool
+    confidence: float
+    learnt: Learnt
+    span: int
+    jitter: int
+    flow: float = 0.0
+    """Units per hour since the parent."""
+    reset: datetime | None = None
+    """When this meter was put in, if another was there before."""
+    guessed: Link | None = None
+    """The end of the old meter, when nobody has told of the exchange."""
+    proving: bool = False
+    """Of a supposed new meter that has not gone on yet."""
+    open: bool = False
+    """An exchange whose new meter's beginning is not known: the next reading tells it."""
+    broken: bool = False
+    """The owner says what cannot follow from any reading before."""
+
+    @property
+    def total(self) -> int:
+        return self.value + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The ends of all chains that may still win, and the best."""
+
+    ends: tuple[Link, ...] = ()
+    """Highest score first."""
+    best: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    settings: MeterSettings
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A picture's candidates, in parts."""
+
+    row: ReadingRow
+    candidates: tuple[tuple[int, float], ...]
+    verdict: Verdict
+    confidence: float
+    step: int
+    span: int
+    jitter: int
+
+
+def parts(value: float) -> int:
+    return round(value * PARTS)
+
+
+def hours_between(earlier: datetime, later: datetime) -> float:
+    return (later - earlier).total_seconds() / 3600
+
+
+def largest_rise(limits: Limits, hours: float, jitter: int, span: int) -> int:
+    """Parts that can have flowed in so many hours; never a whole turn."""
+    return min(parts(limits.max_flow * (hours + CLOCK_SLACK)) + jitter, span - jitter - 1)
+
+
+def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
+    """The front after one more row, which is later than all before."""
+    if row.kind == "exchange":
+        return _exchange(front, row, rules)
+    if row.told is not None:
+        return _told(front, row, row.told, rules)
+    read = _read(row, rules)
+    if read is None:
+        return front
+    offered: dict[tuple[int, int, bool], Link] = {}
+    for end in front.ends:
+        for link in (_follow(end, read, rules), _new_meter(end, read, rules)):
+            if link is not None:
+                _offer(offered, link)
+    _offer(offered, _begin(read, rules))
+    return _front(front, tuple(offered.values()))
+
+
+def _offer(offered: dict[tuple[int, int, bool], Link], link: Link) -> None:
+    key = (link.value, link.offset, link.proving)
+    known = offered.get(key)
+    if known is None or link.score > known.score + 1e-9:
+        offered[key] = link
+
+
+def _front(before: Front, new: Sequence[Link]) -> Front:
+    """The best chain stays the best until another is better, not as good."""
+    best = before.best
+    for link in new:
+        if link.score > (best.score if best else 0.0) + 1e-9:
+            best = link
+    least = (best.score if best else 0.0) - BEHIND
+    ends = sorted((link for link in (*new, *before.ends) if link.score > least), key=lambda link: -link.score)
+    return Front(tuple(ends[:MOST_ENDS]), best)
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def _read(row: ReadingRow, rules: Rules) -> _Read | None:
+    seen = row.seen
+    if seen is None or row.refused or seen.verdict in ("unreadable", "implausible"):
+        return None
+    listed = [(parts(c.value), c.likelihood) for c in seen.candidates if c.likelihood > 0]
+    if not listed and seen.value is not None:
+        listed = [(parts(seen.value), 1.0)]
+    if not listed:
+        return None
+    listed.sort(key=lambda candidate: -candidate[1])
+    step = max(1, parts(seen.step))
+    jitter = jitter_of(seen) if rules.settings.jitter is None else rules.settings.jitter
+    return _Read(row, tuple(listed), seen.verdict, seen.confidence, step, parts(seen.span), jitter * step)
+
+
+def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
+    """The reading as what comes after `end`."""
+    if end.open:
+        return _opened(end, read)
+    hours = hours_between(end.at, read.row.at)
+    most = largest_rise(rules.limits, hours, read.jitter, read.span)
+    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter)
+    if fit is None:
+        return None
+    verdict, confidence = judge(
+        read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
+    )
+    strong = verdict == "accepted" and confidence >= least_confidence(end.learnt)
+    flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
+    gain = STRONG if strong else WEAK
+    proving = end.proving and fit.rise <= read.jitter
+    if proving:
+        gain = min(gain, PROVING)
+    usual = fit.rise <= parts(usual_rise(end.learnt, hours)) + read.jitter
+    if not usual and flow > GOES_ON * end.flow:
+        gain -= UNUSUAL
+    total = end.total + fit.rise
+    rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
+    learnt = sure_of(flowed(end.learnt, rules.limits, rise), confidence)
+    return Link(
+        read.row.at, read.row.id, fit.value, total - fit.value, end.score + gain, end, strong, confidence,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, proving,
+    )  # fmt: skip
+
+
+def _begin(read: _Read, rules: Rules) -> Link:
+    """The reading as the first of all."""
+    strong = read.verdict == "accepted"
+    learnt = sure_of(beginning(rules.limits), read.confidence)
+    return Link(
+        read.row.at, read.row.id, read.candidates[0][0], 0, (STRONG if strong else WEAK) - START, None,
+        strong, read.confidence, learnt, read.span, read.jitter,
+    )  # fmt: skip
+
+
+def looks_new(value: int, before: int, limits: Limits) -> bool:
+    """Whether a value so far below the one before is that of a meter that has just been put in.
+
+    All zeros are what a dark or shifted picture reads as; nothing is told by them.
+    """
+    newest = parts(limits.new_meter)
+    return 0 < value <= newest and before > 10 * newest
+
+
+def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
+    """The reading as the first of a new meter that nobody has told of."""
+    value = read.candidates[0][0]
+    if end.open or read.verdict != "accepted" or not looks_new(value, end.value, rules.limits):
+        return None
+    if read.confidence < least_confidence(end.learnt):
+        return None
+    learnt = sure_of(end.learnt, read.confidence)
+    return Link(
+        read.row.at, read.row.id, value, end.total - value, end.score + STRONG - EXCHANGE, end, True,
+        read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end, True,
+    )  # fmt: skip
+
+
+def _opened(end: Link, read: _Read) -> Link:
+    """The first reading after an exchange whose new meter may have begun anywhere."""
+    value = read.candidates[0][0]
+    strong = read.verdict == "accepted"
+    learnt = sure_of(end.learnt, read.confidence)
+    return Link(
+        read.row.at, read.row.id, value, end.total - value, end.score + (STRONG if strong else WEAK) - START,
+        end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset,
+    )  # fmt: skip
+
+
+# --- the owner ------------------------------------------------------------------------------------
+
+
+def _told(front: Front, row: ReadingRow, told: float, rules: Rules) -> Front:
+    """The owner says what the meter shows: of all chains the best that leads there, and no other."""
+    value = parts(told)
+    reachable = [(end, _rise_to(end, value, row.at, rules)) for end in front.ends]
+    end, rise = next(((e, r) for e, r in reachable if r is not None), (front.best, None))
+    if end is None:
+        span, jitter = scale_of(row)
+        learnt = beginning(rules.limits)
+        link = Link(row.at, row.id, value, 0, OWNER, None, True, 1.0, learnt, span, jitter)
+        return Front((link,), link)
+    hours = hours_between(end.at, row.at)
+    flow = (rise or 0) / PARTS / max(hours, CLOCK_SLACK)
+    # A new meter's first total is the old one's last. What cannot follow leaves the offset as it is: the
+    # total is put right together with the value.
+    offset = end.total - value if end.open else end.offset + (0 if rise is None else end.value + rise - value)
+    if rise is not None and end.value - end.jitter <= value < end.value:
+        offset = end.offset
+    learnt = end.learnt
+    if rise is not None and not end.open:
+        since = Rise(row.at, hours, flow, (value + offset) / PARTS, end.jitter / PARTS)
+        learnt = flowed(learnt, rules.limits, since)
+    link = Link(
+        row.at, row.id, value, offset, end.score + OWNER, end, True, 1.0, learnt, end.span,
+        end.jitter, flow, end.reset, broken=rise is None and not end.open,
+    )  # fmt: skip
+    return Front((link,), link)
+
+
+def _rise_to(end: Link, value: int, at: datetime, rules: Rules) -> int | None:
+    if end.open:
+        return 0
+    most = largest_rise(rules.limits, hours_between(end.at, at), end.jitter, end.span)
+    return rise_of(value, end.value, most, end.span, end.jitter)
+
+
+def _exchange(front: Front, row: ReadingRow, rules: Rules) -> Front:
+    """The owner has put a new meter in: the total goes on from the old one's last reading."""
+    value = 0 if row.told is None else parts(row.told)
+    best = front.best
+    if best is not None and best.guessed is not None:
+        best = best.guessed
+    last = None if row.told_last is None else parts(row.told_last)
+    end, rise = best, 0
+    if last is not None:
+        reachable = ((e, _rise_to(e, last, row.at, rules)) for e in (best, *front.ends) if e is not None)
+        unlikely = (best, last - best.value if best else 0)
+        end, rise = next(((e, r) for e, r in reachable if r is not None), unlikely)
+    if end is None:
+        span, jitter = scale_of(row)
+        start = beginning(rules.limits)
+        link = Link(row.at, row.id, value, 0, OWNER, None, True, 1.0, start, span, jitter, reset=row.at)
+        link.open = row.told is None
+        return Front((link,), link)
+    link = Link(
+        row.at, row.id, value, end.total + rise - value, end.score + OWNER, end, True, 1.0, end.learnt,
+        end.span, end.jitter, 0.0, row.at, open=row.told is None,
+    )  # fmt: skip
+    return Front((link,), link)
+
+
+def scale_of(row: ReadingRow) -> tuple[int, int]:
+    """Span and jitter of a meter of which no picture has come yet."""
+    if row.seen is not None:
+        return parts(row.seen.span), parts(row.seen.step) * jitter_of(row.seen)
+    return 10**9 * PARTS, 0

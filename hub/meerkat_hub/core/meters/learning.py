@@ -1,0 +1,106 @@
+"""What a meter's accepted readings teach about it: its usual flow, and how sure its pictures usually are.
+
+Each reading makes the next estimate from the one before and nothing else, so that a history can be
+taken up anywhere: the estimate is stored with the reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import exp
+
+from .rows import Learnt
+from .settings import Limits
+
+QUICK = 0.1
+"""Step of the running quantile (Robbins and Monro), in its logarithm."""
+NINE_OF_TEN = 0.9
+MARGIN = 2.0
+"""Usual is up to so many times the flow that nine of ten hours stay below."""
+LEAST_PART = 0.2
+"""Of a home's usual flow: below it nobody asks whether the flow is usual."""
+MEAN_HOURS = 240.0
+LONGEST_INTERVAL = 6.0
+"""Hours over which nobody can say that the flow had no pause."""
+MOST_CONFIDENCE = 0.97
+"""A picture as sure as this is never called less sure than usual."""
+SPREADS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """From a reading to the next, in the meter's unit and hours."""
+
+    at: datetime
+    """Of the later one."""
+    hours: float
+    flow: float
+    """Per hour."""
+    total: float
+    """Then."""
+    noise: float
+    """What a needle may tremble."""
+
+
+def beginning(limits: Limits) -> Learnt:
+    """Before the first reading: a home's."""
+    return Learnt(mean=limits.usual_flow / 10, high=limits.usual_flow / MARGIN)
+
+
+def sure_of(before: Learnt, confidence: float) -> Learnt:
+    """With one more picture, nothing being known of the flow before it."""
+    count = before.count + 1
+    quick = max(0.02, 1 / count)
+    off = abs(confidence - before.confidence) if before.count else before.spread
+    spread = before.spread + max(0.02, 1 / (count + 10)) * (off - before.spread)
+    sure = before.confidence + quick * (confidence - before.confidence)
+    return replace(before, count=count, confidence=sure, spread=spread)
+
+
+def flowed(before: Learnt, limits: Limits, rise: Rise) -> Learnt:
+    """With one more rise from a reading to the next."""
+    hours, flow = rise.hours, rise.flow
+    usual_hours = before.hours * exp(QUICK / 2 if hours > before.hours else -QUICK / 2)
+    if before.count < 3:
+        usual_hours = hours
+    high = before.high
+    if flow > 0 and before.hours / 4 <= hours <= 2 * before.hours:
+        high *= exp(QUICK * (NINE_OF_TEN if flow > high else NINE_OF_TEN - 1))
+        high = max(high, LEAST_PART * limits.usual_flow / MARGIN)
+    learnt = replace(
+        before,
+        mean=before.mean + min(1.0, hours / MEAN_HOURS) * (flow - before.mean),
+        high=high,
+        hours=min(max(usual_hours, 1 / 60), 48.0),
+    )
+    return _unbroken(learnt, rise)
+
+
+def _unbroken(before: Learnt, rise: Rise) -> Learnt:
+    """Since when it stands still, and since when it has not."""
+    learnt = before
+    if before.still_since is None or rise.total - before.still_total > rise.noise:
+        learnt = replace(learnt, still_since=rise.at, still_total=rise.total)
+    if rise.flow * rise.hours <= rise.noise or rise.hours > LONGEST_INTERVAL:
+        return replace(learnt, flowing_since=None) if learnt.flowing_since is not None else learnt
+    if before.flowing_since is None:
+        begun = rise.at - timedelta(hours=rise.hours)
+        return replace(learnt, flowing_since=begun, longest=rise.hours, least=rise.flow)
+    longest, least = max(before.longest, rise.hours), min(before.least, rise.flow)
+    return replace(learnt, longest=longest, least=least)
+
+
+def usual_rise(learnt: Learnt, hours: float) -> float:
+    """Units that may have flowed in so many hours without anybody wondering.
+
+    Over more than the usual time between readings what flows nears the mean: a gap of three days does
+    not excuse three days of the highest flow.
+    """
+    first = min(hours, learnt.hours)
+    return MARGIN * learnt.high * first + learnt.mean * (hours - first)
+
+
+def least_confidence(learnt: Learnt) -> float:
+    """Below it a picture is less sure than this meter's usually are."""
+    return min(MOST_CONFIDENCE, learnt.confidence - SPREADS * learnt.spread - 0.03)
