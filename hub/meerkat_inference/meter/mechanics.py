@@ -1,17 +1,18 @@
 """How the wheels and needles of one meter hang together: where each is likely to stand.
 
-A reading, in units, is one number. A needle turns evenly: with x the reading over what its step counts,
-it stands at x. So does the wheel that the meter's gear drives. Every other wheel stands on its digit until
-the one to its right goes from 9 to 0, and turns with it.
+A reading, in units, is one number. A needle turns evenly with it. So does the wheel that the meter's gear
+drives. Every other wheel stands on its digit until the one to its right goes from 9 to 0, and turns with it.
 
 Nothing of that is exact. Wheels are printed and pinned a little off, a box is drawn a little high (all of a
-row alike), a needle has play, and the wheel beside a dial is put on at whatever tooth comes first. So each
-expected position is spread, and the spread is what is known of real counters, not of one.
+row alike), a needle has play, some wheels set off early and some jump late, and the wheel beside a dial is
+put on at whatever tooth comes first. The shares and widths here are what is known of counters in general.
+
+A wheel or needle with digit d (the reading's) stands at d + w. Its way w is 0 at rest and grows to 1 while
+it goes on; it is negative when the reading has passed what the wheel has not reached yet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import product
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BINS = 100
-FRACTIONS = 100
-"""Steps of the way of a neighbour from 0 to 0."""
-ROW_OFFSETS = (-0.2, -0.1, 0.0, 0.1, 0.2)
-"""Of all wheels of a row alike, in digits: a box drawn high or low."""
-_ROW_SIGMA = 0.12
+"""Places of a wheel: tenths."""
+WAYS = np.arange(-10, 11)
+"""Ways that are told apart, in tenths."""
+ROWS = np.arange(-2, 3)
+"""Offsets of all wheels of a row alike, in tenths: boxes that are drawn high or low."""
+_ROW_SIGMA = 1.2
 DOUBT = 0.003
 """Of a distribution, the share that is taken to be wrong altogether."""
+
+Mixture = tuple[tuple[float, float], ...]
+"""Shares of all such wheels, each with a measure."""
 
 
 class Drive(Enum):
@@ -46,87 +51,87 @@ class Drive(Enum):
     """Any other wheel: moved on by the one to its right."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Play:
-    """Shares of all such wheels, each with a measure.
-
-    `carries`: over the last `width` of its neighbour's turn a wheel goes on to its next digit; 1 is even
-    turning. `late`: by which part of its neighbour's turn it does so late. `offsets`: sigma of how far off
-    it stands, in digits.
-    """
-
-    carries: tuple[tuple[float, float], ...]
-    offsets: tuple[tuple[float, float], ...]
-    late: tuple[tuple[float, float], ...] = ((1.0, 0.0),)
-
-
-_PLAY = {
-    Drive.NEEDLE: _Play(((1.0, 1.0),), ((0.85, 0.13), (0.15, 0.3))),
-    Drive.FIRST: _Play(((1.0, 1.0),), ((0.9, 0.1), (0.1, 0.2))),
-    Drive.GEARED: _Play(((0.5, 1.0), (0.35, 0.1), (0.15, 0.25)), ((0.7, 0.15), (0.3, 0.3))),
-    Drive.CARRIED: _Play(
-        carries=((0.02, 1.0), (0.13, 0.04), (0.65, 0.1), (0.15, 0.2), (0.05, 0.3)),
-        late=((0.15, -0.03), (0.65, 0.0), (0.2, 0.03)),
-        offsets=((0.9, 0.12), (0.1, 0.28)),
-    ),
+_OFFSETS: dict[Drive, Mixture] = {
+    Drive.NEEDLE: ((0.85, 1.3), (0.15, 3.0)),
+    Drive.FIRST: ((0.9, 0.8), (0.1, 2.0)),
+    Drive.GEARED: ((0.7, 1.5), (0.3, 3.0)),
+    Drive.CARRIED: ((0.9, 1.2), (0.1, 2.8)),
 }
+"""Sigma of how far off each stands, in tenths."""
+_CARRIES: Mixture = ((0.15, 4.0), (0.65, 10.0), (0.15, 18.0), (0.05, 28.0))
+"""Over how many tenths of its neighbour, up to its zero, a wheel goes on to the next digit."""
+_LATE: Mixture = ((0.08, -2.0), (0.8, 0.0), (0.12, 3.0))
+"""By how many tenths of its neighbour it does so late."""
+_EVEN = {Drive.NEEDLE: 1.0, Drive.FIRST: 1.0, Drive.GEARED: 0.5, Drive.CARRIED: 0.02}
+"""The share that turns evenly with its neighbour, a tenth as fast."""
 
 
 def row_prior() -> NDArray[np.float64]:
-    """Log probability of each of ROW_OFFSETS."""
-    offsets = np.array(ROW_OFFSETS)
-    weights = np.exp(-0.5 * (offsets / _ROW_SIGMA) ** 2)
-    return np.asarray(np.log(weights / weights.sum()), np.float64)
+    """(rows,): how likely each offset is."""
+    weights = np.exp(-0.5 * (ROWS / _ROW_SIGMA) ** 2)
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 @cache
-def spread(drive: Drive) -> NDArray[np.float32]:
-    """(row offsets, fractions, bins): the density of positions of a wheel whose digit is 0.
+def moves(drive: Drive, *, beside: bool = False) -> NDArray[np.float64]:
+    """(10, ways, ways): from the digit and the way of the one below to the way of this one.
 
-    By how far its neighbour is on its way from 0 to 0 (a fraction of this one's step), as density over the
-    bins' mean: 1 is as likely as chance.
+    `beside`: the one below counts the same (a dial repeats a wheel), and is as far on its own way.
     """
-    play = _PLAY[drive]
-    fractions = (np.arange(FRACTIONS) + 0.5) / FRACTIONS
-    if drive is Drive.FIRST:  # it knows only tenths, and they are its own
-        fractions = np.arange(FRACTIONS) // 10 / 10
-    rows = np.zeros(len(ROW_OFFSETS)) if drive is Drive.NEEDLE else np.array(ROW_OFFSETS)
-    places = np.arange(BINS) / 10
-    density = np.zeros((len(ROW_OFFSETS), FRACTIONS, BINS))
-    for (share, width), (part, late) in product(play.carries, play.late):
-        turned = fractions - late
-        expected = np.floor(turned) + np.clip((turned % 1 - (1 - width)) / width, 0, 1)
-        gap = places[None, None] - expected[None, :, None] - rows[:, None, None]
-        gap = (gap + 5) % 10 - 5
-        for weight, sigma in play.offsets:
-            bell = np.exp(-0.5 * (gap / sigma) ** 2)
-            density += share * part * weight * bell / bell.sum(axis=2, keepdims=True)
-    return np.asarray(density * BINS, np.float32)
+    found = np.zeros((10, len(WAYS), len(WAYS)))
+    for digit, (index, way) in product(range(10), enumerate(WAYS)):
+        below = 10 * way if beside else 10 * digit + way
+        even = way if beside else below / 10
+        _share(found[digit, index], float(even), _EVEN[drive])
+        for (share, width), (part, late) in product(_CARRIES, _LATE):
+            turned = below - late
+            gone = 10 * np.floor(turned / 100) + np.clip((turned % 100 - (100 - width)) / width, 0, 1) * 10
+            _share(found[digit, index], gone, (1 - _EVEN[drive]) * share * part)
+    return found
 
 
-def likelihoods(distribution: NDArray[np.float32], drive: Drive) -> NDArray[np.float64]:
-    """(row offsets, 1000): log likelihood of digit d and fraction f at index 100 d + f.
+def _share(row: NDArray[np.float64], way: float, weight: float) -> None:
+    """Give a weight to the two ways that a value lies between."""
+    place = float(np.clip(way - WAYS[0], 0, len(WAYS) - 1))
+    low = min(int(place), len(WAYS) - 2)
+    row[low] += weight * (low + 1 - place)
+    row[low + 1] += weight * (place - low)
 
-    `distribution` (101,): what is no wheel counts for every position alike.
+
+@cache
+def _spread(drive: Drive) -> NDArray[np.float64]:
+    """(bins, bins): circulant, spreads a distribution by how far off such a part stands."""
+    gap = (np.arange(BINS) + BINS / 2) % BINS - BINS / 2
+    bell = np.zeros(BINS)
+    for share, sigma in _OFFSETS[drive]:
+        one = np.exp(-0.5 * (gap / sigma) ** 2)
+        bell += share * one / one.sum()
+    return np.stack([np.roll(bell, shift) for shift in range(BINS)])
+
+
+def places(distribution: NDArray[np.float32], drive: Drive) -> NDArray[np.float64]:
+    """(10, rows, ways): how well a distribution (101,) goes with each digit, offset of the row, and way.
+
+    1 is as well as chance. What is no wheel at all goes with every place alike.
     """
-    circle = distribution[:BINS]
-    turned = np.stack([np.roll(circle, -10 * digit) for digit in range(10)], axis=1)
-    density = np.einsum("rfb,bd->rdf", spread(drive), turned, optimize=True)
-    known = density.reshape(len(ROW_OFFSETS), 10 * FRACTIONS).astype(np.float64)
-    return np.asarray(np.log((1 - DOUBT) * (known + float(distribution[BINS])) + DOUBT), np.float64)
+    spread = _spread(drive) @ distribution[:BINS].astype(np.float64) * BINS
+    rows = np.zeros_like(ROWS) if drive is Drive.NEEDLE else ROWS
+    index = 10 * np.arange(10)[:, None, None] + rows[None, :, None] + WAYS[None, None]
+    known = spread[index % BINS] + float(distribution[BINS])
+    return np.asarray((1 - DOUBT) * known + DOUBT, np.float64)
 
 
 def drives(factors: Sequence[float], needles: Sequence[bool]) -> tuple[Drive, ...]:
     """What moves each, given what its step counts, least first, and whether it is a needle."""
     found: list[Drive] = []
-    below: bool | None = None
     for index, (factor, needle) in enumerate(zip(factors, needles, strict=True)):
         lower = [needles[i] for i in range(index) if factors[i] < 0.99 * factor]
-        below = lower[-1] if lower else None
         if needle:
             found.append(Drive.NEEDLE)
-        elif below is None:
+        elif index == 0:
             found.append(Drive.FIRST)
+        elif not lower or lower[-1]:
+            found.append(Drive.GEARED)
         else:
-            found.append(Drive.GEARED if below else Drive.CARRIED)
+            found.append(Drive.CARRIED)
     return tuple(found)

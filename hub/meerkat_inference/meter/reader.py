@@ -41,9 +41,9 @@ VIEWS = (
     View(scale=1.07),
 )
 """Other looks at a box that is in doubt: a streak of glare or an edge of the window misleads one of them."""
-_AGAIN = 0.97
+_AGAIN = 0.99
 """A peak below it is looked at again."""
-_MOST_AGAIN = 5
+_MOST_AGAIN = 12
 """Boxes of a picture, the most doubtful, that are: it keeps a reading within its time on a small machine."""
 _ASIDE = 0.6
 """Weight of such a view beside the plain one."""
