@@ -117,8 +117,8 @@ def test_same_seed_same_meter() -> None:
 
 
 def test_workers_paint_the_same_meters() -> None:
-    alone = list(meters(3, seed=2, size=SMALL))
-    shared = list(meters(3, seed=2, workers=1, size=SMALL))
+    alone = list(meters(2, seed=2, size=SMALL))
+    shared = list(meters(2, seed=2, workers=1, size=SMALL))
     assert all(np.array_equal(one[0], other[0]) for one, other in zip(alone, shared, strict=True))
 
 
@@ -133,7 +133,7 @@ def test_pictures_are_what_a_camera_gives() -> None:
 
 
 def test_designs_differ_in_everything() -> None:
-    designs = [random_design(np.random.default_rng(seed)) for seed in range(60)]
+    designs = [random_design(np.random.default_rng(seed)) for seed in range(120)]
     assert {design.kind for design in designs} == {"water", "gas", "electricity"}
     assert {design.row.kind for design in designs} == {"long", "single", "ledges"}
     assert {design.case.shape for design in designs} == {"round", "box"}
@@ -158,7 +158,7 @@ def test_perfect_camera_shows_the_scene() -> None:
 
 
 def test_contact_sheet_has_its_meters() -> None:
-    page = sheet(3, 1, columns=2, cell=120)
-    assert page.shape == (240, 240, 3)
+    page = sheet(1, 1, columns=2, cell=120)
+    assert page.shape == (120, 240, 3)
     assert page[:120, :120].std() > 10
-    assert page[120:, 120:].max() == 0
+    assert page[:, 120:].max() == 0

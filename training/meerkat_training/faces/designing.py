@@ -63,7 +63,7 @@ def _some_design(rng: Random) -> Design | None:
     unit = "kWh" if kind == "electricity" else "m³"
     factors = tuple(10.0 ** (whole - 1 - i) for i in range(whole + after))
     gears = _gears(rng, factors, dials)
-    mirrored = tuple(chance(rng, 0.5) for _ in range(dials)) if chance(rng, 0.06) else (False,) * dials
+    mirrored = tuple(chance(rng, 0.5) for _ in range(dials)) if chance(rng, 0.1) else (False,) * dials
     size, places = placed
     return Design(
         kind=kind,
@@ -168,8 +168,8 @@ def _gears(rng: Random, factors: tuple[float, ...], dials: int) -> Gears:
     last = factors[-1]
     creeps = dials == 0 or chance(rng, 0.65)
     play = [around(rng, 0.04, 0.1) for _ in factors]
-    if dials == 0:
-        play[-1] = 0.0
+    # Beside a dial the last wheel is put on at whatever tooth comes first.
+    play[-1] = around(rng, 0.12, 0.3) if dials and creeps else 0.0 if not dials else play[-1]
     parallax = [around(rng, 0.07, 0.2) for _ in range(dials)]
     if dials:
         parallax[-1] = 0.0

@@ -55,7 +55,7 @@ class Face:
         return picture
 
     def turn(self, picture: Floats, reading: float, rng: Random) -> None:
-        """Paint wheels and needles onto a copy of ``still``."""
+        """Paint wheels and dials onto a copy of ``still``, over those that are there already."""
         design, row = self.design, self.design.row
         for number, position in enumerate(design.gears.wheel_positions(reading)):
             x, y = row.middle(number)
@@ -78,8 +78,8 @@ class Face:
             patch = patch[:, ::-1]
         mask = np.zeros((side, side), np.uint8)
         cv2.circle(mask, (side * 8 - 8, side * 8 - 8), side * 8 - 8, 255, -1, cv2.LINE_AA, 4)
-        below = picture[top:bottom, left:right]
-        below += (patch - below) * (mask.astype(np.float32) / 255)[..., None]
+        below = self.still[top:bottom, left:right]
+        picture[top:bottom, left:right] = below + (patch - below) * (mask.astype(np.float32) / 255)[..., None]
 
     def _pixels(self, x: float, y: float, width: float, height: float) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of what lies about a place, in whole pixels."""

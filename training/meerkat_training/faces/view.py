@@ -31,7 +31,7 @@ _FINEST = 620.0
 """Pixels a unit of a face: nearer cameras see it no sharper."""
 _LOWEST_WINDOW = 20.0
 """Height in pixels of the wheels' windows, below which nobody could read them."""
-_INFRARED = np.array([0.72, 0.2, 0.08], np.float32)
+INFRARED = np.array([0.72, 0.2, 0.08], np.float32)
 """What an infrared lamp shows of colours: red turns bright."""
 
 
@@ -84,7 +84,7 @@ def random_view(design: Design, rng: Random, size: tuple[int, int] | None = None
         lowest = _LOWEST_WINDOW / design.row.height
         scale = min(max(fit * nearness * (1 - attempt / 500), lowest), fit)
         matrix = _placed(design, seen, size, scale, rng)
-        if _inside(layout_of(design, matrix, size), design, matrix, size):
+        if all_in_sight(layout_of(design, matrix, size), design, matrix, size):
             break
     else:
         return random_view(design, rng, size)
@@ -142,7 +142,7 @@ def lit(scene: Floats, view: View) -> Floats:
     light = view.light
     gain, glare = light_maps(view)
     if light.kind == "infrared":
-        scene = np.repeat((scene @ _INFRARED)[..., None], 3, axis=2)
+        scene = np.repeat((scene @ INFRARED)[..., None], 3, axis=2)
     scene = scene * gain[..., None]
     return scene + (1 - scene) * glare[..., None]
 
@@ -250,7 +250,7 @@ def _placed(design: Design, seen: Matrix, size: tuple[int, int], scale: float, r
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]]) @ seen
 
 
-def _inside(layout: MeterLayout, design: Design, matrix: Matrix, size: tuple[int, int]) -> bool:
+def all_in_sight(layout: MeterLayout, design: Design, matrix: Matrix, size: tuple[int, int]) -> bool:
     """Whether all boxes lie in the picture, as it is and turned upright."""
     boxes = (*layout.digits, *layout.pointers)
     turned = all(
