@@ -1,0 +1,88 @@
+"""Data sets: the same for a seed on any number of processes, with the stated share of negatives."""
+
+import cv2
+import numpy as np
+import pytest
+
+from meerkat_training import preview
+from meerkat_training.arrays import fill
+from meerkat_training.camera import compress, degrade
+from meerkat_training.dataset import BLOCK, needle_block, needles, wheel_block, wheels
+
+
+def test_wheels_are_the_same_on_one_process_and_on_two() -> None:
+    alone, positions = wheels(BLOCK + 40, seed=5, workers=1)
+    shared, same = wheels(BLOCK + 40, seed=5, workers=2)
+    np.testing.assert_array_equal(alone, shared)
+    np.testing.assert_array_equal(positions, same)
+    assert alone.shape == (BLOCK + 40, 32, 20, 3)
+    assert alone.dtype == np.uint8
+    assert positions.dtype == np.float32
+    # About 8 % show no digit; the others lie on the wheel.
+    assert 0.03 < np.isnan(positions).mean() < 0.14
+    assert np.nanmin(positions) >= 0
+    assert np.nanmax(positions) <= 10
+
+
+def test_needles_come_with_positions_and_negatives() -> None:
+    crops, positions = needles(200, seed=5)
+    assert crops.shape == (200, 48, 48, 3)
+    assert 0.02 < np.isnan(positions).mean() < 0.16
+    assert np.nanstd(positions) > 2
+
+
+@pytest.mark.parametrize("block", [wheel_block, needle_block])
+def test_seeds_and_blocks_differ_and_a_block_repeats(block: type) -> None:
+    first, truth = block(1, 20, 0)
+    again, truth_again = block(1, 20, 0)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(truth, truth_again)
+    assert (first != block(2, 20, 0)[0]).mean() > 0.5
+    assert (first != block(1, 20, 1)[0]).mean() > 0.5
+
+
+def test_what_was_drawn_before_does_not_matter() -> None:
+    """Fonts and noise are kept between crops; keeping them must not change a later one."""
+    reference = wheel_block(3, 15, 0)[0]
+    wheel_block(8, 60, 0)
+    needle_block(8, 20, 0)
+    np.testing.assert_array_equal(reference, wheel_block(3, 15, 0)[0])
+
+
+@pytest.mark.parametrize("kind", ["wheels", "needles"])
+def test_a_contact_sheet_is_a_png(kind: preview.Kind) -> None:
+    data = preview.sheet(kind, 30, 2)
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert picture.shape[1] > 600
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [(8, 6), (32, 20), (240, 320)])
+def test_the_camera_takes_flat_and_tiny_scenes(level: float, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(25):
+        shot = degrade(fill(*size, (level, level, level)), rng)
+        assert shot.shape == (*size, 3)
+        assert shot.dtype == np.uint8
+
+
+def test_without_strength_the_camera_is_perfect() -> None:
+    ramp = np.linspace(0, 1, 32 * 20 * 3, dtype=np.float32).reshape(32, 20, 3)
+    np.testing.assert_array_equal(
+        degrade(ramp, np.random.default_rng(0), 0.0), (ramp * 255 + 0.5).astype(np.uint8)
+    )
+
+
+def test_compression_keeps_colours_in_order() -> None:
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 220
+    back = compress(red, 95)
+    assert abs(int(back[16, 16, 0]) - 220) < 6
+    assert back[16, 16, 2] < 10
+
+
+def test_black_and_white_negatives_stay_black_and_white() -> None:
+    rng = np.random.default_rng(3)
+    darkest = min(degrade(fill(32, 20, (0.02,) * 3), rng, 0.8, readable=False).mean() for _ in range(20))
+    assert darkest < 12
