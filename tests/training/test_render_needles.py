@@ -103,6 +103,10 @@ EXTREMES: dict[str, tuple[float, ...]] = {
     "shadow": (0.0, 1.0),
     "double_print": (0.0, 1.0),
     "plate": (0.0, 1.0),
+    "hub_rim": (0.0, 0.3),
+    "outline": (0.0, 0.2),
+    "shine": (0.0, 1.0),
+    "bowl": (-1.0, 1.0),
     "clutter": (0, 12),
 }
 

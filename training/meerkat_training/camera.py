@@ -149,6 +149,18 @@ def resample(picture: Floats, rng: Random, detail: float) -> Floats:
     return cv2.resize(small, (width, height), interpolation=up).astype(np.float32, copy=False)
 
 
+def fringe(picture: Floats, rng: Random, detail: float) -> Floats:
+    """Red and blue pictures of slightly different place: purple and green edges of a cheap lens."""
+    out = picture.copy()
+    for channel in (0, 2):
+        x, y = around(rng, 0.02, 0.05) * detail, around(rng, 0.02, 0.05) * detail
+        move = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        size = (picture.shape[1], picture.shape[0])
+        layer = np.ascontiguousarray(picture[..., channel])
+        out[..., channel] = cv2.warpAffine(layer, move, size, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
 def wobble(picture: Floats, rng: Random, detail: float) -> Floats:
     """Rows that slip sideways, as with a loose sync or careless resizing: strokes get ragged edges."""
     height, width = picture.shape[:2]
@@ -181,6 +193,8 @@ def degrade(
         picture = defocus(picture, rng, detail, strength)
         if chance(rng, 0.22 * strength):
             picture = resample(picture, rng, detail)
+        if chance(rng, 0.08 * strength):
+            picture = fringe(picture, rng, detail)
         if chance(rng, 0.03 * strength):
             picture = wobble(picture, rng, detail)
         picture = sense(picture, rng, strength, contrast)

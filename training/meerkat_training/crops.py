@@ -40,6 +40,8 @@ def paint_plate(
         style, position, window_wide, window_high, rng
     )
     _border(scene, (left, top, window_wide, window_high), rng)
+    if chance(rng, 0.1):
+        _legend(scene, (left, top, window_wide, window_high), rng)
     return scene, style.digit_share * window_high
 
 
@@ -82,6 +84,24 @@ def _border(scene: Floats, window: tuple[int, int, int, int], rng: Random) -> No
         scene[top:bottom, max(0, left - thick) : left + thick // 2] = tone
     if which[3]:
         scene[top:bottom, right - thick // 2 : right + thick] = tone
+
+
+def _legend(scene: Floats, window: tuple[int, int, int, int], rng: Random) -> None:
+    """What is printed by a window: a comma or point beside its foot, words above or below it."""
+    left, top, wide, high = window
+    tone = colour(rng, (BLACK, RED, WHITE)[int(rng.integers(3))], 0.1)
+    if chance(rng, 0.5):
+        x = left - round(0.06 * wide) if chance(rng, 0.5) else left + wide + round(0.06 * wide)
+        y = top + round(high * between(rng, 0.82, 1.0))
+        radius = max(1, round(0.04 * high))
+        cv2.circle(scene, (x, y), radius, tone, -1, cv2.LINE_AA)
+        if chance(rng, 0.6):
+            cv2.line(scene, (x, y), (x - radius, y + 2 * radius), tone, radius, cv2.LINE_AA)
+        return
+    y = top - round(0.03 * high) if chance(rng, 0.5) else top + high + round(0.16 * high)
+    word = ("m3", "0.1", "x10", "kWh", "1000")[int(rng.integers(5))]
+    place = (round(left + between(rng, -0.4, 0.5) * wide), y)
+    cv2.putText(scene, word, place, cv2.FONT_HERSHEY_DUPLEX, 0.005 * high, tone, 1, cv2.LINE_AA)
 
 
 def random_view(rng: Random, box: tuple[int, int], scene: tuple[int, int], steadiness: float = 1.0) -> Floats:

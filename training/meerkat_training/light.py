@@ -128,6 +128,22 @@ def ghost(picture: Floats, rng: Random) -> Floats:
     return picture + (np.roll(picture, shift, (0, 1)) - picture) * share
 
 
+def lamps(picture: Floats, rng: Random, strength: float) -> Floats:
+    """The images of several small lamps, as of a ring light, each a bright dot with a halo."""
+    height, width = picture.shape[:2]
+    spots = np.zeros((height, width), np.float32)
+    count = int(rng.integers(2, 9))
+    middle_x, middle_y = between(rng, -0.2, 1.2) * width, between(rng, -0.2, 1.2) * height
+    ring, start = between(rng, 0.15, 0.8) * height, between(rng, 0, 2 * math.pi)
+    radius = max(8, int(between(rng, 0.012, 0.05) * height * 16))
+    for index in range(count):
+        angle = start + index * 2 * math.pi / count
+        place = (int((middle_x + ring * math.cos(angle)) * 16), int((middle_y + ring * math.sin(angle)) * 16))
+        cv2.circle(spots, place, radius, 1.0, -1, cv2.LINE_AA, 4)
+    halo = cv2.GaussianBlur(spots, (0, 0), max(0.6, 0.02 * height))
+    return picture + ((spots + halo) * np.float32(strength))[..., None]
+
+
 def light_scene(picture: Floats, rng: Random, strength: float) -> Floats:
     """A random mixture of the above; `strength` 0 leaves the picture, 1 is the range of real meters."""
     if chance(rng, 0.65 * strength):
@@ -138,6 +154,8 @@ def light_scene(picture: Floats, rng: Random, strength: float) -> Floats:
         picture = dirt(picture, rng, between(rng, 0.2, 0.9))
     if chance(rng, 0.04 * strength):
         picture = ghost(picture, rng)
+    if chance(rng, 0.04 * strength):
+        picture = lamps(picture, rng, between(rng, 0.2, 0.9))
     if chance(rng, 0.03 * strength):
         picture = bar(picture, rng)
     if chance(rng, 0.05 * strength):

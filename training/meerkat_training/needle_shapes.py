@@ -69,7 +69,7 @@ SHAPES: tuple[Callable[[float, float, float, Random], list[tuple[float, float]]]
 
 def random_pointer(rng: Random) -> tuple[Outline, float]:
     """A pointer's outline and its length; the tip lies on the axis, ahead of the hub."""
-    length = between(rng, 0.5, 1.02)
+    length = between(rng, 0.42, 1.05)
     width = between(rng, 0.04, 0.2)
     tail = between(rng, 0.05, 0.42) if chance(rng, 0.55) else 0.0
     maker = SHAPES[int(rng.integers(len(SHAPES)))]

@@ -37,6 +37,7 @@ SCHEMES: tuple[tuple[float, Colour, Colour, float], ...] = (
     (0.02, (0.2, 0.3, 0.55), WHITE, 0.12),
     (0.04, (0.2, 0.2, 0.2), (0.45, 0.45, 0.45), 0.1),
 )
+TICKS = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
 _LADDER = np.cumsum([scheme[0] for scheme in SCHEMES])
 
 
@@ -83,6 +84,12 @@ class WheelStyle:
     pip_at: float = -0.35
     pip_phase: float = 0.2
     pip_colour: Colour = WHITE
+    drum_left: float = 0.0
+    """Gap at the left where the window shows past the drum's edge."""
+    drum_right: float = 0.0
+    gap_colour: Colour = BLACK
+    relief: float = 0.0
+    """Light and dark edges of digits that are moulded, not printed."""
     lip: float = 0.25
     """Strength of the shadow that the window's edge throws on the drum."""
     lip_depth: float = 0.08
@@ -103,13 +110,16 @@ def random_style(rng: Random) -> WheelStyle:
     """A counter nobody has seen before."""
     paper, ink = random_colours(rng)
     font = random_font(rng)
+    share = between(rng, 0.42, 0.82)
+    # A window is about 1.6 times as high as wide; digits leave a margin in it.
+    widest = min(0.9, 0.82 / (1.6 * share))
     style = WheelStyle(
         font=font,
         paper=paper,
         ink=ink,
-        digit_share=between(rng, 0.42, 0.82),
+        digit_share=share,
         pitch=1.1 + 0.65 * float(rng.random()) ** 1.3,
-        stretch=min(max(between(rng, 0.78, 1.2), 0.36 / font.width), 0.9 / font.width),
+        stretch=min(max(between(rng, 0.78, 1.2), 0.36 / font.width), widest / font.width),
         slant=0.0 if chance(rng, 0.5) else around(rng, 0.1, 0.27),
         squeeze=between(rng, 0.0, 1.35),
         shade=between(rng, 0.0, 0.75) ** 1.3,
@@ -122,12 +132,22 @@ def random_style(rng: Random) -> WheelStyle:
         texture=between(rng, 0.02, 0.15) if chance(rng, 0.3) else 0.0,
         frame=random_frame(rng, paper),
     )
-    if chance(rng, 0.42):
+    if chance(rng, 0.12):
         style = replace(
             style,
-            ticks=int(rng.integers(1, 9)),
+            drum_left=between(rng, 0.02, 0.14) if chance(rng, 0.5) else 0.0,
+            drum_right=between(rng, 0.02, 0.16),
+            gap_colour=colour(rng, BLACK if chance(rng, 0.6) else style.frame, 0.12),
+        )
+    if chance(rng, 0.07):
+        style = replace(style, relief=between(rng, 0.1, 0.5))
+    if chance(rng, 0.42):
+        margin = (1 - 1.6 * share * font.width * style.stretch) / 2
+        style = replace(
+            style,
+            ticks=TICKS[int(rng.integers(len(TICKS)))],
             tick_sides=1 + int(rng.integers(0, 3)),
-            tick_width=between(rng, 0.06, 0.22),
+            tick_width=min(between(rng, 0.06, 0.22), max(0.05, margin + 0.04)),
             tick_duty=between(rng, 0.25, 0.75),
             tick_phase=float(rng.random()),
             tick_colour=colour(rng, ink if chance(rng, 0.5) else BLACK if chance(rng, 0.6) else GREY, 0.15),
@@ -155,17 +175,11 @@ def random_style(rng: Random) -> WheelStyle:
 def random_frame(rng: Random, paper: Colour) -> Colour:
     """The plate's colour: white, black, red, metal, or that of the rollers."""
     kind = rng.random()
-    base = (
-        WHITE
-        if kind < 0.34
-        else BLACK
-        if kind < 0.58
-        else RED
-        if kind < 0.72
-        else GREY
-        if kind < 0.88
-        else paper
-    )
+    base = paper
+    for limit, plate in ((0.34, WHITE), (0.58, BLACK), (0.72, RED), (0.88, GREY)):
+        if kind < limit:
+            base = plate
+            break
     return colour(rng, base, 0.14)
 
 
@@ -252,6 +266,14 @@ def paint_window(style: WheelStyle, position: float, width: int, height: int, rn
     picture = paper + (ink - paper) * mask[..., None]
     if style.ticks or style.bar or style.pip:
         _marks(picture, style, value)
+    if style.relief:
+        step = max(1, round(0.03 * style.digit_share * height))
+        edge = mask - np.roll(mask, (step, step), (0, 1))
+        picture += (edge * np.float32(style.relief))[..., None]
+    for side, gap in ((-0.5, style.drum_left), (0.5, style.drum_right)):
+        if gap:
+            beside = _band(axes(height, width)[1][0], side, gap, 1 / width)
+            picture += (np.asarray(style.gap_colour, np.float32) - picture) * beside[None, :, None]
     rows = axes(height, width)[0][:, 0]
     light = 1 - style.shade * 4 * rows * rows
     if style.gloss:
