@@ -23,6 +23,9 @@ Verdict = Literal["accepted", "held", "unreadable", "implausible"]
 """accepted: to be trusted. held: it may be right, and waits for a later one or the owner to say so.
 unreadable: the picture does not show a reading. implausible: it shows one that cannot be."""
 
+Alarm = Literal["leak", "no_flow", "silent"]
+"""leak: it flows without a pause, or all night. no_flow: the meter stands still. silent: no readings come."""
+
 Position = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -116,3 +119,4 @@ class MeterVerdict(Message):
     expected: tuple[float, float] | None = Field(None, description="from, to: what history leaves possible")
     unit: str = ""
     leak: str = Field("", description="what is wrong with the flow, in words; empty when nothing is")
+    alarm: Alarm | None = Field(None, description="of what kind that is")

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from meerkat_contract.meter_messages import Alarm
+
 from .chain import PARTS, Link, hours_between
 from .settings import Limits, MeterSettings
 
@@ -21,25 +23,21 @@ NIGHT_SEEN = 2 / 3
 """Of the night that pictures must cover."""
 
 
-FINE_ENOUGH = 4
-"""So many intervals at least make an unbroken flow."""
-NIGHT_SEEN = 2 / 3
-"""Of the night that pictures must cover."""
-
-
-def wrong_with(chain: Sequence[Link], settings: MeterSettings, unit: str, now: datetime) -> str:
-    """In words; empty when nothing is. chain: the readings that are believed, the latest last."""
+def wrong_with(
+    chain: Sequence[Link], settings: MeterSettings, unit: str, now: datetime
+) -> tuple[str, Alarm | None]:
+    """In words, and of what kind; empty when nothing is. chain: the believed readings, the latest last."""
     if not chain:
-        return ""
+        return "", None
     limits = settings.limits(unit)
     silent = hours_between(chain[-1].at, now)
     if settings.silent_hours and silent >= settings.silent_hours:
-        return f"no reading for {_long(silent)}: is the camera running, and does the light come on?"
-    return (
-        _without_pause(chain[-1], limits, unit)
-        or _all_night(chain, limits, settings, unit)
-        or _standing(chain[-1], limits)
-    )
+        text = f"no reading for {_long(silent)}: is the camera running, and does the light come on?"
+        return text, "silent"
+    if leak := _without_pause(chain[-1], limits, unit) or _all_night(chain, limits, settings, unit):
+        return leak, "leak"
+    standing = _standing(chain[-1], limits)
+    return standing, "no_flow" if standing else None
 
 
 def _without_pause(latest: Link, limits: Limits, unit: str) -> str:

@@ -289,12 +289,13 @@ class MeterHistory:
         factor = self.settings.conversion(unit)
         expected = None if row.expected is None else tuple(_times(bound, factor) for bound in row.expected)
         now = self._rows[-1].at if self._now is None else max(self._now, self._rows[-1].at)
+        leak, alarm = wrong_with(self._chain, self.settings, unit, now)
         return MeterVerdict(
             id=row.id, device=self.device, meter=self.meter, at=row.at, verdict=row.verdict,
             reason=row.reason, confidence=row.confidence,
             value=None if row.value is None else _times(row.value, factor),
             expected=None if expected is None else (expected[0], expected[1]),
-            unit=self.settings.unit or unit, leak=wrong_with(self._chain, self.settings, unit, now),
+            unit=self.settings.unit or unit, leak=leak, alarm=alarm,
         )  # fmt: skip
 
     def _noting(self, outcome: Outcome, id: str) -> Outcome:
