@@ -50,10 +50,35 @@ def export_int8(float_path: Path, pictures: NDArray[np.uint8], path: Path) -> No
     signature, name = _signature(float_path)
     samples = [{name: picture[None].astype(np.float32)} for picture in pictures[:CALIBRATION]]
     ranges = tool.calibrate({signature: samples}, num_threads=1)
-    # A byte is a byte: scale exactly 1, whatever the calibration pictures hold.
-    found = ranges[f"{signature}_{name}"]
-    found["min"], found["max"] = np.zeros_like(found["min"]), np.full_like(found["max"], 255)
+    _widen(ranges, float_path, pictures, f"{signature}_{name}")
     path.write_bytes(with_byte_input(bytes(tool.quantize(ranges).quantized_model)))
+
+
+def _widen(ranges: dict[str, Any], path: Path, pictures: NDArray[np.uint8], entry: str) -> None:
+    """Put the true ranges where the tool puts running means of each picture's extremes.
+
+    Those cut off the logits of sure pictures, and with them the confidence. A byte goes from 0 to 255,
+    what leaves a ReLU6 from 0 to 6, and the logits as far as they went.
+    """
+    logits = _run(path, pictures)
+    for name, found in ranges.items():
+        if np.size(found.get("max", ())) != 1:
+            continue
+        if name == entry:
+            low, high = 0.0, 255.0
+        elif name.endswith("_output") or found["min"] < 0:
+            low, high = float(logits.min()), float(logits.max())
+        else:
+            low, high = 0.0, 6.0
+        found["min"], found["max"] = np.full_like(found["min"], low), np.full_like(found["max"], high)
+
+
+def _run(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The float file's logits."""
+    from meerkat_inference.opening import open_engine
+
+    engine = open_engine(path)
+    return np.concatenate([engine.run(picture[None].astype(np.float32))[0] for picture in pictures])
 
 
 def _signature(path: Path) -> tuple[str, str]:

@@ -22,6 +22,8 @@ from .arrays import Bytes, Floats
 Render = Callable[[int, int, int], tuple[Bytes, Floats]]
 """(n, seed, workers) → pictures (n, h, w, 3), positions (n,): meerkat_training.dataset.wheels or needles."""
 CHUNK = 1024
+FIRST = 16
+"""Chunks to begin with."""
 
 
 def _render(render: Render, n: int, seed: int) -> tuple[Bytes, Floats]:
@@ -55,14 +57,15 @@ class Pool:
         return self._replaced * CHUNK
 
     def fill(self, progress: Callable[[float], None] = lambda _: None) -> None:
-        """Render the first stock; call before `draw`."""
+        """Render the first of the stock, which then grows to its size; call before `draw`."""
         first = self._take()
         self.pictures = np.empty((self._chunks * CHUNK, *first[0].shape[1:]), np.uint8)
         self.positions = np.empty(self._chunks * CHUNK, np.float32)
         self._put(*first)
-        while self._replaced < self._chunks:
+        enough = min(self._chunks, FIRST)
+        while self._replaced < enough:
             self._put(*self._take())
-            progress(self._replaced / self._chunks)
+            progress(self._replaced / enough)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Bytes, Floats]:
         """A batch of `n`, after taking in as many new renders as it is time for. Waits for them."""
@@ -70,7 +73,7 @@ class Pool:
         while self._drawn >= CHUNK * self._uses:
             self._drawn -= CHUNK * self._uses
             self._put(*self._take())
-        chosen = rng.integers(0, len(self.positions), n)
+        chosen = rng.integers(0, min(self._replaced, self._chunks) * CHUNK, n)
         return self.pictures[chosen], self.positions[chosen]
 
     def _take(self) -> tuple[Bytes, Floats]:
