@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from meerkat_contract.errors import MediaError
-from meerkat_devices.scenes.meter import BasementMeter, wheel_positions
+from meerkat_devices.scenes.meter import BasementMeter, needle_positions, wheel_positions
 
 MORNING = datetime(2026, 11, 20, 6, 50, tzinfo=UTC)
 METER = BasementMeter(width=640, height=360)
@@ -80,6 +82,42 @@ def test_consumption_turns_the_wheels() -> None:
     assert rows.min() > 100
     assert columns.min() > 180
     assert columns.max() < 460
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720), (800, 600)])
+def test_layout_hits_what_turns(size: tuple[int, int]) -> None:
+    """Over months nothing changes but what the boxes hold, and the star wheel between the dials."""
+    meter = BasementMeter(width=size[0], height=size[1])
+    layout = meter.layout()
+    assert (layout.width, layout.height) == size
+    turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), -layout.rotation_deg, 1.0)
+
+    def seen(at: datetime) -> NDArray[np.int16]:
+        calm = cv2.GaussianBlur(meter.render(at), (0, 0), size[0] / 640)
+        return cv2.warpAffine(calm, turn, size).astype(np.int16)[..., 0]
+
+    early, late = seen(MORNING), seen(MORNING + timedelta(days=163.3))
+    changed = np.abs(early - late) > 40
+    unboxed = changed.copy()
+    for x, y, width, height in (*layout.digits, *layout.pointers):
+        rows, columns = slice(round(y), round(y + height)), slice(round(x), round(x + width))
+        unboxed[rows, columns] = False
+    moved = layout.digits[3:], layout.pointers
+    for x, y, width, height in (box for boxes in moved for box in boxes):
+        assert changed[round(y) : round(y + height), round(x) : round(x + width)].any()
+    assert unboxed.sum() < 0.1 * changed.sum()
+
+
+def test_layout_counts_what_the_wheels_show() -> None:
+    layout = METER.layout()
+    reading = 567.6298
+    wheels = wheel_positions(reading)
+    assert len(wheels) == len(layout.digits) == 7
+    assert wheels[-1] == pytest.approx(reading / layout.wheel_factors[-1] % 10)
+    assert needle_positions(reading) == pytest.approx([9.8, 8.0], abs=1e-6)
+    assert layout.step == 0.0001
+    assert layout.span == 100_000
+    assert max(box[1] + box[3] for box in layout.pointers) < 360
 
 
 def test_lamp_makes_the_picture() -> None:

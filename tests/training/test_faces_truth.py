@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meerkat_training import wheels
 from meerkat_training.faces.designing import random_design
-from meerkat_training.faces.face import Face, Truth, paint, truth_of
+from meerkat_training.faces.face import Face, FaceTruth, paint, truth_of
 from meerkat_training.faces.meters import meter, meters, random_reading
 from meerkat_training.faces.preview import sheet, turned
 from meerkat_training.faces.view import compose, lit, photograph, random_view
@@ -78,7 +78,7 @@ def test_boxes_hit_the_windows_in_the_picture_turned_upright(seed: int) -> None:
     assert (columns.min() + columns.max()) / 2 == pytest.approx(middle, abs=near)
 
 
-def beacons(truth: Truth) -> Bytes:
+def beacons(truth: FaceTruth) -> Bytes:
     """A black picture with the windows and dials white, through the truth's own matrix."""
     design = truth.design
     picture = np.zeros((truth.layout.height, truth.layout.width, 3), np.uint8)

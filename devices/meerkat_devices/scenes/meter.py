@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.errors import MediaError
+from meerkat_contract.meter_layout import MeterLayout, PixelBox
 
 from .paint import Canvas, Points, clouds_of_noise, ellipse, rectangle
 
@@ -50,7 +51,9 @@ _ROLLERS_AT = (640.0 - 3.5 * _CELL[0], 262.0)
 _NEEDLES = ((560.0, 486.0, 0.001), (722.0, 486.0, 0.0001))
 _NEEDLE_RADIUS = 62.0
 _PITCH = 1.024  # From one digit to the next on the roller, in windows.
-_TILT = 1.4  # Degrees by which nobody ever mounted a camera straight.
+_TILT, _ZOOM = 1.4, 1.03  # Degrees by which nobody ever mounted a camera straight; and how near it is.
+_STAR = (641.0, 412.0)
+_STAR_TURNS = 9.0  # Of the star wheel, for each litre.
 
 
 class BasementMeter:
@@ -83,6 +86,33 @@ class BasementMeter:
         drawn = float((litres * np.clip((second - begins) / lasts, 0.0, 1.0)).sum())
         return (self._start + day * _DAILY_LITRES + min(drawn, _DAILY_LITRES)) / 1000.0
 
+    def layout(self) -> MeterLayout:
+        """Where the wheels and needles are in what `render` gives, ready for a reader."""
+        high = _CELL[1] * _ZOOM * self._scale
+        rollers = [
+            self._seen(_ROLLERS_AT[0] + (number + 0.5) * _CELL[0], _ROLLERS_AT[1] + _CELL[1] / 2)
+            for number in range(_BLACKS + _REDS)
+        ]
+        side = 2 * (_NEEDLE_RADIUS + 3) * _ZOOM * self._scale
+        return MeterLayout(
+            rotation_deg=_TILT,
+            digits=tuple(_box(*middle, high * 0.625, high) for middle in rollers),
+            integer_digits=_BLACKS,
+            pointers=tuple(_box(*self._seen(x, y), side, side) for x, y, _ in _NEEDLES),
+            pointer_factors=tuple(factor for _, _, factor in _NEEDLES),
+            unit="m³",
+            width=self.width,
+            height=self.height,
+        )
+
+    def _seen(self, x: float, y: float) -> tuple[float, float]:
+        """Pixels of a place of the design in the picture turned upright: column and row."""
+        column, row = self._place(x, y)
+        return (
+            (column - self.width / 2) * _ZOOM + self.width / 2,
+            (row - self.height / 2) * _ZOOM + self.height / 2,
+        )
+
     def render(self, at: datetime, *, light: bool = True) -> Bytes:
         """The picture at ``at``: (height, width, 3) BGR; without the lamp nearly black."""
         reading = self.reading(at)
@@ -91,6 +121,7 @@ class BasementMeter:
             scene = self._face.copy()
             self._draw_rollers(scene, reading)
             self._draw_needles(scene, reading)
+            self._draw_star(scene, reading)
             scene = self._tilted(scene)
             exposed = scene * self._lamp + self._glare
             exposed = exposed / (
@@ -114,7 +145,7 @@ class BasementMeter:
 
     def _tilted(self, scene: Floats) -> Floats:
         middle = (self.width / 2, self.height / 2)
-        matrix = cv2.getRotationMatrix2D(middle, _TILT, 1.03)
+        matrix = cv2.getRotationMatrix2D(middle, _TILT, _ZOOM)
         turned: Floats = cv2.warpAffine(scene, matrix, (self.width, self.height)).astype(np.float32)
         return cv2.GaussianBlur(turned, (0, 0), 0.7 * self._scale).astype(np.float32)
 
@@ -127,6 +158,7 @@ class BasementMeter:
         y = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
         bend = np.arcsin(y * 0.86) / np.arcsin(np.float32(0.86))
         shade = np.sqrt(1 - (y * 0.80) ** 2) ** 0.9
+        shade = shade * (1 - 0.45 * np.exp(-(y + 1) / 0.09))  # The plate's upper edge throws a shadow.
         columns = np.tile(np.arange(width, dtype=np.float32), (height, 1))
         for number, position in enumerate(wheel_positions(reading)):
             strip = self._strips[number >= _BLACKS]
@@ -142,8 +174,8 @@ class BasementMeter:
             scene[window] = (seen * shade[:, None])[:, edge : width - edge]
 
     def _draw_needles(self, scene: Floats, reading: float) -> None:
-        for x, y, factor in _NEEDLES:
-            turn = 2 * pi * (reading / (factor * 10) % 1.0)
+        for (x, y, _), turned in zip(_NEEDLES, needle_positions(reading), strict=True):
+            turn = 2 * pi * turned / 10
             shadow = (4.0, 5.0)
             for (dx, dy), level in ((shadow, 0.34), ((0.0, 0.0), 0.16)):
                 tip = _NEEDLE_RADIUS * 0.74
@@ -157,9 +189,30 @@ class BasementMeter:
                 self._fill(scene, ellipse(x + dx, y + dy, 9, 9), level)
             self._fill(scene, ellipse(x, y, 3.5, 3.5), 0.5)
 
+    def _draw_star(self, scene: Floats, reading: float) -> None:
+        """The little wheel that turns with the least flow."""
+        x, y = _STAR
+        turned = 2 * pi * (reading * 1000 * _STAR_TURNS % 1.0)
+        for (dx, dy), level in (((2.0, 3.0), 0.45), ((0.0, 0.0), 0.2)):
+            for arm in range(6):
+                angle = arm * pi / 3 + turned
+                corners = ((17.0, -0.12), (17.0, 0.12), (7.0, 0.42), (7.0, -0.42))
+                points = [
+                    (x + dx + away * sin(angle + side), y + dy - away * cos(angle + side))
+                    for away, side in corners
+                ]
+                self._fill(scene, points, level)
+            self._fill(scene, ellipse(x + dx, y + dy, 8, 8), level)
+        self._fill(scene, ellipse(x, y, 2.5, 2.5), 0.55)
+
     def _fill(self, scene: Floats, points: Points, level: float) -> None:
         fixed = np.round(np.asarray([self._place(*point) for point in points]) * 16).astype(np.int32)
         cv2.fillPoly(scene, [fixed], level, cv2.LINE_8, 4)
+
+
+def _box(x: float, y: float, width: float, height: float) -> PixelBox:
+    """About a middle."""
+    return round(x - width / 2, 1), round(y - height / 2, 1), round(width, 1), round(height, 1)
 
 
 def wheel_positions(reading: float) -> list[float]:
@@ -174,6 +227,11 @@ def wheel_positions(reading: float) -> list[float]:
         positions.append((digit + carry) % 10)
         carry = carry if digit == 9 else 0.0
     return positions[::-1]
+
+
+def needle_positions(reading: float) -> list[float]:
+    """Where the needles point, most significant first, in tenths of a turn clockwise from the top."""
+    return [reading / factor % 10 for _, _, factor in _NEEDLES]
 
 
 @lru_cache(maxsize=8)
@@ -239,10 +297,21 @@ def _paint_basement(rng: np.random.Generator, scale: float) -> Floats:
     for ring, level in ((30, 0.20), (26, 0.46), (18, 0.62), (8, 0.30), (3, 0.12)):
         put(ellipse(cx, cy, _RADIUS + ring, _RADIUS + ring, 120), level)
     put(ellipse(cx, cy, _RADIUS, _RADIUS, 120), 0.84)
+    _paint_rim(canvas)
     _paint_print(canvas)
     canvas.grey *= 1 + 0.012 * clouds_of_noise(rng, shape, 300)
     small = cv2.resize(canvas.grey, canvas.size, interpolation=cv2.INTER_AREA)
     return np.clip(small, 0, 1).astype(np.float32)
+
+
+def _paint_rim(canvas: Canvas) -> None:
+    """The metal ring that holds the glass: it mirrors the lamp where it is turned towards it."""
+    cx, cy = _CENTRE
+    for step in range(180):
+        angle = step * pi / 90
+        level = 0.42 + 0.38 * max(0.0, cos(angle - 0.7)) ** 6 + 0.22 * max(0.0, cos(angle - 3.9)) ** 10
+        ends = ((_RADIUS + 9, -0.019), (_RADIUS + 25, -0.019), (_RADIUS + 25, 0.019), (_RADIUS + 9, 0.019))
+        _put(canvas, [(cx + r * sin(angle + a), cy - r * cos(angle + a)) for r, a in ends], level)
 
 
 def _put(canvas: Canvas, points: Points, level: float) -> None:
@@ -292,13 +361,6 @@ def _paint_print(canvas: Canvas) -> None:
     _print(canvas, "Q3 2,5 m3/h   R80-H", (cx, 210), 0.58, 0.25)
     _print(canvas, "30 bar   T50   N 2019-448213", (cx, 236), 0.46, 0.32)
     _print(canvas, "COLD WATER", (cx, 184), 0.70, 0.18)
-    for arm in range(6):
-        angle = arm * pi / 3 + 0.2
-        tip, side = 17, 0.42
-        points = [(641 + tip * sin(angle), 412 - tip * cos(angle))]
-        points += [(641 + 7 * sin(angle + s), 412 - 7 * cos(angle + s)) for s in (side, -side)]
-        put(points, 0.2)
-    put(ellipse(641, 412, 7.5, 7.5), 0.2)
 
 
 def _print(canvas: Canvas, text: str, middle: tuple[float, float], size: float, level: float) -> None:

@@ -34,6 +34,12 @@ class Truth:
     """Where each wheel stands, play included, 0 up to 10."""
     needles: tuple[float, ...]
     """Where each needle points, in the direction that its dial counts."""
+
+
+@dataclass(frozen=True)
+class FaceTruth(Truth):
+    """The same for a meter of a known design."""
+
     design: Design
     matrix: Matrix
     """From the face to the picture as it is, before it is turned."""
@@ -89,7 +95,7 @@ class Face:
         return left, top, left + wide, top + high
 
 
-def paint(design: Design, reading: float, rng: Random, *, scale: float = 320.0) -> tuple[Floats, Truth]:
+def paint(design: Design, reading: float, rng: Random, *, scale: float = 320.0) -> tuple[Floats, FaceTruth]:
     """The face alone, undistorted, and its truth: boxes are in this picture."""
     face = Face(design, scale)
     picture = face.turned(reading, rng)
@@ -97,9 +103,9 @@ def paint(design: Design, reading: float, rng: Random, *, scale: float = 320.0) 
     return picture, truth_of(design, reading, face.matrix, size)
 
 
-def truth_of(design: Design, reading: float, matrix: Matrix, size: tuple[int, int]) -> Truth:
+def truth_of(design: Design, reading: float, matrix: Matrix, size: tuple[int, int]) -> FaceTruth:
     """What a picture of ``size`` (w, h) shows that sees the face through ``matrix``."""
-    return Truth(
+    return FaceTruth(
         layout=layout_of(design, matrix, size),
         reading=reading,
         wheels=design.gears.wheel_positions(reading),

@@ -12,13 +12,13 @@ from meerkat_training.arrays import Bytes, Random, chance
 
 from .design import Design
 from .designing import random_design
-from .face import Truth
+from .face import FaceTruth
 from .view import photograph, random_view
 
 
 def meters(
     count: int, seed: int = 0, workers: int = 0, *, size: tuple[int, int] | None = None
-) -> Iterator[tuple[Bytes, Truth]]:
+) -> Iterator[tuple[Bytes, FaceTruth]]:
     """Pictures (h, w, 3) uint8 BGR with their truth; the same ones for a seed, whatever ``workers`` are.
 
     ``workers`` processes paint them; 0 is this one. With ``size`` (w, h) all are of that size, else from
@@ -38,7 +38,7 @@ def meters(
             yield picture, truth
 
 
-def meter(seed: int, number: int, size: tuple[int, int] | None = None) -> tuple[Bytes, Truth]:
+def meter(seed: int, number: int, size: tuple[int, int] | None = None) -> tuple[Bytes, FaceTruth]:
     """One of them."""
     rng = np.random.default_rng([seed, number])
     design = random_design(rng)

@@ -43,7 +43,7 @@ def with_truth(picture: Bytes, truth: Truth) -> Bytes:
         corner, end = (round(x), round(y)), (round(x + width), round(y + height))
         cv2.rectangle(upright, corner, end, colour, zoom)
         _say(upright, f"{place:.1f}", (corner[0], corner[1] - 3 * zoom), 0.4 * zoom, colour)
-    decimals = max(0, round(-np.log10(truth.design.gears.step)))
+    decimals = max(0, round(-np.log10(truth.layout.step)))
     line = f"{truth.reading:.{decimals + 1}f} {truth.layout.unit.replace('³', '3')}"
     _say(upright, line, (4 * zoom, upright.shape[0] - 6 * zoom), 0.7 * zoom, _TEXT)
     return upright

@@ -15,7 +15,7 @@ from meerkat_training.camera import degrade
 
 from .backdrop import paint_ground
 from .design import Design
-from .face import Face, Matrix, Truth, layout_of, mapped, truth_of
+from .face import Face, FaceTruth, Matrix, layout_of, mapped, truth_of
 from .lots import one_of
 
 SIZES = (
@@ -100,7 +100,7 @@ def random_view(design: Design, rng: Random, size: tuple[int, int] | None = None
 
 def photograph(
     design: Design, reading: float, rng: Random, view: View | None = None, *, strength: float | None = None
-) -> tuple[Bytes, Truth]:
+) -> tuple[Bytes, FaceTruth]:
     """A picture of a meter at ``reading``, (h, w, 3) uint8 BGR, and what it shows.
 
     Without ``view`` the camera stands anywhere. ``strength`` 0 takes a perfect picture, 1 a wretched one.

@@ -16,7 +16,7 @@ from meerkat_training.arrays import Bytes, Floats, Random, around, between
 
 from .design import Design, dial_reach
 from .designing import random_design
-from .face import Face, Matrix, Truth, layout_of, mapped, truth_of
+from .face import Face, FaceTruth, Matrix, layout_of, mapped, truth_of
 from .lots import one_of
 from .plan import Moment, Plan, plan
 from .printing import serial_number
@@ -127,7 +127,7 @@ class Year:
         """The readings' resolution in m³."""
         return self.design.gears.step
 
-    def truth(self, number: int) -> Truth:
+    def truth(self, number: int) -> FaceTruth:
         """Of picture ``number``, also if a fault hides it: its layout follows the knocks."""
         moment = self.plan.moments[number]
         design = self._successor if moment.meter else self.design
