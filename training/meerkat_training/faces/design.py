@@ -72,6 +72,11 @@ def _ring(style: DialStyle) -> float:
     return max(1.0, style.ring_at) if style.ring else 1.0
 
 
+def readable_on(plate: Colour) -> Colour:
+    """A plain ink for a plate."""
+    return (0.86, 0.86, 0.86) if sum(plate) < 1.2 else (0.16, 0.16, 0.18)
+
+
 @dataclass(frozen=True)
 class Print:
     """Something printed or mounted on the plate, in a box round (x, y)."""

@@ -9,7 +9,7 @@ from meerkat_training import needles, wheels
 from meerkat_training.arrays import Random, around, between, chance, colour
 
 from .arrange import Plate, dial_places
-from .design import Case, Design, Dial, Ground, Kind, Row, dial_reach
+from .design import Case, Design, Dial, Ground, Kind, Print, Row, dial_reach, readable_on
 from .ink import Colour
 from .lots import one_of
 from .printing import printing
@@ -36,6 +36,7 @@ _CASES: tuple[Colour, ...] = (
     (0.5, 0.1, 0.1),
     (0.75, 0.78, 0.75),
 )
+_UNITS: dict[Kind, str] = {"water": "m³", "gas": "m³", "electricity": "kWh"}
 _REDS: tuple[Colour, ...] = ((0.72, 0.1, 0.08), (0.6, 0.12, 0.1), (0.85, 0.2, 0.12))
 
 
@@ -57,24 +58,24 @@ def _some_design(rng: Random) -> Design | None:
         return None
     x, y, width, height = row.outline(whole + after)
     plate.take((x, y, width, height), row.margin + 0.03)
+    mark = _unit_mark(rng, plate, row, whole + after, kind)
     placed = dial_places(rng, plate, dials) if dials else (0.0, [])
     if placed is None:
         return None
-    unit = "kWh" if kind == "electricity" else "m³"
     factors = tuple(10.0 ** (whole - 1 - i) for i in range(whole + after))
     gears = _gears(rng, factors, dials)
     mirrored = tuple(chance(rng, 0.5) for _ in range(dials)) if chance(rng, 0.1) else (False,) * dials
     size, places = placed
     return Design(
         kind=kind,
-        unit=unit,
+        unit=_UNITS[kind],
         integer_digits=whole,
         gears=gears,
         row=row,
         wheels=_wheel_styles(rng, row, whole, after),
         dials=_dials(rng, plate, size, places, gears=gears, mirrored=mirrored),
         mirrored=mirrored,
-        prints=tuple(printing(rng, plate, kind)),
+        prints=(*mark, *printing(rng, plate, kind)),
         case=case,
         ground=_ground(rng, kind),
         seed=int(rng.integers(1 << 31)),
@@ -164,6 +165,22 @@ def _row(rng: Random, case: Case, count: int, dials: int) -> Row:
     )
 
 
+def _unit_mark(rng: Random, plate: Plate, row: Row, count: int, kind: Kind) -> tuple[Print, ...]:
+    """The unit, printed right of the windows or above their last ones; nothing where there is no space."""
+    x, y, width, height = row.outline(count)
+    tall = min(0.15, height * between(rng, 0.4, 0.7))
+    wide = tall * 0.62 * (len(_UNITS[kind]) + 0.4)
+    beside = (x + width + row.margin + 0.04 + wide / 2, y + height * between(rng, 0.3, 0.8))
+    above = (x + width - wide / 2, y - row.margin - tall * 0.65)
+    for place in (beside, above) if chance(rng, 0.85) else (above, beside):
+        rect = (place[0] - wide / 2, place[1] - tall / 2, wide, tall)
+        if plate.holds(rect, 0.03):
+            plate.take(rect, 0.01)
+            ink, face = readable_on(plate.case.plate), int(rng.integers(100))
+            return (Print("text", *place, wide, tall, _UNITS[kind], ink, face, 0),)
+    return ()
+
+
 def _gears(rng: Random, factors: tuple[float, ...], dials: int) -> Gears:
     last = factors[-1]
     creeps = dials == 0 or chance(rng, 0.65)
@@ -235,8 +252,7 @@ def _dial_style(rng: Random, plate: Colour) -> needles.DialStyle:
         style = replace(style, ring=between(rng, 0.02, 0.05), ticks=10)
     if chance(rng, 0.35):
         return style
-    dark = sum(plate) < 1.2
-    printed: Colour = (0.88, 0.88, 0.88) if dark else (0.15, 0.15, 0.17)
+    dark, printed = sum(plate) < 1.2, readable_on(plate)
     needle = style.needle if _apart(style.needle, plate) > 0.8 else (0.8, 0.12, 0.1)
     hub = style.hub_colour if _apart(style.hub_colour, plate) > 0.5 else needle
     if not dark and _apart(style.print_colour, plate) > 1.0:

@@ -9,8 +9,8 @@ import numpy as np
 
 from meerkat_training.arrays import Random, between, chance
 
-from .design import Case, Design, Print
-from .ink import Colour, Floats, Ink, circle, rounded
+from .design import Case, Design, Print, readable_on
+from .ink import Floats, Ink, circle, rounded
 
 
 def case_size(case: Case) -> tuple[float, float]:
@@ -32,16 +32,12 @@ def still_face(design: Design, scale: float) -> tuple[Floats, Floats]:
         _PAINTERS[what.kind](ink, what, design)
     for dial in design.dials:
         if dial.label:
-            ink.write(dial.label, *dial.label_at, dial.size * 0.11, _dark_on(design.case))
+            ink.write(dial.label, *dial.label_at, dial.size * 0.11, readable_on(design.case.plate))
     _frames(ink, design)
     face = ink.pixels.astype(np.float32)
     face *= np.float32(1 / 255)
     _shine(face, design.case, ink, rng)
     return face, cover
-
-
-def _dark_on(case: Case) -> Colour:
-    return (0.85, 0.85, 0.85) if sum(case.plate) < 1.2 else (0.18, 0.18, 0.2)
 
 
 def _outline(case: Case, beyond: float) -> list[tuple[float, float]]:
@@ -140,12 +136,6 @@ def _frames(ink: Ink, design: Design) -> None:
                 pale,
                 corner=rim / 2,
             )
-    mark = "kWh" if design.unit == "kWh" else "m³"
-    tall = min(0.1, height * 0.4)
-    wide = tall * (2.2 if design.unit == "kWh" else 1.7)
-    beside = x + width + margin + 0.03 + wide / 2
-    if beside + wide / 2 < design.case.half[0] * 0.95:
-        ink.write(mark, beside, y + height * 0.6, tall, _dark_on(design.case), face=design.seed, width=wide)
 
 
 def _shine(face: Floats, case: Case, ink: Ink, rng: Random) -> None:

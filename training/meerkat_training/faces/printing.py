@@ -5,7 +5,7 @@ from __future__ import annotations
 from meerkat_training.arrays import Random
 
 from .arrange import Plate
-from .design import Kind, Print, PrintKind
+from .design import Kind, Print, PrintKind, readable_on
 from .ink import Colour
 from .lots import one_of
 
@@ -34,7 +34,7 @@ _PATCHES: tuple[Colour, ...] = (
 def printing(rng: Random, plate: Plate, kind: Kind) -> list[Print]:
     """Prints for the space that is still free, which they take; fewer where there is little of it."""
     dark = sum(plate.case.plate) < 1.2
-    ink = (0.85, 0.85, 0.87) if dark else one_of(rng, _INKS)
+    ink = readable_on(plate.case.plate) if dark else one_of(rng, _INKS)
     face = int(rng.integers(1000))
     prints: list[Print] = []
 
