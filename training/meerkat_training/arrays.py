@@ -46,6 +46,6 @@ def colour(rng: Random, base: Colour, spread: float) -> Colour:
 
 def fill(height: int, width: int, tone: Colour) -> Floats:
     """A plain picture (height, width, 3) of one colour."""
-    picture = np.empty((height, width, 3), np.float32)
-    picture[:] = tone
-    return picture
+    picture = np.empty((height, width * 3), np.float32)
+    picture[:] = np.tile(np.asarray(tone, np.float32), width)  # Whole rows: see blend.py.
+    return picture.reshape(height, width, 3)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Floats, Random, around, between, chance, log_between
+from .blend import spread
 from .fields import axes, grain
 from .light import light_scene
 
@@ -110,13 +111,13 @@ def sense(picture: Floats, rng: Random, strength: float, contrast: float = 1.0) 
     if chance(rng, 0.06 * strength):
         down, _ = axes(height, width)
         wave = np.sin(down * between(rng, 10, 120) + between(rng, 0, 6.3)) * between(rng, 0.02, 0.14)
-        picture = picture * (1 + wave)[..., None].astype(np.float32)
+        picture = picture * (1 + wave).astype(np.float32)[..., None]
     if chance(rng, 0.75):
         sigma = min(0.08 * strength * float(rng.random()) ** 2.5, 0.45 * contrast)
         if chance(rng, 0.6):
             picture = picture + grain(rng, height, width, 3) * np.float32(sigma)
         else:
-            picture = picture + grain(rng, height, width, 1) * np.float32(sigma)
+            picture = picture + spread(grain(rng, height, width, 1)[..., 0] * np.float32(sigma))
     return picture
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Floats, Random, around, between, chance, colour, fill, log_between
+from .blend import spread
 from .camera import degrade
 from .fields import cloud
 from .needles import DialStyle, paint_dial
@@ -32,7 +33,7 @@ def paint_plate(
     window_high, window_wide = min(window_high, height), min(window_wide, width)
     scene = fill(height, width, style.frame)
     if chance(rng, 0.3):
-        scene *= (1 + 0.3 * (cloud(rng, height, width, 1) - 0.5))[..., None]
+        scene *= spread(1 + 0.3 * (cloud(rng, height, width, 1) - 0.5))
     top, left = (height - window_high) // 2, (width - window_wide) // 2
     if chance(rng, 0.6):
         _neighbours(scene, style, (left, top, window_wide, window_high), rng)

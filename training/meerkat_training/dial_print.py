@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Colour, Floats, Random, between, chance, colour
+from .blend import blend
 from .dials import DialStyle
 from .needle_shapes import placed
 from .wheels import BLACK, RED
@@ -154,6 +155,5 @@ def neighbour(
 
 def lay(picture: Bytes, cover: Bytes, tone: Colour, strength: float = 1.0) -> Bytes:
     """Ink over a picture where `cover` is set."""
-    share = cover.astype(np.float32)[..., None] * np.float32(strength / 255)
-    out = picture + (np.asarray(tone_of(tone), np.float32) - picture) * share
-    return out.astype(np.uint8)
+    share = cover.astype(np.float32) * np.float32(strength / 255)
+    return blend(picture.astype(np.float32), tone_of(tone), share).astype(np.uint8)

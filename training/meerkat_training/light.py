@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from .arrays import Floats, Random, around, between, chance
+from .blend import blend, spread
 from .fields import axes, cloud
 
 
@@ -16,12 +17,12 @@ def gradient(picture: Floats, rng: Random, amount: float) -> Floats:
     down, across = axes(*picture.shape[:2])
     turn = between(rng, 0, 2 * math.pi)
     slope = 1 + amount * (math.cos(turn) * down + math.sin(turn) * across)
-    return picture * slope[..., None]
+    return picture * spread(slope)
 
 
 def vignette(picture: Floats, amount: float) -> Floats:
     down, across = axes(*picture.shape[:2])
-    return picture * (1 - amount * 2 * (down * down + across * across))[..., None]
+    return picture * spread(1 - amount * 2 * (down * down + across * across))
 
 
 def hot_spot(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -30,7 +31,7 @@ def hot_spot(picture: Floats, rng: Random, strength: float) -> Floats:
     y, x = between(rng, -0.6, 0.6), between(rng, -0.6, 0.6)
     size = between(rng, 0.08, 0.4)
     blob = np.exp(-((down - y) ** 2 + (across - x) ** 2) / (2 * size * size)) * strength
-    return picture + blob[..., None]
+    return picture + spread(blob)
 
 
 def streak(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -45,7 +46,7 @@ def streak(picture: Floats, rng: Random, strength: float) -> Floats:
     if chance(rng, 0.5):
         middle, reach = between(rng, -0.3, 0.3), between(rng, 0.15, 0.5)
         line = line * np.exp(-((along - middle) ** 2) / (2 * reach * reach))
-    return picture + line[..., None]
+    return picture + spread(line)
 
 
 def veil(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -53,8 +54,7 @@ def veil(picture: Floats, rng: Random, strength: float) -> Floats:
     height, width = picture.shape[:2]
     haze: Floats = cloud(rng, height, width, int(rng.integers(0, 3)))
     haze = np.clip((haze - between(rng, 0.2, 0.6)) * 2.5, 0, 1) * strength
-    veiled: Floats = picture + (between(rng, 0.75, 1.0) - picture) * haze[..., None]
-    return veiled
+    return blend(picture, between(rng, 0.75, 1.0), haze)
 
 
 def fog(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -69,7 +69,7 @@ def reflection(picture: Floats, rng: Random, strength: float) -> Floats:
     away = math.cos(turn) * down + math.sin(turn) * across - between(rng, -0.4, 0.4)
     half, soft = between(rng, 0.04, 0.25), between(rng, 0.01, 0.08)
     band = np.clip((half - np.abs(away)) / soft, 0, 1) * strength
-    return picture + (1 - picture) * band[..., None]
+    return blend(picture, 1.0, band)
 
 
 def drops(picture: Floats, rng: Random, count: int) -> Floats:
@@ -85,8 +85,8 @@ def drops(picture: Floats, rng: Random, count: int) -> Floats:
     shift = max(1, round(0.05 * height))
     moved = np.roll(picture, (shift, -shift), (0, 1))
     mask *= between(rng, 0.3, 0.9)
-    wet = picture + (moved * 0.9 + 0.08 - picture) * mask[..., None]
-    return wet + rim[..., None] * between(rng, -0.12, 0.2)
+    wet = picture + (moved * 0.9 + 0.08 - picture) * spread(mask)
+    return wet + spread(rim * np.float32(between(rng, -0.12, 0.2)))
 
 
 def dirt(picture: Floats, rng: Random, strength: float) -> Floats:
@@ -94,8 +94,7 @@ def dirt(picture: Floats, rng: Random, strength: float) -> Floats:
     height, width = picture.shape[:2]
     field = cloud(rng, height, width, int(rng.integers(1, 5)))
     stain: Floats = np.clip((field - between(rng, 0.55, 0.8)) * 6, 0, 1)
-    tone = np.float32(between(rng, 0.05, 0.75))
-    out: Floats = picture + (tone - picture) * (stain * np.float32(strength))[..., None]
+    out = blend(picture, between(rng, 0.05, 0.75), stain * np.float32(strength))
     for _ in range(int(rng.integers(0, 3))):
         ends = rng.random(4)
         start = (int(ends[0] * width * 16), int(ends[1] * height * 16))
@@ -141,7 +140,7 @@ def lamps(picture: Floats, rng: Random, strength: float) -> Floats:
         place = (int((middle_x + ring * math.cos(angle)) * 16), int((middle_y + ring * math.sin(angle)) * 16))
         cv2.circle(spots, place, radius, 1.0, -1, cv2.LINE_AA, 4)
     halo = cv2.GaussianBlur(spots, (0, 0), max(0.6, 0.02 * height))
-    return picture + ((spots + halo) * np.float32(strength))[..., None]
+    return picture + spread((spots + halo) * np.float32(strength))
 
 
 def light_scene(picture: Floats, rng: Random, strength: float) -> Floats:

@@ -10,7 +10,8 @@ import math
 import cv2
 import numpy as np
 
-from .arrays import Bytes, Floats, Random, chance
+from .arrays import Bytes, Floats, Random, chance, fill
+from .blend import spread
 from .dial_print import disc, fixed, lay, neighbour, printing, tone_of
 from .dials import DialStyle, random_style
 from .fields import axes, cloud
@@ -88,8 +89,7 @@ def paint_dial(
     """
     radius = style.radius * size * share / 2
     centre = (size * (0.5 + style.centre[0]), size * (0.5 + style.centre[1]))
-    picture = np.empty((size, size, 3), np.uint8)
-    picture[:] = np.round(tone_of(style.face))
+    picture = (fill(size, size, style.face) * 255 + 0.5).astype(np.uint8)
     if style.disc is not None:
         disc(picture, centre, style.ring_at * radius, style.disc)
     if style.sector is not None:
@@ -122,10 +122,10 @@ def paint_dial(
     if style.bowl:
         down, across = axes(size, size)
         away = (down * down + across * across) * np.float32(4 / max(0.1, (style.radius * share) ** 2))
-        out *= (1 - style.bowl * np.minimum(away, 1) ** 2)[..., None]
+        out *= spread(1 - style.bowl * np.minimum(away, 1) ** 2)
         np.minimum(out, 1, out=out)
     if chance(rng, 0.25):
-        out *= (1 + 0.15 * (cloud(rng, size, size, 1) - 0.5))[..., None]
+        out *= spread(1 + 0.15 * (cloud(rng, size, size, 1) - 0.5))
     return out
 
 

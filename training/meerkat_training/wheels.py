@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Colour, Floats, Random, around, between, chance, colour
+from .blend import blend, spread, two_tones
 from .fields import axes, cloud
 from .fonts import Font, random_font
 
@@ -224,19 +225,18 @@ def _band(coordinate: Floats, middle: float, half: float, soft: float) -> Floats
     return cover.astype(np.float32, copy=False)
 
 
-def _marks(picture: Floats, style: WheelStyle, value: Floats) -> None:
-    """Paint the ladder's teeth at the sides and the bar between digits, in place."""
+def _marks(picture: Floats, style: WheelStyle, value: Floats) -> Floats:
+    """The ladder's teeth at the sides, the pip and the bar between digits, over the drum."""
     height, width = picture.shape[:2]
     across = axes(height, width)[1][0]
     per_row = 1.0 / (style.digit_share * style.pitch * height)
     if style.ticks:
         turn = (value * style.ticks + style.tick_phase) % 1.0
         teeth = _band(turn, 0.5, style.tick_duty / 2, max(1e-3, style.ticks * per_row))
-        tone = np.asarray(style.tick_colour, np.float32)
         for side, edge in ((1, -0.5), (2, 0.5)):
             if style.tick_sides & side:
                 cover = teeth[:, None] * _band(across, edge, style.tick_width, 1 / width)[None, :]
-                picture += (tone - picture) * cover[..., None]
+                picture = blend(picture, style.tick_colour, cover)
     if style.pip:
         turn = (value - style.pip_phase + 0.5) % 1.0
         tall = style.pip * per_row * width / 2
@@ -244,14 +244,15 @@ def _marks(picture: Floats, style: WheelStyle, value: Floats) -> None:
             _band(turn, 0.5, tall, tall)[:, None]
             * _band(across, style.pip_at, style.pip / 2, style.pip / 2)[None, :]
         )
-        picture += (np.asarray(style.pip_colour, np.float32) - picture) * cover[..., None]
+        picture = blend(picture, style.pip_colour, cover)
     if style.bar:
         turn = value % 1.0
         cover = (
             _band(turn, style.bar_at, style.bar / 2, per_row)[:, None]
             * _band(across, style.bar_side, style.bar_width / 2, 1 / width)[None, :]
         )
-        picture += (np.asarray(style.bar_colour, np.float32) - picture) * cover[..., None]
+        picture = blend(picture, style.bar_colour, cover)
+    return picture
 
 
 def paint_window(style: WheelStyle, position: float, width: int, height: int, rng: Random) -> Floats:
@@ -262,18 +263,17 @@ def paint_window(style: WheelStyle, position: float, width: int, height: int, rn
     mask, value = digit_mask(style, position, width, height)
     if style.wear:
         mask = mask * (1 - style.wear * np.clip(cloud(rng, height, width, 3) * 2 - 0.8, 0, 1))
-    paper, ink = np.asarray(style.paper, np.float32), np.asarray(style.ink, np.float32)
-    picture = paper + (ink - paper) * mask[..., None]
+    picture = two_tones(style.paper, style.ink, mask)
     if style.ticks or style.bar or style.pip:
-        _marks(picture, style, value)
+        picture = _marks(picture, style, value)
     if style.relief:
         step = max(1, round(0.03 * style.digit_share * height))
         edge = mask - np.roll(mask, (step, step), (0, 1))
-        picture += (edge * np.float32(style.relief))[..., None]
+        picture += spread(edge * np.float32(style.relief))
     for side, gap in ((-0.5, style.drum_left), (0.5, style.drum_right)):
         if gap:
             beside = _band(axes(height, width)[1][0], side, gap, 1 / width)
-            picture += (np.asarray(style.gap_colour, np.float32) - picture) * beside[None, :, None]
+            picture = blend(picture, style.gap_colour, np.broadcast_to(beside, mask.shape))
     rows = axes(height, width)[0][:, 0]
     light = 1 - style.shade * 4 * rows * rows
     if style.gloss:
@@ -282,7 +282,7 @@ def paint_window(style: WheelStyle, position: float, width: int, height: int, rn
         light = light * (1 - style.lip * np.exp(-(rows + 0.5) / style.lip_depth))
     picture *= light.astype(np.float32)[:, None, None]
     if style.texture:
-        picture *= (1 + style.texture * (cloud(rng, height, width, 4) - 0.5))[..., None]
+        picture *= spread(1 + style.texture * (cloud(rng, height, width, 4) - 0.5))
     return np.clip(picture, 0, 1, out=picture)
 
 
