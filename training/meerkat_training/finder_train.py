@@ -1,0 +1,177 @@
+"""Train the finder on rendered meters, and export it: `python -m meerkat_training.finder_train --help`.
+
+    PYTHONPATH=training:contract:hub:devices python -m meerkat_training.finder_train --minutes 25 \
+        --out hub/meerkat_inference/meter/models
+
+Renders a stock of meters (kept in --stock, so that a second run starts at once), trains on ever new views
+of them, looks now and then at meters that it never trains on, and writes finder.tflite (int8).
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from meerkat_inference.meter.propose.finder import SIDE
+
+from .arrays import Floats
+from .export import export_int8
+from .finder import build, loss, targets
+from .finder_data import Meter, batches, view
+from .networks import folded
+
+LEARN_SIDE, BATCH, RATE = 224, 16, 2.5e-3
+Views = tuple[NDArray[np.uint8], Floats, Floats]
+HELD_OUT = 150
+"""Meters of the stock that are not trained on."""
+
+
+@click.command()
+@click.option("--minutes", default=25.0, show_default=True, help="How long to train.")
+@click.option("--stock", "stock_file", type=click.Path(path_type=Path), required=True, help="Of faces_stock.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for finder.tflite.")
+@click.option("--start", type=click.Path(path_type=Path), help="Weights to go on from.")
+@click.option("--threads", default=2, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+def main(minutes: float, stock_file: Path, out: Path, start: Path | None, threads: int, seed: int) -> None:
+    """Train the network that finds wheels and dials."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    stock: list[Meter] = pickle.loads(stock_file.read_bytes())
+    out.mkdir(parents=True, exist_ok=True)
+    network = build()
+    if start is not None:
+        network.load_state_dict(torch.load(start))
+    kept = fit(network, stock, minutes=minutes, seed=seed, weights=out / "finder.pt")
+    export(kept, stock[:HELD_OUT], out)
+
+
+def fit(network: Any, stock: list[Meter], *, minutes: float, seed: int, weights: Path) -> Any:
+    """Train for `minutes`; the averaged network. Prints a line a minute, and keeps `weights` up to date."""
+    import torch
+
+    network.to(memory_format=torch.channels_last)
+    kept = deepcopy(network)
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.02)
+    held = _held_out(stock[:HELD_OUT])
+    ahead = _ahead(batches(stock[HELD_OUT:], size=BATCH, side=LEARN_SIDE, seed=seed))
+    started = told = time.monotonic()
+    step = 0
+    sums: dict[str, float] = {}
+    while (done := (time.monotonic() - started) / (60 * minutes)) < 1:
+        rate = RATE * min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        network.train()
+        pictures, wanted, weight = (_tensor(part) for part in next(ahead))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            seen = network(pictures.contiguous(memory_format=torch.channels_last) / 255)
+        total, parts = loss(seen.float(), wanted, weight)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        _average(kept, network, min(0.998, 1 - 1 / (step + 1)))
+        for name, part in parts.items():
+            sums[name] = 0.98 * sums.get(name, part) + 0.02 * part
+        if time.monotonic() - told > 60:
+            told = time.monotonic()
+            torch.save(kept.state_dict(), weights)
+            now = " ".join(f"{name} {part:.3f}" for name, part in sums.items())
+            unseen = " ".join(f"{name} {part:.3f}" for name, part in _look(kept, held).items())
+            click.echo(f"{done:4.0%} {step * BATCH:6d} views | {now} | unseen meters: {unseen}")
+    torch.save(kept.state_dict(), weights)
+    return kept
+
+
+def export(network: Any, meters: list[Meter], out: Path) -> None:
+    """Write finder-float.tflite and finder.tflite (uint8 in, int8 inside) to a folder."""
+    import litert_torch
+    import torch
+
+    module = litert_torch.to_channel_last_io(folded(network), args=[0], outputs=[0]).eval()
+    example = torch.rand(1, SIDE, SIDE, 3) * 255
+    litert_torch.convert(module, (example,)).export(str(out / "finder-float.tflite"))
+    rng = np.random.default_rng(5)
+    pictures = np.stack([view(meter, SIDE, rng)[0] for meter in meters])
+    export_int8(out / "finder-float.tflite", pictures, out / "finder.tflite")
+    click.echo(f"{out / 'finder.tflite'}: {(out / 'finder.tflite').stat().st_size} bytes")
+
+
+def _held_out(meters: list[Meter]) -> list[tuple[Any, Any, Any]]:
+    rng = np.random.default_rng(77)
+    views = [view(meter, LEARN_SIDE, rng) for meter in meters]
+    parts = []
+    for at in range(0, len(views), 50):
+        some = views[at : at + 50]
+        wanted = [targets(boxes, LEARN_SIDE) for _, boxes in some]
+        parts.append(
+            (
+                _tensor(np.stack([picture for picture, _ in some])),
+                _tensor(np.stack([want for want, _ in wanted])),
+                _tensor(np.stack([weight for _, weight in wanted])),
+            )
+        )
+    return parts
+
+
+def _look(network: Any, held: list[tuple[Any, Any, Any]]) -> dict[str, float]:
+    import torch
+
+    network.eval()
+    sums: dict[str, float] = {}
+    with torch.inference_mode():
+        for pictures, wanted, weight in held:
+            _, parts = loss(network(pictures / 255), wanted, weight)
+            for name, part in parts.items():
+                sums[name] = sums.get(name, 0.0) + part / len(held)
+    return sums
+
+
+def _tensor(part: NDArray[np.uint8] | Floats) -> Any:
+    """(n, h, w, c) array → (n, c, h, w) float32."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))).float()
+
+
+def _average(kept: Any, network: Any, share: float) -> None:
+    import torch
+
+    with torch.no_grad():
+        for old, new in zip(kept.state_dict().values(), network.state_dict().values(), strict=True):
+            if old.dtype.is_floating_point:
+                old.lerp_(new, 1 - share)
+            else:
+                old.copy_(new)
+
+
+def _ahead(views: Iterator[Views]) -> Iterator[Views]:
+    """The same, made a little in advance on a thread of its own: OpenCV and NumPy let go of the lock."""
+    queue: Queue[Views] = Queue(8)
+
+    def fill() -> None:
+        for one in views:
+            queue.put(one)
+
+    Thread(target=fill, name="views", daemon=True).start()
+    while True:
+        yield queue.get()
+
+
+if __name__ == "__main__":
+    main()
