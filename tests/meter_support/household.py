@@ -12,10 +12,11 @@ Nothing is rendered: each picture is a `CounterSeen` as a reader would give it. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from statistics import fmean
 from uuid import UUID
 
 from meerkat_contract.meter_messages import Candidate, CounterSeen, PositionSeen
@@ -32,6 +33,8 @@ SPAN = 10**5 * PER_UNIT
 class Faults:
     unreadable: float = 0.1
     misread: float = 0.02
+    glare: tuple[float, float] = (0.4, 0.8)
+    """What it takes from the clearness of the wheel that is misread."""
     unsure: float = 0.05
     """Pictures whose likeliest reading is one of two that differ by a carry."""
     knocks: int = 2
@@ -105,7 +108,7 @@ def year(seed: int, faults: Faults | None = None, hours: int = 365 * 24) -> Year
             knock, left = knocked[hour], random.randrange(3, 20)
         fault = knock if left > 0 else _fault(random, faults)
         left -= 1
-        taken.append(_picture(random, at, hour, shown, total, fault))
+        taken.append(_picture(random, faults, at, hour, shown, total, fault))
     return Year(taken, exchange, _in_order_of_arrival(taken, faults.offline))
 
 
@@ -120,13 +123,17 @@ def _fault(random: Random, faults: Faults) -> str:
     return ""
 
 
-def _picture(random: Random, at: datetime, hour: int, shown: int, total: int, fault: str) -> Taken:
+def _picture(
+    random: Random, faults: Faults, at: datetime, hour: int, shown: int, total: int, fault: str
+) -> Taken:
     # A needle between two marks is read one step off now and then.
     value = max(0, shown + random.choice((0, 0, 0, 0, 0, 0, -1, 1)))
-    confidence = min(0.99, max(0.8, random.gauss(0.94, 0.015)))
+    clear = [min(0.99, max(0.7, random.gauss(0.94, 0.03))) for _ in range(9)]
     candidates = [(value, 1.0)]
     if fault == "misread":
-        candidates = [(_wrong_digit(random, value), 1.0)]
+        place = random.randrange(1, 9)
+        candidates = [(_wrong_digit(random, value, 10**place), 1.0)]
+        clear[8 - place] *= random.uniform(*faults.glare)
     elif fault == "shifted":
         candidates = [(value * 10 % SPAN + random.randrange(10), 1.0)]
     elif fault == "unsure":
@@ -135,23 +142,22 @@ def _picture(random: Random, at: datetime, hour: int, shown: int, total: int, fa
             ((value, (share := random.uniform(0.35, 0.65))), (abs(other) % SPAN, 1 - share)),
             key=lambda c: -c[1],
         )
-        confidence *= candidates[0][1]
-    seen = seen_as(candidates, confidence, readable=fault not in ("unreadable", "dark"))
+    seen = seen_as(candidates, clear, readable=fault not in ("unreadable", "dark"))
     id = str(UUID(int=random.getrandbits(128), version=4))
     return Taken(PictureSeen(id, at, seen), hour, shown, total, not fault, fault)
 
 
-def _wrong_digit(random: Random, value: int) -> int:
-    place = 10 ** random.randrange(1, 9)
+def _wrong_digit(random: Random, value: int, place: int) -> int:
     digit = value // place % 10
     wrong = random.choice([d for d in range(10) if d != digit])
     return value + (wrong - digit) * place
 
 
 def seen_as(
-    candidates: list[tuple[int, float]], confidence: float = 0.94, *, readable: bool = True
+    candidates: list[tuple[int, float]], clear: Sequence[float] = (0.94,) * 9, *, readable: bool = True
 ) -> CounterSeen:
-    """As a reader gives it; candidates: (steps, likelihood), the likeliest first."""
+    """As a reader gives it; candidates: (steps, likelihood), the likeliest first; clear: wheels, needle."""
+    seen = tuple(PositionSeen(position=0.0, confidence=one) for one in clear)
     if not readable:
         return CounterSeen(
             verdict="unreadable", reason="the picture is too dark", unit="m³", step=1 / PER_UNIT, span=1e5
@@ -159,11 +165,12 @@ def seen_as(
     return CounterSeen(
         verdict="accepted" if candidates[0][1] > 0.6 else "held",
         value=candidates[0][0] / PER_UNIT,
-        confidence=confidence,
+        confidence=fmean(clear) * candidates[0][1],
         unit="m³",
         step=1 / PER_UNIT,
         span=SPAN / PER_UNIT,
-        needles=(PositionSeen(position=0.0, confidence=confidence),),
+        wheels=seen[:-1],
+        needles=seen[-1:],
         candidates=tuple(Candidate(value=value / PER_UNIT, likelihood=share) for value, share in candidates),
     )
 

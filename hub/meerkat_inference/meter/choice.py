@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 from meerkat_contract.meter_messages import CounterSeen, Verdict
 
-SURE = 0.85
+SURE = 0.75
 """Confidence from which a reading that the picture alone left open is accepted with the one before."""
+AMBIGUOUS = 0.7
+"""Likelihood of the likeliest reading up to which a held picture is held for want of a history."""
 LEAST_SHARE = 0.2
 """Of the candidates' likelihood: with less on all that fit, the picture contradicts the history."""
 HISTORY_WRONG = 0.1
@@ -175,13 +177,16 @@ def judge(
     """Whether a fit is accepted or held, and its confidence.
 
     verdict, confidence: of the picture alone. What the history has decided no longer tells against it:
-    of two readings that are as likely, the only one that fits is as sure as the picture is sharp.
+    of two readings that are as likely, the only one that fits is as sure as the picture is sharp. What is
+    held for another reason stays held, though it fits.
     """
     if fit.rank == 0 and verdict == "accepted":
         return "accepted", confidence
     top = candidates[0][0]
     everything = sum(likelihood for _, likelihood in candidates)
     alone = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter) / everything
+    if verdict == "held" and alone > AMBIGUOUS:
+        return "held", confidence
     history = fit.covered / (fit.covered + (1 - fit.covered) * HISTORY_WRONG)
     freed = min(1.0, confidence / alone) * fit.share * history
     return ("accepted" if freed >= sure else "held"), freed

@@ -4,7 +4,7 @@ Every picture offers readings; no reading alone tells whether it is right. What 
 through them in the order of time, in which nothing flows back and nothing flows faster than it can:
 
     a reading on the chain          STRONG, or WEAK when the picture is not sure, or less sure than usual
-    a rise above the usual          costs UNUSUAL: one picture does not carry it, two that agree do
+    a rise above the usual          costs UNUSUAL: one picture does not carry it, two that go on do
     to begin a chain                costs START: one sure picture carries it, or two less sure
     far below, near zero            a new meter: costs EXCHANGE, so that it takes two pictures
     what the owner says             every chain goes through it
@@ -24,19 +24,23 @@ from datetime import datetime
 from meerkat_contract.meter_messages import Verdict
 from meerkat_inference.meter.choice import CLOCK_SLACK, best_fit, jitter_of, judge, rise_of
 
-from .learning import Rise, beginning, flowed, least_confidence, sure_of, usual_rise
+from .learning import Rise, beginning, clearer, flowed, least_clearness, usual_rise
 from .rows import Learnt, ReadingRow
 from .settings import Limits, MeterSettings
 
 STRONG, WEAK, OWNER = 1.0, 0.4, 4.0
-START, UNUSUAL, EXCHANGE = 0.5, 1.5, 1.5
+START, UNUSUAL, EXCHANGE = 0.5, 1.3, 1.5
 PROVING = 0.2
 """What a reading counts that says the same as the first one of a supposed new meter."""
 BEHIND = 8.0
 """A chain so far behind the best is given up: at most so many accepted readings can be overturned."""
 MOST_ENDS = 24
+ALONE = 0.9
+"""Of the readings that a picture and the history leave: a sure picture has hardly another."""
+CLEAR = 0.8
+"""The first reading of all is sure when every wheel is as clear as this; else it takes two."""
 GOES_ON = 2.0
-"""A flow up to so many times the one that a chain ends with is not unusual."""
+"""So many times the flow that a chain ends with may come on top of what is usual."""
 PARTS = 10**6
 """Values are whole numbers of millionths of the meter's unit: sums stay exact for ever."""
 
@@ -99,7 +103,8 @@ class _Read:
     candidates: tuple[tuple[int, float], ...]
     verdict: Verdict
     confidence: float
-    step: int
+    clearness: float
+    """Confidence of the wheel or needle that is least clear."""
     span: int
     jitter: int
 
@@ -166,9 +171,10 @@ def _read(row: ReadingRow, rules: Rules) -> _Read | None:
     if not listed:
         return None
     listed.sort(key=lambda candidate: -candidate[1])
-    step = max(1, parts(seen.step))
     jitter = jitter_of(seen) if rules.settings.jitter is None else rules.settings.jitter
-    return _Read(row, tuple(listed), seen.verdict, seen.confidence, step, parts(seen.span), jitter * step)
+    jitter *= max(1, parts(seen.step))
+    clearness = min((one.confidence for one in (*seen.wheels, *seen.needles)), default=seen.confidence)
+    return _Read(row, tuple(listed), seen.verdict, seen.confidence, clearness, parts(seen.span), jitter)
 
 
 def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
@@ -183,18 +189,18 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     verdict, confidence = judge(
         read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
     )
-    strong = verdict == "accepted" and confidence >= least_confidence(end.learnt)
+    strong = verdict == "accepted" and read.clearness >= least_clearness(end.learnt) and fit.share >= ALONE
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
     gain = STRONG if strong else WEAK
     proving = end.proving and fit.rise <= read.jitter
     if proving:
         gain = min(gain, PROVING)
-    usual = fit.rise <= parts(usual_rise(end.learnt, hours)) + read.jitter
-    if not usual and flow > GOES_ON * end.flow:
+    usual = usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
+    if fit.rise > parts(usual) + read.jitter:
         gain -= UNUSUAL
     total = end.total + fit.rise
     rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
-    learnt = sure_of(flowed(end.learnt, rules.limits, rise), confidence)
+    learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, end.score + gain, end, strong, confidence,
         learnt, read.span, read.jitter, flow, end.reset, end.guessed, proving,
@@ -203,12 +209,19 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
 
 def _begin(read: _Read, rules: Rules) -> Link:
     """The reading as the first of all."""
-    strong = read.verdict == "accepted"
-    learnt = sure_of(beginning(rules.limits), read.confidence)
+    strong = read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
+    learnt = clearer(beginning(rules.limits), read.clearness)
     return Link(
         read.row.at, read.row.id, read.candidates[0][0], 0, (STRONG if strong else WEAK) - START, None,
         strong, read.confidence, learnt, read.span, read.jitter,
     )  # fmt: skip
+
+
+def _alone(read: _Read) -> bool:
+    """Whether the likeliest reading is all but the only one."""
+    top = read.candidates[0][0]
+    near = sum(likelihood for value, likelihood in read.candidates if abs(value - top) <= read.jitter)
+    return near >= ALONE * sum(likelihood for _, likelihood in read.candidates)
 
 
 def looks_new(value: int, before: int, limits: Limits) -> bool:
@@ -225,9 +238,9 @@ def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
     value = read.candidates[0][0]
     if end.open or read.verdict != "accepted" or not looks_new(value, end.value, rules.limits):
         return None
-    if read.confidence < least_confidence(end.learnt):
+    if read.clearness < least_clearness(end.learnt) or not _alone(read):
         return None
-    learnt = sure_of(end.learnt, read.confidence)
+    learnt = clearer(end.learnt, read.clearness)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + STRONG - EXCHANGE, end, True,
         read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end, True,
@@ -237,8 +250,8 @@ def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
 def _opened(end: Link, read: _Read) -> Link:
     """The first reading after an exchange whose new meter may have begun anywhere."""
     value = read.candidates[0][0]
-    strong = read.verdict == "accepted"
-    learnt = sure_of(end.learnt, read.confidence)
+    strong = read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
+    learnt = clearer(end.learnt, read.clearness)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + (STRONG if strong else WEAK) - START,
         end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset,

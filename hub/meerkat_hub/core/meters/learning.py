@@ -1,4 +1,4 @@
-"""What a meter's accepted readings teach about it: its usual flow, and how sure its pictures usually are.
+"""What a meter's accepted readings teach about it: its usual flow, and how clear its pictures usually are.
 
 Each reading makes the next estimate from the one before and nothing else, so that a history can be
 taken up anywhere: the estimate is stored with the reading.
@@ -23,9 +23,10 @@ LEAST_PART = 0.2
 MEAN_HOURS = 240.0
 LONGEST_INTERVAL = 6.0
 """Hours over which nobody can say that the flow had no pause."""
-MOST_CONFIDENCE = 0.97
-"""A picture as sure as this is never called less sure than usual."""
-SPREADS = 4.0
+ALWAYS_CLEAR = 0.9
+"""A picture whose wheels are all as clear as this is never called less clear than usual."""
+SPREADS = 3.0
+"""Mean deviations below the usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,16 @@ def beginning(limits: Limits) -> Learnt:
     return Learnt(mean=limits.usual_flow / 10, high=limits.usual_flow / MARGIN)
 
 
-def sure_of(before: Learnt, confidence: float) -> Learnt:
+def clearer(before: Learnt, clearness: float) -> Learnt:
     """With one more picture, nothing being known of the flow before it."""
     count = before.count + 1
-    quick = max(0.02, 1 / count)
-    off = abs(confidence - before.confidence) if before.count else before.spread
-    spread = before.spread + max(0.02, 1 / (count + 10)) * (off - before.spread)
-    sure = before.confidence + quick * (confidence - before.confidence)
-    return replace(before, count=count, confidence=sure, spread=spread)
+    off = abs(clearness - before.clearness) if before.count else before.spread
+    return replace(
+        before,
+        count=count,
+        clearness=before.clearness + max(0.02, 1 / count) * (clearness - before.clearness),
+        spread=before.spread + max(0.02, 1 / (count + 10)) * (off - before.spread),
+    )
 
 
 def flowed(before: Learnt, limits: Limits, rise: Rise) -> Learnt:
@@ -101,6 +104,6 @@ def usual_rise(learnt: Learnt, hours: float) -> float:
     return MARGIN * learnt.high * first + learnt.mean * (hours - first)
 
 
-def least_confidence(learnt: Learnt) -> float:
-    """Below it a picture is less sure than this meter's usually are."""
-    return min(MOST_CONFIDENCE, learnt.confidence - SPREADS * learnt.spread - 0.03)
+def least_clearness(learnt: Learnt) -> float:
+    """Below it a picture is less clear than this meter's usually are."""
+    return min(ALWAYS_CLEAR, learnt.clearness - SPREADS * learnt.spread - 0.02)

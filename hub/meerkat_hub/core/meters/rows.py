@@ -35,8 +35,8 @@ class Learnt:
     """About nine of ten hours with flow are below it."""
     hours: float = 1.0
     """Usual time from one reading to the next."""
-    confidence: float = 1.0
-    """Usual confidence of a picture, and `spread` by how much it differs."""
+    clearness: float = 1.0
+    """Usual confidence of a picture's least clear wheel or needle, and `spread` by how much it differs."""
     spread: float = 0.05
     still_since: datetime | None = None
     """Since when the total has not risen above `still_total` by more than a needle trembles."""

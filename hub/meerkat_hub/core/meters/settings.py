@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from meerkat_inference.meter.choice import SURE
+
 Kind = Literal["water", "gas", "electricity", "heat"]
 
 CUBIC_METRES = {
@@ -67,7 +69,7 @@ class MeterSettings(BaseModel):
         description="steps that a reading may be behind the one before and count as no flow",
     )  # fmt: skip
     sure: float = Field(
-        0.85, ge=0.5, le=1, title="Least confidence", description="below it a reading waits for another"
+        SURE, ge=0.5, le=1, title="Least confidence", description="below it a reading waits for another"
     )
     leak_hours: float | None = Field(
         None, ge=0, le=10**4, title="Leak", description="hours of flow without a pause"

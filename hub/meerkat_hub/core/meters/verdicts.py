@@ -22,13 +22,16 @@ RUN = 3
 def confirmed(chain: Sequence[Link], index: int) -> bool:
     """Whether a link of the believed chain is accepted.
 
-    A picture that is not sure is, when the one before or after says the same, or in a row of them. Between
-    two others that differ it may be wrong by as much as flowed, and nobody could tell.
+    A picture that is not sure is, when a sure one before or after says the same, or in a row of RUN. Between
+    two others that differ it may be wrong by as much as flowed, and nobody could tell; and what misleads
+    one picture, as the sun on the glass does, often misleads the next in the same way.
     """
     link = chain[index]
     if link.strong:
         return True
-    if any(_agree(chain[i], chain[i + 1]) for i in (index - 1, index) if 0 <= i < len(chain) - 1):
+    if index > 0 and chain[index - 1].strong and _agree(chain[index - 1], link):
+        return True
+    if index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1]):
         return True
     first = index
     while first > 0 and not chain[first - 1].strong:
@@ -108,7 +111,9 @@ def _contradicts(value: int, row: ReadingRow, after: Link, rules: Rules) -> bool
 
 def _waits(value: int, before: Link | None, believed: bool) -> str:
     if believed:
-        return "the picture is less sure than this meter's usually are: it waits for one that says the same"
+        return (
+            "a wheel is less clear than this meter's usually are: it waits for a picture that says the same"
+        )
     if before is not None and value > before.value + before.jitter:
         rise = f"{(value - before.value) / PARTS:.10g}"
         return f"{rise} more than the reading before is unusual here: it waits for another that goes with it"
