@@ -17,7 +17,7 @@ from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.ids import new_id
 from meerkat_contract.session import Delivery, Incoming, Session
-from meerkat_contract.topics import ANY, DeviceTopic, HubTopic
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, MeterTopic
 
 from .discovery import config_topic
 from .keeper import (
@@ -73,6 +73,8 @@ class Bridge:
         for topic in (
             str(DeviceTopic(ANY, "info")),
             str(HubTopic("state")),
+            str(MeterTopic(ANY, ANY, "reading")),
+            str(MeterTopic(ANY, ANY, "verdict")),
             config_topic(ANY, prefix),
             marker_topic(ANY, prefix),
             sync_topic(prefix),

@@ -8,7 +8,7 @@ device discovery.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +24,9 @@ from meerkat_contract.messages import (
 )
 from meerkat_contract.topics import DeviceTopic, HubTopic, Topic
 
-from . import catalogue
+from . import catalogue, counters
 from .controls import controls
+from .counters import Counter
 
 Payload = dict[str, Any]
 
@@ -42,6 +43,8 @@ class Bus:
     page: str = ""
     """Address of the hub's page, or empty while it is not known."""
     hub_software: str = ""
+    counters: Mapping[tuple[str, str], Counter] = field(default_factory=dict)
+    """By device and what they are called on the bus: `water`, or `water-night` for one with a name."""
 
 
 def device_object(device: str) -> str:
@@ -140,12 +143,27 @@ def _device(bus: Bus, info: DeviceInfo, *, via: bool) -> Payload:
     for camera in info.cameras:
         children.setdefault(camera.name, _child(info, camera, catalogue.CAMERA, camera.settings))
     for meter in info.meters:
-        children.setdefault(meter.name, _child(info, meter, catalogue.meter(meter), meter.settings))
+        read = counters.rows(meter, bus.counters.get((info.device, meter.name), Counter()))
+        children.setdefault(meter.name, _child(info, meter, (*read, *catalogue.meter(meter)), meter.settings))
     for sensor in info.sensors:
         children.setdefault(sensor.name, _child(info, sensor, catalogue.sensor(sensor)))
     for light in info.lights:
         children.setdefault(light.name, _child(info, light, catalogue.light(light)))
+    for named, known in _named_counters(bus, info):
+        children.setdefault(named.name, _child(info, named, counters.rows(named, known)))
     return {**payload, "cdevs": list(children.values())} if children else payload
+
+
+def _named_counters(bus: Bus, info: DeviceInfo) -> Iterator[tuple[MeterInfo, Counter]]:
+    """Further counters on the face of a meter, day and night tariff say: each is a meter of its own here."""
+    meters = sorted(info.meters, key=lambda meter: -len(meter.name))
+    own = {meter.name for meter in meters}
+    for (device, name), known in sorted(bus.counters.items()):
+        meter = next((meter for meter in meters if name.startswith(f"{meter.name}-")), None)
+        if device == info.device and name not in own and meter is not None:
+            counter = _spoken(name.removeprefix(f"{meter.name}-")).lower()
+            label = f"{meter.label or _spoken(meter.name)} {counter}"
+            yield MeterInfo(name=name, label=label, kind=meter.kind), known
 
 
 def _kinds(info: DeviceInfo) -> str:

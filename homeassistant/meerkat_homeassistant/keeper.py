@@ -28,14 +28,15 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from meerkat_contract.errors import BadMessage
-from meerkat_contract.messages import DeviceInfo, HubState, read
-from meerkat_contract.topics import DeviceTopic, HubTopic, parse
+from meerkat_contract.messages import DeviceInfo, HubState, MeterReading, read
+from meerkat_contract.topics import DeviceTopic, HubTopic, MeterTopic, parse
 
 from . import diff
+from .counters import Counter
 from .discovery import (
     HUB_OBJECT,
     Bus,
@@ -131,6 +132,8 @@ class Keeper:
         self._runs = 0
         self._published: dict[str, Payload] = {}
         self._told_before: set[str] = set()
+        # Kept when the connection is lost: a broker that lost its memory hears the next reading in an hour.
+        self._counters: dict[tuple[str, str], Counter] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -154,7 +157,7 @@ class Keeper:
     @property
     def wanted(self) -> dict[str, Payload]:
         """What the discovery topics should hold, by what is known now."""
-        bus = Bus(self._devices, self._hub.page, self._hub.software)
+        bus = Bus(self._devices, self._hub.page, self._hub.software, self._counters)
         return discovery(
             bus, prefix=self.prefix, software=self.software, dismissed=frozenset(self._dismissed)
         )
@@ -206,7 +209,7 @@ class Keeper:
         return []
 
     def _bus(self, topic: str, payload: bytes, now: float) -> None:
-        before = (dict(self._devices), self._hub.page, self._hub.software)
+        before = (dict(self._devices), dict(self._counters), self._hub.page, self._hub.software)
         match parse(topic):
             case DeviceTopic(device, "info") if not payload:
                 self._devices.pop(device, None)
@@ -231,8 +234,22 @@ class Keeper:
                 self._unreadable.discard(device_object(device))
             case HubTopic("state") if payload:
                 self._hub = read(HubState, payload, topic=topic)
-        if before != (self._devices, self._hub.page, self._hub.software):
+            case MeterTopic(device, meter, ("reading" | "verdict") as kind):
+                self._counter((device, meter), kind, payload, topic)
+        if before != (self._devices, self._counters, self._hub.page, self._hub.software):
             self._changed(now)
+
+    def _counter(self, of: tuple[str, str], kind: str, payload: bytes, topic: str) -> None:
+        """What a reading tells is its unit; a verdict, that there is one. Empty: there is none any more."""
+        known = self._counters.get(of, Counter())
+        if kind == "verdict":
+            known = replace(known, judged=bool(payload))
+        else:
+            known = replace(known, unit=read(MeterReading, payload, topic=topic).unit if payload else "")
+        if known == Counter():
+            self._counters.pop(of, None)
+        else:
+            self._counters[of] = known
 
     def _marker(self, topic: str, payload: bytes, now: float) -> list[Effect]:
         object_id = topic.removeprefix(f"{self.prefix}/meerkat/").removesuffix("/dismissed")

@@ -31,6 +31,7 @@ from meerkat_contract.messages import (
     SettingInfo,
 )
 from meerkat_homeassistant import catalogue
+from meerkat_homeassistant.counters import Counter
 from meerkat_homeassistant.diff import components
 from meerkat_homeassistant.discovery import Bus, Payload, device_of, discovery, object_of, to_json
 
@@ -73,7 +74,8 @@ BASEMENT = DeviceInfo(
     battery=Battery(level=87),
     wake_every=3600,
 )
-BUS = Bus({"porch-pi": PORCH, "basement": BASEMENT}, "http://192.168.1.5:8480", "0.1.0")
+READ = {("basement", "basement"): Counter("m³", judged=True)}
+BUS = Bus({"porch-pi": PORCH, "basement": BASEMENT}, "http://192.168.1.5:8480", "0.1.0", READ)
 
 names = st.from_regex(NAME_PATTERN, fullmatch=True) | st.sampled_from(["a", "a-b", "b", "b-a", "device"])
 
@@ -356,12 +358,13 @@ def test_the_how_to_names_entities_that_appear() -> None:
         battery=Battery(level=87),
         wake_every=3600,
     )
-    payloads = told(Bus({"porch": porch, "basement": basement})).values()
+    read = {("basement", "water"): Counter("m³", judged=True)}
+    payloads = told(Bus({"porch": porch, "basement": basement}, counters=read)).values()
     there = {part["def_ent_id"] for payload in payloads for part in components(payload).values()}
     text = (Path(__file__).parents[2] / "docs/how-to/home-assistant.md").read_text()
     kinds = "camera|binary_sensor|event|image|sensor|light|switch|number|button|select"
     named = set(re.findall(rf"\b(?:{kinds})\.[a-z]+_\w+", text))
-    assert len(named) >= 22
+    assert len(named) >= 27
     assert named <= there
     assert there - named <= {"binary_sensor.basement_connectivity"}, "every entity is described"
 

@@ -33,6 +33,8 @@ from meerkat_contract.messages import (
     HubState,
     LightInfo,
     MeterInfo,
+    MeterReading,
+    MeterVerdict,
     SensorInfo,
     SettingInfo,
 )
@@ -43,6 +45,8 @@ from meerkat_homeassistant.bridge import Bridge
 from meerkat_homeassistant.settings import HomeAssistantSettings
 from support.broker import Mosquitto
 from support.wait import wait_for
+
+from .websocket import Socket
 
 COMMAND = os.environ.get("MEERKAT_TEST_HOMEASSISTANT", "")
 pytestmark = [
@@ -152,6 +156,7 @@ def test_what_an_owner_sees(home: HomeAssistant, publish: Publish) -> None:
     """One run, as starting a Home Assistant takes ten seconds."""
     states_and_pictures(home, publish)
     event(home, publish)
+    readings(home, publish)
     availability(home, publish)
     removal(home, publish)
     assert home.complaints() == []
@@ -320,6 +325,53 @@ def event(home: HomeAssistant, publish: Publish) -> None:
     publish("meerkat/device/porch-pi/front/motion", b"OFF")
     home.until("binary_sensor.porch_pi_front_motion", "off")
     assert home.state("event.porch_pi_front_event")["state"] == shown["state"]
+
+
+def readings(home: HomeAssistant, publish: Publish) -> None:
+    """What a meter shows is water to the Energy dashboard, also after the meter was exchanged."""
+    topic = "meerkat/meter/porch-pi/water"
+    at = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    now: dict[str, Any] = {"id": new_id(), "device": "porch-pi", "meter": "water", "at": at}
+    told = MeterReading(**now, value=734.915, total=734.915, unit="m³", confidence=0.97)
+    publish(f"{topic}/reading", told.to_json())
+    publish(f"{topic}/verdict", MeterVerdict(**now, verdict="accepted", unit="m³").to_json())
+    counter = home.until("sensor.porch_pi_water", "734.915")["attributes"]
+    assert (counter["device_class"], counter["state_class"]) == ("water", "total")
+    assert (counter["unit_of_measurement"], counter["friendly_name"]) == ("m³", "Water meter")
+    assert (counter["value"], counter["confidence"]) == (734.915, 0.97)
+    assert "last_reset" not in counter
+    home.until("sensor.porch_pi_water_flow", "unknown")
+    home.until("binary_sensor.porch_pi_water_leak", "off")
+    assert home.until("sensor.porch_pi_water_verdict", "accepted")["attributes"]["reason"] == ""
+
+    later = told.model_copy(update={"value": 0.25, "total": 735.2, "last_reset": at, "flow": 0.285})
+    publish(f"{topic}/reading", later.to_json())
+    home.until("sensor.porch_pi_water", "735.2")
+    flow = home.until("sensor.porch_pi_water_flow", "0.285")["attributes"]
+    assert (flow["device_class"], flow["unit_of_measurement"]) == ("volume_flow_rate", "m³/h")
+    held = MeterVerdict(**now, verdict="held", reason="wheel 3 is dirty", leak="30 h: a leak?", alarm="leak")
+    publish(f"{topic}/verdict", held.to_json())
+    leak = home.until("binary_sensor.porch_pi_water_leak", "on")["attributes"]
+    assert (leak["device_class"], leak["reason"]) == ("moisture", "30 h: a leak?")
+    reason = home.until("sensor.porch_pi_water_verdict", "held")["attributes"]["reason"]
+    assert reason == "wheel 3 is dirty"
+    home.until("binary_sensor.porch_pi_water_problem", "off")
+    in_the_energy_dashboard(home)
+
+
+def in_the_energy_dashboard(home: HomeAssistant) -> None:
+    source = {
+        "type": "water",
+        "stat_energy_from": "sensor.porch_pi_water",
+        "stat_rate": "sensor.porch_pi_water_flow",
+    }
+    with Socket(home.url, home.token) as socket:
+        issues = socket.ask("recorder/validate_statistics")
+        assert not [name for name in issues if "porch_pi" in name]
+        socket.ask("energy/save_prefs", energy_sources=[source])
+        told = socket.ask("energy/validate")["energy_sources"]
+    # Its statistics are made every five minutes: until then they are not there yet, and that is all.
+    assert {issue["type"] for one in told for issue in one} <= {"statistics_not_defined"}
 
 
 def availability(home: HomeAssistant, publish: Publish) -> None:

@@ -21,6 +21,13 @@ from meerkat_homeassistant.keeper import (
 )
 
 HUB = "homeassistant/device/meerkat_hub/config"
+HEARD = (
+    "meerkat/device/",
+    "meerkat/meter/",
+    "meerkat/hub/state",
+    "homeassistant/device/",
+    "homeassistant/meerkat/",
+)
 
 
 def topic(device: str) -> str:
@@ -118,9 +125,9 @@ class World:
             return
         if name == "homeassistant/status":
             self._inbox.append(Birth(1.0))
-        elif name.startswith(("meerkat/device/", "meerkat/hub/state", "homeassistant/device/")) or (
-            name.startswith("homeassistant/meerkat/")
-        ):
+        elif name.startswith(
+            ("meerkat/device/", "meerkat/meter/", "meerkat/hub/state", "homeassistant/device/")
+        ) or (name.startswith("homeassistant/meerkat/")):
             self._inbox.append(Received(name, payload))
 
     def _work(self) -> None:
