@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 OBJECTS, FACES, RECOGNITION = "detect_objects", "detect_faces", "recognise_faces"
+METERS = "read_meter"
 TASKS = (OBJECTS, FACES, RECOGNITION)
+"""Those with models of the catalogue. Meters are read with networks that come with the program."""
 END_SECONDS = 3.0
 """What the nodes may take beyond their drain until they are killed."""
 
@@ -149,18 +151,21 @@ def make_tasks(plan: Plan) -> Tasks:
 
     openers = make_openers(plan)
     offered = offer(plan) if plan.settings.tasks is None else plan.settings.tasks
+    if plan.coral is not None and len(offered) > 1:  # the worker beside it reads meters
+        offered = tuple(task for task in offered if task != METERS)
     for task in offered:
         if task not in openers:
             raise ModelError(
                 f"no worker here does {task!r}", where="worker.tasks", remedy=f"Known: {', '.join(openers)}"
             )
     bring = None if plan.coral is not None else partial(bring_model, folders=plan.folders)
-    return Tasks(openers, offered=offered, bring=bring)
+    return Tasks(openers, offered=offered, beside=(METERS,), bring=bring)
 
 
 def make_openers(plan: Plan) -> dict[str, Opener]:
     """How each task is loaded: on the plan's Edge TPU, or on this machine's processor or GPU."""
     from .looking import opener
+    from .metering import meters
     from .recognising import recogniser
 
     named = None if plan.model is None else _task_of(plan.model)
@@ -174,13 +179,15 @@ def make_openers(plan: Plan) -> dict[str, Opener]:
     openers[RECOGNITION] = recogniser(
         model=models[RECOGNITION], folders=plan.folders, device=device, library=library
     )
+    if plan.coral is None:  # its networks are compiled for no Edge TPU; a GPU gains nothing with them
+        openers[METERS] = meters()
     return openers
 
 
 def offer(plan: Plan) -> tuple[str, ...]:
     """The tasks whose models are here, the one of the model that is named first.
 
-    Finding objects always on a processor, which has a detector of last resort.
+    Finding objects always on a processor, which has a detector of last resort; and reading meters, last.
     """
     from .loading import candidates
 
@@ -194,6 +201,8 @@ def offer(plan: Plan) -> tuple[str, ...]:
         here.insert(0, _task_of(plan.model))
     elif plan.coral is None or not here:
         here.insert(0, OBJECTS)
+    if plan.coral is None:
+        here.append(METERS)
     return tuple(dict.fromkeys(here))
 
 

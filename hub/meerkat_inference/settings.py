@@ -30,8 +30,8 @@ class WorkerSettings(BaseModel):
     fetch: bool = Field(True, description="fetch the default model on the first start")
     tasks: tuple[str, ...] | None = Field(
         None,
-        description="of detect_objects, detect_faces and recognise_faces, the most important first; "
-        "when not given, those whose models are here",
+        description="of detect_objects, detect_faces, recognise_faces and read_meter, the most important "
+        "first; when not given, those whose models are here",
     )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto", description="what ONNX models run on; auto takes the best that truly works"

@@ -17,7 +17,17 @@ from meerkat_inference.detector import FALLBACK, Found
 from meerkat_inference.looking import opener
 from meerkat_inference.measure import RUNS, SIZE, frames_per_second
 from meerkat_inference.sampling import Picture
-from meerkat_inference.serving import FACES, OBJECTS, RECOGNITION, Plan, Serving, describe, fitting, offer
+from meerkat_inference.serving import (
+    FACES,
+    METERS,
+    OBJECTS,
+    RECOGNITION,
+    Plan,
+    Serving,
+    describe,
+    fitting,
+    offer,
+)
 from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.tasks import Tasks
 from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
@@ -156,10 +166,11 @@ def test_the_tasks_whose_models_are_here_are_offered(tmp_path: Path, monkeypatch
     def offered(model: str | None = None, coral: str | None = None) -> tuple[str, ...]:
         return offer(Plan("x", Connection("h", 1), WorkerSettings(), model, (), coral))
 
-    assert offered() == offered(coral="usb:0") == (OBJECTS,)
+    assert offered() == (OBJECTS, METERS), "their models come with the program"
+    assert offered(coral="usb:0") == (OBJECTS,)
     here |= {"yunet", "sface"}
-    assert offered() == (OBJECTS, FACES, RECOGNITION)
-    assert offered("yunet") == (FACES, RECOGNITION)
+    assert offered() == (OBJECTS, FACES, RECOGNITION, METERS)
+    assert offered("yunet") == (FACES, RECOGNITION, METERS)
     assert offered(coral="usb:0") == (OBJECTS,), "to say that no model for it is here"
     here |= {"ssd-mobilenet-v2-face"}
     assert offered(coral="usb:0") == (FACES,)
