@@ -51,6 +51,7 @@ class Metadata(BaseModel):
     condition: Annotated[PictureCondition | None, BeforeValidator(_from_text)] = Field(
         None, description="what a meter's picture is worth, JSON"
     )
+    of: Id | None = Field(None, description="of what a device read by itself: its picture, if that comes too")
     part: int = Field(1, ge=1, le=10_000)
     parts: int = Field(1, ge=1, le=10_000)
     size: int | None = Field(None, ge=0, description="bytes of the whole, when it comes in parts")

@@ -4,7 +4,7 @@ A topic is a value: `DeviceTopic("porch-pi", "front", "clip")`; `str()` builds i
 reads it back. `ANY` stands for the single-level wildcard in a subscription.
 
     meerkat/device/<device>/<kind>                    availability info error receipt
-    meerkat/device/<device>/<thing>/<kind>            motion picture clip frame condition
+    meerkat/device/<device>/<thing>/<kind>            motion picture clip frame condition seen
     meerkat/device/<device>/<thing>/<setting>/set     and …/state
     meerkat/hub/<kind>                                availability state
     meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
@@ -37,7 +37,7 @@ class DeviceTopic(NamedTuple):
 
 
 class ThingTopic(NamedTuple):
-    """From one camera or meter of a device. kind: motion | picture | clip | frame | condition."""
+    """From one camera or meter of a device. kind: motion | picture | clip | frame | condition | seen."""
 
     device: str
     thing: str

@@ -34,6 +34,7 @@ from .adapters.store import Store
 from .adapters.websensor import Websensor
 from .adapters.workflow_bus import WorkflowBus
 from .clock import now
+from .core.meter_records import ConfiguredMeter, MeterKey
 from .core.workflow_records import Policy, WorkflowSpec
 from .core.workflows.recognition import Match
 from .service import HubService
@@ -128,6 +129,7 @@ def build_hub(
     page: str = "",
     workflows: Mapping[str, WorkflowSpec] | None = None,
     policy: Policy | None = None,
+    meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
 ) -> Hub:
     """Open the data folder `<data>/hub` and put the parts together. Raises StorageError."""
     root = data / "hub"
@@ -151,6 +153,7 @@ def build_hub(
         recogniser=_Residents(people),
         workflows=workflows,
         policy=policy,
+        meters=meters,
     )
     desk = Desk(service.happened)
     ingest = Ingest(media, settings, lambda device: device in live.devices, service.give)
@@ -172,6 +175,7 @@ def build_hub(
             address=page,
             tell=live.tell,
         ),
+        answer=desk.answered,
         make_session=partial(Session, wire="own", around=service.hearing),  # all clips and frames pass here
     )
     retention = Retention(engine, media, settings.retention)

@@ -33,6 +33,7 @@ from .adapters.media import MediaFolder
 from .adapters.store import Store
 from .clock import now
 from .core.inputs import Input
+from .core.meter_records import ConfiguredMeter, MeterKey
 from .core.records import Now
 from .core.workflow_records import Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
@@ -89,6 +90,7 @@ class HubService:
         recogniser: Recogniser | None = None,
         workflows: Mapping[str, WorkflowSpec] | None = None,
         policy: Policy | None = None,
+        meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
     ) -> None:
         """The keywords are those of Turn."""
         self.turn = Turn(
@@ -101,6 +103,7 @@ class HubService:
             recogniser=recogniser,
             workflows=workflows,
             policy=policy,
+            meters=meters,
         )
         self._clock = clock
         self._actions: Actions | None = None

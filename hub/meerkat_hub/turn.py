@@ -20,7 +20,6 @@ from meerkat_contract.messages import HubState
 
 from .adapters.frames import FrameStore
 from .adapters.ingest import Arrived
-from .adapters.live import Change as LiveChange
 from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Known, Store, Waiting
@@ -36,20 +35,13 @@ from .core.inputs import (
     WorkerSeen,
 )
 from .core.machine import HubCore
-from .core.outputs import (
-    Announce,
-    Change,
-    ClipSettled,
-    ClipStored,
-    Decision,
-    EventSaved,
-    SendJob,
-)
+from .core.meter_records import ConfiguredMeter, MeterKey, SeenArrived, SendPicture
+from .core.outputs import Change, ClipSettled, ClipStored, Decision, EventSaved, SendJob
 from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
-from .turn_work import Actions, Work
+from .turn_work import Actions, Work, told
 
 __all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
@@ -86,8 +78,10 @@ class Turn:
         recogniser: Recogniser | None = None,
         workflows: Mapping[str, WorkflowSpec] | None = None,
         policy: Policy | None = None,
+        meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
     ) -> None:
-        """`workflows` are those of the configuration; `frames` holds the bytes that the core speaks of."""
+        """`workflows` and `meters` are those of the configuration; `frames` holds the bytes that the core
+        speaks of."""
         self._store = store
         self._media = media
         self._live = live
@@ -97,6 +91,7 @@ class Turn:
         self._recogniser = recogniser
         self._workflows = workflows or {}
         self._policy = policy
+        self._meters = meters
         self._announced: list[int] = []
         self._flush_at = inf
         """When what is announced is forgotten, though nothing else is to be written."""
@@ -121,6 +116,7 @@ class Turn:
             recogniser=self._recogniser,
             local=_local,
             zones_of=self._live.zones,
+            meters=self._meters,
         )
 
     def load(self, now: Now) -> None:
@@ -135,6 +131,7 @@ class Turn:
                 now,
                 configured=self._workflows,
                 stored=self._store.workflows(),
+                meters=self._store.meters(),
             )
         )
         core.bus_up = self._bus_up
@@ -216,16 +213,17 @@ class Turn:
             case FrameArrived():
                 return True
             case ResultArrived(result=result):
-                return not self._deciding.knows(result.job)
+                core = self._deciding
+                return not (core.knows(result.job) or core.meters.pictures.knows(result.job))
             case _:
                 return False
 
     def needs_disk(self, work: Work, now: Now) -> bool:
-        """Whether to finish this work means to write to the database or to read a clip's file."""
+        """Whether to finish this work means to write to the database, or to read a file of media."""
         return (
             bool(work.changes)
             or self._writes(now)
-            or any(isinstance(effect, SendJob) for effect in work.effects)
+            or any(isinstance(effect, SendJob | SendPicture) for effect in work.effects)
         )
 
     def _writes(self, now: Now) -> bool:
@@ -252,6 +250,8 @@ class Turn:
                         recordings.add(clip.recording)
                 case PictureArrived(picture=picture):
                     ids.append(picture.id)
+                case SeenArrived(picture=picture_id):
+                    ids.append(picture_id)
                 case _:
                     pass
         return self._store.look_up(ids, recordings) if ids else Known()
@@ -267,6 +267,11 @@ class Turn:
                 device, media_id = picture.device, picture.id
                 seen = media_id in known.media
                 known.media.add(media_id)
+                happened = replace(happened, read=media_id in known.readings)
+            case SeenArrived(picture=picture_id):
+                seen = picture_id in known.readings
+                known.readings.add(picture_id)
+                return AlreadyKnown(happened.id, happened.device) if seen else happened
             case _:
                 return happened
         assert arrived.incoming is not None
@@ -341,12 +346,9 @@ class Turn:
     def _tell(self, changes: Iterable[Change], now: Now) -> None:
         """Let the page and the subscribers of the hub's state know."""
         for change in changes:
+            if (news := told(change)) is not None:
+                self._live.tell(news)
             match change:
-                case Announce(topic=topic, payload=payload, event_picture=None) if topic.endswith(
-                    ("/event", "/outcome")
-                ):
-                    _, _, device, camera, kind = topic.split("/")
-                    self._live.tell(LiveChange(kind, device, camera, payload))
                 case ClipStored():
                     self._counts["received"] = self._counts.get("received", 0) + 1
                 case ClipSettled(state=state):

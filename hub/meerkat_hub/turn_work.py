@@ -10,11 +10,17 @@ from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import HubState
+from meerkat_contract.topics import CameraTopic, MeterTopic, parse
 
+from .adapters.live import Change as LiveChange
 from .adapters.store import Waiting
-from .core.outputs import Change, Decision, Effect, RecordingClosed
+from .core.meter_records import LayoutSaved, SettingsSaved
+from .core.outputs import Announce, Change, Decision, Effect, RecordingClosed
 
 log = logging.getLogger("meerkat.hub")
+
+TOLD = ("/event", "/outcome", "/reading", "/verdict")
+"""Ends of the topics that the page hears of too."""
 
 
 @dataclass(slots=True)
@@ -52,3 +58,19 @@ class Work:
 
     def closes(self, recording: str) -> bool:
         return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
+
+
+def told(change: Change) -> LiveChange | None:
+    """What the page hears of a change; None for most."""
+    match change:
+        case Announce(topic=topic, payload=payload, event_picture=None) if topic.endswith(TOLD):
+            match parse(topic):
+                case CameraTopic(device, camera, ("event" | "outcome") as kind):
+                    return LiveChange(kind, device, camera, payload)
+                case MeterTopic(device, meter, kind):
+                    return LiveChange(kind, device, meter, payload)
+            return None
+        case LayoutSaved(device=device, meter=meter) | SettingsSaved(device=device, meter=meter):
+            return LiveChange("meter", device, meter)
+        case _:
+            return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from meerkat_contract.connection import Connection
@@ -14,6 +15,7 @@ from meerkat_contract.messages import (
     DeviceInfo,
     ErrorReport,
     HubState,
+    Job,
     Result,
     WorkerState,
     read,
@@ -31,6 +33,7 @@ from meerkat_hub.core.inputs import (
     WorkerAbsent,
     WorkerSeen,
 )
+from meerkat_hub.core.meter_records import AnswerMeter, SendPicture, ShowMeters
 from meerkat_hub.core.outputs import CancelJob, Effect, SendFrame, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
 from meerkat_hub.turn import Actions
@@ -48,6 +51,10 @@ log = logging.getLogger("meerkat.hub")
 
 DURABLE = ("schedule", "start", "command")
 """Triggers of pictures that are kept, rather than shown until the next one comes."""
+
+
+_OWN = SendReceipt | CancelJob | SendJob | SendPicture | SendFrame | AnswerMeter | ShowMeters
+"""Effects that workflows know nothing of."""
 
 
 class Service(Protocol):
@@ -73,10 +80,13 @@ class HubBus:
         software: str,
         page: str,
         workflows: WorkflowBus | None = None,
+        answer: Callable[[AnswerMeter | ShowMeters], None] = lambda _answer: None,
         clock: Callable[[], Now] = now,
         make_session: Callable[..., Session] = Session,
     ) -> None:
+        """`answer` takes what the core answers to questions about meters."""
         self._service = service
+        self._answer = answer
         self._ingest = ingest
         self._store = store
         self._media = media
@@ -122,7 +132,8 @@ class HubBus:
             self._workflows.subscribe()
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
         self._wired.subscribe()
-        for kind, handler in (("picture", self._picture), ("clip", self._ingest.take)):
+        handlers = {"picture": self._picture, "clip": self._ingest.take, "seen": self._ingest.take}
+        for kind, handler in handlers.items():
             subscribe(
                 ThingTopic(ANY, ANY, kind),
                 handler,
@@ -265,7 +276,11 @@ class HubBus:
                 body = Cancel.model_validate({"job": job, "token": token}).to_json()
                 self.session.publish(WorkerTopic(worker, "cancel"), body, qos=1)
             case SendJob():
-                self._send_job(effect)
+                self._send_clip(effect)
+            case SendPicture():
+                self._send_picture(effect)
+            case AnswerMeter() | ShowMeters():
+                self._answer(effect)
             case SendFrame() if self._workflows is not None:
                 self._workflows.send(effect)
             case _:
@@ -274,43 +289,47 @@ class HubBus:
     def _carry_out_for_workflows(self, effect: Effect) -> None:
         if self._workflows is None:
             log.error("a hub without workflows cannot carry out %r", effect)
-        elif not isinstance(effect, SendReceipt | CancelJob | SendJob | SendFrame):
+        elif not isinstance(effect, _OWN):
             self._workflows.carry_out(effect)
 
-    def _send_job(self, effect: SendJob) -> None:
-        clip, job = effect.clip, effect.job
+    def _send_clip(self, effect: SendJob) -> None:
+        clip = effect.clip
         path = self._media.path("clips", clip.id, suffix_of(clip.content_type))
+        self._send(
+            effect.worker, effect.job, path, {"duration": clip.duration or None, "trigger": clip.trigger}
+        )
+
+    def _send_picture(self, effect: SendPicture) -> None:
+        path = self._media.path("pictures", effect.picture.id, ".jpg")
+        self._send(effect.worker, effect.job, path, {"trigger": effect.picture.trigger})
+
+    def _send(self, worker: str, job: Job, path: Path, about: dict[str, object]) -> None:
+        """Send a job with its media; `about` is more of their metadata."""
         try:
             payload = path.read_bytes()
         except OSError as error:
-            reason = f"{path}: the clip's file cannot be read ({error.strerror}). Check the disk"
-            self._service.happened(MediaLost(clip.id, reason))
+            reason = f"{path}: the file cannot be read ({error.strerror}). Check the disk"
+            self._service.happened(MediaLost(job.job, reason))
             return
         metadata = Metadata.model_validate(
-            {
-                "id": clip.id,
-                "captured_at": clip.captured_at,
-                "content_type": clip.content_type,
-                "duration": clip.duration or None,
-                "trigger": clip.trigger,
-            }
+            {"id": job.media, "captured_at": job.captured_at, "content_type": job.content_type, **about}
         )
         delivery = self.session.publish(
-            WorkerTopic(effect.worker, "jobs"),
+            WorkerTopic(worker, "jobs"),
             payload,
             qos=1,
             metadata=metadata,
-            content_type=clip.content_type,
+            content_type=job.content_type,
             properties=[("job", job.to_json().decode())],
         )
 
         def done(delivery: Delivery) -> None:
             if delivery.nobody:
-                self._service.happened(WorkerAbsent(effect.worker, clip.id, job.token))
+                self._service.happened(WorkerAbsent(worker, job.job, job.token))
             elif isinstance(delivery.error, BadMessage | MessageTooLarge):
-                self._service.happened(MediaLost(clip.id, f"it cannot be sent to a worker: {delivery.error}"))
+                self._service.happened(MediaLost(job.job, f"it cannot be sent to a worker: {delivery.error}"))
             elif delivery.error is not None:
-                self._service.happened(SendFailed(clip.id, job.token, str(delivery.error)))
+                self._service.happened(SendFailed(job.job, job.token, str(delivery.error)))
 
         delivery.add_done_callback(done)
 

@@ -23,6 +23,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from meerkat_contract.messages import Track
+from meerkat_hub.core.meter_records import MeterChange
 from meerkat_hub.core.outputs import (
     Announce,
     Change,
@@ -38,8 +39,8 @@ from meerkat_hub.core.outputs import (
 from meerkat_hub.core.records import Clip, EventRecord
 from meerkat_hub.core.workflow_records import WorkflowRemoved, WorkflowStored
 
+from . import meter_store, workflow_store
 from . import schema as db
-from . import workflow_store
 
 TRACKS = TypeAdapter(tuple[Track, ...])
 
@@ -185,6 +186,7 @@ class Batch:
         self._settled: dict[str, Row] = {}
         self._closed: set[str] = set()
         self._counts: Counter[str] = Counter()
+        self._meters: list[MeterChange] = []
 
     def write(self, changes: Sequence[Change], announced: Sequence[int]) -> None:
         """All of them, and forget the announcements that are confirmed."""
@@ -211,6 +213,9 @@ class Batch:
                     self._connection.execute(statement, many)
         if self._closed:
             self._drop_pictures()
+        for change in self._meters:  # after the pictures that they speak of
+            meter_store.write(self._connection, change, self._now)
+        self._meters.clear()
         rows.clear()
         for gathered in (self._recordings, self._settled, self._events, self._closed, self._counts):
             gathered.clear()
@@ -235,21 +240,8 @@ class Batch:
                 self._events[event] = _event_row(record, self._pictures.get(event))
             case RecordingClosed(id=recording_id):
                 self._closed.add(recording_id)
-            case PictureStored(picture=p):
-                self._add(
-                    STORE_PICTURES,
-                    {
-                        "id": p.id,
-                        "device": p.device,
-                        "meter": p.meter,
-                        "captured_at": p.captured_at,
-                        "received_at": p.received_at,
-                        "size": p.size,
-                        "trigger": p.trigger,
-                        "condition": p.condition.to_json().decode() if p.condition else None,
-                    },
-                )
-                self._counts["pictures"] += 1
+            case PictureStored():
+                self._store_picture(change)
             case RefusalNoted(refusal=r):
                 row = {"at": r.at, "device": r.device, "media": r.id, "topic": r.topic[:255]}
                 self._add(NOTE_REFUSALS, {**row, "reason": r.reason})
@@ -258,6 +250,33 @@ class Batch:
                 workflow_store.write(self._connection, change)
             case Announce():
                 self._announce(change)
+            case _:
+                self._gather_meter(change)
+
+    def _store_picture(self, stored: PictureStored) -> None:
+        p = stored.picture
+        self._add(
+            STORE_PICTURES,
+            {
+                "id": p.id,
+                "device": p.device,
+                "meter": p.meter,
+                "captured_at": p.captured_at,
+                "received_at": p.received_at,
+                "size": p.size,
+                "trigger": p.trigger,
+                "state": stored.state,
+                "condition": p.condition.to_json().decode() if p.condition else None,
+            },
+        )
+        self._counts["pictures"] += 1
+        if stored.state == "done":
+            self._counts["pictures_done"] += 1
+
+    def _gather_meter(self, change: MeterChange) -> None:
+        self._meters.append(change)
+        if name := meter_store.counted(change):
+            self._counts[name] += 1
 
     def _join(self, clip_id: str) -> None:
         settled = self._settled.get(clip_id)

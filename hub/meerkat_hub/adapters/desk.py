@@ -14,6 +14,17 @@ from typing import TypeVar
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
+from meerkat_hub.core.meter_records import (
+    AnswerMeter,
+    MeterAsked,
+    MeterInput,
+    MeterKey,
+    MetersAsked,
+    ReadNow,
+    ShowMeters,
+    Wish,
+)
+from meerkat_hub.core.meters.pictures import PATIENCE as READ_PATIENCE
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
     ShowWorkflows,
@@ -28,17 +39,19 @@ from meerkat_hub.core.workflow_records import (
 PATIENCE = 10.0
 """Seconds for which a request waits for the hub's thread."""
 
-Answer = TypeVar("Answer", AnswerRequest, ShowWorkflows)
+Question = WorkflowInput | MeterInput
+AnyAnswer = AnswerRequest | ShowWorkflows | AnswerMeter | ShowMeters
+Answer = TypeVar("Answer", AnswerRequest, ShowWorkflows, AnswerMeter, ShowMeters)
 
 
 class Desk:
     """Thread-safe. `happened` gives an input to the hub; `answered` takes the effects."""
 
-    def __init__(self, happened: Callable[[WorkflowInput], None], *, patience: float = PATIENCE) -> None:
+    def __init__(self, happened: Callable[[Question], None], *, patience: float = PATIENCE) -> None:
         self._happened = happened
         self._patience = patience
         self._lock = Lock()
-        self._open: dict[str, Future[AnswerRequest | ShowWorkflows]] = {}
+        self._open: dict[str, Future[AnyAnswer]] = {}
 
     def request(self, name: str, spec: WorkflowSpec, *, wait: bool) -> AnswerRequest:
         """Ask for a workflow. Raises MeerkatError when the hub does not answer."""
@@ -52,27 +65,46 @@ class Desk:
         """How workflows and nodes stand. Raises MeerkatError when the hub does not answer."""
         return self._ask(WorkflowsAsked, ShowWorkflows).view
 
-    def answered(self, answer: AnswerRequest | ShowWorkflows) -> None:
+    def wish(self, device: str, meter: str, wish: Wish) -> AnswerMeter:
+        """Want something of a meter; a reading takes up to READ_PATIENCE. Raises MeerkatError when the hub
+        does not answer."""
+        patience = self._patience + (READ_PATIENCE if isinstance(wish, ReadNow) else 0)
+        return self._ask(
+            lambda ticket: MeterAsked(ticket, device, meter, wish), AnswerMeter, "/api/meters", patience
+        )
+
+    def meters(self, only: MeterKey | None = None) -> ShowMeters:
+        """How all meters stand, or this one. Raises MeerkatError when the hub does not answer."""
+        return self._ask(lambda ticket: MetersAsked(ticket, only), ShowMeters, "/api/meters")
+
+    def answered(self, answer: AnyAnswer) -> None:
         """An answer of the core; one that nobody waits for any more is dropped."""
         with self._lock:
             waiting = self._open.pop(answer.ticket, None)
         if waiting is not None:
             waiting.set_result(answer)
 
-    def _ask(self, question: Callable[[str], WorkflowInput], kind: type[Answer]) -> Answer:
-        ticket, waiting = new_id(), Future[AnswerRequest | ShowWorkflows]()
+    def _ask(
+        self,
+        question: Callable[[str], Question],
+        kind: type[Answer],
+        where: str = "/api/workflows",
+        patience: float | None = None,
+    ) -> Answer:
+        patience = self._patience if patience is None else patience
+        ticket, waiting = new_id(), Future[AnyAnswer]()
         with self._lock:
             self._open[ticket] = waiting
         self._happened(question(ticket))
         try:
-            answer = waiting.result(self._patience)
+            answer = waiting.result(patience)
         except Overdue:
             with self._lock:
                 self._open.pop(ticket, None)
             raise MeerkatError(
-                f"the hub did not answer within {self._patience:g} s",
-                where="/api/workflows",
-                remedy="GET /healthz says what is wrong; look how the workflow stands before you repeat it",
+                f"the hub did not answer within {patience:g} s",
+                where=where,
+                remedy="GET /healthz says what is wrong; look how it stands before you repeat it",
             ) from None
         assert isinstance(answer, kind)
         return answer

@@ -12,16 +12,19 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from meerkat_contract.errors import BadMessage, MediaError, MeerkatError, StorageError
 from meerkat_contract.ids import is_id
+from meerkat_contract.messages import MeterSeen, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming
 from meerkat_contract.topics import ThingTopic, parse
 from meerkat_hub.clock import now
 from meerkat_hub.container import check_video
 from meerkat_hub.core.inputs import ClipArrived, Input, PictureArrived, Refused
+from meerkat_hub.core.meter_records import SeenArrived
 from meerkat_hub.core.records import Clip, MeterPicture, Now, Refusal
 from meerkat_hub.settings import HubSettings
 
@@ -85,7 +88,7 @@ class Ingest:
         return self._thread.ident is not None and not self._thread.is_alive()
 
     def take(self, message: Incoming) -> None:
-        """A clip or a meter's picture came; called on the network thread."""
+        """A clip, a meter's picture or its reading came; called on the network thread."""
         self._queue.put(message)
 
     def refuse(self, part: Incoming, error: BadMessage) -> None:
@@ -155,6 +158,8 @@ class Ingest:
             self._hand_over(Arrived(Refused(refusal), ack=message.ack))
 
     def _accept(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:
+        if topic.kind == "seen":
+            return self._accept_seen(topic, metadata, message)
         size = len(message.payload)
         is_clip = topic.kind == "clip"
         limit = (
@@ -167,7 +172,7 @@ class Ingest:
                 remedy="Make shorter clips, or raise hub.max_clip_megabytes or hub.max_picture_megabytes",
             )
         now = self._clock().wall
-        captured = metadata.captured_at.replace(microsecond=metadata.captured_at.microsecond // 1000 * 1000)
+        captured = _whole(metadata.captured_at)
         if is_clip:
             video = check_video(message.payload, where=message.topic)
             clip = Clip(
@@ -199,6 +204,26 @@ class Ingest:
         )
         final = self._media.path("pictures", picture.id, ".jpg")
         return Arrived(PictureArrived(picture), self._media.receive(message.payload), final, message.ack)
+
+    def _accept_seen(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:
+        """What a device has read by itself; `of` names the picture when that comes too."""
+        seen = read(MeterSeen, message.payload, topic=message.topic)
+        if not seen.counters:
+            raise BadMessage("a reading without a counter", where=message.topic, remedy="Say what was seen")
+        arrived = SeenArrived(
+            metadata.id,
+            metadata.of or metadata.id,
+            topic.device,
+            topic.thing,
+            _whole(metadata.captured_at),
+            seen,
+        )
+        return Arrived(arrived, ack=message.ack)
+
+
+def _whole(at: datetime) -> datetime:
+    """In milliseconds, as it is stored."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def check_jpeg(data: bytes, *, where: str) -> None:

@@ -65,6 +65,9 @@ class StoredPicture:
     size: int
     trigger: str
     condition: PictureCondition | None
+    state: str = "kept"
+    """kept | waiting | done | failed | expired"""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,11 @@ class Totals:
     expired: int = 0
     waiting: int = 0
     pictures: int = 0
+    """Of meters: kept without being read, or pictures_done, …_failed, …_expired and …_waiting."""
+    pictures_done: int = 0
+    pictures_failed: int = 0
+    pictures_expired: int = 0
+    pictures_waiting: int = 0
     refused: int = 0
 
 
@@ -222,8 +230,9 @@ class Queries:
     def totals(self) -> Totals:
         """In one statement, which sees one state of the database, so that the counts add up."""
         waiting = select(literal("waiting"), func.count()).where(db.WAITING)
+        unread = select(literal("pictures_waiting"), func.count()).where(db.UNREAD)
         with self._connection() as connection:
-            rows = connection.execute(union_all(select(db.totals.c.name, db.totals.c.value), waiting))
+            rows = connection.execute(union_all(select(db.totals.c.name, db.totals.c.value), waiting, unread))
             counts = {name: int(value or 0) for name, value in rows}
         return Totals(**{name: counts.get(name, 0) for name in Totals.__dataclass_fields__})
 
@@ -243,7 +252,7 @@ class Queries:
 _CLIP = [column for column in db.clips.c if column.name != "tracks"]
 """Tracks are left out of lists: they can weigh hundreds of kilobytes."""
 
-_PICTURE = [column for column in db.meter_pictures.c if column.name != "file"]
+_PICTURE = [db.meter_pictures.c[name] for name in StoredPicture.__dataclass_fields__]
 
 
 def _listed(query: Select[Any], table: Any, time: Any, wanted: Filter, *, thing: Any = None) -> Select[Any]:

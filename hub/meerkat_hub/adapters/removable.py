@@ -31,6 +31,13 @@ REMOVABLE = (
 )
 """Clips that may go."""
 
+PICTURES = (
+    db.meter_pictures.c.file,
+    db.meter_pictures.c.state != "waiting",
+    db.meter_pictures.c.example.is_(None),
+)
+"""Pictures of meters that may go: what they showed stays for ever, see `readings`."""
+
 OVER = (
     db.events.c.recording.is_not(None),
     db.events.c.ended,
@@ -73,7 +80,7 @@ def oldest(connection: Connection, before: datetime | None, most: int) -> list[R
     meters = db.meter_pictures
     pictures = (
         select(meters.c.id, meters.c.size, meters.c.received_at)
-        .where(meters.c.file)
+        .where(*PICTURES)
         .order_by(meters.c.received_at)
         .limit(most)
     )

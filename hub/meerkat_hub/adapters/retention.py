@@ -1,10 +1,11 @@
 """What is kept, and for how long: media go by age, by size, and when the disk is nearly full.
 
-The oldest go first. Kept events with all their clips, clips that wait or whose recording is open, and
-events whose picture is still to be published stay. An event goes with the last of its clips; one that a
-workflow decided has none, and goes by its age, or when room is needed that clips alone do not make. The row
-of a clip or meter picture outlives its file by REMEMBER, so that a device which sends it again after a
-long time hears `duplicate`.
+The oldest go first. Kept events with all their clips, clips that wait or whose recording is open, events
+whose picture is still to be published, and meters' pictures that wait or whose owner said what they show
+stay. An event goes with the last of its clips; one that a workflow decided has none, and goes by its age, or
+when room is needed that clips alone do not make. The row of a clip or meter picture outlives its file by
+REMEMBER, so that a device which sends it again after a long time hears `duplicate`. What meters read stays
+for ever: an hourly reading for a year takes some 20 MB.
 
 The sweeper is a second writer beside the hub's thread. Candidates are looked up by reading alone; each
 write is one short transaction that begins with its write and repeats every condition, so that neither
@@ -30,7 +31,18 @@ from meerkat_hub.settings import RetentionSettings
 from . import schema as db
 from .database import connected
 from .media import MediaFolder, suffix_of
-from .removable import DECIDED, EMPTY, OVER, REMOVABLE, Row, event_pictures, oldest, total_bytes, up_to
+from .removable import (
+    DECIDED,
+    EMPTY,
+    OVER,
+    PICTURES,
+    REMOVABLE,
+    Row,
+    event_pictures,
+    oldest,
+    total_bytes,
+    up_to,
+)
 
 log = logging.getLogger("meerkat.hub")
 
@@ -282,7 +294,7 @@ class Retention:
                 table = db.meter_pictures
                 for row in connection.execute(
                     update(table)
-                    .where(table.c.id.in_(pictures), table.c.file)
+                    .where(table.c.id.in_(pictures), *PICTURES)
                     .values(file=False)
                     .returning(table.c.id, table.c.size)
                 ).all():

@@ -172,6 +172,23 @@ meter_pictures = Table(
     Column("trigger", String(16), nullable=False),
     Column("file", Boolean, nullable=False, default=True),
     Column("condition", Text),
+    Column("state", String(8), nullable=False, default="kept", server_default="kept"),
+    Column("attempts", Integer, nullable=False, default=0, server_default="0"),
+    Column("reason", Text, nullable=False, default="", server_default=""),
+    Column("model", Text),
+    Column("seconds", Float, nullable=False, default=0.0, server_default="0"),
+    Column("worker", String(63), nullable=False, default="", server_default=""),
+    Column("alignment", Text),
+    Column("example", Text),
+)
+"""`state`: kept (nobody knows where to look) | waiting | done | failed | expired. `example`: somebody said
+what it shows, so that it stays; the layout that it was read with."""
+
+Index(
+    "pictures_waiting",
+    meter_pictures.c.received_at,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
 )
 Index(
     "pictures_of_meter",
@@ -188,6 +205,46 @@ Index(
     sqlite_where=text("file = 1"),
     postgresql_where=text("file"),
 )
+
+UNREAD = meter_pictures.c.state == literal_column("'waiting'")
+"""As the partial index has it."""
+
+readings = Table(
+    "readings",
+    metadata,
+    _id(),
+    Column("counter", String(63), primary_key=True, default=""),
+    Column("device", String(63), nullable=False),
+    Column("meter", String(63), nullable=False),
+    Column("at", UtcText, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("value", Float),
+    Column("total", Float),
+    Column("flow", Float),
+    Column("unit", String(16), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index(
+    "readings_of_meter", readings.c.device, readings.c.meter, readings.c.counter, readings.c.at, readings.c.id
+)
+"""A meter's history, for ever. `id` is the picture's, or of what its owner said; `record` is the whole row
+with what the reader saw. Values are in the meter's own unit."""
+
+meter_facts = Table(
+    "meter_facts",
+    metadata,
+    Column("device", String(63), primary_key=True),
+    Column("meter", String(63), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
+)
+"""What was set at run time. kind: layout | settings."""
 
 announcements = Table(
     "announcements",

@@ -18,12 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import DeviceInfo, EventState, ModelInfo
+from meerkat_hub.core.meter_records import StoredMeters
+from meerkat_hub.core.meters.history import KEEP
 from meerkat_hub.core.outputs import Announce, Change
 from meerkat_hub.core.records import Clip, EventRecord, RecordingSnapshot, Settled
 from meerkat_hub.core.workflow_records import Stored
 
+from . import meter_store, workflow_store
 from . import schema as db
-from . import workflow_store
 from .changes import TRACKS, Batch, Waiting
 
 __all__ = ["Known", "Loaded", "Store", "Waiting"]
@@ -35,6 +37,8 @@ class Known:
 
     media: set[str] = field(default_factory=set)
     """Ids of clips and pictures that are stored already."""
+    readings: set[str] = field(default_factory=set)
+    """Ids of pictures that have been read."""
     recordings: dict[str, RecordingSnapshot | None] = field(default_factory=dict)
     """Of each that was asked for; None when it never was."""
 
@@ -52,6 +56,7 @@ _KNOWN = [
     select(table.c.id).where(table.c.id.in_(bindparam("wanted", expanding=True)))
     for table in (db.clips, db.meter_pictures)
 ]
+_READ = select(db.readings.c.id).where(db.readings.c.id.in_(bindparam("wanted", expanding=True)))
 _RECORDINGS = select(db.recordings).where(db.recordings.c.id.in_(bindparam("wanted", expanding=True)))
 
 
@@ -120,6 +125,7 @@ class Store:
             if wanted:
                 for statement in _KNOWN:
                     known.media.update(connection.execute(statement, {"wanted": wanted}).scalars())
+                known.readings.update(connection.execute(_READ, {"wanted": wanted}).scalars())
             if asked:
                 known.recordings = dict.fromkeys(asked)
                 for row in connection.execute(_RECORDINGS, {"wanted": asked}):
@@ -159,6 +165,11 @@ class Store:
                 Waiting(row.seq, Announce(row.topic, row.payload, row.retain, row.content_type, row.event))
                 for row in connection.execute(select(table).order_by(table.c.seq))
             ]
+
+    def meters(self) -> StoredMeters:
+        """Layouts, settings, the latest part of each history, and pictures that wait."""
+        with self._reading() as connection:
+            return meter_store.load(connection, KEEP)
 
     def workflows(self) -> list[Stored]:
         """Those that were asked for at run time, by age."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from meerkat_contract.messages import Result, WorkerState
 
+from .meter_records import MeterInput
 from .records import Clip, MeterPicture, RecordingSnapshot, Refusal
 from .workflow_records import WorkflowInput
 
@@ -28,9 +29,10 @@ class AlreadyKnown:
 
 @dataclass(frozen=True, slots=True)
 class PictureArrived:
-    """A meter's picture lies on disk under its id."""
+    """A meter's picture lies on disk under its id. `read`: its device has read it already."""
 
     picture: MeterPicture
+    read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +111,5 @@ Input = (
     | BusChanged
     | TimeReached
     | WorkflowInput
+    | MeterInput
 )

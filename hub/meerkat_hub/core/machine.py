@@ -2,8 +2,8 @@
 
     HubCore.step(input, now) ──► Decision(changes, effects, notes)
 
-It only distributes: `clips` knows clips and recordings, `workflows` what is done with frames, `pool` the
-workers and who gets what.
+It only distributes: `clips` knows clips and recordings, `meters` meters' pictures and what they read,
+`workflows` what is done with frames, `pool` the workers and who gets what.
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ from .inputs import (
     WorkerAbsent,
     WorkerSeen,
 )
-from .outputs import CancelJob, Decision, PictureStored, RefusalNoted, SendFrame, SendReceipt
+from .meter_records import (
+    NO_METERS,
+    ConfiguredMeter,
+    MeterAsked,
+    MeterKey,
+    MetersAsked,
+    SeenArrived,
+    StoredMeters,
+)
+from .meters.meters import Meters
+from .meters.pictures import FLOWS as METER_FLOWS
+from .outputs import CancelJob, Decision, RefusalNoted, SendFrame, SendReceipt
 from .pool.members import Member
 from .pool.pool import Pool
 from .pool.settings import PoolSettings
@@ -68,11 +79,14 @@ class HubCore:
         recogniser: Recogniser | None = None,
         local: Callable[[datetime], datetime] = lambda wall: wall,
         zones_of: ZonesOf = no_zones,
+        meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
     ) -> None:
-        """`local` gives a UTC time in the zone of the house; `recogniser` knows its people."""
+        """`local` gives a UTC time in the zone of the house; `recogniser` knows its people; `meters` are
+        those of the configuration."""
         self.settings = settings or CoreSettings()
         self.pool = Pool(first_token=epoch << 32, settings=pool)
         self.clips = Clips(self.pool, new_id, self.settings, zones_of)
+        self.meters = Meters(self.pool, new_id, expire_after=self.settings.expire_after, configured=meters)
         self.workflows = Workflows(
             new_id=new_id,
             recogniser=recogniser or Gallery(),
@@ -97,10 +111,11 @@ class HubCore:
         *,
         configured: Mapping[str, WorkflowSpec] | None = None,
         stored: Sequence[Stored] = (),
+        meters: StoredMeters = NO_METERS,
     ) -> Decision:
-        """Take over what the database holds: open recordings, clips that have not ended, workflows."""
+        """Take over what the database holds: open recordings, clips that have not ended, and so on."""
         self.clips.load(recordings, waiting, now)
-        out = Decision()
+        out = self.meters.load(meters, now)
         self._apply(self.workflows.load(configured or {}, stored, now), now, out)
         return out
 
@@ -137,10 +152,10 @@ class HubCore:
                 self.clips.arrived(happened, now, out)
             case AlreadyKnown(id=media_id, device=device):
                 out.effects.append(SendReceipt(device, Receipt(id=media_id, outcome="duplicate")))
-            case PictureArrived(picture=picture):
-                out.changes.append(PictureStored(picture))
-                out.effects.append(SendReceipt(picture.device, Receipt(id=picture.id, outcome="stored")))
-                out.notes.append(f"{picture.device}/{picture.meter}: picture {picture.id} is kept")
+            case PictureArrived():
+                self.meters.arrived(happened, now, out)
+            case SeenArrived() | MeterAsked() | MetersAsked():
+                self.meters.happened(happened, now, out)
             case Refused(refusal=refusal):
                 self._refused(refusal, out)
             case ResultArrived(worker=worker, result=result):
@@ -161,7 +176,8 @@ class HubCore:
 
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
-        times = (self.pool.wake_at(), self.clips.wake_at(), self.workflows.wake_at())
+        parts = (self.pool, self.clips, self.meters, self.workflows)
+        times = [part.wake_at() for part in parts]
         return min((at for at in times if at is not None), default=None)
 
     def _refused(self, refusal: Refusal, out: Decision) -> None:
@@ -203,6 +219,8 @@ class HubCore:
             out.notes.append(f"worker {worker} did not do {result.job}; others will: {result.reason}")
         elif answer.lease.item.flow == CLIPS:
             self.clips.answered(answer, result, now, out)
+        elif answer.lease.item.flow in METER_FLOWS:
+            self.meters.pictures.answered(answer, result, now, out)
         else:
             self._frame_answered(answer, result, now, out)
         if result.state == "done" and now.mono >= self._told.get(worker, 0.0) + MEASURED_EVERY:
@@ -224,6 +242,8 @@ class HubCore:
         if self.workflows.knows(item_id):
             self.pool.remove(item_id)
             self._apply(self.workflows.lost(item_id, now), now, out)
+        elif self.meters.pictures.knows(item_id):
+            self.meters.pictures.media_lost(item_id, reason, out)
         else:
             self.clips.media_lost(item_id, reason, now, out)
 
@@ -233,6 +253,7 @@ class HubCore:
         self._tries_ended(passed.ended, now, out)
         self._drop(passed.dropped, now, out)
         self.clips.pass_time(now, out)
+        self.meters.pass_time(now, out)
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:
             self._apply(self.workflows.pass_time(now), now, out)
@@ -241,6 +262,8 @@ class HubCore:
         for tried in ended:
             if tried.item.flow == CLIPS:
                 self.clips.try_ended(tried, now, out)
+            elif tried.item.flow in METER_FLOWS:
+                self.meters.pictures.try_ended(tried, now, out)
             else:
                 self._apply(self.workflows.try_ended(tried, now), now, out)
 
@@ -263,7 +286,10 @@ class HubCore:
 
     def _drop(self, dropped: Iterable[Dropped], now: Now, out: Decision) -> None:
         for one in dropped:
-            self._apply(self.workflows.dropped(one, now), now, out)
+            if one.item.flow in METER_FLOWS:
+                self.meters.pictures.dropped([one], out)
+            else:
+                self._apply(self.workflows.dropped(one, now), now, out)
 
     def _open(self, plan: Plan, now: Now, out: Decision) -> None:
         """The flows of the pool are to be these."""
@@ -292,6 +318,8 @@ class HubCore:
         for lease in leases:
             if lease.item.flow == CLIPS:
                 out.effects.append(self.clips.job(lease, now))
+            elif lease.item.flow in METER_FLOWS:
+                out.effects.append(self.meters.pictures.job(lease, now))
             else:
                 job = self.workflows.job(lease, lease.expires - now.mono)
                 out.effects.append(SendFrame(lease.worker, job))

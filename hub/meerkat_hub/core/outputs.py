@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
 
+from .meter_records import MeterChange, MeterEffect
 from .records import Clip, EventRecord, MeterPicture, Refusal
 from .workflow_records import WorkflowChange, WorkflowEffect
 
@@ -81,7 +82,10 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class PictureStored:
+    """state: kept | waiting (for a worker that reads it) | done (its device has read it)."""
+
     picture: MeterPicture
+    state: str = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ Change = (
     | RecordingClosed
     | Announce
     | WorkflowChange
+    | MeterChange
 )
 
 # --- effects ------------------------------------------------------------------------------------
@@ -135,7 +140,7 @@ class SendFrame:
     job: Job
 
 
-Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect
+Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect | MeterEffect
 
 
 @dataclass(slots=True)

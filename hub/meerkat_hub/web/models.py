@@ -29,6 +29,7 @@ from meerkat_hub.core.workflow_records import WorkflowSpec
 
 from . import examples
 
+PictureState = Literal["kept", "waiting", "done", "failed", "expired"]
 ClipState = Literal["waiting", "done", "failed", "expired"]
 Category = Literal["person", "vehicle", "animal", "object"]
 
@@ -155,6 +156,10 @@ class MeterPictureView(View):
     condition: PictureCondition | None = Field(
         None, description="what it is worth, as the device measured it; null when it did not say"
     )
+    state: PictureState = Field(
+        "kept", description="kept: nobody has said where its wheels are; else what became of its reading"
+    )
+    reason: str = Field("", description="why it failed or expired, or why the last try gave no result")
 
 
 class MeterPicturePage(View):
@@ -297,7 +302,11 @@ class TotalsView(View):
     failed: int
     expired: int
     waiting: int
-    pictures: int = Field(description="meter pictures stored")
+    pictures: int = Field(description="meter pictures stored; some are only kept, the others:")
+    pictures_done: int = Field(0, description="meter pictures that were read")
+    pictures_failed: int = Field(0, description="that could not be read, each with its reason")
+    pictures_expired: int = Field(0, description="that no worker could read in time")
+    pictures_waiting: int = Field(0, description="that wait for a worker, or are with one")
     refused: int = Field(description="clips and pictures that could not be accepted")
 
 

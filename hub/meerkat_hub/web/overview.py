@@ -60,7 +60,9 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
         devices[word] = devices.get(word, 0) + 1
     frames = hub.live.hub.frames
     ended_frames = {"done": 0, **{fate: n for fate, n in frames.items() if fate != "received"}}
-    ended = [({"state": name}, float(getattr(counts, name))) for name in ("done", "failed", "expired")]
+    states = ("done", "failed", "expired")
+    ended = [({"state": name}, float(getattr(counts, name))) for name in states]
+    read = [({"state": name}, float(getattr(counts, f"pictures_{name}"))) for name in states]
     return [
         Metric("info", "gauge", "Version of the hub.", [({"version": version}, 1)]),
         _one("healthy", "gauge", "1 when the database and the broker can be used.", now.ok),
@@ -74,6 +76,12 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
         _one("frames_received_total", "counter", "Frames that workflows took.", frames.get("received", 0)),
         Metric("frames_ended_total", "counter", "Frames that ended, by fate.", _by("fate", ended_frames)),
         _one("meter_pictures_total", "counter", "Meter pictures stored.", counts.pictures),
+        Metric(
+            "meter_pictures_ended_total", "counter", "Readings of pictures that ended, by how.", read
+        ),
+        _one(
+            "meter_pictures_waiting", "gauge", "Those that wait to be read.", counts.pictures_waiting
+        ),
         _one("refused_total", "counter", "Clips and pictures that were not accepted.", counts.refused),
         _one("announcements_waiting", "gauge", "Messages the broker has not confirmed.", now.announcements),
         _one("workers", "gauge", "Workers online.", len(now.workers)),
