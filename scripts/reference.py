@@ -23,7 +23,7 @@ lies and how a variable overrides one value. `NAME` stands for a name of your ow
 This page is written by `scripts/reference.py` from the models that check the file.
 """
 
-ORDER = ("broker", "devices", "hub", "workflows", "orchestrator", "worker", "homeassistant")
+ORDER = ("broker", "devices", "hub", "meters", "workflows", "orchestrator", "worker", "homeassistant")
 
 # Fields whose name says it all in the code, and not quite to a reader.
 MEANINGS = {
@@ -117,9 +117,11 @@ def _value(default: object) -> str:
 
 def _allowed(field: Schema) -> str:
     if choices := field.get("anyOf"):
-        return " or ".join(_allowed(choice) for choice in choices)
+        return " or ".join(_allowed(choice) for choice in choices if choice.get("type") != "null")
     if "const" in field:
         return f"`{field['const']}`"
+    if "$ref" in field:
+        return "the fields themselves"
     if inner := _named(field):
         return f"names, each with a {_allowed(inner)}"
     if numbers := field.get("prefixItems"):

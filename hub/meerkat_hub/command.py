@@ -31,11 +31,12 @@ def hub(
     data: Path | None, config: Path | None, broker: str | None, http_host: str | None, http_port: int | None
 ) -> None:
     """Run the hub: it keeps every clip, gives it to a worker, and says on the bus what was seen."""
-    from meerkat_contract.configfile import section
+    from meerkat_contract.configfile import find_file, section
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
     from .adapters.announcement import announced
     from .application import build_hub
+    from .meter_settings import MetersSettings, configured
     from .settings import HubSettings
     from .web.server import serve
     from .web.websensor import posted_pictures
@@ -59,6 +60,7 @@ def hub(
         page=page_address(settings),
         workflows=section(config, "workflows", WorkflowsSettings).root,
         policy=section(config, "orchestrator", OrchestratorSettings).policy(),
+        meters=configured(section(config, "meters", MetersSettings), (find_file(config) or Path()).parent),
     )
     built.start()
     told = announced(connection, page=(settings.http_host, settings.http_port))

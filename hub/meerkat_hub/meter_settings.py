@@ -1,0 +1,87 @@
+"""Section `meters` of meerkat.yaml: what is fixed of meters. The rest is set on the page, or by the API."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import ConfigDict, Field, RootModel
+
+from meerkat_contract.errors import UsageError
+from meerkat_contract.meter_layout import MeterLayout
+
+from .core.meter_records import ConfiguredMeter, MeterKey
+from .core.meters.settings import MeterSettings
+from .core.workflow_records import Camera
+
+
+class MeterEntry(MeterSettings):
+    """One meter's layout and limits. What the file says, nobody changes at run time."""
+
+    layout: MeterLayout | Path | None = Field(
+        None,
+        title="Layout",
+        description="where its wheels and dials are: a file, as `meerkat meter propose` writes it, or the "
+        "same in place; set on the page when left out",
+    )
+
+
+class MetersSettings(RootModel[dict[Camera, MeterEntry]]):
+    """Section `meters`: each by device/meter."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[Camera, MeterEntry] = Field(default_factory=dict)
+
+
+def configured(settings: MetersSettings, folder: Path) -> dict[MeterKey, ConfiguredMeter]:
+    """The same for the core; files are looked for from `folder`. Raises UsageError."""
+    found: dict[MeterKey, ConfiguredMeter] = {}
+    for name, entry in settings.root.items():
+        device, _, meter = name.partition("/")
+        layout = _layout(entry.layout, folder, f"meters.{name}.layout")
+        said = entry.model_fields_set - {"layout"}
+        limits = MeterSettings.model_validate(entry.model_dump(include=said)) if said else None
+        _check_units(layout, limits, f"meters.{name}.unit")
+        found[device, meter] = ConfiguredMeter(layout, limits)
+    return found
+
+
+def _layout(said: MeterLayout | Path | None, folder: Path, where: str) -> MeterLayout | None:
+    if said is None:
+        return None
+    if isinstance(said, MeterLayout):
+        layout, beside = said, folder
+    else:
+        from meerkat_inference.meter.layout_file import load_layout
+
+        layout, warnings = load_layout(folder / said)
+        if warnings:
+            raise UsageError("\n".join(warnings), where=where, remedy="Correct the file")
+        beside = (folder / said).parent
+    if layout.landmarks is None and layout.reference:
+        return _with_landmarks(layout, beside / layout.reference, where)
+    return layout
+
+
+def _with_landmarks(layout: MeterLayout, reference: Path, where: str) -> MeterLayout:
+    """The layout with what is to be found again of its picture."""
+    if find_spec("cv2") is None:
+        raise UsageError(
+            f"it has a reference, {reference}, and OpenCV is not installed to look at it",
+            where=where,
+            remedy="Install the extra worker, or set the layout on the page, where a worker looks at it",
+        )
+    from meerkat_inference.meter.align import features
+    from meerkat_inference.meter.picture_file import read_picture
+
+    return layout.model_copy(update={"landmarks": features(read_picture(reference), layout)})
+
+
+def _check_units(layout: MeterLayout | None, settings: MeterSettings | None, where: str) -> None:
+    for counter in layout.all_counters.values() if layout and settings else ():
+        try:
+            assert settings is not None
+            settings.conversion(counter.unit)
+        except ValueError as error:
+            raise UsageError(str(error), where=where, remedy="Leave `unit` out, or give another") from None
