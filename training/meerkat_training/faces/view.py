@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi, sin
 from typing import Literal
 
@@ -29,7 +29,7 @@ SIZES = (
 )
 _FINEST = 620.0
 """Pixels a unit of a face: nearer cameras see it no sharper."""
-_LOWEST_WINDOW = 20.0
+_LOWEST_WINDOW = 26.0
 """Height in pixels of the wheels' windows, below which nobody could read them."""
 INFRARED = np.array([0.72, 0.2, 0.08], np.float32)
 """What an infrared lamp shows of colours: red turns bright."""
@@ -69,6 +69,8 @@ class Light:
     glare_at: tuple[float, float]
     tube: float
     """Radius of the tube that the camera looks through, by half the picture's diagonal; 0 without one."""
+    edge: tuple[float, float, float] | None = None
+    """What stands in the light, a lid or the camera's own holder: dark where a·column + b·row > c."""
 
 
 def random_view(design: Design, rng: Random, size: tuple[int, int] | None = None) -> View:
@@ -88,11 +90,16 @@ def random_view(design: Design, rng: Random, size: tuple[int, int] | None = None
             break
     else:
         return random_view(design, rng, size)
+    light = _random_light(rng)
+    if chance(rng, 0.1):
+        light = replace(light, edge=_random_edge(design, matrix, rng))
     return View(
         size=size,
         matrix=matrix,
         turn=turn,
-        light=_random_light(rng),
+        light=replace(
+            _random_light(rng), edge=_random_edge(design, matrix, rng) if chance(rng, 0.1) else None
+        ),
         strength=0.0 if chance(rng, 0.05) else between(rng, 0.1, 0.6),
         seed=int(rng.integers(1 << 31)),
     )
@@ -162,6 +169,9 @@ def light_maps(view: View) -> tuple[Floats, Floats]:
     if light.tube:
         far = np.sqrt((x - 0.5) ** 2 + ((y - 0.5) * slim) ** 2) / np.hypot(0.5, 0.5 * slim)
         gain = gain * np.clip((light.tube - far) / 0.03, 0.02, 1)
+    if light.edge:
+        beyond = (light.edge[0] * x * width + light.edge[1] * y * height - light.edge[2]) / width
+        gain = gain * np.clip(1 - beyond / 0.015, 0.03, 1)
     large_gain: Floats = cv2.resize(gain.astype(np.float32), view.size).astype(np.float32, copy=False)
     large_glare: Floats = cv2.resize(glare, view.size).astype(np.float32, copy=False)
     return large_gain, large_glare
@@ -202,6 +212,15 @@ def _random_light(rng: Random) -> Light:
         glare_at=(between(rng, 0, 1), one_of(rng, (between(rng, 0, 0.3), between(rng, 0.7, 1)))),
         tube=between(rng, 0.85, 1.0) if chance(rng, 0.08) else 0.0,
     )
+
+
+def _random_edge(design: Design, matrix: Matrix, rng: Random) -> tuple[float, float, float]:
+    """A straight edge in the picture that leaves all wheels and dials in sight, and little more."""
+    turn = between(rng, 0, 2 * pi)
+    across = np.array([cos(turn), sin(turn)])
+    places = mapped(matrix, corners_of_interest(design)) @ across
+    room = between(rng, 0.03, 0.2) * float(places.max() - places.min())
+    return float(across[0]), float(across[1]), float(places.max()) + room
 
 
 def _projection(turn: float, tilts: tuple[float, float], distance: float) -> Matrix:
