@@ -24,8 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 from meerkat_contract.errors import MediaError
 from meerkat_contract.meter_layout import MeterLayout, PixelBox
 from meerkat_inference.meter.networks import Networks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, degrees, log, pi, radians, sin
 
@@ -51,7 +51,7 @@ def stored(picture: Bytes, boxes: Boxes) -> Meter:
 
 
 def batches(
-    stock: list[Meter], *, size: int, side: int, seed: int
+    stock: Sequence[Meter], *, size: int, side: int, seed: int
 ) -> Iterator[tuple[NDArray[np.uint8], Floats, Floats]]:
     """Without end: pictures (size, side, side, 3) RGB, and their `targets`."""
     rng = np.random.default_rng(seed)
@@ -145,7 +145,7 @@ def _focus(meter: Meter, size: tuple[int, int], rng: Random) -> Floats:
 
 def relit(picture: Bytes, rng: Random) -> Bytes:
     """Beyond what the renderer does: no colours, a cast, other contrast, noise, blur."""
-    work = picture.astype(np.float32)
+    work: Floats = picture.astype(np.float32)
     if chance(rng, 0.25):
         mix = np.array([between(rng, 0.1, 1), between(rng, 0.1, 1), between(rng, 0.1, 1)], np.float32)
         work = np.repeat((work @ (mix / mix.sum()))[..., None], 3, 2)
@@ -156,20 +156,21 @@ def relit(picture: Bytes, rng: Random) -> Bytes:
     if chance(rng, 0.5):
         work = (work - 128) * between(rng, 0.5, 1.4) + 128 + between(rng, -40, 40)
     if chance(rng, 0.3):
-        work = 255 * (np.clip(work, 0, 255) / 255) ** between(rng, 0.5, 2.2)
+        work = 255 * (np.clip(work, 0, 255) / 255) ** np.float32(between(rng, 0.5, 2.2))
     if chance(rng, 0.05):
         work = 255 - work
     if chance(rng, 0.25):
-        work = cv2.GaussianBlur(work, (0, 0), between(rng, 0.3, 1.3))
+        work = np.asarray(cv2.GaussianBlur(work, (0, 0), between(rng, 0.3, 1.3)), np.float32)
     if chance(rng, 0.4):
-        work = work + rng.standard_normal(work.shape, np.float32) * between(rng, 1, 12)
+        work += rng.standard_normal(work.shape, np.float32) * np.float32(between(rng, 1, 12))
     return np.clip(work, 0, 255).astype(np.uint8)
 
 
 def boxes_of(layout: MeterLayout) -> Boxes:
     """What a layout says of the picture as the camera gave it."""
     size = (layout.width / 2, layout.height / 2)
-    back = cv2.invertAffineTransform(cv2.getRotationMatrix2D(size, -layout.rotation_deg, 1))
+    turn = cv2.getRotationMatrix2D(size, -layout.rotation_deg, 1)
+    back = np.asarray(cv2.invertAffineTransform(turn), np.float64)
     tilt = -radians(layout.rotation_deg)
     wheels = [
         (*_turned(back, box), box[2], box[3], float(number >= layout.integer_digits), tilt)

@@ -1,10 +1,9 @@
-"""Train the finder on rendered meters, and export it: `python -m meerkat_training.finder_train --help`.
+"""Train the finder on rendered meters, and export it:
 
-    PYTHONPATH=training:contract:hub:devices python -m meerkat_training.finder_train --minutes 25 \
-        --out hub/meerkat_inference/meter/models
+    PYTHONPATH=training:contract:hub:devices python -m meerkat_training.finder_train
 
-Renders a stock of meters (kept in --stock, so that a second run starts at once), trains on ever new views
-of them, looks now and then at meters that it never trains on, and writes finder.tflite (int8).
+It renders a stock of meters, trains on ever new views of them, looks once a minute at views of meters that
+it never trains on, and writes finder.tflite (int8, takes bytes).
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from queue import Queue
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -23,12 +23,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from meerkat_inference.meter.propose.finder import SIDE
+from meerkat_inference.meter.propose.finder import FILE, SIDE
 
 from .arrays import Floats
 from .export import export_int8
 from .finder import build, loss, targets
-from .finder_data import Meter, batches, view
+from .finder_data import Meter, batches, render, view
 from .networks import folded
 
 LEARN_SIDE, BATCH, RATE = 224, 16, 2.5e-3
@@ -37,37 +37,75 @@ HELD_OUT = 150
 """Meters of the stock that are not trained on."""
 
 
-@click.command()
-@click.option("--minutes", default=25.0, show_default=True, help="How long to train.")
-@click.option("--stock", "stock_file", type=click.Path(path_type=Path), required=True, help="Of faces_stock.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for finder.tflite.")
-@click.option("--start", type=click.Path(path_type=Path), help="Weights to go on from.")
-@click.option("--threads", default=2, show_default=True)
-@click.option("--seed", default=1, show_default=True)
-def main(minutes: float, stock_file: Path, out: Path, start: Path | None, threads: int, seed: int) -> None:
-    """Train the network that finds wheels and dials."""
+@click.command(name="python -m meerkat_training.finder_train")
+@click.option("--minutes", type=click.FloatRange(min=0.1), default=20.0, show_default=True)
+@click.option("--meters", type=click.IntRange(min=HELD_OUT + 50), default=3000, show_default=True)
+@click.option(
+    "--stock",
+    "stock_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the rendered meters there; when they are, take them.",
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=FILE.parent)
+@click.option(
+    "--weights",
+    "weights_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the weights there; when they are, go on from them.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+def main(
+    *,
+    minutes: float,
+    meters: int,
+    stock_file: Path | None,
+    out: Path,
+    weights_file: Path | None,
+    workers: int,
+    seed: int,
+) -> None:
+    """Train the network that finds the wheels and dials of a meter, on rendered ones.
+
+    Takes --workers processors: they render first (two to six meters a second), and train then.
+    """
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(workers)
     torch.manual_seed(seed)
-    stock: list[Meter] = pickle.loads(stock_file.read_bytes())
     out.mkdir(parents=True, exist_ok=True)
+    stock = _stock(stock_file, meters, seed, workers)
     network = build()
-    if start is not None:
-        network.load_state_dict(torch.load(start))
-    kept = fit(network, stock, minutes=minutes, seed=seed, weights=out / "finder.pt")
+    if weights_file is not None and weights_file.exists():
+        network.load_state_dict(torch.load(weights_file))
+    kept = fit(network, stock[HELD_OUT:], stock[:HELD_OUT], minutes=minutes, seed=seed)
+    if weights_file is not None:
+        torch.save(kept.state_dict(), weights_file)
     export(kept, stock[:HELD_OUT], out)
 
 
-def fit(network: Any, stock: list[Meter], *, minutes: float, seed: int, weights: Path) -> Any:
-    """Train for `minutes`; the averaged network. Prints a line a minute, and keeps `weights` up to date."""
+def _stock(file: Path | None, count: int, seed: int, workers: int) -> list[Meter]:
+    """Read from the file, or rendered and kept there."""
+    if file is not None and file.exists():
+        stock: list[Meter] = pickle.loads(file.read_bytes())
+        return stock
+    stock = []
+    with click.progressbar(render(count, 1000 + seed, workers), count, label="rendering") as meters:
+        stock.extend(meters)
+    if file is not None:
+        file.write_bytes(pickle.dumps(stock))
+    return stock
+
+
+def fit(network: Any, stock: Sequence[Meter], held_out: Sequence[Meter], *, minutes: float, seed: int) -> Any:
+    """Train for `minutes`; the averaged network. Prints a line a minute."""
     import torch
 
     network.to(memory_format=torch.channels_last)
     kept = deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.02)
-    held = _held_out(stock[:HELD_OUT])
-    ahead = _ahead(batches(stock[HELD_OUT:], size=BATCH, side=LEARN_SIDE, seed=seed))
+    held = _held_out(held_out)
+    ahead = _ahead(batches(stock, size=BATCH, side=LEARN_SIDE, seed=seed))
     started = told = time.monotonic()
     step = 0
     sums: dict[str, float] = {}
@@ -90,29 +128,30 @@ def fit(network: Any, stock: list[Meter], *, minutes: float, seed: int, weights:
             sums[name] = 0.98 * sums.get(name, part) + 0.02 * part
         if time.monotonic() - told > 60:
             told = time.monotonic()
-            torch.save(kept.state_dict(), weights)
             now = " ".join(f"{name} {part:.3f}" for name, part in sums.items())
             unseen = " ".join(f"{name} {part:.3f}" for name, part in _look(kept, held).items())
             click.echo(f"{done:4.0%} {step * BATCH:6d} views | {now} | unseen meters: {unseen}")
-    torch.save(kept.state_dict(), weights)
     return kept
 
 
-def export(network: Any, meters: list[Meter], out: Path) -> None:
-    """Write finder-float.tflite and finder.tflite (uint8 in, int8 inside) to a folder."""
+def export(network: Any, meters: Sequence[Meter], out: Path) -> None:
+    """Write finder.tflite (uint8 in, int8 inside) to a folder."""
     import litert_torch
     import torch
 
     module = litert_torch.to_channel_last_io(folded(network), args=[0], outputs=[0]).eval()
     example = torch.rand(1, SIDE, SIDE, 3) * 255
-    litert_torch.convert(module, (example,)).export(str(out / "finder-float.tflite"))
     rng = np.random.default_rng(5)
     pictures = np.stack([view(meter, SIDE, rng)[0] for meter in meters])
-    export_int8(out / "finder-float.tflite", pictures, out / "finder.tflite")
-    click.echo(f"{out / 'finder.tflite'}: {(out / 'finder.tflite').stat().st_size} bytes")
+    file = out / "finder.tflite"
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / "finder.tflite"
+        litert_torch.convert(module, (example,)).export(str(plain))
+        export_int8(plain, pictures, file)
+    click.echo(f"{file}: {file.stat().st_size} bytes")
 
 
-def _held_out(meters: list[Meter]) -> list[tuple[Any, Any, Any]]:
+def _held_out(meters: Sequence[Meter]) -> list[tuple[Any, Any, Any]]:
     rng = np.random.default_rng(77)
     views = [view(meter, LEARN_SIDE, rng) for meter in meters]
     parts = []
