@@ -26,7 +26,7 @@ from meerkat_contract.meter_layout import CounterLayout
 from meerkat_contract.meter_messages import Candidate
 
 from .distribution import NOTHING, Distribution
-from .mechanics import WAYS, Drive, drives, moves, places, row_prior
+from .mechanics import CREEP, WAYS, Drive, drives, moves, places, row_prior
 
 MOST = 16
 """Candidates that are told."""
@@ -35,6 +35,8 @@ _FAINT = 1e-4
 """A likelihood below it is not told."""
 _EARLY = {True: 1, False: 3}
 """Tenths by which the last needle (True) or wheel counts as passed early."""
+_MISFIT = 0.3
+"""With one part's fit below it, the counter may be one whose wheels all creep."""
 _LARGEST = 15
 """Places of a counter: a float holds no more."""
 
@@ -71,11 +73,11 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Of n readings: themselves in steps (n,), how likely each is with each offset of the row and way of its
-    last part (n, rows, ways), and how well each part fits (n, parts)."""
+    """Of n readings: themselves in steps (n,), how likely each is (n,), and how well each part fits
+    (n, parts)."""
 
     readings: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    likelihood: NDArray[np.float64]
     fits: NDArray[np.float64]
 
 
@@ -88,8 +90,9 @@ def decode(
     """
     parts = _parts(counter, wheels, needles)
     found = _search(parts)
-    likelihood = found.weights.sum(axis=(1, 2))
-    likelihood /= likelihood.sum()
+    if found.fits[np.argmax(found.likelihood)].min() < _MISFIT:
+        found = _either(found, _search(parts, creeping=True))
+    likelihood = found.likelihood / found.likelihood.sum()
     order = np.argsort(-likelihood, kind="stable")
     best = int(found.readings[order[0]])
     span = 10 ** (parts[-1].power + 1)
@@ -154,8 +157,20 @@ def _power(factor: float, step: float) -> int:
     return power
 
 
-def _search(parts: Sequence[_Part]) -> _Found:
-    """The likeliest readings."""
+def _either(usual: _Found, creeping: _Found) -> _Found:
+    """The readings of both sorts of counter, by how usual each sort is."""
+    likelihood = np.concatenate(((1 - CREEP) * usual.likelihood, CREEP * creeping.likelihood))
+    both = np.concatenate((usual.readings, creeping.readings))
+    readings, first, which = np.unique(both, return_index=True, return_inverse=True)
+    fits = np.concatenate((usual.fits, creeping.fits))
+    if creeping.likelihood.max() * CREEP > usual.likelihood.max():  # theirs are the fits that count
+        first = len(both) - 1 - np.unique(both[::-1], return_index=True)[1]
+    shares = np.asarray(np.bincount(which, likelihood), np.float64)
+    return _Found(readings, shares, fits[first])
+
+
+def _search(parts: Sequence[_Part], *, creeping: bool = False) -> _Found:
+    """The likeliest readings of a usual counter, or of one whose wheels all creep."""
     first = parts[0]
     early = _EARLY[first.needle]
     # The last one may be anywhere on the way from what it has just passed.
@@ -165,7 +180,8 @@ def _search(parts: Sequence[_Part]) -> _Found:
     fits = np.ones((10, 1))
     for below, part in itertools.pairwise(parts):
         beside = part.power == below.power
-        ahead = weights @ moves(part.drive, beside=beside)[digits]
+        drive = Drive.CREEPING if creeping and part.drive is Drive.CARRIED else part.drive
+        ahead = weights @ moves(drive, beside=beside)[digits]
         before = ahead.sum(axis=(1, 2))
         if beside:
             weights = ahead * part.places[digits]
@@ -179,8 +195,8 @@ def _search(parts: Sequence[_Part]) -> _Found:
         fits = np.concatenate((fits, fit[:, None]), axis=1)
         kept = np.argsort(-likelihood, kind="stable")[:_KEPT]
         readings, digits, fits = readings[kept], digits[kept], fits[kept]
-        weights = weights[kept] / likelihood[kept[0]]
-    return _Found(readings, weights, fits)
+        weights = weights[kept]
+    return _Found(readings, weights.sum(axis=(1, 2)), fits)
 
 
 def _value(count: int, step: float) -> float:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BINS = 100
 """Places of a wheel: tenths."""
-WAYS = np.arange(-10, 11)
+WAYS = np.arange(-10, 14)
 """Ways that are told apart, in tenths."""
 ROWS = np.arange(-2, 3)
 """Offsets of all wheels of a row alike, in tenths: boxes that are drawn high or low."""
@@ -49,21 +49,41 @@ class Drive(Enum):
     """The last wheel, above a dial: driven by the gear too, at an offset nobody chose."""
     CARRIED = "carried"
     """Any other wheel: moved on by the one to its right."""
+    CREEPING = "creeping"
+    """The same, on one of the few counters whose wheels all turn evenly."""
 
 
 _OFFSETS: dict[Drive, Mixture] = {
     Drive.NEEDLE: ((0.85, 1.3), (0.15, 3.0)),
     Drive.FIRST: ((0.9, 0.8), (0.1, 2.0)),
-    Drive.GEARED: ((0.7, 1.5), (0.3, 3.0)),
+    Drive.GEARED: ((0.93, 0.7), (0.07, 2.5)),
     Drive.CARRIED: ((0.9, 1.2), (0.1, 2.8)),
+    Drive.CREEPING: ((0.9, 1.2), (0.1, 2.8)),
 }
 """Sigma of how far off each stands, in tenths."""
 _CARRIES: Mixture = ((0.15, 4.0), (0.65, 10.0), (0.15, 18.0), (0.05, 28.0))
 """Over how many tenths of its neighbour, up to its zero, a wheel goes on to the next digit."""
 _LATE: Mixture = ((0.08, -2.0), (0.8, 0.0), (0.12, 3.0))
 """By how many tenths of its neighbour it does so late."""
-_EVEN = {Drive.NEEDLE: 1.0, Drive.FIRST: 1.0, Drive.GEARED: 0.5, Drive.CARRIED: 0.02}
-"""The share that turns evenly with its neighbour, a tenth as fast."""
+_TOOTH: Mixture = ((0.7, 1.4), (0.3, 3.0))
+"""Sigma in tenths of how a geared wheel was put on, when it turns evenly."""
+_EVEN = {Drive.NEEDLE: 1.0, Drive.FIRST: 1.0, Drive.GEARED: 0.3, Drive.CARRIED: 0.0, Drive.CREEPING: 1.0}
+"""The share that turns evenly with its neighbour, a tenth as fast. OIML R 49 wants the wheels of water meters
+to go on only while the place below goes from 9 to 0, save the last; many last wheels above a dial creep."""
+CREEP = 0.03
+"""The share of counters whose wheels all do."""
+
+
+def _bell(mixture: Mixture, offsets: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How likely each of these offsets is, in tenths; adds up to 1."""
+    bell = np.zeros(offsets.shape)
+    for share, sigma in mixture:
+        one = np.exp(-0.5 * (offsets / sigma) ** 2)
+        bell += share * one / one.sum()
+    return bell
+
+
+_TEETH = tuple(zip(_bell(_TOOTH, np.arange(-6.0, 6.5)).tolist(), np.arange(-6.0, 6.5).tolist(), strict=True))
 
 
 def row_prior() -> NDArray[np.float64]:
@@ -81,8 +101,9 @@ def moves(drive: Drive, *, beside: bool = False) -> NDArray[np.float64]:
     found = np.zeros((10, len(WAYS), len(WAYS)))
     for digit, (index, way) in product(range(10), enumerate(WAYS)):
         below = 10 * way if beside else 10 * digit + way
-        even = way if beside else below / 10
-        _share(found[digit, index], float(even), _EVEN[drive])
+        even = float(way if beside else below / 10)
+        for part, off in _TEETH if drive is Drive.GEARED else ((1.0, 0.0),):
+            _share(found[digit, index], even + off, _EVEN[drive] * part)
         for (share, width), (part, late) in product(_CARRIES, _LATE):
             turned = below - late
             gone = 10 * np.floor(turned / 100) + np.clip((turned % 100 - (100 - width)) / width, 0, 1) * 10
@@ -102,10 +123,7 @@ def _share(row: NDArray[np.float64], way: float, weight: float) -> None:
 def _spread(drive: Drive) -> NDArray[np.float64]:
     """(bins, bins): circulant, spreads a distribution by how far off such a part stands."""
     gap = (np.arange(BINS) + BINS / 2) % BINS - BINS / 2
-    bell = np.zeros(BINS)
-    for share, sigma in _OFFSETS[drive]:
-        one = np.exp(-0.5 * (gap / sigma) ** 2)
-        bell += share * one / one.sum()
+    bell = _bell(_OFFSETS[drive], gap)
     return np.stack([np.roll(bell, shift) for shift in range(BINS)])
 
 

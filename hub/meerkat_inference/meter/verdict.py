@@ -30,7 +30,7 @@ NOTHING = 0.5
 AGREES = 0.02
 """Fit below which one wheel contradicts the others; half-way wheels all over have a mean below TOGETHER."""
 TOGETHER = 0.35
-SURE = 0.6
+SURE = 0.7
 """Likelihood of the best reading and its neighbours by one step, against all others."""
 
 
