@@ -145,7 +145,7 @@ class Year:
             picture = cv2.convertScaleAbs(picture, alpha=light).astype(np.uint8, copy=False)
         brighter, darker = self._noise(rng), self._noise(rng)
         picture = cv2.subtract(cv2.add(picture, brighter), darker).astype(np.uint8, copy=False)
-        return np.ascontiguousarray(picture[..., ::-1])
+        return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
 
     def jpeg(self, number: int, quality: int = 85) -> bytes:
         """The same as a file."""
