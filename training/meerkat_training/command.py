@@ -104,7 +104,7 @@ def _preview(folder: Path, seed: int) -> None:
     from .preview import sheet
 
     folder.mkdir(parents=True, exist_ok=True)
-    meters = cv2.imencode(".png", faces.sheet(24, seed)[..., ::-1])[1].tobytes()
+    meters = cv2.imencode(".png", faces.sheet(24, seed))[1].tobytes()
     sheets = {"wheels": sheet("wheels", 500, seed), "needles": sheet("needles", 240, seed), "meters": meters}
     for name, picture in sheets.items():
         path = folder / f"{name}.png"
