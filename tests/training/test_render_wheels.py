@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from meerkat_training.arrays import Floats
-from meerkat_training.crops import HEIGHT, WIDTH, cut, look, paint_plate, photograph_wheel, random_view
+from meerkat_training.crops import (
+    BY_HAND,
+    HEIGHT,
+    WIDTH,
+    cut,
+    look,
+    paint_plate,
+    photograph_wheel,
+    random_view,
+)
 from meerkat_training.fonts import Font, drawn_font, random_font, system_font
 from meerkat_training.negatives import negative_wheel
 from meerkat_training.strokes import draw_digit, random_design
@@ -169,7 +178,7 @@ def test_the_box_shows_the_window_that_it_was_laid_on() -> None:
     rows = []
     for _ in range(60):
         scene, _ = paint_plate(replace(style), 8.0, (40, 64), rng)
-        seen = look(scene, random_view(rng, (40, 64), (60, 96)))
+        seen = look(scene, random_view(rng, (40, 64), (60, 96), BY_HAND, 2.0))
         crop = cut((seen * 255).clip(0, 255).astype(np.uint8), (40, 64), (WIDTH, HEIGHT))
         core = 255 - crop[6:-6, 5:-5].mean(axis=2)
         rows.append(float((core.sum(axis=1) * np.arange(20)).sum() / max(core.sum(), 1)) - 9.5)

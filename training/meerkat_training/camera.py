@@ -67,11 +67,11 @@ def defocus(picture: Floats, rng: Random, detail: float, strength: float) -> Flo
     """Lens blur or motion, up to about a tenth of a digit."""
     if chance(rng, 0.8):
         # Mostly sharp enough to read; strokes are about an eighth of a digit.
-        sigma = detail * 0.075 * strength * float(rng.random()) ** 1.7
+        sigma = detail * 0.062 * strength * float(rng.random()) ** 1.7
         if sigma > 0.25:
             return cv2.GaussianBlur(picture, (0, 0), sigma).astype(np.float32, copy=False)
     if chance(rng, 0.2 * strength):
-        length = max(2, round(detail * between(rng, 0.04, 0.16)))
+        length = max(2, round(detail * between(rng, 0.04, 0.14)))
         size = length | 1
         kernel = np.zeros((size, size), np.float32)
         turn = between(rng, 0, math.pi)

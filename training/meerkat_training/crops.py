@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -105,18 +107,44 @@ def _legend(scene: Floats, window: tuple[int, int, int, int], rng: Random) -> No
     cv2.putText(scene, word, place, cv2.FONT_HERSHEY_DUPLEX, 0.005 * high, tone, 1, cv2.LINE_AA)
 
 
-def random_view(rng: Random, box: tuple[int, int], scene: tuple[int, int], steadiness: float = 1.0) -> Floats:
+@dataclass(frozen=True)
+class Stance:
+    """How far a camera and a box stray: deviations of normal draws, cut at two and a half of them."""
+
+    turn: float
+    """Degrees."""
+    scale: float
+    squash: float
+    """Width by height."""
+    shear: float
+    lean: float
+    """Perspective: change of scale across the scene."""
+    aside: float
+    """Shift across, by the box's width."""
+
+
+BY_HAND = Stance(turn=2.0, scale=0.05, squash=0.05, shear=0.035, lean=0.06, aside=0.05)
+STRAIGHT = Stance(turn=1.0, scale=0.05, squash=0.02, shear=0.012, lean=0.03, aside=0.04)
+"""For dials: whatever bends their angles makes the label wrong, so only as much as in level pictures."""
+
+
+def random_view(
+    rng: Random, box: tuple[int, int], scene: tuple[int, int], stance: Stance, rise: float
+) -> Floats:
     """Matrix (3, 3) from the scene to the camera: turned, shifted, scaled, sheared, seen from aside.
 
-    `box` and `scene` are (width, height); shifts follow the box. Vertical shifts stay small, since the
-    position is the wheel's within its window and only the window's edges tell of a shift.
+    `box` and `scene` are (width, height) in pixels; `rise` is the deviation of vertical shifts in pixels.
+    These stay small, since a position is the wheel's within its window, and only the window's edges tell
+    of a shift.
     """
     wide, high = box
-    turn = np.deg2rad(around(rng, 2.0, 5.0)) * steadiness
-    scale_x, scale_y = 1 + around(rng, 0.06, 0.12), 1 + around(rng, 0.06, 0.12)
-    shear = around(rng, 0.03, 0.1)
+    turn = np.deg2rad(around(rng, stance.turn, 2.5 * stance.turn))
+    scale_x = scale_y = 1 + around(rng, stance.scale, 2.5 * stance.scale)
+    scale_x *= 1 + around(rng, stance.squash, 2.5 * stance.squash)
+    shear = around(rng, stance.shear, 2.5 * stance.shear)
     cosine, sine = float(np.cos(turn)), float(np.sin(turn))
-    shift_x, shift_y = around(rng, 0.05, 0.12) * wide, around(rng, 0.035, 0.1) * high
+    shift_x = around(rng, stance.aside, 2.5 * stance.aside) * wide
+    shift_y = around(rng, rise, min(2.5 * rise, 0.1 * high))
     middle_x, middle_y = scene[0] / 2, scene[1] / 2
     a, b = cosine * scale_x, -sine * scale_y + shear
     c, d = sine * scale_x, cosine * scale_y
@@ -129,7 +157,8 @@ def random_view(rng: Random, box: tuple[int, int], scene: tuple[int, int], stead
     )
     if chance(rng, 0.3):
         lean = np.eye(3)
-        lean[2, 0], lean[2, 1] = around(rng, 0.06, 0.15) / scene[0], around(rng, 0.06, 0.15) / scene[1]
+        lean[2, 0] = around(rng, stance.lean, 2.5 * stance.lean) / scene[0]
+        lean[2, 1] = around(rng, stance.lean, 2.5 * stance.lean) / scene[1]
         centre = np.eye(3)
         centre[0, 2], centre[1, 2] = -middle_x, -middle_y
         back = np.eye(3)
@@ -169,7 +198,9 @@ def photograph_wheel(style: WheelStyle, position: float, rng: Random, strength: 
     """One wheel of a style as a layout's box shows it, (32, 20, 3) uint8 RGB."""
     box = random_box(rng)
     scene, digit = paint_plate(style, position, box, rng)
-    view = random_view(rng, box, (scene.shape[1], scene.shape[0]))
+    # Mostly a small part of the pitch, sometimes what a hasty hand does.
+    rise = 0.04 * digit * style.pitch if chance(rng, 0.85) else 0.06 * box[1]
+    view = random_view(rng, box, (scene.shape[1], scene.shape[0]), BY_HAND, rise)
     shot = degrade(look(scene, view), rng, strength, digit)
     return cut(shot, box, (WIDTH, HEIGHT))
 
@@ -179,6 +210,6 @@ def photograph_dial(style: DialStyle, position: float | None, rng: Random, stren
     side = round(log_between(rng, 38, 84))
     size = side * 5 // 4
     scene = paint_dial(style, position, size, rng, side / size)
-    view = random_view(rng, (side, side), (size, size), 0.5)
+    view = random_view(rng, (side, side), (size, size), STRAIGHT, 0.04 * side)
     shot = degrade(look(scene, view), rng, strength, 0.3 * side)
     return cut(shot, (side, side), (DIAL, DIAL))

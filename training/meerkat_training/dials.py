@@ -111,7 +111,7 @@ def random_style(rng: Random) -> DialStyle:
         length=length,
         needle=needle,
         ridge=between(rng, -0.3, 0.5) if chance(rng, 0.35) else 0.0,
-        weight=random_weight(rng),
+        weight=random_weight(rng, length),
         weight_colour=random_weight_colour(rng, needle),
         hub=hub,
         hub_colour=hub_colour,

@@ -30,7 +30,7 @@ def _wedge(length: float, width: float, tail: float, rng: Random) -> list[tuple[
 
 
 def _drop(length: float, width: float, _tail: float, rng: Random) -> list[tuple[float, float]]:
-    body = width * between(rng, 1.4, 2.4)
+    body = min(width * between(rng, 1.4, 2.4), length - 0.15)
     return [(length, 0.0), *_arc(body, 0.9, 2 * math.pi - 0.9)]
 
 
@@ -57,7 +57,7 @@ def _leaf(length: float, width: float, tail: float, rng: Random) -> list[tuple[f
 
 def _beak(length: float, _width: float, _tail: float, rng: Random) -> list[tuple[float, float]]:
     """A disc that runs out into a short tip."""
-    body = min(length * 0.8, between(rng, 0.35, 0.7))
+    body = min(length - 0.13, between(rng, 0.3, 0.7))
     open_at = math.acos(min(0.97, body / length)) * between(rng, 0.6, 1.0)
     return [(length, 0.0), *_arc(body, open_at, 2 * math.pi - open_at, steps=20)]
 
@@ -76,14 +76,14 @@ def random_pointer(rng: Random) -> tuple[Outline, float]:
     return np.array(maker(length, width, min(tail, 0.55 * length), rng), np.float32), length
 
 
-def random_weight(rng: Random) -> Outline | None:
+def random_weight(rng: Random, length: float) -> Outline | None:
     """A half disc on either side of the hub, a disc or block behind it; None in most dials."""
     kind = rng.random()
     if kind < 0.7:
         return None
     size = between(rng, 0.15, 0.5)
     if kind < 0.74:
-        return np.array(_arc(size, -math.pi / 2, math.pi / 2), np.float32)
+        return np.array(_arc(min(size, 0.65 * length), -math.pi / 2, math.pi / 2), np.float32)
     if kind < 0.86:
         return np.array(_arc(size, math.pi / 2, 3 * math.pi / 2), np.float32)
     if kind < 0.93:
