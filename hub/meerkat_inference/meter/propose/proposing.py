@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meerkat_contract.errors import MediaError
-from meerkat_contract.meter_layout import MAX_NEEDLES, MeterLayout
+from meerkat_contract.meter_layout import MAX_NEEDLES, MOST_OVERLAP, MeterLayout, overlap
 from meerkat_inference.meter import landmarks
 from meerkat_inference.meter.boxes import NEEDLE_SIZE, WHEEL_SIZE, cut
 
@@ -237,6 +237,8 @@ def _laid_out(picture: NDArray[np.uint8], found: _Found, networks: Reads | None)
     forward = landmarks.turning(turn, width, height)
     back = np.asarray(_inverse(forward))
     spots = found.row.spots if found.row is not None else ()
+    spots = _apart(spots, forward)
+    found.dials = list(_apart(found.dials, forward))
     digits = [_box(spot, forward) for spot in spots]
     last = None
     doubts = found.doubts
@@ -306,6 +308,15 @@ def _without_ends(
     while end - start > 3 and spots[start].score < 0.7 and seen[start, _NOTHING] > 0.8:
         start += 1
     return tuple(spots[start:end]), digits[start:end], seen[start:end]
+
+
+def _apart(spots: Sequence[Spot], forward: NDArray[np.float64]) -> tuple[Spot, ...]:
+    """Without those that lie on a surer one: no layout may have them."""
+    kept: list[Spot] = []
+    for spot in sorted(spots, key=lambda one: -one.score):
+        if all(overlap(_box(spot, forward), _box(one, forward)) <= MOST_OVERLAP for one in kept):
+            kept.append(spot)
+    return tuple(spot for spot in spots if spot in kept)
 
 
 def _box(spot: Spot, forward: NDArray[np.float64]) -> PixelBox:

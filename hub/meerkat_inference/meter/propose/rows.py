@@ -124,7 +124,8 @@ def _together(mates: list[Spot], first: Spot, direction: NDArray[np.float64]) ->
         end += 1
     kept: list[Spot] = []
     for spot in mates[start : end + 1]:
-        if kept and np.dot((spot.x - kept[-1].x, spot.y - kept[-1].y), direction) < 0.5 * pitch:
+        nearest = max(0.5 * pitch, _PITCH[0] * height)
+        if kept and np.dot((spot.x - kept[-1].x, spot.y - kept[-1].y), direction) < nearest:
             kept[-1] = max(kept[-1], spot, key=lambda one: one.score)
         else:
             kept.append(spot)
