@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
@@ -31,9 +31,18 @@ def _render(render: Render, n: int, seed: int) -> tuple[Bytes, Floats]:
 
 
 class Pool:
-    """`size` renders, `uses` of each; `workers` processes make more. Use with `with`."""
+    """`size` renders, `uses` of each; `workers` processes make more, or `makers`. Use with `with`."""
 
-    def __init__(self, render: Render, *, size: int, uses: float, workers: int, seed: int) -> None:
+    def __init__(
+        self,
+        render: Render,
+        *,
+        size: int,
+        uses: float,
+        workers: int,
+        seed: int,
+        makers: Executor | None = None,
+    ) -> None:
         self._render, self._workers, self._uses = render, workers, uses
         self._seed = seed * 1_000_003
         self._next = self._replaced = 0
@@ -41,7 +50,7 @@ class Pool:
         self._waiting: deque[Future[tuple[Bytes, Floats]]] = deque()
         self._drawn = 0.0
         # Spawned: a fork would copy torch's threads in the middle of their work.
-        self._processes = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_as_a_guest)
+        self._makers = makers or ProcessPoolExecutor(workers, get_context("spawn"), initializer=_as_a_guest)
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +58,7 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._processes.shutdown(wait=True, cancel_futures=True)
+        self._makers.shutdown(wait=True, cancel_futures=True)
 
     @property
     def rendered(self) -> int:
@@ -79,7 +88,7 @@ class Pool:
     def _take(self) -> tuple[Bytes, Floats]:
         while len(self._waiting) < 3 * self._workers:
             seed = self._seed + self._next
-            self._waiting.append(self._processes.submit(_render, self._render, CHUNK, seed))
+            self._waiting.append(self._makers.submit(_render, self._render, CHUNK, seed))
             self._next += 1
         return self._waiting.popleft().result()
 
