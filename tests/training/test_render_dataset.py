@@ -6,7 +6,7 @@ import pytest
 
 from meerkat_training import preview
 from meerkat_training.arrays import fill
-from meerkat_training.camera import compress, degrade
+from meerkat_training.camera import compress, degrade, tint
 from meerkat_training.dataset import BLOCK, needle_block, needles, wheel_block, wheels
 
 
@@ -86,3 +86,17 @@ def test_black_and_white_negatives_stay_black_and_white() -> None:
     rng = np.random.default_rng(3)
     darkest = min(degrade(fill(32, 20, (0.02,) * 3), rng, 0.8, readable=False).mean() for _ in range(20))
     assert darkest < 12
+
+
+def test_infrared_pales_red_ink() -> None:
+    """Some monochrome pictures show red on white as grey, some as almost nothing."""
+    scene = fill(24, 24, (0.9, 0.9, 0.9))
+    scene[:, :12] = (0.75, 0.1, 0.1)
+    contrasts = []
+    for seed in range(400):
+        seen = tint(scene, np.random.default_rng(seed), 1.0)
+        if np.ptp(seen, axis=2).max() < 1e-4:
+            contrasts.append(float(seen[0, 20, 0] - seen[0, 2, 0]))
+    assert 20 < len(contrasts) < 80
+    assert min(contrasts) < 0.3
+    assert max(contrasts) > 0.5

@@ -48,7 +48,11 @@ def tint(picture: Floats, rng: Random, strength: float) -> Floats:
     kind = rng.random()
     mix = np.eye(3, dtype=np.float32)
     if kind < 0.11 * strength:
+        # Infrared sees red ink as nearly white; a night mode that only drops colour does not.
         mix[:] = _GREY
+        if chance(rng, 0.45):
+            red = between(rng, 0.6, 0.97)
+            mix[:] = (red, 0.6 * (1 - red), 0.4 * (1 - red))
         if chance(rng, 0.3):  # Infrared through a colour sensor: violet or pale green.
             mix *= np.array([[1 + around(rng, 0.1, 0.25)] for _ in range(3)], np.float32)
         return cv2.transform(picture, mix).astype(np.float32, copy=False)
