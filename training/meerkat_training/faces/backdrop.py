@@ -7,6 +7,7 @@ from math import cos, hypot, pi, sin
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from meerkat_training.arrays import Floats, Random, between, colour, fill
 
@@ -33,6 +34,8 @@ def paint_ground(
         middle = (meter[0] / share, meter[1] / share)
         along = turn * pi / 180 + (pi / 2 if ground.pipe_turned else 0.0)
         _pipe(picture, ground, middle, unit, along)
+    for _ in range(ground.things):
+        _thing(picture, (meter[0] / share, meter[1] / share), unit, rng)
     np.clip(picture, 0, 1, out=picture)
     if share == 1:
         return picture
@@ -130,6 +133,62 @@ def _pipe(picture: Floats, ground: Ground, middle: tuple[float, float], unit: fl
             ]
             tone = tuple(part * light for part in paint)
             cv2.fillConvexPoly(picture, np.round(corners).astype(np.int32), tone)
+
+
+def _smooth(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A curve (41, 2) that goes from the first to the last place, drawn to those between (Bézier)."""
+    share = np.linspace(0, 1, 41)[:, None, None]
+    points = np.broadcast_to(places, (41, *places.shape))
+    while points.shape[1] > 1:
+        points = points[:, :-1] * (1 - share) + points[:, 1:] * share
+    return np.asarray(points[:, 0])
+
+
+def _thing(picture: Floats, middle: tuple[float, float], unit: float, rng: Random) -> None:
+    """What else hangs about a meter: valves, caps, the case of a second meter, cables, a paper label."""
+    turn, away = between(rng, 0, 2 * pi), between(rng, 1.7, 3.6) * unit
+    at = (round(middle[0] + away * cos(turn)), round(middle[1] + away * sin(turn)))
+    base = (0.5, 0.5, 0.5) if rng.random() < 0.3 else tuple(float(part) for part in rng.random(3))
+    kind = rng.random()
+    if kind < 0.5:
+        radius = between(rng, 0.25, 1.1) * unit
+        for ring in range(int(rng.integers(2, 7))):
+            light = between(rng, 0.35, 1.2)
+            tone = tuple(part * light for part in base)
+            cv2.circle(picture, at, max(1, round(radius * 0.84**ring)), tone, -1, cv2.LINE_AA)
+        for spoke in range(int(rng.integers(0, 7))):
+            angle = spoke * 1.05 + turn
+            end = (round(at[0] + radius * 0.8 * cos(angle)), round(at[1] + radius * 0.8 * sin(angle)))
+            cv2.line(picture, at, end, (0.15, 0.15, 0.15), max(1, round(0.03 * unit)), cv2.LINE_AA)
+    elif kind < 0.8:
+        places = np.asarray(at) + rng.normal(0, 1.6 * unit, (5, 2))
+        tone = tuple(0.4 * part for part in base)
+        width = max(1, round(between(rng, 0.03, 0.1) * unit))
+        cv2.polylines(picture, [np.round(_smooth(places)).astype(np.int32)], False, tone, width, cv2.LINE_AA)
+    else:
+        wide, high = between(rng, 0.5, 1.2) * unit, between(rng, 0.25, 0.7) * unit
+        corner, end = (
+            (round(at[0] - wide / 2), round(at[1] - high / 2)),
+            (
+                round(at[0] + wide / 2),
+                round(at[1] + high / 2),
+            ),
+        )
+        cv2.rectangle(picture, corner, end, (0.92, 0.92, 0.88), -1)
+        for line in range(3):
+            text = "".join(str(int(digit)) for digit in rng.integers(0, 10, int(rng.integers(3, 12))))
+            row = round(corner[1] + high * (0.3 + 0.28 * line))
+            size = high * 0.22 / 21
+            cv2.putText(
+                picture,
+                text,
+                (corner[0] + round(0.06 * wide), row),
+                0,
+                size,
+                (0.15, 0.15, 0.2),
+                1,
+                cv2.LINE_AA,
+            )
 
 
 _GROUNDS: dict[str, Callable[[Floats, float, Random], None]] = {

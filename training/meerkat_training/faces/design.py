@@ -35,6 +35,10 @@ class Row:
     ledge: Colour
     margin: float
     """How far the border reaches beyond the windows."""
+    comma: bool
+    """Whether a comma is printed before the wheels after the point."""
+    counts: bool
+    """Whether each wheel's factor is printed above it."""
 
     def middle(self, number: int) -> tuple[float, float]:
         return self.x + number * self.pitch, self.y
@@ -117,6 +121,8 @@ class Ground:
     pipe: Colour | None
     pipe_width: float
     pipe_turned: bool
+    things: int
+    """How many other objects are about."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _some_design(rng: Random) -> Design | None:
     if not plate.holds(row.outline(whole + after), 0.04):
         return None
     x, y, width, height = row.outline(whole + after)
-    plate.take((x, y, width, height), row.margin + 0.03)
+    plate.take((x, y, width, height), row.margin + (0.1 if row.counts else 0.03))
     mark = _unit_mark(rng, plate, row, whole + after, kind)
     placed = dial_places(rng, plate, dials) if dials else (0.0, [])
     if placed is None:
@@ -162,6 +162,8 @@ def _row(rng: Random, case: Case, count: int, dials: int) -> Row:
         border_after=colour(rng, red if chance(rng, 0.55) else border, 0.03),
         ledge=colour(rng, one_of(rng, (border, (0.85, 0.85, 0.85), _BLACK)), 0.04),
         margin=pitch * between(rng, 0.03, 0.3),
+        comma=chance(rng, 0.3),
+        counts=chance(rng, 0.08),
     )
 
 
@@ -274,4 +276,5 @@ def _ground(rng: Random, kind: Kind) -> Ground:
         pipe=colour(rng, one_of(rng, pipes), 0.06) if piped else None,
         pipe_width=between(rng, 0.25, 0.6),
         pipe_turned=chance(rng, 0.3),
+        things=int(rng.integers(1, 6)) if chance(rng, 0.45) else 0,
     )

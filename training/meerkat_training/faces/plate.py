@@ -137,6 +137,17 @@ def _frames(ink: Ink, design: Design) -> None:
                 corner=rim / 2,
             )
 
+    if row.comma and design.after and row.pitch - row.width > 0.03 * row.pitch:
+        size = max(0.12 * (row.pitch - row.width), 0.025 * row.height)
+        ink.disc(split, y + height - size, size, readable_on(row.border_after))
+    if row.counts:
+        for number, factor in enumerate(design.gears.wheels):
+            middle, text = row.middle(number)[0], f"{factor:g}" if factor >= 1 else f"1/{1 / factor:.0f}"
+            tall = min(0.05, 0.3 * row.pitch)
+            ink.write(
+                text, middle, y - margin - 0.04, tall, readable_on(design.case.plate), width=0.9 * row.pitch
+            )
+
 
 def _shine(face: Floats, case: Case, ink: Ink, rng: Random) -> None:
     """Light along the round rims, and unevenness of the plate."""
