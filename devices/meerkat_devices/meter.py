@@ -2,6 +2,7 @@
 
 meerkat/device/<d>/<meter>/picture       JPEG, with its condition beside it
 meerkat/device/<d>/<meter>/condition     what it is worth: JSON, retained
+meerkat/device/<d>/<meter>/seen          what it shows, where the device reads it itself: JSON
 meerkat/device/<d>/<meter>/capture/set   PRESS: take one now
 """
 
@@ -26,6 +27,7 @@ from meerkat_contract.topics import SettingTopic, ThingTopic
 from .clock import Clock, clock_state
 from .outbox.outbox import Outbox
 from .photo.archive import Archive
+from .photo.reading import OwnReader
 from .photo.taking import Photo, Photographer
 from .settings.address import parse_source
 from .settings.device import MeterSettings
@@ -71,7 +73,8 @@ class Meter:
     ) -> None:
         """With `fast` a picture that cannot be taken is not tried again: see `failed`.
 
-        `data` is the device's own folder. `take` stands in for the photographer in tests.
+        `data` is the device's own folder. `take` stands in for the photographer in tests. Raises UsageError
+        for a source or a layout that cannot be, ModelError where it is to read and has nothing to read with.
         """
         self.name = name
         self.settings = settings
@@ -90,6 +93,9 @@ class Meter:
             own = settings.archive.folder
             folder = Path(own).expanduser() if own else data / "archive" / name
             self._archive = Archive(folder, settings.archive, zone=zone)
+        self._reader: OwnReader | None = None
+        if settings.read == "local":
+            self._reader = OwnReader(name, Path(settings.layout).expanduser())
         self._once = pace == "fast"
         self._asked = threading.Event()
         self._busy = False
@@ -210,7 +216,10 @@ class Meter:
         )
         picture = ThingTopic(self._station.name, self.name, "picture")
         try:
-            self._outbox.add_bytes(picture, metadata, photo.jpeg, retain=True)
+            try:
+                self._read(photo, metadata)  # before it: a hub that has the reading need not read the picture
+            finally:
+                self._outbox.add_bytes(picture, metadata, photo.jpeg, retain=True)
         finally:  # the archive may lie on another disk
             self._keep_on_disk(photo, dated=clock == "synced")
         of_which = {"id": metadata.id, "captured_at": metadata.captured_at}
@@ -225,6 +234,30 @@ class Meter:
         if not self._lamp_fails:
             self._station.well(f"{self._me}, light")
         self._tell(photo.condition)
+
+    def _read(self, photo: Photo, picture: Metadata) -> None:
+        """What the picture shows, into the outbox; what hinders that is told, and hinders no picture."""
+        if self._reader is None:
+            return
+        about = f"{self._me}, reading"
+        try:
+            seen, wrong = self._reader.read(photo.jpeg)
+        except MeerkatError as error:
+            self._station.report(error, about=about)
+            return
+        metadata = picture.model_copy(
+            update={
+                "id": new_id(),
+                "of": picture.id,
+                "content_type": "application/json",
+                "condition": None,
+            }
+        )
+        self._outbox.add_bytes(ThingTopic(self._station.name, self.name, "seen"), metadata, seen.to_json())
+        if wrong is not None:
+            self._station.report(wrong, about=about)
+        else:
+            self._station.well(about)
 
     def _tell(self, condition: PictureCondition) -> None:
         """A picture that is not good is an error that stands until one is."""

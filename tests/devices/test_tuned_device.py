@@ -263,6 +263,7 @@ def test_a_meters_photography_can_be_set_beside_its_button(
     own.start()
     try:
         wait_for(lambda: panel.states.get("water/exposures") == "2", what="the state")
+        wait_for(lambda: panel.said("info"), what="the info")
         info = read(DeviceInfo, panel.said("info")[-1])
         names = [row.name for row in info.meters[0].settings]
         assert names == ["capture", "exposures", "combine", "settle", "caption"], "no lamp, no brightness"

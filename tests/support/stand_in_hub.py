@@ -42,7 +42,7 @@ class StandInHub:
         will = Will(str(availability), b"offline")
         self.session = Session(connection, client_id="stand-in-hub", persistent=True, will=will)
         self.session.keep(availability, "online")
-        for kind in ("clip", "picture"):
+        for kind in ("clip", "picture", "seen"):
             self.session.subscribe(ThingTopic(ANY, ANY, kind), self._media, join_parts=True)
         self.session.subscribe(ThingTopic(ANY, ANY, "motion"), self._state)
         for kind in ("availability", "info", "error"):

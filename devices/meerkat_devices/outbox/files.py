@@ -41,8 +41,11 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """clip | picture"""
-        return "clip" if self.metadata.content_type.startswith("video/") else "picture"
+        """clip | picture | seen"""
+        content = self.metadata.content_type
+        return (
+            "clip" if content.startswith("video/") else "picture" if content.startswith("image/") else "seen"
+        )
 
 
 def seal(path: Path, seq: int, topic: str, metadata: Metadata, *, retain: bool) -> Entry:

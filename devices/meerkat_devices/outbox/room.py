@@ -57,7 +57,11 @@ class Room:
             raise storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self.folder)
 
 
+_GO = ("clip", "picture", "seen")
+"""What goes first. A reading is small, and all that is left of a picture that went."""
+
+
 def victims(entries: Iterable[Entry], on_their_way: Collection[str]) -> list[Entry]:
-    """Clips first, the oldest first, then pictures; never what is on its way just now."""
-    order = sorted(entries, key=lambda entry: (entry.kind != "clip", entry.seq))
+    """Clips first, the oldest first, then pictures, then readings; never what is on its way just now."""
+    order = sorted(entries, key=lambda entry: (_GO.index(entry.kind), entry.seq))
     return [entry for entry in order if entry.id not in on_their_way]

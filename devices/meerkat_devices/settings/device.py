@@ -130,6 +130,22 @@ class MeterSettings(PhotoSettings, SourceOptions):
     label: str = Field("", max_length=80, description="what people call it, such as Water in the basement")
     kind: Literal["water", "gas", "electricity", "heat"] = "water"
     schedule: Cron = Field("0 * * * *", description="cron expression in local time; every hour by default")
+    read: Literal["hub", "local"] = Field(
+        "hub",
+        description="local: the device reads its pictures itself, by `layout`; needs the extra worker",
+    )
+    layout: str = Field(
+        "", max_length=1000, description="of `read: local`: the file that `meerkat meter propose` wrote"
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> MeterSettings:
+        if (self.read == "local") != bool(self.layout):
+            raise ValueError(
+                "read: local and layout go together: `meerkat meter propose PICTURE -o FILE` writes one. "
+                "What the hub reads by is told to the hub"
+            )
+        return self
 
 
 class OutboxSettings(_Settings):
