@@ -11,11 +11,11 @@ from meerkat_training.dataset import BLOCK, needle_block, needles, wheel_block, 
 
 
 def test_wheels_are_the_same_on_one_process_and_on_two() -> None:
-    alone, positions = wheels(BLOCK + 40, seed=5, workers=1)
-    shared, same = wheels(BLOCK + 40, seed=5, workers=2)
+    alone, positions = wheels(BLOCK + 5, seed=5, workers=1)
+    shared, same = wheels(BLOCK + 5, seed=5, workers=2)
     np.testing.assert_array_equal(alone, shared)
     np.testing.assert_array_equal(positions, same)
-    assert alone.shape == (BLOCK + 40, 32, 20, 3)
+    assert alone.shape == (BLOCK + 5, 32, 20, 3)
     assert alone.dtype == np.uint8
     assert positions.dtype == np.float32
     # About 8 % show no digit; the others lie on the wheel.

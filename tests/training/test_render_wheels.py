@@ -62,7 +62,7 @@ def test_a_whole_position_shows_its_digit_and_no_other(digit: int) -> None:
     assert int(np.argmax(scores)) == digit
     # And it is the font's own glyph, upright, about the middle of the window.
     glyph, _ = style.font.mask(digit, 96)
-    rows, columns = np.flatnonzero(glyph.max(axis=1) > 0.5), np.flatnonzero(glyph.max(axis=0) > 0.5)
+    rows, columns = np.flatnonzero(glyph.max(axis=1) > 127), np.flatnonzero(glyph.max(axis=0) > 127)
     own_shape = (rows[-1] - rows[0] + 1) / (columns[-1] - columns[0] + 1)
     drawn_rows = np.flatnonzero(seen.max(axis=1) > 0.5)
     drawn_columns = np.flatnonzero(seen.max(axis=0) > 0.5)
@@ -220,9 +220,8 @@ def test_a_font_serves_small_and_large_digits() -> None:
         for height in (6.0, 20.0, 200.0):
             mask, tall = font.mask(8, height)
             assert tall <= 1.5 * height or tall == 8
-            assert mask.min() >= 0
-            assert mask.max() <= 1
-            assert mask.mean() > 0.02
+            assert mask.dtype == np.uint8
+            assert mask.mean() > 5
 
 
 def test_random_crops_show_something() -> None:

@@ -70,11 +70,13 @@ def _kind_block(kind: str, seed: int, job: tuple[int, int]) -> Crops:
 def _blocks(kind: str, n: int, seed: int, workers: int) -> Iterator[Crops]:
     jobs = [(block, min(BLOCK, n - block * BLOCK)) for block in range(-(-n // BLOCK))]
     work = partial(_kind_block, kind, seed)
-    if workers <= 1:
+    if workers <= 1 or len(jobs) == 1:
         yield from map(work, jobs)
         return
     # Spawned, not forked: the parent may hold a training library's threads.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_single_thread) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), get_context("spawn"), initializer=_single_thread
+    ) as pool:
         yield from pool.map(work, jobs)
 
 

@@ -58,7 +58,7 @@ def _numerals(cover: Bytes, style: DialStyle, centre: tuple[float, float], radiu
         if x1 <= x0 or y1 <= y0:
             continue
         part = cover[y0:y1, x0:x1]
-        np.maximum(part, (glyph[y0 - top : y1 - top, x0 - left : x1 - left] * 255).astype(np.uint8), out=part)
+        np.maximum(part, glyph[y0 - top : y1 - top, x0 - left : x1 - left], out=part)
 
 
 def _ticks(cover: Bytes, style: DialStyle, centre: tuple[float, float], radius: float) -> None:

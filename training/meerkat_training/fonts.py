@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .arrays import Bytes, Floats, Random, between, chance
+from .arrays import Bytes, Random, between, chance
 from .strokes import StrokeDesign, draw_digit, random_design
 
 FONT_DIRECTORIES = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".fonts")
@@ -41,7 +41,7 @@ class Font:
     name: str
     width: float
     _full: dict[int, Bytes] = field(default_factory=dict, repr=False)
-    _small: dict[tuple[int, int], Floats] = field(default_factory=dict, repr=False)
+    _small: dict[tuple[int, int], Bytes] = field(default_factory=dict, repr=False)
     _weights: dict[int, Font] = field(default_factory=dict, repr=False)
     _design: StrokeDesign | None = field(default=None, repr=False)
     resolution: int = RESOLUTION
@@ -56,21 +56,22 @@ class Font:
             self._full[digit] = mask
         return mask
 
-    def mask(self, digit: int, height: float) -> tuple[Floats, float]:
-        """A mask 0..1 fit for drawing the digit `height` pixels high, and the digit's height in it.
+    def mask(self, digit: int, height: float) -> tuple[Bytes, float]:
+        """A mask 0..255 fit for drawing the digit `height` pixels high, and the digit's height in it.
 
         The mask is at most about 1.5 times finer than asked, so that sampling it does not alias.
         """
         shrink = 1
         while self.resolution / shrink > 1.5 * height and shrink < 8:
             shrink *= 2
+        if shrink == 1:
+            return self.full(digit), float(self.resolution)
         key = (digit, shrink)
         small = self._small.get(key)
         if small is None:
             full = self.full(digit)
             size = full.shape[0] // shrink
-            fine = full if shrink == 1 else cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA)
-            small = fine.astype(np.float32) * np.float32(1 / 255)
+            small = cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
             self._small[key] = small
         return small, self.resolution / shrink
 

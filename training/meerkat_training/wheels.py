@@ -216,7 +216,7 @@ def digit_mask(style: WheelStyle, position: float, width: int, height: int) -> t
     map_x = across[None, :] + lean[:, None]
     map_y = np.broadcast_to(down[:, None], map_x.shape)
     mask = cv2.remap(atlas, map_x.astype(np.float32, copy=False), map_y.copy(), cv2.INTER_LINEAR)
-    return mask.astype(np.float32, copy=False), value.astype(np.float32)
+    return mask.astype(np.float32) * np.float32(1 / 255), value.astype(np.float32)
 
 
 def _band(coordinate: Floats, middle: float, half: float, soft: float) -> Floats:
