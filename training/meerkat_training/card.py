@@ -48,6 +48,7 @@ def write(folder: Path, kind: str, entry: dict[str, Any]) -> Card:
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": fingerprint(path)}
         for path in (folder / f"{kind}.tflite", folder / f"{kind}-float.tflite")
+        if path.is_file()
     }
     card["networks"][kind] = {"files": files, **entry}
     text = json.dumps(card, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
@@ -69,6 +70,9 @@ positions is (0.0 to 9.9, tenths of a turn), and how likely it is that there is 
 learnt from rendered pictures only: none of the people whose meters were used to check them gave a picture
 away. They are made by `scripts/train-meter`, which writes this page;
 [train your own](../how-to/train-meter.md) tells how.
+
+Only the int8 files come with Meerkat. The float files, four times their size, are what they were made
+from; training writes both.
 
 They do not read LCD or seven-segment counters, and no face, plate or letter. What they cannot see they
 spread over many positions; the reader calls a picture unreadable then.

@@ -182,7 +182,10 @@ def _score(kind: str, out: Path, validate: Path | None) -> None:
 
     entry = dict(card.read(out)["networks"][kind])
     entry.pop("files")
-    _write(kind, out, entry, _figures(kind, out, validate))
+    before = entry["figures"]
+    # What cannot be measured without the float file or the crops stays as it was.
+    figures = {**before, **_figures(kind, out, validate)}
+    _write(kind, out, entry, figures)
 
 
 def _figures(kind: str, out: Path, validate: Path | None) -> dict[str, Any]:
@@ -197,14 +200,16 @@ def _figures(kind: str, out: Path, validate: Path | None) -> dict[str, Any]:
     pictures, positions = render(4000, SCORING_SEED, 1)
     runner = evaluate.Runner(out / f"{kind}.tflite")
     logits = runner.logits(pictures)
-    checked = pictures[:2000]
-    full = evaluate.Runner(out / f"{kind}-float.tflite").logits(checked)
-    sure = softmax(logits)
-    empty = softmax(runner.logits(evaluate.nothings(2000, *shape_of(kind), SCORING_SEED)))
+    temperature = evaluate.fitting_temperature(logits, positions, kind)
+
+    def run(shown: Any) -> Any:
+        return softmax(runner.logits(shown), temperature)
+
+    sure = softmax(logits, temperature)
+    empty = run(evaluate.nothings(2000, *shape_of(kind), SCORING_SEED))
     figures: dict[str, Any] = {
-        "temperature": evaluate.fitting_temperature(logits, positions, kind),
+        "temperature": temperature,
         "milliseconds": round(runner.milliseconds(pictures[:1000]), 4),
-        "agreement": {"pictures": len(checked), **evaluate.agreement(full, logits[: len(checked)])},
         "renders": _plain(evaluate.score(sure, positions)),
         "negatives": {
             "pictures": int(np.isnan(positions).sum()),
@@ -212,10 +217,13 @@ def _figures(kind: str, out: Path, validate: Path | None) -> dict[str, Any]:
         },
         "nothing": {"pictures": len(empty), "confident": round(evaluate.confident(empty), 4)},
     }
+    if (path := out / f"{kind}-float.tflite").is_file():
+        full = evaluate.Runner(path).logits(pictures[:2000])
+        figures["agreement"] = {"pictures": len(full), **evaluate.agreement(full, logits[: len(full)])}
     if validate is not None and kind == "wheel":
         crops, truth = evaluate.load_crops(validate)
-        figures["validation"] = _plain(evaluate.score(softmax(runner.logits(crops)), truth))
-        figures["validation_shifts"] = _plain(evaluate.score(evaluate.shifted(runner.logits, crops), truth))
+        figures["validation"] = _plain(evaluate.score(run(crops), truth))
+        figures["validation_shifts"] = _plain(evaluate.score(evaluate.shifted(run, crops), truth))
     return figures
 
 

@@ -86,10 +86,10 @@ def score(probabilities: Floats, positions: Floats) -> Score:
 
 
 def shifted(run: Callable[[Bytes], Floats], pictures: Bytes) -> Floats:
-    """Probabilities averaged over shifts of one pixel, as the reader does with boxes."""
+    """What `run` gives, averaged over shifts of one pixel, as the reader does with boxes."""
     height, width = pictures.shape[1:3]
     padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
-    moved = [softmax(run(padded[:, 1 + y : 1 + y + height, 1 + x : 1 + x + width])) for y, x in SHIFTS]
+    moved = [run(padded[:, 1 + y : 1 + y + height, 1 + x : 1 + x + width]) for y, x in SHIFTS]
     return np.asarray(np.mean(moved, 0), np.float32)
 
 
