@@ -159,6 +159,6 @@ def test_perfect_camera_shows_the_scene() -> None:
 
 def test_contact_sheet_has_its_meters() -> None:
     page = sheet(1, 1, columns=2, cell=120)
-    assert page.shape == (120, 240, 3)
+    assert page.shape == (90, 240, 3)
     assert page[:120, :120].std() > 10
     assert page[:, 120:].max() == 0

@@ -15,14 +15,14 @@ _WHEEL, _NEEDLE, _TEXT = (0, 200, 0), (255, 120, 0), (255, 255, 255)
 
 
 def sheet(count: int = 24, seed: int = 0, *, columns: int = 4, cell: int = 400, workers: int = 0) -> Bytes:
-    """``count`` meters in cells of ``cell`` pixels, (h, w, 3) BGR: upright, boxes and reading drawn in."""
-    rows = -(-count // columns)
-    page: Bytes = np.zeros((rows * cell, columns * cell, 3), np.uint8)
+    """``count`` meters, upright, boxes and reading drawn in: (h, w, 3) BGR, cells ``cell`` wide, of 4:3."""
+    high = cell * 3 // 4
+    page: Bytes = np.zeros((-(-count // columns) * high, columns * cell, 3), np.uint8)
     for number, (picture, truth) in enumerate(meters(count, seed, workers)):
         drawn = with_truth(picture, truth)
-        share = cell / max(drawn.shape[:2])
-        small = cv2.resize(drawn, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)[:cell, :cell]
-        top, left = number // columns * cell, number % columns * cell
+        share = min(cell / drawn.shape[1], high / drawn.shape[0])
+        small = cv2.resize(drawn, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)[:high, :cell]
+        top, left = number // columns * high, number % columns * cell
         page[top : top + small.shape[0], left : left + small.shape[1]] = small
     return page
 
