@@ -32,7 +32,8 @@ class LivePicture:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a listener hears: `kind` event | outcome | picture | motion | device | worker | hub."""
+    """What a listener hears: `kind` event | outcome | picture | motion | device | worker | hub | workflow,
+    and of a meter reading | verdict | meter."""
 
     kind: str
     device: str = ""

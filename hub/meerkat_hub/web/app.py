@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from meerkat_hub.adapters.meter_queries import MeterQueries
 from meerkat_hub.adapters.queries import Queries
 from meerkat_hub.settings import HubSettings
 
@@ -17,6 +18,8 @@ from . import (
     routes_devices,
     routes_events,
     routes_hub,
+    routes_meter_setup,
+    routes_meters,
     routes_models,
     routes_page,
     routes_people,
@@ -39,6 +42,7 @@ TAGS = [
     {"name": "events", "description": "What was seen."},
     {"name": "clips", "description": "What was recorded, and how looking at it ended."},
     {"name": "devices", "description": "Cameras and meters."},
+    {"name": "meters", "description": "What meters read, and where their wheels are."},
     {"name": "people", "description": "Who can be recognised."},
     {"name": "workflows", "description": "What is watched for, and the nodes on which it runs."},
     {"name": "hub", "description": "The hub itself."},
@@ -57,6 +61,9 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_events.routes(queries, hub.media))
     app.include_router(routes_clips.routes(queries, hub.media))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
+    histories = MeterQueries(hub.engine)
+    app.include_router(routes_meters.routes(hub.desk, queries, histories, hub.media, hub.live))
+    app.include_router(routes_meter_setup.routes(hub.desk, queries))
     app.include_router(routes_settings.routes(hub.live, hub.bus.command))
     app.include_router(routes_people.routes(hub.people))
     app.include_router(routes_workflows.routes(hub.desk, queries, lambda: overview.workers(hub)))

@@ -106,3 +106,52 @@ WORKFLOW: dict[str, Any] = {
     "weight": 1.0,
     "wait": False,
 }
+
+METER: dict[str, Any] = {
+    "device": "basement",
+    "meter": "water",
+    "label": "Water",
+    "kind": "water",
+    "latest": None,
+    "layout": True,
+    "layout_configured": False,
+    "settings_configured": False,
+    "waiting": 0,
+    "readers": 1,
+    "counters": [
+        {
+            "counter": "",
+            "name": "water",
+            "unit": "m³",
+            "reading": {
+                "schema": 1,
+                "id": "0194a3c0-5b1e-7c3a-8f00-2b6c1f0d9e11",
+                "device": "basement",
+                "meter": "water",
+                "at": "2026-11-20T08:00:00.000Z",
+                "value": 206.9914,
+                "total": 206.9914,
+                "unit": "m³",
+                "flow": 0.012,
+                "confidence": 0.97,
+                "source": "picture",
+                "revision": 1,
+            },
+            "verdict": {
+                "schema": 1,
+                "id": "0194a3c0-5b1e-7c3a-8f00-2b6c1f0d9e11",
+                "device": "basement",
+                "meter": "water",
+                "at": "2026-11-20T08:00:00.000Z",
+                "verdict": "accepted",
+                "reason": "",
+                "confidence": 0.97,
+                "value": 206.9914,
+                "expected": [206.9794, 212.0627],
+                "unit": "m³",
+                "leak": "",
+            },
+            "value": 206.9914,
+        }
+    ],
+}

@@ -20,6 +20,9 @@ from meerkat_hub.adapters.live import Change, Live
 WAITING = 256
 """Changes that a client may be behind."""
 
+OF_METERS = ("reading", "verdict", "meter")
+"""Changes of meters; `meter`: its layout or settings."""
+
 CLIENTS = 64
 """Streams at a time."""
 
@@ -108,7 +111,7 @@ def body(change: Change, live: Live) -> dict[str, Any]:
     if change.device:
         data["device"] = change.device
     if change.thing:
-        data["camera"] = change.thing
+        data["meter" if change.kind in OF_METERS else "camera"] = change.thing
     match change.kind:
         case "hub":
             data["connected"] = live.connected

@@ -76,12 +76,8 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
         _one("frames_received_total", "counter", "Frames that workflows took.", frames.get("received", 0)),
         Metric("frames_ended_total", "counter", "Frames that ended, by fate.", _by("fate", ended_frames)),
         _one("meter_pictures_total", "counter", "Meter pictures stored.", counts.pictures),
-        Metric(
-            "meter_pictures_ended_total", "counter", "Readings of pictures that ended, by how.", read
-        ),
-        _one(
-            "meter_pictures_waiting", "gauge", "Those that wait to be read.", counts.pictures_waiting
-        ),
+        Metric("meter_pictures_ended_total", "counter", "Readings of pictures that ended, by how.", read),
+        _one("meter_pictures_waiting", "gauge", "Those that wait to be read.", counts.pictures_waiting),
         _one("refused_total", "counter", "Clips and pictures that were not accepted.", counts.refused),
         _one("announcements_waiting", "gauge", "Messages the broker has not confirmed.", now.announcements),
         _one("workers", "gauge", "Workers online.", len(now.workers)),

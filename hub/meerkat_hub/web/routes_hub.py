@@ -90,11 +90,13 @@ def routes(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> APIRoute
         responses=_FULL,
     )
     async def stream(client: Client = Depends(attached)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
-        """Server-sent events. `event` is one of hub, event, outcome, picture, motion, device, worker.
+        """Server-sent events. `event` is one of hub, event, outcome, picture, motion, device, worker,
+        reading, verdict, meter (its layout or settings are others).
 
-        `data` is JSON: `device` and `camera` where it is about one, `data` with the message of the bus
-        (event, outcome, worker), `motion` true or false, `captured_at` of a picture, and for hub
-        `connected` and `hub`. The first one is always hub. After a break read the lists again.
+        `data` is JSON: `device`, and `camera` or `meter`, where it is about one; `data` with the message of
+        the bus (event, outcome, worker, reading, verdict), `motion` true or false, `captured_at` of a
+        picture, and for hub `connected` and `hub`. The first one is always hub. After a break read the
+        lists again.
         """
         hello = body(Change("hub"), hub.live)
         yield ServerSentEvent(event="hub", data=hello, retry=RETRY)

@@ -35,6 +35,7 @@ export async function api(path, options) {
 // The hub takes no change from what another page could send: only JSON.
 const change = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 export const post = (path, body) => api(path, change("POST", body));
+export const put = (path, body) => api(path, change("PUT", body));
 export const remove = (path) => api(path, change("DELETE"));
 
 /** `path` with the query parameters that are given. */
