@@ -31,7 +31,7 @@ _FINEST = 620.0
 """Pixels a unit of a face: nearer cameras see it no sharper."""
 _LOWEST_WINDOW = 26.0
 """Height in pixels of the wheels' windows, below which nobody could read them."""
-INFRARED = np.array([0.72, 0.2, 0.08], np.float32)
+_INFRARED = np.array([0.72, 0.2, 0.08], np.float32)
 """What an infrared lamp shows of colours: red turns bright."""
 
 
@@ -146,10 +146,13 @@ def warped(picture: Floats, face: Face, view: View) -> Floats:
 
 def lit(scene: Floats, view: View) -> Floats:
     """The scene in the view's light."""
-    light = view.light
-    gain, glare = light_maps(view)
+    return shone(scene, view.light, *light_maps(view))
+
+
+def shone(scene: Floats, light: Light, gain: Floats, glare: Floats) -> Floats:
+    """A part of a scene under that part of the `light_maps`."""
     if light.kind == "infrared":
-        scene = np.repeat((scene @ INFRARED)[..., None], 3, axis=2)
+        scene = np.repeat((scene @ _INFRARED)[..., None], 3, axis=2)
     scene = scene * gain[..., None]
     return scene + (1 - scene) * glare[..., None]
 

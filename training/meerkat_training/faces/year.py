@@ -20,7 +20,7 @@ from .face import Face, FaceTruth, Matrix, layout_of, mapped, truth_of
 from .lots import one_of
 from .plan import Moment, Plan, plan
 from .printing import serial_number
-from .view import INFRARED, View, all_in_sight, compose, light_maps, random_view
+from .view import View, all_in_sight, compose, light_maps, random_view, shone
 
 _NOISES = 5
 _SMALLEST_WINDOW = 26.0
@@ -69,11 +69,7 @@ class _Scene:
 
     def _developed(self, scene: Floats, place: tuple[slice, slice]) -> Bytes:
         """Lit, a little out of focus, and as bytes."""
-        if self.view.light.kind == "infrared":
-            grey = scene @ INFRARED
-            scene = np.repeat(grey[..., None], 3, axis=2)
-        scene = scene * self._gain[place][..., None]
-        scene += (1 - scene) * self._glare[place][..., None]
+        scene = shone(scene, self.view.light, self._gain[place], self._glare[place])
         scene = cv2.GaussianBlur(scene, (0, 0), self._blur).astype(np.float32, copy=False)
         shot: Bytes = (np.clip(scene, 0, 1) * 255 + 0.5).astype(np.uint8)
         return shot
