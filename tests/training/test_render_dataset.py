@@ -30,7 +30,7 @@ def test_about_one_wheel_in_twelve_shows_no_digit() -> None:
 
 def test_needles_come_with_positions_and_negatives() -> None:
     crops, positions = dataset.needles(150, seed=5)
-    assert crops.shape == (200, 48, 48, 3)
+    assert crops.shape == (150, 48, 48, 3)
     assert 0.02 < np.isnan(positions).mean() < 0.16
     assert np.nanstd(positions) > 2
 
