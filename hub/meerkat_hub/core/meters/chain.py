@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import log2
 
 from meerkat_contract.meter_messages import Verdict
-from meerkat_inference.meter.choice import CLOCK_SLACK, best_fit, jitter_of, judge, rise_of
+from meerkat_inference.meter.choice import CLOCK_SLACK, Fit, best_fit, jitter_of, judge, rise_of
 
 from .learning import Rise, beginning, clearer, flowed, least_clearness, usual_rise
 from .rows import Learnt, ReadingRow
@@ -39,6 +40,8 @@ ALONE = 0.9
 """Of the readings that a picture and the history leave: a sure picture has hardly another."""
 CLEAR = 0.8
 """The first reading of all is sure when every wheel is as clear as this; else it takes two."""
+ENORMOUS = 8.0
+"""Times the usual above which each doubling costs UNUSUAL once more."""
 GOES_ON = 2.0
 """So many times the flow that a chain ends with may come on top of what is usual."""
 PARTS = 10**6
@@ -70,6 +73,8 @@ class Link:
     """The end of the old meter, when nobody has told of the exchange."""
     proving: bool = False
     """Of a supposed new meter that has not gone on yet."""
+    sudden: bool = False
+    """It rose above what is usual. What follows may too: the bath is being filled."""
     open: bool = False
     """An exchange whose new meter's beginning is not known: the next reading tells it."""
     broken: bool = False
@@ -131,7 +136,7 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
     read = _read(row, rules)
     if read is None:
         return front
-    offered: dict[tuple[int, int, bool], Link] = {}
+    offered: dict[tuple[int, bool, bool], Link] = {}
     for end in front.ends:
         for link in (_follow(end, read, rules), _new_meter(end, read, rules)):
             if link is not None:
@@ -140,8 +145,9 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
     return _front(front, tuple(offered.values()))
 
 
-def _offer(offered: dict[tuple[int, int, bool], Link], link: Link) -> None:
-    key = (link.value, link.offset, link.proving)
+def _offer(offered: dict[tuple[int, bool, bool], Link], link: Link) -> None:
+    # What can follow depends on the value alone, not on how the total came about.
+    key = (link.value, link.proving, link.sudden)
     known = offered.get(key)
     if known is None or link.score > known.score + 1e-9:
         offered[key] = link
@@ -181,30 +187,64 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     """The reading as what comes after `end`."""
     if end.open:
         return _opened(end, read)
-    hours = hours_between(end.at, read.row.at)
-    most = largest_rise(rules.limits, hours, read.jitter, read.span)
-    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter)
-    if fit is None:
+    fitting = _fit(end, read, rules)
+    if fitting is None:
         return None
-    verdict, confidence = judge(
-        read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
-    )
-    strong = verdict == "accepted" and read.clearness >= least_clearness(end.learnt) and fit.share >= ALONE
+    fit, sure, confidence = fitting
+    firm = _firm(end)
+    if sure and firm is not end:
+        # What an unsure reading excluded is not excluded.
+        again = _fit(firm, read, rules)
+        sure = again is not None and again[1] and again[0].value == fit.value
+    strong = sure and read.clearness >= least_clearness(end.learnt)
+    hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
     gain = STRONG if strong else WEAK
     proving = end.proving and fit.rise <= read.jitter
     if proving:
         gain = min(gain, PROVING)
     usual = usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
-    if fit.rise > parts(usual) + read.jitter:
-        gain -= UNUSUAL
+    sudden = fit.rise > parts(usual) + read.jitter
+    if sudden:
+        gain -= _cost(
+            fit.rise / PARTS, max(usual, rules.limits.usual_flow * min(hours, end.learnt.hours)), end
+        )
     total = end.total + fit.rise
     rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
     learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, end.score + gain, end, strong, confidence,
-        learnt, read.span, read.jitter, flow, end.reset, end.guessed, proving,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, proving, sudden,
     )  # fmt: skip
+
+
+def _fit(end: Link, read: _Read, rules: Rules) -> tuple[Fit, bool, float] | None:
+    """What goes on best from `end`, whether hardly anything else does, and the confidence."""
+    most = largest_rise(rules.limits, hours_between(end.at, read.row.at), read.jitter, read.span)
+    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter)
+    if fit is None:
+        return None
+    verdict, confidence = judge(
+        read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
+    )
+    return fit, verdict == "accepted" and fit.share >= ALONE, confidence
+
+
+def _firm(end: Link) -> Link:
+    """The last sure link; the first of all when none is."""
+    while not end.strong and end.parent is not None:
+        end = end.parent
+    return end
+
+
+def _cost(rise: float, usual: float, end: Link) -> float:
+    """Of a sudden rise. After one the next is free while it is not enormous: a bath fills on.
+
+    The longer nothing fits, the more could have flowed, and in the end every nonsense would fit: so what
+    is many times the usual takes ever more pictures.
+    """
+    enormous = max(0.0, log2(max(rise, 1e-9) / max(usual, 1e-9) / ENORMOUS)) * UNUSUAL
+    return enormous if end.sudden else UNUSUAL + enormous
 
 
 def _begin(read: _Read, rules: Rules) -> Link:

@@ -15,7 +15,7 @@ from .chain import PARTS, Link, Rules, hours_between, largest_rise, looks_new, p
 from .rows import ReadingRow
 
 SURER_CAME = "a surer picture came after it"
-RUN = 3
+RUN = 4
 """Pictures that are all less sure are believed when so many in a row go with each other."""
 
 
