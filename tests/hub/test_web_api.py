@@ -24,7 +24,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.live import LivePicture
-from meerkat_hub.web import models
+from meerkat_hub.web import meter_models, models
 from meerkat_hub.web.metrics import Metric, exposition
 
 
@@ -308,7 +308,7 @@ def test_label_values_are_escaped() -> None:
 def test_the_documents_examples_are_true_to_their_models(web: Served) -> None:
     shown = 0
     for name, schema in web.json("/openapi.json")["components"]["schemas"].items():
-        model = getattr(models, name, None)
+        model = getattr(models, name, None) or getattr(meter_models, name, None)
         for example in schema.get("examples", []):
             assert model is not None, name
             whole = model.model_validate(example).model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -319,7 +319,7 @@ def test_the_documents_examples_are_true_to_their_models(web: Served) -> None:
 
 def test_the_reference_lists_every_route_and_no_other(web: Served) -> None:
     text = (Path(__file__).parents[2] / "docs" / "reference" / "http-api.md").read_text()
-    listed = set(re.findall(r"^\| `(GET|POST|DELETE) (/[^`?]*)", text, re.MULTILINE))
+    listed = set(re.findall(r"^\| `(GET|POST|PUT|DELETE) (/[^`?]*)", text, re.MULTILINE))
     paths = web.json("/openapi.json")["paths"]
     served = {(method.upper(), path) for path, operations in paths.items() for method in operations}
     assert {(method, re.sub(r"\{[a-z_]+\}", "{}", path)) for method, path in listed} == {

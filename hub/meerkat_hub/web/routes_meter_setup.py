@@ -17,7 +17,7 @@ from meerkat_hub.core.records import MeterPicture
 from .meter_models import LayoutView, LayoutWish, MeterSettingsView, ProposalView, ProposalWish, TryView
 from .models import Problem
 from .parameters import NamePath
-from .problems import NOT_FOUND, REFUSED, ApiError
+from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 from .routes_meters import UNHEEDED, heeded
 
 _ASKED: dict[int | str, dict[str, Any]] = {
@@ -50,9 +50,9 @@ def routes(desk: Desk, queries: Queries) -> APIRouter:
         assert answer.seen is not None, "what was read was seen"
         return picture.id, answer.seen
 
-    @router.get("/{device}/{meter}/layout", summary="Where a meter's wheels are")
+    @router.get("/{device}/{meter}/layout", summary="Where a meter's wheels are", responses=BAD_QUERY)
     def layout(device: NamePath, meter: NamePath) -> LayoutView:
-        """As it is in force."""
+        """As it is in force, set or configured."""
         return _layout(desk, device, meter)
 
     @router.put("/{device}/{meter}/layout", summary="Say where a meter's wheels are", responses=_FIXED)
@@ -94,7 +94,7 @@ def routes(desk: Desk, queries: Queries) -> APIRouter:
         picture, found = seen(request, device, meter, body.picture, body.layout)
         return TryView(picture=picture, seen=found)
 
-    @router.get("/{device}/{meter}/settings", summary="What is plausible for a meter")
+    @router.get("/{device}/{meter}/settings", summary="What is plausible for a meter", responses=BAD_QUERY)
     def settings(device: NamePath, meter: NamePath) -> MeterSettingsView:
         """As they are in force; null is what its kind says."""
         return _settings(desk, device, meter)

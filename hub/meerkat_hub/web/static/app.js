@@ -2,6 +2,8 @@
 
 import * as detail from "./detail.js";
 import * as gadgets from "./devices.js";
+import * as own from "./meter.js";
+import * as meters from "./meters.js";
 import * as people from "./people.js";
 import * as settings from "./settings.js";
 import * as work from "./workflows.js";
@@ -37,6 +39,7 @@ function notices() {
   for (const text of work.refused()) warn(text);
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => key(device.device, camera.name)));
   for (const text of work.idle(cameras, people.names())) warn(text);
+  for (const text of [...meters.alarms(), ...meters.unread()]) warn(text);
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
     if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
@@ -88,8 +91,8 @@ function speed(worker, workers) {
 
 function showDevices() {
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => [device, camera]));
-  const meters = devices.flatMap((device) => device.meters.map((meter) => [device, meter]));
-  $("cameras-empty").hidden = cameras.length + meters.length > 0;
+  const pictured = devices.flatMap((device) => device.meters.map((meter) => [device, meter]));
+  $("cameras-empty").hidden = cameras.length + pictured.length > 0;
   arrange($("cameras"), [...cameras.map(([device, camera]) => {
     const id = key(device.device, camera.name);
     if (camera.picture_at && !(pictures.get(id) > camera.picture_at)) pictures.set(id, camera.picture_at);
@@ -98,8 +101,10 @@ function showDevices() {
     else if (awaited.get(id) === null) awaited.set(id, Date.now());
     const { device: name, label, availability, next_wake } = device;
     return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id), late(device, camera)], () => cameraCard(device, camera, id));
-  }), ...meters.map(([device, meter]) =>
-    cards.get(`meter ${key(device.device, meter.name)}`, [device.device, device.availability, device.next_wake, meter], () => meterCard(device, meter)))]);
+  }), ...pictured.map(([device, meter]) => {
+    const id = key(device.device, meter.name);
+    return cards.get(`meter ${id}`, [device.device, device.availability, device.next_wake, meter, meters.shows(id)], () => meterCard(device, meter));
+  })]);
   gadgets.show(devices);
   if ($("live").open) settings.refresh();
   for (const [device, camera] of cameras) live(key(device.device, camera.name));
@@ -161,23 +166,9 @@ function watch(id, name) {
   settings.open(id);
 }
 
-const wrongs = { dark: "Too dark", burnt_out: "Burnt out", blurred: "Blurred" };
-
 function meterCard(device, meter) {
-  const name = named(meter), { latest } = meter, away = absent(device);
-  const wrong = latest?.condition && wrongs[latest.condition.verdict];
-  const inside = [
-    h("span", { class: "picture" },
-      latest ? h("img", { src: `api/meter-pictures/${latest.id}`, alt: `Latest picture of meter ${name}`, loading: "lazy" })
-        : h("span", { class: "none" }, "No picture yet: it takes one when it starts, then by its schedule."),
-      h("span", { class: "badge" }, `${title(meter.kind)} meter`),
-      away ? h("span", { class: "badge right" }, away) : wrong && h("span", { class: "badge right alert" }, wrong)),
-    h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
-      latest && since(latest.captured_at, { class: "soft" })),
-  ];
-  const card = latest ? h("a", { class: "card", href: `api/meter-pictures/${latest.id}`, target: "_blank" }, ...inside) : h("div", { class: "card" }, ...inside);
-  const can = !away && meter.settings.some((setting) => setting.name === "capture");
-  return h("li", { class: "meter" }, card, can && h("button", { class: "button", type: "button", onclick: (event) => capture(event.target, key(device.device, meter.name)) }, "Take a picture now"));
+  const away = absent(device), can = !away && meter.settings.some((setting) => setting.name === "capture");
+  return meters.card(device, meter, { away, capture: can && ((button) => capture(button, key(device.device, meter.name))) });
 }
 
 /** The new picture brings a new card, with a fresh button; without one this button comes back. */
@@ -294,6 +285,7 @@ const refresh = {
   events: soon(careful("events", reload)),
   work: soon(careful("work", work.load), 1000),
   people: soon(careful("people", people.load)),
+  meters: soon(careful("meters", async () => { await meters.load(); showDevices(); showState(); own.refresh(); })),
   labels: soon(careful("labels", async () => {
     labels = await api("labels");
     options("label", labels.map((label) => [label, title(label)]));
@@ -320,20 +312,24 @@ function listen() {
   for (const kind of ["hub", "worker", "outcome"]) on(kind, () => refresh.state());
   for (const kind of ["worker", "workflow"]) on(kind, () => refresh.work());
   on("device", () => refresh.devices());
+  for (const kind of ["reading", "verdict", "meter"]) on(kind, () => refresh.meters());
   on("event", ({ data }) => { refresh.events(); detail.refresh(data.after.id); });
   on("motion", ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); });
   on("picture", ({ device, camera, captured_at }) => {
     const id = key(device, camera);
     pictures.set(id, captured_at);
-    if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) refresh.devices();
+    if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) { refresh.devices(); refresh.meters(); }
     else live(id);
   });
 }
 
 function route() {
   const id = location.hash.match(/^#event=([0-9a-f-]{36})$/)?.[1];
+  const [, meter, set_up] = location.hash.match(/^#meter=([\w-]+\/[\w-]+?)(\/set-up)?$/) ?? [];
   if (id) detail.open(id);
   else if ($("detail").open) $("detail").close();
+  if (meter) own.open(meter, Boolean(set_up));
+  else if ($("meter").open) $("meter").close();
 }
 
 detail.setUp({
@@ -345,6 +341,7 @@ detail.setUp({
   named: cameraOf,
 });
 people.setUp(() => refresh.people(true));
+own.setUp(() => refresh.meters(true));
 $("people").addEventListener("toggle", () => refresh.people(true));
 $("filters").addEventListener("change", () => { events = []; careful("events", reload)(); });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -359,7 +356,7 @@ document.addEventListener("visibilitychange", () => {
   else listen();
 });
 setInterval(tick, 1000);
-setInterval(() => { if (connected && !document.hidden) { refresh.devices(); refresh.state(); refresh.people(); } }, 60000);
+setInterval(() => { if (connected && !document.hidden) { refresh.devices(); refresh.state(); refresh.people(); refresh.meters(); } }, 60000);
 all();
 listen();
 route();

@@ -1,6 +1,6 @@
 // Meters: what they show now, on their cards, in words.
 
-import { $, api, h, since, span, title } from "./tools.js";
+import { api, h, since, title } from "./tools.js";
 
 let known = new Map();
 
