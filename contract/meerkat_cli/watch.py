@@ -30,6 +30,7 @@ from meerkat_contract.topics import (
 
 from .reach import connect
 from .watch_devices import Sensors, device_in_words
+from .watch_meters import meter_in_words
 
 CONNECT_SECONDS = 10
 
@@ -47,6 +48,7 @@ FILTERS = (
     CameraTopic(ANY, ANY, "event"),
     CameraTopic(ANY, ANY, "outcome"),
     MeterTopic(ANY, ANY, "reading"),
+    MeterTopic(ANY, ANY, "verdict"),
     WorkerTopic(ANY, "state"),
     WorkflowTopic(ANY, "state"),
 )
@@ -160,8 +162,8 @@ def _words(message: Incoming, sensors: Sensors) -> str:
         case CameraTopic(device, camera, "outcome"):
             outcome = messages.read(messages.Outcome, message.payload, topic=message.topic)
             return f"{device}/{camera}: {outcome_in_words(outcome)}"
-        case MeterTopic(device, meter, "reading"):
-            return f"{device}/{meter}: {_reading(text)}"
+        case MeterTopic() as meter:
+            return meter_in_words(meter, message, text)
         case WorkerTopic(worker, "state"):
             state = messages.read(messages.WorkerState, message.payload, topic=message.topic)
             return f"worker {worker} {_worker(state)}"
@@ -208,14 +210,6 @@ def _workflow(message: Incoming) -> str:
     nodes = dict.fromkeys(f"{operator.task} on {operator.node}" for operator in state.nodes)
     verb = "runs" if state.state == "running" else "starts"
     return f"{verb}: {', '.join(nodes)}" if nodes else verb
-
-
-def _reading(text: str) -> str:
-    try:
-        reading = json.loads(text)
-        return f"reads {reading['value']} {reading.get('unit', '')}".rstrip()
-    except (ValueError, TypeError, KeyError):
-        return f"reads {text}"
 
 
 def _text(message: Incoming) -> str | None:

@@ -28,6 +28,11 @@ from support.broker import Mosquitto
 
 NOW = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
 MODEL = messages.ModelInfo(name="efficientdet", engine="litert")
+_OF_WATER = {"id": new_id(), "device": "cellar", "meter": "water", "at": NOW, "value": 206.9914, "unit": "m³"}
+READING = messages.MeterReading.model_validate(
+    {**_OF_WATER, "total": 206.9914, "flow": 0.012, "source": "owner"}
+)
+VERDICT = messages.MeterVerdict.model_validate({**_OF_WATER, "verdict": "accepted"})
 
 
 @contextmanager
@@ -228,6 +233,22 @@ PORCH = "meerkat/device/porch"
             "cellar/water: reads 12.3 m³",
         ),
         ("meerkat/meter/cellar/water/reading", "12", "cellar/water: reads 12"),
+        (
+            "meerkat/meter/cellar/water/reading",
+            READING,
+            "cellar/water: reads 206.9914 m³, 0.012 m³/h, says its owner",
+        ),
+        ("meerkat/meter/cellar/water/verdict", VERDICT, ""),
+        (
+            "meerkat/meter/cellar/water/verdict",
+            VERDICT.model_copy(update={"verdict": "unreadable", "value": None, "reason": "it is dark"}),
+            "cellar/water: the picture is unreadable: it is dark",
+        ),
+        (
+            "meerkat/meter/cellar/water/verdict",
+            VERDICT.model_copy(update={"leak": "it has flowed for 30 h"}),
+            "cellar/water: it has flowed for 30 h",
+        ),
         (
             "meerkat/worker/attic/state",
             messages.WorkerState(
