@@ -42,7 +42,8 @@ def peak(distribution: Distribution) -> Peak:
     window = around[at : at + 2 * _NEAR + 1]
     mass = float(window.sum())
     offset = float(window @ np.arange(-_NEAR, _NEAR + 1)) / mass if mass > 0 else 0.0
-    return Peak((at + offset) / 10 % 10.0, min(1.0, mass), float(distribution[NOTHING]))
+    position = (at + offset) / 10 % 10.0
+    return Peak(0.0 if position >= 10.0 else position, min(1.0, mass), float(distribution[NOTHING]))
 
 
 def average(distributions: Sequence[Distribution], weights: Sequence[float]) -> Distribution:

@@ -58,7 +58,7 @@ _OFFSETS: dict[Drive, Mixture] = {
     Drive.FIRST: ((0.9, 0.8), (0.1, 2.0)),
     Drive.GEARED: ((0.93, 0.7), (0.07, 2.5)),
     Drive.CARRIED: ((0.9, 1.2), (0.1, 2.8)),
-    Drive.CREEPING: ((0.9, 1.2), (0.1, 2.8)),
+    Drive.CREEPING: ((0.95, 1.2), (0.05, 2.8)),
 }
 """Sigma of how far off each stands, in tenths."""
 _CARRIES: Mixture = ((0.15, 4.0), (0.65, 10.0), (0.15, 18.0), (0.05, 28.0))

@@ -65,7 +65,7 @@ def in_words(picture: Path, counter: CounterSeen, chosen: Choice) -> str:
     if chosen.reason:
         line += f": {chosen.reason}"
     parts = [
-        f"{kind} " + " ".join("-" if one.position is None else f"{one.position:.1f}" for one in ones)
+        f"{kind} " + " ".join("-" if one.position is None else f"{one.position % 9.95:.1f}" for one in ones)
         for kind, ones in (("wheels", counter.wheels), ("needles", counter.needles))
         if ones
     ]

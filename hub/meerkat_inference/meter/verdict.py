@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 from meerkat_contract.meter_layout import CounterLayout
 from meerkat_contract.meter_messages import Candidate, Verdict
@@ -27,9 +27,11 @@ DISTINCT = 0.4
 """Peak mass below which one wheel or needle is not made out, and the reading waits for a history."""
 NOTHING = 0.5
 """Of a distribution, the share that says "not a digit"."""
-AGREES = 0.02
-"""Fit below which one wheel contradicts the others; half-way wheels all over have a mean below TOGETHER."""
-TOGETHER = 0.35
+AGREES = 0.05
+"""Fit below which one wheel contradicts the others."""
+TOGETHER = 0.38
+"""Geometric mean of the fits below which they all stand half-way. On renders that are read right it is 0.5
+and more."""
 SURE = 0.7
 """Likelihood of the best reading and its neighbours by one step, against all others."""
 
@@ -61,7 +63,7 @@ def judge(
     if absent or mean < READABLE:
         what = f"{_listed(absent)} cannot be seen" if absent else "the wheels cannot be made out"
         return Judged("unreadable", _with_cause(what, conditions), round(mean, 4))
-    if fmean(fit for _, _, fit in parts) < TOGETHER:
+    if geometric_mean(max(fit, 1e-6) for _, _, fit in parts) < TOGETHER:
         return Judged(
             "unreadable",
             "the wheels stand half-way where they cannot: do the boxes sit on the digits? "
