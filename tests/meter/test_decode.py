@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import CounterLayout
 from meerkat_inference.meter.decode import MOST, decode
+from meerkat_inference.meter.verdict import SURE
 from meter_support.painted import distribution
 
 
@@ -77,8 +78,13 @@ def test_a_counter_without_play_is_read_exactly(name: str, share: float) -> None
     # In the middle of a tenth of the last step: at its edge the tenths themselves are rounded.
     truth = (np.floor(share * layout.span / layout.step * 10) + 0.4) / 10 * layout.step
     decoded = read(layout, *positions(layout, truth))
-    assert steps_off(layout, decoded.candidates[0].value, truth) <= 1
-    assert decoded.sure > 0.5
+    best = decoded.candidates[0].value
+    if layout.digits and layout.pointers:
+        # 3.9 above a needle at 9.0: a wheel that creeps, or one that rests a little low on its 4.
+        assert steps_off(layout, best, truth) <= 1 or decoded.sure < SURE
+    else:
+        assert steps_off(layout, best, truth) <= 1
+        assert decoded.sure > 0.5
 
 
 @given(any_layout, st.floats(0, 1, exclude_max=True), st.data())
@@ -96,7 +102,7 @@ def test_play_and_offsets_cost_at_most_the_last_step(name: str, share: float, da
     needles = [place + data.draw(st.floats(-0.15, 0.15)) for place in needles]
     decoded = read(layout, wheels, needles, sigma=0.12, nothing=0.02)
     best = decoded.candidates[0].value
-    assert steps_off(layout, best, truth) <= 1 or decoded.sure < 0.6
+    assert steps_off(layout, best, truth) <= 1 or decoded.sure < SURE
 
 
 @pytest.mark.parametrize("place", range(1, 8))
@@ -126,10 +132,17 @@ def test_a_row_that_is_laid_out_low_is_read_all_the_same() -> None:
 
 def test_the_last_needle_says_the_last_digit() -> None:
     layout = LAYOUTS["8 wheels, 1 dial"]
-    decoded = read(layout, [0, 0, 2, 0, 6, 9, 2, 2.86], [8.6])
-    assert decoded.candidates[0].value == pytest.approx(206.9228)
+    decoded = read(layout, [0, 0, 2, 0, 6, 9, 2, 2.5], [5.2])
+    assert decoded.candidates[0].value == pytest.approx(206.9225)
     assert decoded.wheel_digits == (0, 0, 2, 0, 6, 9, 2, 2)
-    assert decoded.needle_digits == (8,)
+    assert decoded.needle_digits == (5,)
+
+
+@pytest.mark.parametrize(("wheel", "value"), [(2.0, 206.9228), (2.95, 206.9238), (2.6, 206.9226)])
+def test_a_wheel_above_a_needle_creeps_or_rests(wheel: float, value: float) -> None:
+    layout = LAYOUTS["8 wheels, 1 dial"]
+    needle = value * 10_000 % 10 + 0.4
+    assert read(layout, [0, 0, 2, 0, 6, 9, 2, wheel], [needle]).candidates[0].value == pytest.approx(value)
 
 
 def test_a_rollover_begins_again_at_zero() -> None:
