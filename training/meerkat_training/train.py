@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Plan:
     looks: int = 20
     """How often the held-out renders are looked at; patience counts these."""
     patience: int = 6
+    begin: Path | None = None
+    """Weights of an earlier training (.pt) to go on from."""
 
 
 @dataclass(slots=True)
@@ -87,6 +90,8 @@ def train(
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - plan.workers))
     torch.manual_seed(plan.seed)
     network = build(kind).to(memory_format=torch.channels_last)
+    if plan.begin is not None:
+        network.load_state_dict(torch.load(plan.begin, weights_only=True))
     result = Trained(deepcopy(network), kind)
     held_out = render(plan.held_out, VALIDATION_SEED + plan.seed, plan.workers)
     with Pool(render, size=plan.stock, uses=plan.uses, workers=plan.workers, seed=plan.seed) as pool:
