@@ -108,7 +108,7 @@ def year(seed: int, faults: Faults | None = None, hours: int = 365 * 24) -> Year
             knock, left = knocked[hour], random.randrange(3, 20)
         fault = knock if left > 0 else _fault(random, faults)
         left -= 1
-        taken.append(_picture(random, faults, at, hour, shown, total, fault))
+        taken.append(_picture(random, faults.glare, at=at, hour=hour, shown=shown, total=total, fault=fault))
     return Year(taken, exchange, _in_order_of_arrival(taken, faults.offline))
 
 
@@ -124,7 +124,7 @@ def _fault(random: Random, faults: Faults) -> str:
 
 
 def _picture(
-    random: Random, faults: Faults, at: datetime, hour: int, shown: int, total: int, fault: str
+    random: Random, glare: tuple[float, float], *, at: datetime, hour: int, shown: int, total: int, fault: str
 ) -> Taken:
     # A needle between two marks is read one step off now and then.
     value = max(0, shown + random.choice((0, 0, 0, 0, 0, 0, -1, 1)))
@@ -133,7 +133,7 @@ def _picture(
     if fault == "misread":
         place = random.randrange(1, 9)
         candidates = [(_wrong_digit(random, value, 10**place), 1.0)]
-        clear[8 - place] *= random.uniform(*faults.glare)
+        clear[8 - place] *= random.uniform(*glare)
     elif fault == "shifted":
         candidates = [(value * 10 % SPAN + random.randrange(10), 1.0)]
     elif fault == "unsure":

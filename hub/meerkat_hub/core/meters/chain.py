@@ -31,8 +31,6 @@ from .settings import Limits, MeterSettings
 
 STRONG, WEAK, OWNER = 1.0, 0.4, 4.0
 START, UNUSUAL, EXCHANGE = 0.5, 1.3, 1.5
-PROVING = 0.2
-"""What a reading counts that says the same as the first one of a supposed new meter."""
 BEHIND = 8.0
 """A chain so far behind the best is given up: at most so many accepted readings can be overturned."""
 MOST_ENDS = 24
@@ -41,7 +39,8 @@ ALONE = 0.9
 CLEAR = 0.8
 """The first reading of all is sure when every wheel is as clear as this; else it takes two."""
 ENORMOUS = 8.0
-"""Times the usual above which each doubling costs UNUSUAL once more."""
+"""Times the usual above which each doubling costs DOUBLING more."""
+DOUBLING = 2.6
 GOES_ON = 2.0
 """So many times the flow that a chain ends with may come on top of what is usual."""
 PARTS = 10**6
@@ -71,8 +70,6 @@ class Link:
     """When this meter was put in, if another was there before."""
     guessed: Link | None = None
     """The end of the old meter, when nobody has told of the exchange."""
-    proving: bool = False
-    """Of a supposed new meter that has not gone on yet."""
     sudden: bool = False
     """It rose above what is usual. What follows may too: the bath is being filled."""
     open: bool = False
@@ -136,7 +133,7 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
     read = _read(row, rules)
     if read is None:
         return front
-    offered: dict[tuple[int, bool, bool], Link] = {}
+    offered: dict[tuple[int, bool], Link] = {}
     for end in front.ends:
         for link in (_follow(end, read, rules), _new_meter(end, read, rules)):
             if link is not None:
@@ -145,9 +142,9 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
     return _front(front, tuple(offered.values()))
 
 
-def _offer(offered: dict[tuple[int, bool, bool], Link], link: Link) -> None:
+def _offer(offered: dict[tuple[int, bool], Link], link: Link) -> None:
     # What can follow depends on the value alone, not on how the total came about.
-    key = (link.value, link.proving, link.sudden)
+    key = (link.value, link.sudden)
     known = offered.get(key)
     if known is None or link.score > known.score + 1e-9:
         offered[key] = link
@@ -200,9 +197,6 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
     gain = STRONG if strong else WEAK
-    proving = end.proving and fit.rise <= read.jitter
-    if proving:
-        gain = min(gain, PROVING)
     usual = usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
     sudden = fit.rise > parts(usual) + read.jitter
     if sudden:
@@ -214,7 +208,7 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, end.score + gain, end, strong, confidence,
-        learnt, read.span, read.jitter, flow, end.reset, end.guessed, proving, sudden,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, sudden,
     )  # fmt: skip
 
 
@@ -241,9 +235,9 @@ def _cost(rise: float, usual: float, end: Link) -> float:
     """Of a sudden rise. After one the next is free while it is not enormous: a bath fills on.
 
     The longer nothing fits, the more could have flowed, and in the end every nonsense would fit: so what
-    is many times the usual takes ever more pictures.
+    is many times the usual takes ever more pictures, or the owner.
     """
-    enormous = max(0.0, log2(max(rise, 1e-9) / max(usual, 1e-9) / ENORMOUS)) * UNUSUAL
+    enormous = max(0.0, log2(max(rise, 1e-9) / max(usual, 1e-9) / ENORMOUS)) * DOUBLING
     return enormous if end.sudden else UNUSUAL + enormous
 
 
@@ -283,7 +277,7 @@ def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
     learnt = clearer(end.learnt, read.clearness)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + STRONG - EXCHANGE, end, True,
-        read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end, True,
+        read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end,
     )  # fmt: skip
 
 

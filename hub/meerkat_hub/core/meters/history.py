@@ -66,7 +66,8 @@ class MeterHistory:
         self, device: str, meter: str, settings: MeterSettings, rows: Iterable[ReadingRow] = ()
     ) -> None:
         self.device, self.meter, self.settings = device, meter, settings
-        self._rows: list[ReadingRow] = sorted(rows, key=lambda row: row.place)
+        self._rows: list[ReadingRow] = sorted(rows, key=lambda row: row.place)[-KEEP:]
+        self._ids = {row.id for row in self._rows}
         self._fronts: list[Front] = []
         """After each row."""
         self._base = Front()
@@ -127,6 +128,7 @@ class MeterHistory:
             raise UnknownReading(
                 f"{id} is a picture, nothing that the owner said", remedy="Correct it instead"
             )
+        self._ids.discard(id)
         del self._rows[index], self._fronts[index]
         return self._again(index)
 
@@ -160,6 +162,8 @@ class MeterHistory:
     # --- how ------------------------------------------------------------------------------------
 
     def _find(self, id: str) -> int | None:
+        if id not in self._ids:
+            return None
         return next((i for i in range(len(self._rows) - 1, -1, -1) if self._rows[i].id == id), None)
 
     def _known(self, id: str) -> int:
@@ -186,6 +190,7 @@ class MeterHistory:
             del self._rows[instead_of], self._fronts[instead_of]
         index = bisect_left(self._rows, row.place, key=lambda known: known.place)
         self._rows.insert(index, row)
+        self._ids.add(row.id)
         self._fronts.insert(index, self._base)
         return self._again(index if instead_of is None else min(index, instead_of), touched=row.id)
 
@@ -322,6 +327,7 @@ class MeterHistory:
         for index, row in enumerate(self._rows):
             if row.verdict == "accepted" and row.learnt is not None and row.value is not None:
                 root = _stored(row)
+                self._ids.difference_update(known.id for known in self._rows[: index + 1])
                 del self._rows[: index + 1]
                 return root
         return None
@@ -338,22 +344,19 @@ class MeterHistory:
             return
         limit = self._rows[-KEEP].place
         index = bisect_left(self._chain, limit, key=_place) - 1
-        while index > 0 and not (confirmed(self._chain, index) and _can_begin(self._chain[index])):
+        while index > 0 and (self._chain[index].open or not confirmed(self._chain, index)):
             index -= 1
         if index <= 0:
             return
         root = self._chain[index]
         keep = bisect_right(self._rows, _place(root), key=lambda row: row.place)
+        self._ids.difference_update(row.id for row in self._rows[:keep])
         del self._rows[:keep], self._fronts[:keep]
         self._begin_at(root)
 
 
 def _place(link: Link) -> tuple[datetime, str]:
     return link.at, link.id
-
-
-def _can_begin(link: Link) -> bool:
-    return not link.open and not link.proving
 
 
 def _stored(row: ReadingRow) -> Link:

@@ -13,9 +13,9 @@ from math import exp
 from .rows import Learnt
 from .settings import Limits
 
-QUICK = 0.1
-"""Step of the running quantile (Robbins and Monro), in its logarithm."""
-NINE_OF_TEN = 0.9
+UP, DOWN = exp(0.09), exp(-0.01)
+"""Steps of the running quantile (Robbins and Monro): at rest when nine of ten flows are below it."""
+LONGER = exp(0.05)
 MARGIN = 2.0
 """Usual is up to so many times the flow that nine of ten hours stay below."""
 LEAST_PART = 0.2
@@ -64,34 +64,34 @@ def clearer(before: Learnt, clearness: float) -> Learnt:
 def flowed(before: Learnt, limits: Limits, rise: Rise) -> Learnt:
     """With one more rise from a reading to the next."""
     hours, flow = rise.hours, rise.flow
-    usual_hours = before.hours * exp(QUICK / 2 if hours > before.hours else -QUICK / 2)
-    if before.count < 3:
-        usual_hours = hours
+    usual_hours = before.hours * (LONGER if hours > before.hours else 1 / LONGER)
     high = before.high
     if flow > 0 and before.hours / 4 <= hours <= 2 * before.hours:
-        high *= exp(QUICK * (NINE_OF_TEN if flow > high else NINE_OF_TEN - 1))
-        high = max(high, LEAST_PART * limits.usual_flow / MARGIN)
-    learnt = replace(
-        before,
-        mean=before.mean + min(1.0, hours / MEAN_HOURS) * (flow - before.mean),
-        high=high,
-        hours=min(max(usual_hours, 1 / 60), 48.0),
+        high = max(high * (UP if flow > high else DOWN), LEAST_PART * limits.usual_flow / MARGIN)
+    moved = before.still_since is None or rise.total - before.still_total > rise.noise
+    since, longest, least = _unbroken(before, rise)
+    return Learnt(
+        before.count,
+        before.mean + min(1.0, hours / MEAN_HOURS) * (flow - before.mean),
+        high,
+        min(max(hours if before.count < 3 else usual_hours, 1 / 60), 48.0),
+        before.clearness,
+        before.spread,
+        rise.at if moved else before.still_since,
+        rise.total if moved else before.still_total,
+        since,
+        longest,
+        least,
     )
-    return _unbroken(learnt, rise)
 
 
-def _unbroken(before: Learnt, rise: Rise) -> Learnt:
-    """Since when it stands still, and since when it has not."""
-    learnt = before
-    if before.still_since is None or rise.total - before.still_total > rise.noise:
-        learnt = replace(learnt, still_since=rise.at, still_total=rise.total)
+def _unbroken(before: Learnt, rise: Rise) -> tuple[datetime | None, float, float]:
+    """Since when something has flowed in every interval, the longest of them and the least flow."""
     if rise.flow * rise.hours <= rise.noise or rise.hours > LONGEST_INTERVAL:
-        return replace(learnt, flowing_since=None) if learnt.flowing_since is not None else learnt
+        return None, 0.0, 0.0
     if before.flowing_since is None:
-        begun = rise.at - timedelta(hours=rise.hours)
-        return replace(learnt, flowing_since=begun, longest=rise.hours, least=rise.flow)
-    longest, least = max(before.longest, rise.hours), min(before.least, rise.flow)
-    return replace(learnt, longest=longest, least=least)
+        return rise.at - timedelta(hours=rise.hours), rise.hours, rise.flow
+    return before.flowing_since, max(before.longest, rise.hours), min(before.least, rise.flow)
 
 
 def usual_rise(learnt: Learnt, hours: float) -> float:

@@ -59,7 +59,7 @@ def accepted(row: ReadingRow, link: Link, before: Link | None, rules: Rules) -> 
     return replace(
         row, verdict="accepted", reason="", value=link.value / PARTS, confidence=link.confidence,
         expected=expected, total=link.total / PARTS, flow=flow, last_reset=link.reset,
-        learnt=None if link.open or link.proving else link.learnt,
+        learnt=None if link.open else link.learnt,
     )  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""Which of a picture's readings goes with the one before."""
+
+from __future__ import annotations
+
+import pytest
+
+from meerkat_inference.meter.choice import choose, units
+from meter_support.household import seen_as
+
+
+def test_without_a_reading_before_the_pictures_own_verdict_stands() -> None:
+    choice = choose(seen_as([(2069228, 1.0)]))
+    assert (choice.verdict, choice.value) == ("accepted", 206.9228)
+    assert choice.expected is None
+
+
+def test_what_follows_is_accepted_and_says_what_was_expected() -> None:
+    choice = choose(seen_as([(2069228, 1.0)]), previous=206.9, elapsed_hours=1, max_flow=3)
+    assert (choice.verdict, choice.value) == ("accepted", 206.9228)
+    assert choice.expected == pytest.approx((206.9, 206.9 + 3 * 61 / 60 + 0.0003))
+
+
+def test_of_two_readings_the_one_that_fits_is_taken() -> None:
+    seen = seen_as([(2079928, 0.55), (2069928, 0.45)])
+    assert seen.verdict == "held"
+    choice = choose(seen, previous=206.98, elapsed_hours=1, max_flow=0.5)
+    assert (choice.verdict, choice.value) == ("accepted", 206.9928)
+
+
+def test_of_two_readings_that_both_fit_none_is_taken() -> None:
+    seen = seen_as([(2069928, 0.55), (2069528, 0.45)])
+    assert choose(seen, previous=206.9, elapsed_hours=1, max_flow=0.5).verdict == "held"
+
+
+def test_what_is_held_because_it_is_hard_to_see_stays_held_though_it_fits() -> None:
+    seen = seen_as([(2069928, 1.0)]).model_copy(update={"verdict": "held", "reason": "fogged"})
+    choice = choose(seen, previous=206.9, elapsed_hours=1, max_flow=0.5)
+    assert (choice.verdict, choice.reason) == ("held", "fogged")
+
+
+def test_a_sure_reading_behind_the_one_before_is_implausible() -> None:
+    choice = choose(seen_as([(2069228, 1.0)]), previous=207.0)
+    assert (choice.verdict, choice.value) == ("implausible", 206.9228)
+    assert "behind 207" in choice.reason
+
+
+def test_a_faint_candidate_does_not_save_a_picture_that_contradicts_the_history() -> None:
+    choice = choose(seen_as([(2069228, 0.95), (2079228, 0.05)]), previous=207.0)
+    assert choice.verdict == "implausible"
+
+
+@pytest.mark.parametrize(("behind", "verdict"), [(3, "accepted"), (4, "implausible")])
+def test_a_needle_may_tremble_by_three_steps(behind: int, verdict: str) -> None:
+    choice = choose(seen_as([(2069228 - behind, 1.0)]), previous=206.9228)
+    assert choice.verdict == verdict
+    if verdict == "accepted":
+        assert choice.value == 206.9228, "nothing has flowed"
+
+
+@pytest.mark.parametrize(("above", "verdict"), [(1_000_0000, "accepted"), (1_000_0001, "implausible")])
+def test_without_a_flow_a_hundredth_of_the_span_may_have_flowed(above: int, verdict: str) -> None:
+    assert choose(seen_as([(2069228 + above, 1.0)]), previous=206.9228).verdict == verdict
+
+
+def test_a_largest_flow_without_times_is_the_largest_rise() -> None:
+    seen = seen_as([(2079228, 1.0)])
+    assert choose(seen, previous=206.9228, max_flow=2).verdict == "accepted"
+    assert choose(seen, previous=206.9228, max_flow=0.9).verdict == "implausible"
+
+
+def test_past_its_top_it_begins_again_at_zero() -> None:
+    choice = choose(seen_as([(123, 1.0)]), previous=99999.99, elapsed_hours=1, max_flow=1)
+    assert (choice.verdict, choice.value) == ("accepted", 0.0123)
+    trembling = choose(seen_as([(999_999_999, 1.0)]), previous=0.0001, elapsed_hours=1, max_flow=1)
+    assert (trembling.verdict, trembling.value) == ("accepted", 0.0001)
+
+
+def test_what_is_unreadable_stays_so() -> None:
+    choice = choose(seen_as([(0, 1.0)], readable=False), previous=206.9)
+    assert (choice.verdict, choice.value, choice.reason) == ("unreadable", None, "the picture is too dark")
+
+
+def test_values_are_the_floats_that_are_nearest_to_their_decimals() -> None:
+    assert units(3, 0.1) == 0.3
+    assert units(2069228, 0.0001) == 206.9228

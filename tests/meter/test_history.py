@@ -1,0 +1,227 @@
+"""What becomes of pictures, and of what the owner says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from meerkat_contract.ids import new_id
+from meerkat_hub.core.meters.history import KEEP, SLACK, MeterHistory, UnknownReading
+from meerkat_hub.core.meters.rows import PictureSeen
+from meerkat_hub.core.meters.settings import MeterSettings
+from meter_support.household import PER_UNIT, seen_as
+
+BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def at(hour: float) -> datetime:
+    return BEGIN + timedelta(hours=hour)
+
+
+def picture(hour: float, value: float, **how: object) -> PictureSeen:
+    seen = seen_as([(round(value * PER_UNIT), 1.0)], **how)  # type: ignore[arg-type]
+    return PictureSeen(new_id(), at(hour), seen)
+
+
+def history(hours: int = 30, settings: MeterSettings | None = None) -> MeterHistory:
+    """A meter at 200 m³ through which 10 L flow every hour."""
+    made = MeterHistory("basement", "water", settings or MeterSettings())
+    for hour in range(hours):
+        made.saw(picture(hour, 200 + hour / 100))
+    return made
+
+
+def verdicts(made: MeterHistory, last: int) -> list[str]:
+    return [row.verdict for row in made.rows[-last:]]
+
+
+def test_the_first_sure_picture_is_a_reading_at_once() -> None:
+    outcome = MeterHistory("basement", "water", MeterSettings()).saw(picture(0, 200.1234))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total, outcome.reading.flow) == (200.1234, 200.1234, None)
+
+
+def test_a_first_picture_that_is_not_clear_waits_for_the_next() -> None:
+    made = MeterHistory("basement", "water", MeterSettings())
+    assert made.saw(picture(0, 200, clear=(0.7,) * 9)).reading is None
+    assert made.saw(picture(1, 200.01, clear=(0.7,) * 9)).reading is not None
+
+
+def test_a_first_reading_that_was_wrong_is_overturned_by_two_good_ones() -> None:
+    made = MeterHistory("basement", "water", MeterSettings())
+    made.saw(picture(0, 800))
+    made.saw(picture(1, 200))
+    outcome = made.saw(picture(2, 200.01))
+    assert verdicts(made, 3) == ["implausible", "accepted", "accepted"]
+    assert [row.revision for row in outcome.changes] == [2, 2, 1]
+
+
+def test_a_high_misread_is_held_and_blocks_nothing() -> None:
+    made = history()
+    assert made.saw(picture(30, 203.3)).reading is None
+    outcome = made.saw(picture(31, 200.31))
+    assert outcome.reading is not None
+    assert outcome.reading.value == 200.31
+    assert verdicts(made, 2) == ["implausible", "accepted"]
+
+
+def test_a_misread_that_was_accepted_is_overturned_by_the_second_good_picture() -> None:
+    made = history()
+    assert made.saw(picture(30, 200.38)).reading is not None
+    assert made.saw(picture(31, 200.31)).reading is None
+    outcome = made.saw(picture(32, 200.32))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (200.32, 200.32)
+    assert verdicts(made, 3) == ["implausible", "accepted", "accepted"]
+
+
+def test_an_unusual_flow_is_believed_when_it_goes_on() -> None:
+    made = history()
+    assert made.saw(picture(30, 201.3)).reading is None
+    outcome = made.saw(picture(31, 202.3))
+    assert outcome.reading is not None
+    assert outcome.reading.value == 202.3
+    assert verdicts(made, 2) == ["accepted", "accepted"]
+    assert made.saw(picture(32, 203.3)).reading is not None
+
+
+def test_a_trembling_needle_is_no_flow() -> None:
+    made = history()
+    outcome = made.saw(picture(30, 200.2897))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.flow) == (200.29, 0.0)
+
+
+def test_a_late_picture_takes_its_place() -> None:
+    made = history(10)
+    made.saw(picture(12, 200.12))
+    outcome = made.saw(picture(11, 200.11))
+    assert [row.value for row in made.rows[-3:]] == [200.09, 200.11, 200.12]
+    assert [row.flow for row in outcome.changes] == [pytest.approx(0.01), pytest.approx(0.01)]
+    assert outcome.reading is not None
+    assert outcome.reading.revision == 2, "its flow is another now"
+
+
+def test_a_late_picture_may_overturn_what_stood_alone() -> None:
+    made = history(10)
+    made.saw(picture(13, 200.19))
+    made.saw(picture(14, 200.14))
+    assert verdicts(made, 2) == ["accepted", "implausible"]
+    made.saw(picture(12, 200.12))
+    made.saw(picture(15, 200.15))
+    assert verdicts(made, 4) == ["accepted", "implausible", "accepted", "accepted"]
+
+
+def test_a_rollover_goes_on_with_the_total() -> None:
+    made = MeterHistory("basement", "water", MeterSettings())
+    for hour, value in enumerate((99999.98, 99999.99, 0.001, 0.011)):
+        outcome = made.saw(picture(hour, value))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (0.011, 100000.011)
+    assert outcome.reading.last_reset is None
+
+
+def test_an_exchange_that_is_told_counts_to_the_last_litre() -> None:
+    made = history()
+    outcome = made.exchanged(new_id(), at(29.5), last=200.295, first=0.002)
+    assert outcome.reading is not None
+    assert (outcome.reading.total, outcome.reading.source) == (200.295, "owner")
+    outcome = made.saw(picture(30, 0.007))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (0.007, 200.3)
+    assert outcome.reading.last_reset == at(29.5)
+
+
+def test_a_new_meter_that_nobody_told_of_is_taken_for_one_at_its_second_picture() -> None:
+    made = history()
+    outcome = made.saw(picture(30, 0.004))
+    assert outcome.verdict is not None
+    assert outcome.verdict.verdict == "held"
+    assert "exchanged" in outcome.verdict.reason
+    outcome = made.saw(picture(31, 0.014))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (0.014, 200.30)
+    assert outcome.reading.last_reset == at(30)
+    # The owner tells of it after all: what no picture saw is added.
+    outcome = made.exchanged(new_id(), at(29.7), last=200.297, first=0.001)
+    assert outcome.reading is not None
+    assert outcome.reading.total == 200.31
+
+
+@pytest.mark.parametrize("value", [0.0, 137.5])
+def test_no_other_lower_reading_is_taken_for_a_new_meter(value: float) -> None:
+    made = history()
+    for hour in range(30, 36):
+        assert made.saw(picture(hour, value)).reading is None
+    outcome = made.exchanged(new_id(), at(29.5), last=200.29, first=None)
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (value, 200.29)
+
+
+def test_the_owner_overturns_at_once() -> None:
+    made = history()
+    wrong = picture(30, 200.38)
+    made.saw(wrong)
+    outcome = made.corrected(wrong.id, 200.3)
+    assert outcome.reading is not None
+    assert (outcome.reading.id, outcome.reading.value, outcome.reading.source) == (wrong.id, 200.3, "owner")
+    assert outcome.reading.revision == 2
+    outcome = made.uncorrected(wrong.id)
+    assert outcome.reading is not None
+    assert outcome.reading.value == 200.38
+    made.corrected(wrong.id, None)
+    assert made.rows[-1].verdict == "unreadable"
+    assert made.last is not None
+    assert made.last.value == 200.29
+
+
+def test_what_the_meter_shows_now_puts_the_total_right_and_asks() -> None:
+    made = history()
+    outcome = made.shows(new_id(), at(30), 150.5)
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.total) == (150.5, 150.5)
+    assert "exchanged" in outcome.notes[0]
+    assert made.saw(picture(31, 150.51)).reading is not None
+    said = made.rows[-2].id
+    made.removed(said)
+    assert made.last is not None
+    assert made.last.value == 200.29
+
+
+def test_who_corrects_what_is_not_there_is_told_what_to_do() -> None:
+    with pytest.raises(UnknownReading, match="Say what the meter shows now"):
+        history().corrected(new_id(), 3)
+    made = history()
+    with pytest.raises(UnknownReading, match="Correct it instead"):
+        made.removed(made.rows[0].id)
+
+
+def test_memory_is_bounded_and_what_is_dropped_stays_settled() -> None:
+    made = history(KEEP + 2 * SLACK)
+    assert len(made.rows) < KEEP + SLACK
+    outcome = made.saw(picture(2, 500.0))
+    assert [row.verdict for row in outcome.changes] == ["held"]
+    assert outcome.reading is None
+    again = MeterHistory("basement", "water", MeterSettings(), made.rows)
+    assert again.loaded.changes == ()
+    assert again.last == made.last
+    assert again.saw(picture(KEEP + 2 * SLACK, 214.01)).reading is not None
+
+
+def test_readings_are_published_in_the_unit_that_is_wanted() -> None:
+    made = history(2, MeterSettings(unit="L"))
+    outcome = made.saw(picture(2, 200.0201))
+    assert outcome.reading is not None
+    assert (outcome.reading.value, outcome.reading.unit) == (200020.1, "L")
+    assert outcome.reading.flow == pytest.approx(10.1)
+    assert made.last is not None
+    assert made.last.value == 200.0201, "kept as the meter has it"
+
+
+def test_other_settings_judge_again() -> None:
+    made = history()
+    made.saw(picture(30, 201.3))
+    outcome = made.changed(MeterSettings(max_flow=0.5))
+    assert outcome.verdict is not None
+    assert outcome.verdict.verdict == "implausible"
