@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 
-def augment(pictures: Any, generator: Any) -> Any:
-    """(n, 3, height, width) float32 of 0..1 → the same shape, each picture changed in its own way."""
+def augment(pictures: Any, generator: Any, *, covered: float = 0.12) -> Any:
+    """(n, 3, height, width) float32 of 0..1 → the same shape, each picture changed in its own way.
+
+    `covered` is the share of pictures that lose a small part: none where that may be what tells two apart.
+    """
     import torch
 
     n = len(pictures)
@@ -35,7 +38,7 @@ def augment(pictures: Any, generator: Any) -> Any:
     # Noise of its own strength.
     strength = 0.05 * draw(n, 1, 1, 1) ** 2
     pictures = pictures + strength * torch.randn(pictures.shape, generator=generator)
-    return cut_out(pictures, draw, some(0.12)).clamp_(0, 1)
+    return cut_out(pictures, draw, some(covered)).clamp_(0, 1)
 
 
 def cut_out(pictures: Any, draw: Any, chosen: Any) -> Any:

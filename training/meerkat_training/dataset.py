@@ -18,12 +18,16 @@ from .arrays import Bytes, Floats, chance
 from .crops import DIAL, HEIGHT, WIDTH, photograph_wheel
 from .needles import needle_crop
 from .negatives import negative_needle, negative_wheel
+from .segment_negatives import negative_segment
+from .segments import photograph_segment, random_display, random_shown
 from .wheels import random_position, random_style
 
 BLOCK = 250
 NEGATIVES = 0.08
 """Share of crops without a digit or needle; their position is NaN."""
-WHEEL_STREAM, NEEDLE_STREAM = 1, 2
+WHEEL_STREAM, NEEDLE_STREAM, SEGMENT_STREAM = 1, 2, 3
+NO_SEGMENTS = 0.14
+"""The same share for displays: what is no digit there is often made of the same segments."""
 
 Crops = tuple[Bytes, Floats]
 """Pictures (n, h, w, 3) uint8 RGB and positions (n,) float32, NaN for negatives."""
@@ -62,9 +66,25 @@ def needle_block(seed: int, count: int, block: int) -> Crops:
     return crops, positions
 
 
+def segment_block(seed: int, count: int, block: int) -> Crops:
+    """The first `count` places of displays of one block of a seed."""
+    rng = np.random.default_rng([seed, SEGMENT_STREAM, block])
+    crops, shown = np.empty((count, HEIGHT, WIDTH, 3), np.uint8), np.full(count, np.nan, np.float32)
+    for index in range(count):
+        if chance(rng, NO_SEGMENTS):
+            crops[index] = negative_segment(rng)
+            continue
+        digit = random_shown(rng)
+        crops[index], shown[index] = photograph_segment(random_display(rng), digit, rng), digit
+    return crops, shown
+
+
+_MAKERS = {"wheels": wheel_block, "needles": needle_block, "segments": segment_block}
+
+
 def _kind_block(kind: str, seed: int, job: tuple[int, int]) -> Crops:
     block, count = job
-    return (wheel_block if kind == "wheels" else needle_block)(seed, count, block)
+    return _MAKERS[kind](seed, count, block)
 
 
 def _blocks(kind: str, n: int, seed: int, workers: int) -> Iterator[Crops]:
@@ -98,3 +118,8 @@ def wheels(n: int, seed: int, workers: int = 1) -> Crops:
 def needles(n: int, seed: int, workers: int = 1) -> Crops:
     """`n` needles: (n, 48, 48, 3) uint8 RGB and their positions 0 to 10."""
     return _gather("needles", n, seed, workers, (DIAL, DIAL))
+
+
+def segments(n: int, seed: int, workers: int = 1) -> Crops:
+    """`n` places of displays: (n, 32, 20, 3) uint8 RGB and what they show: 0 to 9, 10 for nothing, NaN."""
+    return _gather("segments", n, seed, workers, (HEIGHT, WIDTH))

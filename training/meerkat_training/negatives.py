@@ -121,7 +121,7 @@ def _covered(rng: Random) -> Bytes:
     return cv2.resize(part, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _fogged(crop: Bytes, rng: Random) -> Bytes:
+def fogged(crop: Bytes, rng: Random) -> Bytes:
     """So much mist that no stroke is left."""
     sigma = crop.shape[1] * between(rng, 0.28, 0.5)
     soft = cv2.GaussianBlur(crop, (0, 0), sigma).astype(np.float32)
@@ -157,7 +157,7 @@ def negative_wheel(rng: Random) -> Bytes:
     if kind < 0.78:
         return _covered(rng)
     if kind < 0.86:
-        return _fogged(photograph_wheel(random_wheel(rng), random_position(rng), rng), rng)
+        return fogged(photograph_wheel(random_wheel(rng), random_position(rng), rng), rng)
     if kind < 0.93:
         return _upside_down(rng)
     dial = photograph_dial(random_dial(rng), 10 * float(rng.random()), rng)
@@ -202,7 +202,7 @@ def negative_needle(rng: Random) -> Bytes:
     if kind < 0.78:
         return _star(rng)
     if kind < 0.88:
-        return _fogged(photograph_dial(random_dial(rng), 10 * float(rng.random()), rng), rng)
+        return fogged(photograph_dial(random_dial(rng), 10 * float(rng.random()), rng), rng)
     shot = photograph_wheel(random_wheel(rng), random_position(rng), rng)
     side = WIDTH if chance(rng, 0.5) else HEIGHT
     part = shot[:side]

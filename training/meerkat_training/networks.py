@@ -1,7 +1,8 @@
-"""The two small networks as PyTorch modules: what stands on a wheel, where a needle points.
+"""The small networks as PyTorch modules: what stands on a wheel, where a needle points, what a display shows.
 
-Both take (n, 3, height, width) float32 of 0..1 and give (n, BINS) logits: bins 0..99 are positions k/10
-of 0..10, circular (bin 99 neighbours bin 0), and bin 100 says that the picture is no digit or no needle.
+All take (n, 3, height, width) float32 of 0..1. Wheels and needles give (n, BINS) logits: bins 0..99 are
+positions k/10 of 0..10, circular (bin 99 neighbours bin 0), and bin 100 says that the picture is no digit or
+no needle. Displays of segments give (n, SHOWN): the digits 0 to 9, a place left empty, no digit at all.
 
 Plain 3×3 convolutions with ReLU6 and 2×2 steps: what an Edge TPU compiles and XNNPACK runs fast. The
 last layer is a convolution over the whole remaining plane instead of a dense layer. It keeps where in
@@ -17,6 +18,7 @@ from typing import Any
 BINS = 101
 """100 tenths of a turn and "nothing to read here"."""
 NOTHING = 100
+SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Shape:
     width: int
     layers: tuple[tuple[int, int], ...]
     neck: int
+    outputs: int = BINS
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -43,11 +46,12 @@ class Shape:
 SHAPES = {
     "wheel": Shape(32, 20, ((16, 1), (24, 1), (32, 2), (48, 1), (64, 2), (64, 1), (80, 1)), 32),
     "needle": Shape(48, 48, ((16, 2), (24, 1), (48, 2), (64, 1), (64, 2), (80, 1)), 32),
+    "segment": Shape(32, 20, ((16, 1), (32, 2), (48, 1), (64, 2), (64, 1)), 32, SHOWN),
 }
 
 
 def build(kind: str, *, dropout: float = 0.1) -> Any:
-    """A fresh network, `wheel` or `needle`, with random weights, as a torch.nn.Sequential."""
+    """A fresh network, `wheel`, `needle` or `segment`, with random weights, as a torch.nn.Sequential."""
     from torch import nn
 
     shape = SHAPES[kind]
@@ -57,7 +61,7 @@ def build(kind: str, *, dropout: float = 0.1) -> Any:
         layers += _convolution(depth, channels, 3, stride)
         depth = channels
     layers += _convolution(depth, shape.neck, 1, 1)
-    layers += [nn.Dropout(dropout), nn.Conv2d(shape.neck, BINS, shape.plane), nn.Flatten()]
+    layers += [nn.Dropout(dropout), nn.Conv2d(shape.neck, shape.outputs, shape.plane), nn.Flatten()]
     return nn.Sequential(*layers)
 
 

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Floats
+from .networks import SHOWN
 
 SIGMA = {"wheel": 0.7, "needle": 1.0}
 """Width in bins of the target about the true position."""
+SMOOTHED = 0.01
+"""Of a display's truth, the share that is spread over all it might show: no network is to be surer."""
 NEAR = 3
 """Bins to each side of the peak that count to it: 0.3 of a digit."""
 
@@ -27,6 +30,26 @@ def soft_targets(positions: Floats, sigma: float) -> Floats:
     nothing = np.isnan(positions)
     weights[nothing] = 0
     return np.concatenate([weights, nothing[:, None]], 1).astype(np.float32)
+
+
+def shown_targets(shown: Floats) -> Floats:
+    """(n,) of 0..9, 10 for an empty place, NaN for no digit → (n, 12) probabilities."""
+    place = np.where(np.isnan(shown), SHOWN - 1, np.nan_to_num(shown)).astype(np.intp)
+    return (np.eye(SHOWN, dtype=np.float32)[place] * (1 - SMOOTHED) + SMOOTHED / SHOWN).astype(np.float32)
+
+
+def targets(kind: str, positions: Floats) -> Floats:
+    """What the network `kind` shall say: (n, 101), or (n, 12) of a display."""
+    return shown_targets(positions) if kind == "segment" else soft_targets(positions, SIGMA[kind])
+
+
+def right(kind: str, probabilities: Floats, positions: Floats) -> float:
+    """The share of pictures with a position that is found within 0.2, of displays read as what they show."""
+    there = ~np.isnan(positions)
+    if kind == "segment":
+        return float((probabilities[there].argmax(1) == positions[there]).mean())
+    found, _, _ = read_back(probabilities[there])
+    return float((distance(found, positions[there]) <= 0.2).mean())
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
