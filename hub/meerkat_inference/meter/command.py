@@ -12,6 +12,10 @@ COMMANDS = {
     "propose": ("meerkat_inference.meter.propose.command:propose", "Find wheels and dials, write a layout."),
     "wheel": ("meerkat_inference.meter.crop_command:wheel", "Read crops of single wheels."),
     "needle": ("meerkat_inference.meter.crop_command:needle", "Read crops of single dials."),
+    "examples": (
+        "meerkat_inference.meter.examples_command:examples",
+        "Cut corrected pictures up, to train with.",
+    ),
 }
 """Name: what runs it, and what `--help` says of it."""
 
