@@ -11,6 +11,7 @@ A file of YAML or JSON, or the same as a message:
       - [1283, 669, 216, 216]
     pointer_factors: [0.1]           # what one step of each dial counts
     unit: m³
+    display: wheels                  # or segments: the digits of an LCD or LED
     reference: basement.jpg          # the picture it was made for: later ones are aligned with it
 
 The picture is turned about its centre, and keeps its size. A second counter on the same face (day and
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import isclose
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
@@ -64,6 +65,9 @@ class CounterLayout(_Layout):
         False, description="dials that run counter-clockwise: all, or one by one"
     )
     unit: str = Field("m³", max_length=16)
+    display: Literal["wheels", "segments"] = Field(
+        "wheels", description="what the digits are: wheels, or segments of an LCD or LED"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +90,8 @@ class CounterLayout(_Layout):
     def _consistent(self) -> Self:
         if not self.digits and not self.pointers:
             raise ValueError("neither digits nor pointers: there is nothing to read")
+        if self.display == "segments" and self.pointers:
+            raise ValueError("a display of segments has no pointers; dials beside it go under counters")
         if self.integer_digits > len(self.digits):
             raise ValueError(
                 f"integer_digits is {self.integer_digits}, and there are {len(self.digits)} digits"

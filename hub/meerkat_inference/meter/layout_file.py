@@ -35,6 +35,7 @@ _NOTES = {
     "pointers": "one square box for each dial, most significant first",
     "pointer_factors": "what one step of each dial counts, as printed beside it",
     "mirrored": "dials that run counter-clockwise",
+    "display": "segments: the digits are those of an LCD or LED, not wheels",
     "width": "of the picture that the boxes are for",
     "reference": "the picture that later ones are aligned with",
     "counters": "further counters on the same face, by name",
