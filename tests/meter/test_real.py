@@ -83,8 +83,6 @@ def test_a_camera_that_hangs_askew(networks: Networks, name: str, turned: float)
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), turned, 1)
     askew = cv2.warpAffine(picture, turn, (width, height))
-        picture, cv2.getRotationMatrix2D((width / 2, height / 2), turned, 1), (width, height)
-    )
     (counter,) = read(askew, layout.model_copy(update={"rotation_deg": turned}), networks).counters
     assert counter.value == pytest.approx(reading, abs=tolerance)
 

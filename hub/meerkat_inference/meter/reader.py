@@ -41,7 +41,7 @@ VIEWS = (
     View(scale=1.07),
 )
 """Other looks at a box that is in doubt: a streak of glare or an edge of the window misleads one of them."""
-_AGAIN = 0.99
+AGAIN = 0.99
 """A peak below it is looked at again."""
 _MOST_AGAIN = 12
 """Boxes of a picture, the most doubtful, that are: it keeps a reading within its time on a small machine."""
@@ -145,7 +145,7 @@ def _look_again(
 ) -> list[Distribution]:
     """The doubtful ones averaged over several views."""
     masses = [peak(distribution).mass for distribution in first]
-    doubtful = sorted((i for i, mass in enumerate(masses) if mass < _AGAIN), key=lambda i: masses[i])
+    doubtful = sorted((i for i, mass in enumerate(masses) if mass < AGAIN), key=lambda i: masses[i])
     chosen = doubtful[:_MOST_AGAIN]
     again = [boxes[i] for i in chosen for _ in VIEWS]
     crops = [_crop(picture, boxes[i], matrix, view) for i in chosen for view in VIEWS]

@@ -32,7 +32,7 @@ AGREES = 0.05
 TOGETHER = 0.38
 """Geometric mean of the fits below which they all stand half-way. On renders that are read right it is 0.5
 and more."""
-SURE = 0.7
+SURE = 0.75
 """Likelihood of the best reading and its neighbours by one step, against all others."""
 
 
