@@ -117,7 +117,9 @@ def build_plan(
         return ProcessSpec(name, argv, order, env=_environment(options, roles[role]))
 
     http = ("--http-host", options.http_host, "--http-port", str(options.http_port))
-    hub = component("hub", HUB, "hub", "hub", *http)
+    drawn = devices == dict.fromkeys(DEMO, ("--config", str(DEMO_FILE)))
+    demo = ("--demo", str(DEMO_FILE)) if drawn else ()
+    hub = component("hub", HUB, "hub", "hub", *http, *demo)
     processes.append(
         ProcessSpec(
             hub.name, hub.argv, hub.order, env=hub.env, ready=page_ready, announce=f"Open {options.page}"

@@ -27,8 +27,15 @@ def page_address(settings: HubSettings) -> str:
 @click.option("--broker", metavar="URL", help="MQTT broker, mqtt[s]://user:password@host:port.")
 @click.option("--http-host", metavar="ADDRESS", help="Address of the page.  [default: 127.0.0.1]")
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the page.  [default: 8480]")
+@click.option("--demo", type=click.Path(path_type=Path), hidden=True, help="File of the drawn meters.")
 def hub(
-    data: Path | None, config: Path | None, broker: str | None, http_host: str | None, http_port: int | None
+    *,
+    data: Path | None,
+    config: Path | None,
+    broker: str | None,
+    http_host: str | None,
+    http_port: int | None,
+    demo: Path | None,
 ) -> None:
     """Run the hub: it keeps every clip, gives it to a worker, and says on the bus what was seen."""
     from meerkat_contract.configfile import find_file, section
@@ -36,7 +43,7 @@ def hub(
 
     from .adapters.announcement import announced
     from .application import build_hub
-    from .meter_settings import MetersSettings, configured
+    from .meter_settings import MetersSettings, configured, lay_out
     from .settings import HubSettings
     from .web.server import serve
     from .web.websensor import posted_pictures
@@ -63,6 +70,8 @@ def hub(
         meters=configured(section(config, "meters", MetersSettings), (find_file(config) or Path()).parent),
     )
     built.start()
+    if demo is not None:
+        lay_out(built, section(demo, "meters", MetersSettings))
     told = announced(connection, page=(settings.http_host, settings.http_port))
     try:
         with posted_pictures(built, settings), told if settings.announce else nullcontext():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field, RootModel
 
 from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import MeterLayout
 
-from .core.meter_records import ConfiguredMeter, MeterKey
+from .core.meter_records import ConfiguredMeter, MeterKey, SetLayout
 from .core.meters.settings import MeterSettings
 from .core.workflow_records import Camera
+
+if TYPE_CHECKING:
+    from .application import Hub
 
 
 class MeterEntry(MeterSettings):
@@ -45,6 +49,15 @@ def configured(settings: MetersSettings, folder: Path) -> dict[MeterKey, Configu
         _check_units(layout, limits, f"meters.{name}.unit")
         found[device, meter] = ConfiguredMeter(layout, limits)
     return found
+
+
+def lay_out(hub: Hub, drawn: MetersSettings) -> None:
+    """Give meters without a layout the one that is drawn for them. Unlike a configured one its owner may
+    change it. Raises MeerkatError when the hub does not answer."""
+    for key, entry in configured(drawn, Path()).items():
+        views = hub.desk.meters(key).views
+        if entry.layout is not None and not any(view.layout for view in views):
+            hub.desk.wish(*key, SetLayout(entry.layout))
 
 
 def _layout(said: MeterLayout | Path | None, folder: Path, where: str) -> MeterLayout | None:

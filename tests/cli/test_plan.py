@@ -36,7 +36,7 @@ def test_a_device_elsewhere_is_let_in_and_not_run() -> None:
 def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
     assert arguments(options()) == {
         "broker": "mosquitto -c x",
-        "hub": "hub --http-host 127.0.0.1 --http-port 8480 --data /data",
+        "hub": f"hub --http-host 127.0.0.1 --http-port 8480 --demo {DEMO_FILE} --data /data",
         "worker": "worker --data /data",
         "ha": "ha bridge --data /data",
         "porch": f"device --name porch --config {DEMO_FILE} --data /data",

@@ -19,6 +19,14 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import EventState, ModelInfo, Track, WorkerState
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.core.meter_records import (
+    MeterAsked,
+    MeterInput,
+    MetersAsked,
+    MeterView,
+    SeenArrived,
+    ShowMeters,
+)
 from meerkat_hub.core.outputs import (
     Change,
     ClipJoined,
@@ -50,10 +58,17 @@ class WebHouse:
         self.workflows = Workflows(
             new_id=new_id, recogniser=self.hub.people.gallery, policy=Policy(gather=0, reserve=0)
         )
+        self.meters: tuple[MeterView, ...] = ()
+        """How meters stand; nobody reads here."""
         self.hub.desk = self.desk = Desk(self._ask)
 
-    def _ask(self, asked: WorkflowInput) -> None:
+    def _ask(self, asked: WorkflowInput | MeterInput) -> None:
         """The core's answer at once: the hub's thread does not run here."""
+        if isinstance(asked, MetersAsked):
+            views = tuple(one for one in self.meters if asked.only in (None, (one.device, one.meter)))
+            self.desk.answered(ShowMeters(asked.ticket, views, readers=1))
+            return
+        assert not isinstance(asked, MeterAsked | SeenArrived), "only a hub that runs does that"
         outcome = self.workflows.happened(asked, Now(NOW, 0.0))
         self.commit(*outcome.changes)
         for effect in outcome.effects:

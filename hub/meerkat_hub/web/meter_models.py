@@ -28,6 +28,8 @@ class CounterStatus(View):
     reading: MeterReading | None = Field(None, description="the latest that was accepted")
     verdict: MeterVerdict | None = Field(None, description="what became of the latest picture")
     value: float | None = Field(None, description="of the latest accepted reading, in its own unit")
+    step: float | None = Field(None, description="what its last wheel or needle counts")
+    span: float | None = Field(None, description="where it begins again at zero")
 
 
 class MeterStatus(View):

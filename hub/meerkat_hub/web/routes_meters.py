@@ -210,6 +210,7 @@ def _status(
             reading=one.reading,
             verdict=one.verdict,
             value=one.latest.value if one.latest is not None else None,
+            **_scale(view, one),
         )
         for one in (view.counters if view is not None else ())
     ]
@@ -227,6 +228,14 @@ def _status(
         readers=readers,
         counters=counters,
     )
+
+
+def _scale(view: core.MeterView | None, counter: core.CounterView) -> dict[str, float]:
+    """Step and span: by the layout, else as its device told them; nothing while neither is known."""
+    laid_out = view.layout.all_counters.get(counter.counter) if view is not None and view.layout else None
+    seen = counter.latest.seen if counter.latest is not None else None
+    known = laid_out or seen
+    return {"step": known.step, "span": known.span} if known is not None else {}
 
 
 def picture_view(stored: StoredPicture) -> MeterPictureView:

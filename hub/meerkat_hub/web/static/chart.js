@@ -3,7 +3,7 @@
 import { h } from "./tools.js";
 import { amount } from "./meters.js";
 
-const WIDTH = 640, HEIGHT = 180, BELOW = 22, ABOVE = 18;
+const HEIGHT = 180, BELOW = 22, ABOVE = 18, MOST = 880, LEAST = 300;
 
 /** An element of a drawing. */
 export function s(tag, properties = {}, ...children) {
@@ -38,9 +38,11 @@ export function used(readings, times) {
 
 /** The bars, with a scale and a name for each that a mouse rests on. */
 export function bars(amounts, times, kind, unit) {
+  // Drawn as wide as it is shown, so that its words can be read on a telephone.
+  const WIDTH = Math.max(LEAST, Math.min(MOST, document.documentElement.clientWidth - 60));
   const most = Math.max(...amounts.map((one) => one ?? 0), 1e-9), step = WIDTH / amounts.length, high = HEIGHT - BELOW - ABOVE;
   const named = (time) => (kind === "days" ? time.toLocaleDateString([], { day: "numeric", month: "short" }) : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-  const every = Math.ceil(amounts.length / 7), all = amounts.reduce((sum, one) => sum + (one ?? 0), 0);
+  const every = Math.ceil(amounts.length / (WIDTH / 90)), all = amounts.reduce((sum, one) => sum + (one ?? 0), 0);
   const drawing = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${amount(all, unit)} in the last ${amounts.length} ${kind}, at most ${amount(most, unit)} in one` },
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: ABOVE, y2: ABOVE }),
     s("text", { x: 0, y: ABOVE - 5 }, amount(most, unit)),
@@ -51,6 +53,6 @@ export function bars(amounts, times, kind, unit) {
         s("title", {}, `${kind === "days" ? times[i].toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" }) : times[i].toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}: ${one == null ? "no readings" : amount(one, unit, most)}`));
     }),
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - BELOW, y2: HEIGHT - BELOW }),
-    ...amounts.map((_, i) => (amounts.length - 1 - i) % every === 0 && s("text", { class: "tick", x: (i + .5) * step, y: HEIGHT - 6 }, named(times[i]))));
+    ...amounts.map((_, i) => (amounts.length - 1 - i) % every === 0 && s("text", { class: i === amounts.length - 1 ? "last" : "tick", x: i === amounts.length - 1 ? WIDTH : (i + .5) * step, y: HEIGHT - 6 }, named(times[i]))));
   return h("div", {}, drawing, h("p", { class: "soft" }, `${amount(all, unit)} in these ${amounts.length} ${kind}. Between two readings it is spread evenly.`));
 }

@@ -1,7 +1,7 @@
 // One meter: what it shows, what was read in its picture, what was used, its history, and what its owner says.
 
 import { bars, edges, s, used } from "./chart.js";
-import { called, counter as windows, flow, number, status, verdicts } from "./meters.js";
+import { called, counter as windows, doubted, flow, number, status, verdicts } from "./meters.js";
 import { $, api, clock, day, h, post, query, since, title } from "./tools.js";
 
 const PAGE = 25, SPANS = { days: 30, hours: 48 };
@@ -106,14 +106,14 @@ function show(where, accepted, times) {
 }
 
 function head(now) {
-  if (!now?.reading) return h("p", { class: "soft" }, layout ? "There is no reading that can be trusted yet." : "Nobody has said yet where its wheels are: find them, look whether the boxes fit, and save.");
+  if (!now?.reading) return h("p", { class: "soft" }, layout ? `There is no reading that can be trusted yet. ${now?.verdict ? `The last picture: ${doubted(now.verdict, now.step)}` : ""}` : "Nobody has said yet where its wheels are: find them, look whether the boxes fit, and save.");
   const { reading, verdict, value } = now, [kind, word] = verdicts[verdict?.verdict ?? "accepted"];
   return h("div", { class: "meter-head" },
     h("p", { class: "big" }, windows(value ?? reading.value, value == null ? reading.unit : unit(), scale())),
     h("p", { class: "line" }, h("span", {}, flow(reading.flow, reading.unit), " ", h("span", { class: "soft" }, "read ", since(reading.at))), h("span", { class: `pill ${kind}` }, word)),
     Math.abs(reading.total - reading.value) > 1e-9 && h("p", { class: "soft" }, `Counted over all meters and rollovers: ${number(reading.total, now.step)} ${reading.unit}.`),
     verdict?.leak && h("p", { class: "why" }, `${verdict.leak}.`),
-    verdict && verdict.verdict !== "accepted" && h("p", { class: "why" }, `The last picture: ${verdict.reason || word.toLowerCase()}.`,
+    verdict && verdict.verdict !== "accepted" && h("p", { class: "why" }, `The last picture: ${doubted(verdict, now.step)}`,
       verdict.expected && ` From ${number(verdict.expected[0], now.step)} to ${number(verdict.expected[1], now.step)} ${verdict.unit} was to be expected.`));
 }
 

@@ -38,7 +38,7 @@ const short = (value) => value.toLocaleString(undefined, { maximumSignificantDig
 
 /** An amount in words: litres where cubic metres are small. */
 export function amount(value, unit, most = value) {
-  if (unit === "m³" && Math.abs(most) < 1) return `${Math.round(value * 1000).toLocaleString()} L`;
+  if (unit === "m³" && Math.abs(most) < 1) return `${Math.abs(most) < .01 ? short(value * 1000) : Math.round(value * 1000).toLocaleString()} L`;
   return `${short(value)} ${unit}`;
 }
 
@@ -55,6 +55,12 @@ export const verdicts = {
   implausible: ["bad", "Not believed"],
   unreadable: ["bad", "Cannot be read"],
 };
+
+/** What became of a picture that was not accepted. */
+export function doubted({ verdict, value, unit, reason }, step) {
+  const read = value == null ? "" : `${number(value, step)} ${unit}: `;
+  return `${read}${reason || verdicts[verdict][1].toLowerCase()}.`;
+}
 
 /** The value as the meter shows it: a digit in each window, those after the point in red. */
 export function counter(value, unit, { step, span: top } = {}) {
@@ -80,7 +86,7 @@ function reading(one) {
     last && h("span", { class: "line" }, counter(value ?? last.value, value == null ? last.unit : unit, { step, span: top }), name && h("span", { class: "soft" }, title(name))),
     last && h("span", { class: "line soft" }, h("span", {}, flow(last.flow, last.unit)), h("span", {}, "read ", since(last.at))),
     verdict?.leak && h("span", { class: "why" }, `${verdict.leak}.`),
-    verdict && verdict.verdict !== "accepted" && h("span", { class: "line soft" }, `Last picture: ${verdicts[verdict.verdict][1].toLowerCase()}${verdict.reason ? `; ${verdict.reason}` : ""}`),
+    verdict && verdict.verdict !== "accepted" && h("span", { class: "soft" }, `Last picture: ${doubted(verdict, step)}`),
   ]);
   if (!one.layout && !one.counters.length && one.latest) lines.push(h("span", { class: "soft" }, "Nobody has said yet where its wheels are."));
   else if (one.layout && !one.counters.length) lines.push(h("span", { class: "soft" }, one.readers ? "Its first picture is being read." : "It is read as soon as a worker is there."));
