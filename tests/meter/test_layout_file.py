@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,13 @@ def test_what_means_nothing_is_a_warning(file: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         save_layout(FULL, tmp_path / "nowhere" / "layout.yaml")
+
+
+def test_the_layout_that_is_documented_is_a_layout(file: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "read-a-meter.md"
+    first, more = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[:2]
+    file.write_text(first + more)
+    layout, warnings = load_layout(file)
+    assert warnings == ()
+    assert layout.step == 0.01
+    assert set(layout.counters) == {"night"}
