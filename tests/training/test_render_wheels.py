@@ -214,6 +214,21 @@ def test_drawn_fonts_tell_their_digits_apart() -> None:
         assert min(mask.mean() for mask in masks) > 4, design
 
 
+def test_a_third_of_drawn_fonts_is_squared() -> None:
+    """Their sevens mostly end in an upright leg, and no eight is wider above than below."""
+    rng = generator(12)
+    squared = [design for design in (random_design(rng) for _ in range(400)) if design.seven >= 5]
+    assert 0.2 < len(squared) / 400 < 0.4
+    for design in squared[:30]:
+        seven, eight = draw_digit(7, design, 64, 96), draw_digit(8, design, 64, 96)
+        columns = [np.flatnonzero(seven[row] > 127) for row in (54, 74)]
+        assert columns[0].mean() == pytest.approx(columns[1].mean(), abs=1.0), design
+        above, below = (np.ptp(np.flatnonzero(half.max(axis=0))) for half in (eight[:36], eight[56:]))
+        assert above <= below + 1, design
+        straight, slanting = seven[74], seven[20]
+        assert straight.max() == slanting.max() == 255, design
+
+
 def test_a_font_serves_small_and_large_digits() -> None:
     rng = generator(8)
     for font in (drawn_font(rng), random_font(rng, 0.0), system_font(rng).with_weight(3)):

@@ -8,14 +8,16 @@ centre lines of the strokes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from .arrays import Bytes, between
+from .arrays import Bytes, between, chance
 
 Point = tuple[float, float]
+SQUARED = 0.35
+"""Share of drawn fonts whose figures are put together from upright and level strokes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class StrokeDesign:
     seven: int
     eight_waist: float
     hook: float
+    stem: float = 0.42
+    """Where a bent seven's upright leg stands, of the width."""
+    knee: float = 0.56
+    """Where that leg starts, of the height."""
+    chamfered: bool = False
+    """Corners are cut straight, not rounded."""
 
 
 def random_design(rng: np.random.Generator) -> StrokeDesign:
@@ -55,7 +63,7 @@ def random_design(rng: np.random.Generator) -> StrokeDesign:
     kind = rng.random()
     radius = 0.0 if kind < 0.2 else between(rng, 0.05, 0.22) if kind < 0.6 else between(rng, 0.22, 0.5)
     pick = rng.integers(0, 60, 6)
-    return StrokeDesign(
+    design = StrokeDesign(
         width=width,
         weight=min(weight, width * 0.36),
         contrast=between(rng, 0.75, 1.15),
@@ -71,6 +79,37 @@ def random_design(rng: np.random.Generator) -> StrokeDesign:
         seven=int((pick[0] // 6) % 5),
         eight_waist=between(rng, 0.0, 0.12),
         hook=between(rng, 0.1, 0.27),
+    )
+    return _squared(design, rng) if chance(rng, SQUARED) else design
+
+
+def _squared(design: StrokeDesign, rng: np.random.Generator) -> StrokeDesign:
+    """Figures of straight strokes: the seven stands on an upright leg, the eight is narrower above.
+
+    Half of a seven is then half of a one, and the top of an eight that of a zero or nine: what tells them
+    apart is the flag and the width.
+    """
+    pick = rng.random(7)
+    radius = 0.0 if pick[0] < 0.4 else between(rng, 0.04, 0.14)
+    width = between(rng, 0.4, 0.68)
+    weight = min(design.weight, 0.16, 0.27 * width)
+    return replace(
+        design,
+        width=width,
+        weight=weight,
+        # Short enough that a six stays open.
+        hook=max(0.02, min(design.hook, design.middle - 0.04 - 1.9 * weight)),
+        radius=radius,
+        chamfered=bool(pick[0] < 0.8),
+        square_ends=bool(pick[1] < 0.75),
+        one=0 if pick[2] < 0.6 else int(rng.integers(6)),
+        two=2 if pick[3] < 0.7 else 1,
+        three=(3, 3, 2, 2, 0)[int(pick[4] * 5)],
+        six=2 if pick[5] < 0.5 else 0,
+        seven=(5, 5, 6, 6, 7, 3)[int(pick[6] * 6)],
+        eight_waist=between(rng, 0.0, 0.2),
+        stem=between(rng, 0.3, 0.68),
+        knee=between(rng, 0.3, 0.52),
     )
 
 
@@ -106,7 +145,8 @@ def _three(design: StrokeDesign) -> list[Path]:
             Path(((0.42, middle - 0.06), *bowl)),
         ]
     start: tuple[Point, ...] = ((0.0, design.hook), (0.0, 0.0)) if design.three == 1 else ((0.0, 0.0),)
-    return [Path((*start, (1.0, 0.0), (1.0, middle), (0.35, middle))), Path(((0.35, middle), *bowl))]
+    right = 1.0 - design.eight_waist if design.three == 3 else 1.0
+    return [Path((*start, (right, 0.0), (right, middle), (0.35, middle))), Path(((0.35, middle), *bowl))]
 
 
 def _four(design: StrokeDesign) -> list[Path]:
@@ -164,10 +204,15 @@ def _seven(design: StrokeDesign) -> list[Path]:
         return [Path((*top, (foot, 1.0)), round_off=0)]
     if design.seven == 1:
         return [Path(((0.0, design.hook * 0.8), *top, (foot, 1.0)), round_off=0)]
-    if design.seven == 2:
-        return [Path((*top, (1.0, 0.18), (0.42, 0.56), (0.42, 1.0)), round_off=0.5)]
+    leg: tuple[Point, ...] = ((design.stem, design.knee), (design.stem, 1.0))
+    if design.seven in {2, 5}:
+        return [Path((*top, (1.0, 0.18), *leg), round_off=0.5)]
     if design.seven == 3:
         return [Path((*top, (1.0, 1.0)), round_off=0)]
+    if design.seven == 6:
+        return [Path((*top, *leg), round_off=0)]
+    if design.seven == 7:
+        return [Path(((0.0, design.hook), *top, (1.0, 0.16), *leg), round_off=0)]
     return [Path((*top, (foot, 1.0)), round_off=0), Path(((0.2, 0.52), (0.86, 0.52)), round_off=0)]
 
 
@@ -190,14 +235,16 @@ def paths_of(digit: int, design: StrokeDesign) -> list[Path]:
     return makers[digit](design)
 
 
+_CHAMFER = [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
 _SHARES = [((1 - t) ** 2, 2 * t * (1 - t), t * t) for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
 
 
-def rounded(points: list[Point], closed: bool, radius: float) -> list[Point]:
-    """Replace each corner of a polyline by a quadratic curve that starts `radius` before it."""
+def rounded(points: list[Point], closed: bool, radius: float, chamfered: bool = False) -> list[Point]:
+    """Replace each corner of a polyline by a curve, or a straight cut, that starts `radius` before it."""
     if radius <= 0 or len(points) < 3:
         return points
     line: list[Point] = []
+    shares = _CHAMFER if chamfered else _SHARES
     last = len(points) - 1
     for index, (x, y) in enumerate(points):
         if not closed and index in {0, last}:
@@ -209,7 +256,7 @@ def rounded(points: list[Point], closed: bool, radius: float) -> list[Point]:
         reach_on = min(0.5, radius / max(math.hypot(after_x, after_y), 1e-6))
         start_x, start_y = x + before_x * reach, y + before_y * reach
         end_x, end_y = x + after_x * reach_on, y + after_y * reach_on
-        line += [(a * start_x + b * x + c * end_x, a * start_y + b * y + c * end_y) for a, b, c in _SHARES]
+        line += [(a * start_x + b * x + c * end_x, a * start_y + b * y + c * end_y) for a, b, c in shares]
     return line
 
 
@@ -222,10 +269,12 @@ def draw_digit(digit: int, design: StrokeDesign, height: int, canvas: int) -> By
     mask = np.zeros((canvas, canvas), np.uint8)
     for path in paths_of(digit, design):
         points = [(left + x * wide, top + y * tall) for x, y in path.points]
-        line = rounded(points, path.closed, design.radius * path.round_off * height)
+        line = rounded(points, path.closed, design.radius * path.round_off * height, design.chamfered)
         fixed = np.array([(round(x * 16), round(y * 16)) for x, y in line], np.int32)
         width = 1 if design.square_ends else thick
-        cv2.polylines(mask, [fixed], path.closed, 255, width, cv2.LINE_AA, 4)
+        # A soft line of one pixel is half as bright where it falls between two; widened, it would stay so.
+        edge = cv2.LINE_8 if design.square_ends else cv2.LINE_AA
+        cv2.polylines(mask, [fixed], path.closed, 255, width, edge, 4)
     if design.square_ends:
         return cv2.dilate(mask, np.ones((thin, thick), np.uint8)).astype(np.uint8, copy=False)
     return mask
