@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,19 +14,32 @@ from meerkat_contract.errors import MediaError
 from .picture_file import read_picture
 from .telling import as_json
 
+if TYPE_CHECKING:
+    from meerkat_contract.meter_messages import PositionSeen
+    from meerkat_inference.picture import Picture
+
+    from .networks import Networks
+
 _crops = click.argument("crops", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CROP...")
 _json = click.option("--json", "json_lines", is_flag=True, help="One JSON object per crop.")
 
 
 @click.command()
 @_crops
+@click.option(
+    "--display",
+    type=click.Choice(("wheels", "segments")),
+    default="wheels",
+    help="segments: digits of an LCD or LED.",
+)
 @_json
-def wheel(*, crops: tuple[Path, ...], json_lines: bool) -> None:
+def wheel(*, crops: tuple[Path, ...], display: str, json_lines: bool) -> None:
     """Say which digit each CROP of a wheel shows, 0.0 to 9.9; the next digit comes from below.
 
+    With --display segments, which digit of an LCD or LED it is, or that its place is empty.
     Exit status 1 when a file cannot be read as a picture (the others are).
     """
-    _tell(crops, needle=False, mirrored=False, json_lines=json_lines)
+    _tell(crops, _segment if display == "segments" else _roller, json_lines=json_lines)
 
 
 @click.command()
@@ -37,12 +51,51 @@ def needle(*, crops: tuple[Path, ...], mirrored: bool, json_lines: bool) -> None
 
     Exit status 1 when a file cannot be read as a picture (the others are).
     """
-    _tell(crops, needle=True, mirrored=mirrored, json_lines=json_lines)
+    _tell(crops, _mirrored if mirrored else _needle, json_lines=json_lines)
 
 
-def _tell(crops: tuple[Path, ...], *, needle: bool, mirrored: bool, json_lines: bool) -> None:
-    from .networks import Networks
+def _roller(picture: Picture, networks: Networks) -> tuple[PositionSeen, str]:
     from .reader import read_crop
+
+    return _in_words(read_crop(picture, networks), "no digit")
+
+
+def _needle(picture: Picture, networks: Networks) -> tuple[PositionSeen, str]:
+    from .reader import read_crop
+
+    return _in_words(read_crop(picture, networks, needle=True), "no needle")
+
+
+def _mirrored(picture: Picture, networks: Networks) -> tuple[PositionSeen, str]:
+    from .reader import read_crop
+
+    return _in_words(read_crop(picture, networks, needle=True, mirrored=True), "no needle")
+
+
+def _segment(picture: Picture, networks: Networks) -> tuple[PositionSeen, str]:
+    from . import segments
+
+    shown = segments.read_crop(picture, networks)
+    best = int(shown.argmax())
+    one = segments.seen(shown, best if best < segments.EMPTY else None)
+    if best == segments.EMPTY:
+        return one, f"an empty place ({one.confidence:.0%})"
+    return one, f"{best} ({one.confidence:.0%})" if best < segments.EMPTY else "no digit is to be seen"
+
+
+def _in_words(one: PositionSeen, nothing: str) -> tuple[PositionSeen, str]:
+    if one.position is None:
+        return one, f"{nothing} is to be seen"
+    return one, f"{one.position:.1f} ({one.confidence:.0%})"
+
+
+def _tell(
+    crops: tuple[Path, ...],
+    look: Callable[[Picture, Networks], tuple[PositionSeen, str]],
+    *,
+    json_lines: bool,
+) -> None:
+    from .networks import Networks
 
     networks = Networks()
     failed = False
@@ -57,7 +110,7 @@ def _tell(crops: tuple[Path, ...], *, needle: bool, mirrored: bool, json_lines: 
                 err=not json_lines,
             )
             continue
-        one = read_crop(picture, networks, needle=needle, mirrored=mirrored)
+        one, words = look(picture, networks)
         if json_lines:
             click.echo(
                 as_json(
@@ -69,9 +122,7 @@ def _tell(crops: tuple[Path, ...], *, needle: bool, mirrored: bool, json_lines: 
                     }
                 )
             )
-        elif one.position is None:
-            click.echo(f"{path}: {'no needle' if needle else 'no digit'} is to be seen")
         else:
-            click.echo(f"{path}: {one.position:.1f} ({one.confidence:.0%})")
+            click.echo(f"{path}: {words}")
     if failed:
         sys.exit(1)

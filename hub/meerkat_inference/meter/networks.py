@@ -1,7 +1,8 @@
-"""The two networks that read a wheel and a needle, loaded when the first crop comes.
+"""The networks that read wheels, needles and digits of displays, each loaded when the first crop comes.
 
 They are trained on rendered meters (docs/how-to/train-meter.md). Each takes one picture and gives 101
-numbers, see `distribution`; `card.json` beside them says how sure they may be taken to be.
+numbers, see `distribution`, or 12, see `segments`; `card.json` beside them says how sure they may be
+taken to be.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ class Reads(Protocol):
         """(n, 48, 48, 3) RGB, clockwise dials, to (n, 101) probabilities."""
         ...
 
+    def segments(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 32, 20, 3) RGB, digits of a display, to (n, 12) probabilities."""
+        ...
+
 
 class Networks:
-    """Both networks on one device. Belongs to the thread that uses it, as its engines do."""
+    """All of them on one device. Belongs to the thread that uses it, as its engines do."""
 
     def __init__(
         self,
@@ -57,15 +62,18 @@ class Networks:
     def needles(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._run("needle", crops)
 
+    def segments(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._run("segment", crops, numbers=12)
+
     def close(self) -> None:
         """Give the memory back; the next crop loads them again."""
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()
 
-    def _run(self, name: str, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, name: str, crops: NDArray[np.uint8], *, numbers: int = 101) -> NDArray[np.float32]:
         if not len(crops):
-            return np.zeros((0, 101), np.float32)
+            return np.zeros((0, numbers), np.float32)
         engine = self._engine(name)
         # One by one: the files take one picture, and that is as fast on a small machine.
         quantised = engine.inputs[0].dtype == "uint8"
@@ -77,9 +85,9 @@ class Networks:
                 remedy=_REMEDY,
             )
         logits = np.concatenate([engine.run(picture[None])[0].reshape(1, -1) for picture in pictures])
-        if logits.shape[1] != 101:
+        if logits.shape[1] != numbers:
             raise ModelError(
-                f"it gives {logits.shape[1]} numbers, and 101 are wanted",
+                f"it gives {logits.shape[1]} numbers, and {numbers} are wanted",
                 where=str(self._path(name)),
                 remedy=_REMEDY,
             )
@@ -103,7 +111,7 @@ class Networks:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, 101) to probabilities, row by row."""
+    """(n, numbers) to probabilities, row by row."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from meerkat_contract.meter_layout import CounterLayout, MeterLayout, PixelBox
 from meerkat_contract.meter_messages import Alignment, CounterSeen, MeterSeen, PositionSeen
 
-from . import condition
+from . import condition, segments
 from .align import align, plain, refusal
 from .boxes import NEEDLE_SIZE, PLAIN, WHEEL_SIZE, Matrix, View, check_inside, cut
 from .decode import decode
@@ -85,6 +85,9 @@ def read(
     found = _look_again(pixels, boxes, matrix, first, networks)
     counters: list[CounterSeen] = []
     for name, counter in layout.all_counters.items():
+        if counter.display == "segments":
+            counters.append(segments.read_counter(pixels, name, counter, matrix, networks))
+            continue
         own = [i for i, box in enumerate(boxes) if box.counter == name]
         counters.append(
             _counter(
@@ -111,8 +114,11 @@ def read_crop(
 
 
 def _boxes(layout: MeterLayout) -> list[_Box]:
+    """The wheels and needles; displays are looked at in `segments`."""
     found: list[_Box] = []
     for name, counter in layout.all_counters.items():
+        if counter.display == "segments":
+            continue
         found += [_Box(name, False, box) for box in counter.digits]
         found += [
             _Box(name, True, box, mirrored)
