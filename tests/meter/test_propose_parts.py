@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meerkat_inference.meter.propose.counting import decimal_point, dial_order
+from meerkat_inference.meter.propose.counting import colour_change, decimal_point, dial_order
 from meerkat_inference.meter.propose.finder import CELLS, Channel, Spot, dials, wheels
 from meerkat_inference.meter.propose.rows import ASPECT, best_row, regular
 
@@ -187,3 +187,33 @@ def test_an_empty_map_has_no_boxes():
     seen[..., [Channel.WHEEL, Channel.DIAL]] = -6
     assert wheels(seen) == []
     assert dials(seen) == []
+
+
+def window_crops(colours: list[tuple[tuple[int, int, int], tuple[int, int, int]]]) -> np.ndarray:
+    """(n, 40, 25, 3): a bar of ink on a ground for each window, the light falling off to the right."""
+    crops = np.zeros((len(colours), 40, 25, 3), np.uint8)
+    for number, (ground, ink) in enumerate(colours):
+        crops[number] = ground
+        crops[number, 10:30, 10:15] = ink
+        crops[number] = (crops[number] * (1 - 0.06 * number)).astype(np.uint8)
+    return crops
+
+
+BLACK, WHITE, RED = (25, 25, 25), (230, 230, 230), (190, 40, 30)
+
+
+@pytest.mark.parametrize(
+    ("before", "later"),
+    [((WHITE, BLACK), (WHITE, RED)), ((BLACK, WHITE), (RED, WHITE)), ((WHITE, BLACK), (RED, WHITE))],
+)
+def test_a_change_of_colour_is_the_decimal_point(before, later):
+    colours = colour_change(window_crops([before] * 5 + [later] * 3))
+    assert int(colours.argmax()) == 5
+    point = decimal_point([0.5] * 8, 0, colours)
+    assert point == (5, True)
+
+
+def test_in_fading_light_without_a_change_nothing_is_claimed():
+    colours = colour_change(window_crops([(WHITE, BLACK)] * 8))
+    assert int(colours.argmax()) == 8
+    assert not decimal_point([0.5] * 8, 0, colours).clear

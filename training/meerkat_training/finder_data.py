@@ -20,7 +20,7 @@ HIGH = 9.0, 62.0
 """Pixels of the wheels in a view, lowest and highest."""
 STEEPEST = 28.0
 """Degrees that an upright view may be turned."""
-VIEWS = 2
+VIEWS = 4
 """Of one meter in a batch."""
 STORED = 800
 """Pixels of a stored picture's longer side at most."""

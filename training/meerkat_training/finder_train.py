@@ -31,7 +31,7 @@ from .finder import build, loss, targets
 from .finder_data import Meter, batches, render, view
 from .networks import folded
 
-LEARN_SIDE, BATCH, RATE = 224, 16, 2.5e-3
+LEARN_SIDE, BATCH, RATE = 192, 16, 2.5e-3
 Views = tuple[NDArray[np.uint8], Floats, Floats]
 HELD_OUT = 150
 """Meters of the stock that are not trained on."""

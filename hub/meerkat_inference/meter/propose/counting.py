@@ -28,6 +28,13 @@ _CLEAR = 2.0
 """Natural logarithm of how much likelier the best must be than the second best to go unmentioned."""
 
 
+_SHADE = 0.075
+"""How far two windows of one colour look apart, as a standard deviation of each part of their look."""
+_PARTED = 2.5
+"""What a change of colours costs that explains nothing."""
+_TELLING = 8.0
+
+
 class Point(NamedTuple):
     """How many wheels stand before the decimal point, and whether it was to be seen."""
 
@@ -42,8 +49,50 @@ class Order(NamedTuple):
     clear: bool
 
 
-def decimal_point(after: Sequence[float], dials: int) -> Point:
-    """From how likely each wheel stands after the point. With nothing to be seen: by what is usual.
+def colour_change(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n + 1,) natural logarithms: how likely the wheels' colours change before wheel k; 0 for nowhere (n).
+
+    `crops`: (n, height, width, 3) RGB of the windows with some of their frames. What counts are the colours
+    of digits and ground and which of them is darker; not how much light falls on them.
+    """
+    count = len(crops)
+    looks = np.array([_look(crop) for crop in crops])
+    whole = _spread(looks)
+    gains = np.zeros(count + 1)
+    for number in range(1, count):
+        parts = _spread(looks[:number]) + _spread(looks[number:])
+        gains[number] = (whole - parts) / (2 * _SHADE**2) - _PARTED
+    gains[0] = -_PARTED
+    # The best says at most so much, the others by how much they are worse.
+    return np.maximum(gains - max(0.0, float(gains.max()) - _TELLING), -_TELLING)
+
+
+def _look(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Of one window: colour of the middle's darker and lighter parts, of its frame, and what is on what."""
+    height, width = crop.shape[:2]
+    pixels = crop.astype(np.float64) / 255
+    light = pixels.sum(-1, keepdims=True) + 0.15
+    tint = np.stack([pixels[..., 0] - pixels[..., 1], pixels[..., 2] - pixels[..., 1]], -1) / light
+    inner = np.zeros((height, width), bool)
+    inner[height // 5 : -(height // 5), width // 5 : -(width // 5)] = True
+    shade = light[..., 0][inner]
+    low, middle, high = np.percentile(shade, (15, 50, 85))
+    dark = tint[inner][shade <= low].mean(0)
+    bright = tint[inner][shade >= high].mean(0)
+    polarity = (middle - (low + high) / 2) / max(high - low, 0.1)
+    frame = light[..., 0][~inner].mean() / high
+    shades = [0.3 * polarity, 0.6 * low / high, 0.3 * min(frame, 1.5)]
+    return np.concatenate([2 * dark, 2 * bright, 1.5 * tint[~inner].mean(0), shades])
+
+
+def _spread(looks: NDArray[np.float64]) -> float:
+    return float(((looks - looks.mean(0)) ** 2).sum())
+
+
+def decimal_point(after: Sequence[float], dials: int, colours: NDArray[np.float64] | None = None) -> Point:
+    """From how likely each wheel stands after the point, and from `colour_change`.
+
+    With nothing to be seen: by what is usual.
 
     Water meters with four dials or more have whole cubic metres on their wheels; without any dial, three
     wheels of eight or more count litres.
@@ -52,9 +101,13 @@ def decimal_point(after: Sequence[float], dials: int) -> Point:
     before = np.concatenate([[0.0], np.cumsum(np.log(1 - likely))])
     later = np.concatenate([np.cumsum(np.log(likely)[::-1])[::-1], [0.0]])
     sums = before + later + np.array([_usual(whole, len(likely), dials) for whole in range(len(likely) + 1)])
+    if colours is not None:
+        sums += colours
     best = int(sums.argmax())
     second = float(np.delete(sums, best).max())
-    return Point(best, bool(sums[best] - second > _CLEAR))
+    # That nothing changes says little, except beside a full set of dials.
+    shown = best < len(likely) or dials >= 3
+    return Point(best, bool(shown and sums[best] - second > _CLEAR))
 
 
 def _usual(whole: int, wheels: int, dials: int) -> float:
@@ -63,7 +116,7 @@ def _usual(whole: int, wheels: int, dials: int) -> float:
     if whole < 3 or after > 4:
         return -4.0
     if after == 0:
-        return 0.0 if dials or wheels < 7 else -1.0
+        return 0.0 if dials or wheels < 7 else -2.5
     return -0.5 if dials < 3 else -1.5
 
 

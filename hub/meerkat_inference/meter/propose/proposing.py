@@ -12,9 +12,10 @@ import numpy as np
 from meerkat_contract.errors import MediaError
 from meerkat_contract.meter_layout import MAX_NEEDLES, MOST_OVERLAP, MeterLayout, overlap
 from meerkat_inference.meter import landmarks
-from meerkat_inference.meter.boxes import NEEDLE_SIZE, WHEEL_SIZE, cut
+from meerkat_inference.meter.boxes import NEEDLE_SIZE, WHEEL_SIZE, View, cut
 
-from .counting import decimal_point, dial_order
+from .comb import recount
+from .counting import colour_change, decimal_point, dial_order
 from .finder import SIDE, Finder, Finds, Spot
 from .looking import Looker, Seen
 from .rows import Row, best_row, regular
@@ -89,7 +90,9 @@ def propose(
         )
     found = _Found(row)
     if row is not None:
-        found.row = _closely(looker, row)
+        found.row = regular(_closely(looker, row))
+        if networks is not None:
+            found.row = regular(recount(picture, found.row, networks))
     found.dials = _dials(looker, found, seen.dials)
     if found.row is None:
         found.doubts.append("no wheels were found: draw them, and look at rotation_deg")
@@ -137,7 +140,7 @@ def _closely(looker: Looker, row: Row) -> Row:
         again = _seen_again(looker, row, height)
         if again is not None:
             views.append(again)
-    return regular(_averaged(views))
+    return _averaged(views)
 
 
 def _seen_again(looker: Looker, row: Row, height: float) -> Row | None:
@@ -256,7 +259,8 @@ def _laid_out(picture: NDArray[np.uint8], found: _Found, networks: Reads | None)
         ]
         read = networks.needles(np.stack(crops))
     order = dial_order(found.dials, radians(-turn), read, last)
-    point = decimal_point([spot.told for spot in spots], len(pointers))
+    colours = colour_change(_framed(picture, digits, back)) if digits else None
+    point = decimal_point([spot.told for spot in spots], len(pointers), colours)
     doubts += _doubts(found, spots, point.clear, order.clear)
     after = len(digits) - point.whole
     first = -after - 1 if digits else len(pointers) - 1
@@ -279,6 +283,14 @@ def _laid_out(picture: NDArray[np.uint8], found: _Found, networks: Reads | None)
     except MediaError:
         doubts.append("the picture has too little detail to align later ones with it")
     return Proposal(layout, tuple(doubts), round(min(1.0, score), 3))
+
+
+def _framed(
+    picture: NDArray[np.uint8], digits: Sequence[PixelBox], back: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """(n, 40, 25, 3) RGB: each window with some of what is round it."""
+    view = View(scale=1.25)
+    return np.stack([cut(picture, box, back, (25, 40), view=view) for box in digits])
 
 
 def _doubts(found: _Found, spots: Sequence[Spot], point: bool, order: bool) -> list[str]:

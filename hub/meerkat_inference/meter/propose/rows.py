@@ -36,6 +36,8 @@ class Row:
     """Radians by which the row is turned clockwise."""
     gaps: tuple[int, ...] = ()
     """Numbers of windows that were not seen themselves, only room for them."""
+    counted: bool = False
+    """There is no room for more windows between these."""
 
     @property
     def score(self) -> float:
@@ -146,7 +148,7 @@ def regular(row: Row) -> Row:
     pitch = float(np.median(np.diff(along))) if len(spots) > 1 else 1.0
     numbers = np.concatenate([[0], np.cumsum(np.maximum(1, np.rint(np.diff(along) / pitch)))]).astype(int)
     sure = np.array([spot.score for spot in spots])
-    if numbers[-1] >= MAX_WHEELS:  # more gaps than wheels can be
+    if row.counted or numbers[-1] >= MAX_WHEELS:  # more gaps than wheels can be
         numbers = np.arange(len(spots))
     every = np.arange(numbers[-1] + 1)
     even = _smooth(numbers, along, sure, every, 2 if len(spots) > 4 else 1)
@@ -172,9 +174,9 @@ def regular(row: Row) -> Row:
                 score=spot.score if spot is not None else 0.0,
             )
         )
-    gaps = tuple(int(number) for number in every if int(number) not in seen)
+    gaps = row.gaps or tuple(int(number) for number in every if int(number) not in seen)
     slope = float(np.polyfit(along, across, 1, w=sure)[0]) if len(spots) > 2 else 0.0
-    return Row(tuple(filled), (row.tilt + slope + pi) % (2 * pi) - pi, gaps)
+    return Row(tuple(filled), (row.tilt + slope + pi) % (2 * pi) - pi, gaps, row.counted)
 
 
 def _smooth(
