@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_contract.errors import UsageError
@@ -72,6 +72,7 @@ LAYOUTS = {
 any_layout = st.sampled_from(sorted(LAYOUTS))
 
 
+@settings(deadline=None)
 @given(any_layout, st.floats(0, 1, exclude_max=True))
 def test_a_counter_without_play_is_read_exactly(name: str, share: float) -> None:
     layout = LAYOUTS[name]
@@ -87,6 +88,7 @@ def test_a_counter_without_play_is_read_exactly(name: str, share: float) -> None
         assert decoded.sure > 0.5
 
 
+@settings(deadline=None)
 @given(any_layout, st.floats(0, 1, exclude_max=True), st.data())
 def test_play_and_offsets_cost_at_most_the_last_step(name: str, share: float, data: st.DataObject) -> None:
     layout = LAYOUTS[name]

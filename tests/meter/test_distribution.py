@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_inference.meter.distribution import average, peak, seen
@@ -17,6 +17,7 @@ def gap(one: float, other: float) -> float:
     return abs((one - other + 5) % 10 - 5)
 
 
+@settings(deadline=None)
 @given(places, st.floats(0.02, 0.12))
 def test_a_peak_is_found_all_around_the_circle(place: float, sigma: float) -> None:
     found = peak(distribution(place, sigma))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -44,6 +44,7 @@ def test_a_layout_that_is_written_is_read_again(file: Path) -> None:
     assert "# one box for each wheel, most significant first" in text
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 200), min_size=0, max_size=4, unique=True),
     st.integers(0, 3),

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -162,6 +162,7 @@ def test_what_is_no_picture_says_so(data: bytes) -> None:
     assert caught.value.remedy
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_no_damage_raises_anything_else(kind: str, data: st.DataObject) -> None:
     whole = bytearray(KINDS[kind]())
