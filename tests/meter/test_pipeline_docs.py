@@ -14,8 +14,11 @@ from meerkat_contract.message import Message
 from meerkat_contract.messages import MeterReading, MeterSeen, MeterVerdict
 from meerkat_contract.meter_layout import MeterLayout
 from meerkat_hub.meter_settings import MetersSettings, configured
+from meerkat_hub.web.meter_models import CorrectWish, ExchangeWish, ProposalWish, SetWish, UndoWish
 
-TOPICS = (Path(__file__).parents[2] / "docs" / "reference" / "topics.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TOPICS = (DOCS / "reference" / "topics.md").read_text()
+HOW_TO = (DOCS / "how-to" / "read-a-meter.md").read_text()
 
 LAYOUT = """\
 digits:
@@ -76,6 +79,24 @@ def test_what_is_wrong_is_named(tmp_path: Path, entry: str, words: str) -> None:
     with pytest.raises(UsageError) as refused:
         configured(load(tmp_path / "meerkat.yaml", f"meters:\n  basement/water: {entry}\n"), tmp_path)
     assert words in str(refused.value)
+
+
+def test_the_how_tos_configuration_is_good(tmp_path: Path) -> None:
+    shown = re.search(r"```yaml\n(meters:.*?)```", HOW_TO, re.DOTALL)
+    assert shown
+    (tmp_path / "basement.yaml").write_text(LAYOUT)
+    found = configured(load(tmp_path / "meerkat.yaml", shown[1]), tmp_path)["basement", "water"]
+    assert found.layout is not None
+    assert found.settings is not None
+    assert found.settings.unit == "L"
+
+
+def test_what_the_how_to_sends_is_accepted() -> None:
+    bodies = dict(re.findall(r"\$M/(?:readings/0197…/)?(\w+) -H \S.*? -d '(\{.*?\})'", HOW_TO))
+    kinds = {"correct": CorrectWish, "set": SetWish, "exchange": ExchangeWish, "undo": UndoWish}
+    for name, kind in kinds.items():
+        kind.model_validate_json(bodies[name])
+    ProposalWish.model_validate_json(bodies["propose"])
 
 
 def test_a_name_is_a_device_and_a_meter(tmp_path: Path) -> None:

@@ -151,7 +151,9 @@ def _crops(
 
 
 def boxes(counter: CounterLayout, value: float) -> list[Box]:
-    """Where each wheel and needle of a counter stands at this value."""
+    """Where each wheel and needle of a counter stands at this value; none of a display's segments."""
+    if counter.display == "segments":
+        return []
     step = counter.step
     count = round(value / step)
 
