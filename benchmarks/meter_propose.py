@@ -96,7 +96,8 @@ def judge(found: MeterLayout, true: MeterLayout, size: tuple[int, int]) -> tuple
             far = min(shares) < 0.2
             causes.append(f"{kind} elsewhere" if far else f"{kind} not close")
     counts = (
-        orders[0] == list(range(len(true.digits)))
+        not causes
+        and orders[0] == list(range(len(true.digits)))
         and orders[1] == list(range(len(true.pointers)))
         and found.integer_digits == true.integer_digits
         and np.allclose(found.pointer_factors, true.pointer_factors)

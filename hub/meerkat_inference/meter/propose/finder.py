@@ -115,7 +115,7 @@ def wheels(seen: NDArray[np.float32], least: float = 0.3) -> list[Spot]:
     return _merged(np.stack([x, y, width, height, score, told, tilt], -1).reshape(-1, 7), least)
 
 
-def dials(seen: NDArray[np.float32], least: float = 0.3) -> list[Spot]:
+def dials(seen: NDArray[np.float32], least: float = 0.1) -> list[Spot]:
     """Dials of at least this score, the surest first; no two on each other."""
     x, y = _middles(seen, Channel.DIAL_X, Channel.DIAL_Y)
     size = DIAL * np.exp(seen[..., Channel.DIAL_SIZE] / SIZE)
