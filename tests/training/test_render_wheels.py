@@ -15,6 +15,8 @@ from meerkat_training.crops import (
     paint_plate,
     photograph_wheel,
     random_view,
+    shows,
+    wheel_shot,
 )
 from meerkat_training.fonts import Font, drawn_font, random_font, system_font
 from meerkat_training.negatives import negative_wheel
@@ -26,6 +28,7 @@ from meerkat_training.wheels import (
     paint_window,
     random_position,
     random_style,
+    telling_position,
     wheel_crop,
 )
 
@@ -194,6 +197,37 @@ def test_half_of_the_positions_stand() -> None:
     assert positions.min() >= 0
     assert positions.max() < 10
     assert np.bincount(np.round(positions).astype(int) % 10, minlength=10).min() > 300
+
+
+def test_tall_digits_far_apart_are_often_half_way() -> None:
+    rng = generator(3)
+    cut_off = replace(plain(), pitch=1.6, digit_share=0.7)
+    near = replace(plain(), pitch=1.2, digit_share=0.7)
+    half_way = [
+        np.mean([0.3 <= telling_position(style, rng) % 1 <= 0.7 for _ in range(1000)])
+        for style in (cut_off, near)
+    ]
+    assert half_way[0] > 0.45
+    assert half_way[1] < 0.27
+    styles = [random_style(rng) for _ in range(300)]
+    assert np.mean([style.pitch >= 1.4 and style.digit_share >= 0.58 for style in styles]) > 0.25
+
+
+def test_a_crop_without_its_strokes_is_told_from_one_with_them() -> None:
+    strokes = ink(plain(), 4.0, WIDTH, HEIGHT).astype(np.float32)
+    noise = generator().normal(0, 6, (HEIGHT, WIDTH, 3))
+    for level, depth, expected in ((250, 0, False), (120, 40, True), (120, -20, True), (10, 2, False)):
+        crop = np.clip(level + noise - depth * strokes[..., None], 0, 255).astype(np.uint8)
+        assert shows(crop, strokes) is expected, (level, depth)
+
+
+def test_few_pictures_lose_their_digit() -> None:
+    rng = generator(14)
+    kept = [wheel_shot(random_style(rng), random_position(rng), rng)[1] for _ in range(300)]
+    assert 0.93 < np.mean(kept) < 1.0
+    faint = replace(plain(), ink=(0.995, 0.995, 0.995))
+    assert not wheel_shot(faint, 8.0, generator(2), strength=0.0)[1]
+    assert wheel_shot(plain(), 8.0, generator(2), strength=0.0)[1]
 
 
 def test_wheels_of_one_counter_share_their_font() -> None:

@@ -141,6 +141,34 @@ def compress(picture: Bytes, quality: int) -> Bytes:
     return back[..., ::-1].astype(np.uint8, copy=False)
 
 
+def drab(picture: Floats, rng: Random, detail: float) -> Bytes:
+    """A picture as many small cameras take it of a badly lit meter: grey-green, flat, sharpened, coded."""
+    share, level = between(rng, 0.3, 0.6), between(rng, 0.12, 0.3)
+    mix = np.eye(3, dtype=np.float32) * 0.6 + _GREY * np.float32(0.4)
+    green = np.array([[1 + around(rng, 0.03, 0.07)], [1.03 + around(rng, 0.03, 0.06)], [1.0]], np.float32)
+    lift = np.full((3, 1), level, np.float32) * green
+    flat = cv2.transform(picture, np.hstack([mix * green * np.float32(share), lift])).astype(np.float32)
+    flat = cv2.GaussianBlur(flat, (0, 0), max(0.4, detail * between(rng, 0.01, 0.045))).astype(np.float32)
+    flat = flat + grain(rng, *flat.shape) * np.float32(between(rng, 0.0, 0.02))
+    flat = sharpen(flat, rng, detail, log_between(rng, 0.8, 3.0))
+    return compress((np.clip(flat, 0, 1) * 255 + 0.5).astype(np.uint8), int(rng.integers(30, 90)))
+
+
+def cast(picture: Floats, rng: Random) -> Floats:
+    """Amber or blue light that leaves one or two channels all but dark or burnt out.
+
+    Red ink on white then differs from it in what is left: in amber light hardly in red, in blue not there.
+    """
+    strong, weak, middle = between(rng, 0.8, 1.5), between(rng, 0.03, 0.3), between(rng, 0.1, 0.75)
+    kind = rng.random()
+    gains = (strong, middle, weak) if kind < 0.45 else (weak, middle, strong)
+    if kind > 0.85:
+        gains = (weak, strong, middle)
+    mix = np.diag(np.array(gains, np.float32))
+    lift = np.array([[between(rng, 0.0, 0.12)] for _ in range(3)], np.float32)
+    return cv2.transform(picture, np.hstack([mix, lift])).astype(np.float32, copy=False)
+
+
 def resample(picture: Floats, rng: Random, detail: float) -> Floats:
     """Down and up again, as digital zoom and resizing firmware do, leaving digits of 10 pixels or more."""
     height, width = picture.shape[:2]
@@ -190,6 +218,8 @@ def degrade(
         picture = light_scene(picture, rng, strength)
         picture = expose(picture, rng, strength)
         picture = tint(picture, rng, strength)
+        if chance(rng, 0.02 * strength):
+            picture = cast(picture, rng)
         if chance(rng, 0.04 * strength):
             picture = 1 - np.clip(picture, 0, 1)
         contrast = 1.0

@@ -9,13 +9,23 @@ import numpy as np
 
 from .arrays import Bytes, Floats, Random, around, between, chance, colour, fill, log_between
 from .blend import spread
-from .camera import degrade
+from .camera import cast, degrade, drab
 from .fields import cloud
+from .light import glint
 from .needles import DialStyle, paint_dial
-from .wheels import BLACK, GREY, RED, WHITE, WheelStyle, paint_window
+from .wheels import BLACK, GREY, RED, WHITE, WheelStyle, digit_mask, paint_window
+
+Box = tuple[int, int, int, int]
+"""Left, top, width, height in pixels."""
 
 HEIGHT, WIDTH = 32, 20
 """Size of the wheel network's input."""
+FAINTEST = 4.0
+"""Levels of 255 between ink and paper below which no digit can be told."""
+PLAIN = 32.0
+"""Deviation in a crop's middle above which its strokes need not be looked for."""
+LIKEST = 0.17
+"""Correlation with the digit's own strokes below which a crop shows something else: glare, noise, dirt."""
 DIAL = 48
 """Side of the needle network's input."""
 
@@ -28,6 +38,12 @@ def paint_plate(
     Returns the picture and the height of a digit in it, in pixels. Around the window lie the plate, the
     window's border and, behind narrow bridges, the neighbouring wheels.
     """
+    scene, window = _plate(style, position, box, rng)
+    return scene, style.digit_share * window[3]
+
+
+def _plate(style: WheelStyle, position: float, box: tuple[int, int], rng: Random) -> tuple[Floats, Box]:
+    """The scene, and where its window lies."""
     wide, high = box
     width, height = wide * 3 // 2, high * 3 // 2
     window_high = round(high * between(rng, 0.86, 1.3))
@@ -45,7 +61,7 @@ def paint_plate(
     _border(scene, (left, top, window_wide, window_high), rng)
     if chance(rng, 0.1):
         _legend(scene, (left, top, window_wide, window_high), rng)
-    return scene, style.digit_share * window_high
+    return scene, (left, top, window_wide, window_high)
 
 
 def _neighbours(scene: Floats, style: WheelStyle, window: tuple[int, int, int, int], rng: Random) -> None:
@@ -196,13 +212,53 @@ def random_box(rng: Random) -> tuple[int, int]:
 
 def photograph_wheel(style: WheelStyle, position: float, rng: Random, strength: float = 1.0) -> Bytes:
     """One wheel of a style as a layout's box shows it, (32, 20, 3) uint8 RGB."""
+    return wheel_shot(style, position, rng, strength)[0]
+
+
+def wheel_shot(style: WheelStyle, position: float, rng: Random, strength: float = 1.0) -> tuple[Bytes, bool]:
+    """As `photograph_wheel`, and whether what is left of the digit deserves a label."""
     box = random_box(rng)
-    scene, digit = paint_plate(style, position, box, rng)
+    scene, window = _plate(style, position, box, rng)
+    digit = style.digit_share * window[3]
     # Mostly a small part of the pitch, sometimes what a hasty hand does.
     rise = 0.04 * digit * style.pitch if chance(rng, 0.85) else 0.06 * box[1]
     view = random_view(rng, box, (scene.shape[1], scene.shape[0]), BY_HAND, rise)
-    shot = degrade(look(scene, view), rng, strength, digit)
-    return cut(shot, box, (WIDTH, HEIGHT))
+    seen = look(scene, view)
+    if chance(rng, 0.1 * strength):
+        high, wide = seen.shape[:2]
+        for _ in range(1 if chance(rng, 0.7) else 2):
+            place = wide * between(rng, 0.22, 0.78), high * between(rng, 0.22, 0.78)
+            glint(seen, rng, place, box[1] * between(rng, 0.012, 0.035))
+    if chance(rng, 0.1 * strength):
+        crop = cut(drab(seen, rng, digit), box, (WIDTH, HEIGHT))
+    else:
+        crop = cut(degrade(seen, rng, strength, digit), box, (WIDTH, HEIGHT))
+    if cv2.meanStdDev(crop[4:28, 3:17])[1].max() > PLAIN:
+        return crop, True
+    # From the window's mask through the view to the crop, all in pixels between centres.
+    left, top, wide, high = window
+    inside = _zoom(wide / WIDTH, high / HEIGHT, left, top)
+    edge_x, edge_y = (scene.shape[1] - box[0]) // 2, (scene.shape[0] - box[1]) // 2
+    outside = np.linalg.inv(_zoom(box[0] / WIDTH, box[1] / HEIGHT, edge_x, edge_y))
+    mask = digit_mask(style, position, WIDTH, HEIGHT)[0]
+    return crop, shows(crop, cv2.warpPerspective(mask, outside @ view @ inside, (WIDTH, HEIGHT)))
+
+
+def _zoom(across: float, down: float, left: float, top: float) -> Floats:
+    """Matrix (3, 3) from pixels of a part to those of the picture that holds it from (left, top) on."""
+    return np.array(
+        [[across, 0, left + 0.5 * across - 0.5], [0, down, top + 0.5 * down - 0.5], [0, 0, 1]], np.float64
+    )
+
+
+def shows(crop: Bytes, strokes: cv2.typing.MatLike) -> bool:
+    """Whether a crop (32, 20, 3) has the strokes of a mask (32, 20) 0..1 in any of its colours."""
+    middle = slice(4, 28), slice(3, 17)  # Without the window's border, which outshines faint strokes.
+    seen = (crop - cv2.blur(crop, (9, 9)).astype(np.float32))[middle].reshape(-1, 3)
+    ink = (strokes - cv2.blur(strokes, (9, 9)))[middle].ravel()
+    common, power = np.abs(ink @ seen), float(ink @ ink) + 1e-6
+    alike = common / np.sqrt(power * (seen * seen).sum(axis=0) + 1e-6)
+    return bool(((common >= FAINTEST * power) & (alike >= LIKEST)).any())
 
 
 def photograph_dial(style: DialStyle, position: float | None, rng: Random, strength: float = 1.0) -> Bytes:
@@ -211,5 +267,8 @@ def photograph_dial(style: DialStyle, position: float | None, rng: Random, stren
     size = side * 5 // 4
     scene = paint_dial(style, position, size, rng, side / size)
     view = random_view(rng, (side, side), (size, size), STRAIGHT, 0.04 * side)
-    shot = degrade(look(scene, view), rng, strength, 0.3 * side)
+    seen = look(scene, view)
+    if chance(rng, 0.09 * strength):
+        seen = cast(seen, rng)
+    shot = degrade(seen, rng, strength, 0.3 * side)
     return cut(shot, (side, side), (DIAL, DIAL))

@@ -6,7 +6,7 @@ and each block has a generator of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Floats, chance
-from .crops import DIAL, HEIGHT, WIDTH, photograph_wheel
+from .crops import DIAL, HEIGHT, WIDTH, wheel_shot
 from .needles import needle_crop
 from .negatives import negative_needle, negative_wheel
 from .segment_negatives import negative_segment
 from .segments import photograph_segment, random_display, random_shown
-from .wheels import random_position, random_style
+from .wheels import random_style, telling_position
 
 BLOCK = 250
 NEGATIVES = 0.08
@@ -48,8 +48,10 @@ def wheel_block(seed: int, count: int, block: int) -> Crops:
             continue
         if chance(rng, 0.5):  # Two wheels of a counter on average: its font is drawn once.
             style = random_style(rng)
-        position = random_position(rng)
-        crops[index], positions[index] = photograph_wheel(style, position, rng), position
+        position = telling_position(style, rng)
+        crops[index], readable = wheel_shot(style, position, rng)
+        if readable:  # Else one more picture of no digit: to label it would teach guessing.
+            positions[index] = position
     return crops, positions
 
 
@@ -98,6 +100,11 @@ def _blocks(kind: str, n: int, seed: int, workers: int) -> Iterator[Crops]:
         min(workers, len(jobs)), get_context("spawn"), initializer=_single_thread
     ) as pool:
         yield from pool.map(work, jobs)
+
+
+def render_of(kind: str) -> Callable[[int, int, int], Crops]:
+    """What draws for the network `wheel`, `needle` or `segment`."""
+    return {"wheel": wheels, "needle": needles, "segment": segments}[kind]
 
 
 def _gather(kind: str, n: int, seed: int, workers: int, shape: tuple[int, int]) -> Crops:

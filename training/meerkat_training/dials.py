@@ -104,7 +104,11 @@ def random_style(rng: Random) -> DialStyle:
     )
     hub = min(random_hub(rng), 0.62 * length)
     place = rng.random()
+    tight = chance(rng, 0.2)  # The box was laid around the ring.
     numerals = 0.0 if place < 0.25 else between(rng, 0.6, 0.86) if place < 0.6 else between(rng, 1.14, 1.35)
+    radius = between(rng, 0.68, 1.12) if numerals <= 1 else between(rng, 0.55, 0.88)
+    if tight:
+        radius = between(rng, 0.93, 1.04)
     return DialStyle(
         font=random_font(rng, drawn=0.15),
         pointer=pointer,
@@ -122,8 +126,8 @@ def random_style(rng: Random) -> DialStyle:
         face=face,
         disc=colour(rng, face, 0.25) if chance(rng, 0.25) else None,
         print_colour=printed,
-        ring=between(rng, 0.015, 0.09) if chance(rng, 0.55) else 0.0,
-        ring_at=between(rng, 0.85, 1.1),
+        ring=between(rng, 0.015, 0.09) if tight or chance(rng, 0.45) else 0.0,
+        ring_at=1.0 if tight else between(rng, 0.85, 1.1),
         ticks=(0, 10, 10, 10, 20, 50, 100)[int(rng.integers(7))],
         tick_length=between(rng, 0.05, 0.22),
         numerals=numerals,
@@ -131,7 +135,7 @@ def random_style(rng: Random) -> DialStyle:
         upright=chance(rng, 0.8),
         every=1 if chance(rng, 0.8) else 2 if chance(rng, 0.6) else 5,
         mirrored=chance(rng, 0.12),
-        radius=between(rng, 0.68, 1.12) if numerals <= 1 else between(rng, 0.55, 0.88),
+        radius=radius,
         centre=jitter(rng, 0.03),
         parallax=jitter(rng, 0.03) if chance(rng, 0.5) else (0.0, 0.0),
         hub_rim=hub * between(rng, 0.1, 0.3) if chance(rng, 0.2) else 0.0,

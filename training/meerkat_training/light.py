@@ -49,6 +49,14 @@ def streak(picture: Floats, rng: Random, strength: float) -> Floats:
     return picture + spread(line)
 
 
+def glint(picture: Floats, rng: Random, place: tuple[float, float], radius: float) -> None:
+    """A bright dot, as of a lamp in a drop or an edge: `place` (x, y) and `radius` in pixels, in place."""
+    centre = round((place[0] - 0.5) * 16), round((place[1] - 0.5) * 16)
+    tone = between(rng, 0.9, 1.5)
+    warm = tone * between(rng, 0.85, 1.0)
+    cv2.circle(picture, centre, max(8, round(radius * 16)), (tone, tone, warm), -1, cv2.LINE_AA, 4)
+
+
 def veil(picture: Floats, rng: Random, strength: float) -> Floats:
     """Cloudy glare: parts of the picture lose their strokes to scattered light."""
     height, width = picture.shape[:2]

@@ -21,6 +21,8 @@ BLACK: Colour = (0.07, 0.07, 0.08)
 WHITE: Colour = (0.93, 0.93, 0.92)
 RED: Colour = (0.78, 0.1, 0.1)
 GREY: Colour = (0.5, 0.51, 0.5)
+CUT = 0.3
+"""Share of counters with digits so tall and far apart that a window never shows two whole ones."""
 
 # (weight, paper, ink, spread): what rollers are made of.
 SCHEMES: tuple[tuple[float, Colour, Colour, float], ...] = (
@@ -111,7 +113,8 @@ def random_style(rng: Random) -> WheelStyle:
     """A counter nobody has seen before."""
     paper, ink = random_colours(rng)
     font = random_font(rng)
-    share = between(rng, 0.42, 0.82)
+    cut = chance(rng, CUT)
+    share = between(rng, 0.58, 0.82) if cut else between(rng, 0.42, 0.82)
     # A window is about 1.6 times as high as wide; digits leave a margin in it.
     widest = min(0.9, 0.82 / (1.6 * share))
     style = WheelStyle(
@@ -119,7 +122,7 @@ def random_style(rng: Random) -> WheelStyle:
         paper=paper,
         ink=ink,
         digit_share=share,
-        pitch=1.1 + 0.65 * float(rng.random()) ** 1.3,
+        pitch=between(rng, 1.4, 1.75) if cut else 1.1 + 0.65 * float(rng.random()) ** 1.3,
         stretch=min(max(between(rng, 0.78, 1.2), 0.36 / font.width), widest / font.width),
         slant=0.0 if chance(rng, 0.5) else around(rng, 0.1, 0.27),
         squeeze=between(rng, 0.0, 1.35),
@@ -293,9 +296,17 @@ def random_position(rng: Random) -> float:
     return 10.0 * float(rng.random()) % 10.0
 
 
+def telling_position(style: WheelStyle, rng: Random) -> float:
+    """As `random_position`, more often half-way where that is hard: only a foot and a head show then."""
+    if style.pitch >= 1.4 and style.digit_share >= 0.58 and chance(rng, 0.4):
+        return (float(rng.integers(10)) + between(rng, 0.3, 0.7)) % 10.0
+    return random_position(rng)
+
+
 def wheel_crop(rng: Random, position: float | None = None) -> Bytes:
     """A photographed wheel, (32, 20, 3) uint8 RGB, of a new random counter."""
     from .crops import photograph_wheel
 
-    chosen = random_position(rng) if position is None else position
-    return photograph_wheel(random_style(rng), chosen, rng)
+    style = random_style(rng)
+    chosen = telling_position(style, rng) if position is None else position
+    return photograph_wheel(style, chosen, rng)
