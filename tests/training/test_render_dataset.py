@@ -6,7 +6,7 @@ import pytest
 
 from meerkat_training import dataset, preview
 from meerkat_training.arrays import fill
-from meerkat_training.camera import compress, degrade, tint
+from meerkat_training.camera import cast, compress, degrade, drab, tint
 from meerkat_training.dataset import BLOCK, needle_block, wheel_block
 
 
@@ -104,3 +104,24 @@ def test_infrared_pales_red_ink() -> None:
     assert 20 < len(contrasts) < 80
     assert min(contrasts) < 0.3
     assert max(contrasts) > 0.5
+
+
+def test_a_cast_leaves_red_ink_to_few_channels() -> None:
+    """On white it stays visible somewhere, but in some pictures in one channel alone."""
+    scene = fill(24, 24, (0.9, 0.9, 0.9))
+    scene[:, :12] = (0.75, 0.1, 0.1)
+    strong = []
+    for seed in range(100):
+        seen = np.clip(cast(scene, np.random.default_rng(seed)), 0, 1)
+        strong.append(int((np.abs(seen[0, 20] - seen[0, 2]) > 0.15).sum()))
+    assert min(strong) >= 1
+    assert np.mean([count == 1 for count in strong]) > 0.2
+
+
+def test_a_drab_picture_is_flat_and_keeps_its_edges() -> None:
+    scene = fill(64, 40, (0.1, 0.1, 0.1))
+    scene[16:48, 16:24] = (0.9, 0.9, 0.9)
+    for seed in range(20):
+        shot = drab(scene, np.random.default_rng(seed), 32.0).astype(float)
+        edge = shot[32, 20].mean() - shot[32, 4].mean()
+        assert 30 < edge < 230

@@ -139,6 +139,14 @@ def test_a_crop_shows_its_needle() -> None:
     assert rows.max() - rows.min() < DIAL * 0.3
 
 
+def test_some_boxes_are_laid_on_the_ring() -> None:
+    rng = generator(19)
+    styles = [random_style(rng) for _ in range(300)]
+    tight = [style for style in styles if style.ring and 0.93 <= style.radius * style.ring_at <= 1.04]
+    assert len(tight) > 45
+    assert {style.numerals > 1 for style in tight} == {True, False}
+
+
 def test_pointers_differ_from_their_faces() -> None:
     rng = generator(13)
     for _ in range(300):

@@ -159,7 +159,7 @@ def cast(picture: Floats, rng: Random) -> Floats:
 
     Red ink on white then differs from it in what is left: in amber light hardly in red, in blue not there.
     """
-    strong, weak, middle = between(rng, 0.8, 1.5), between(rng, 0.03, 0.3), between(rng, 0.1, 0.75)
+    strong, weak, middle = between(rng, 0.8, 1.5), between(rng, 0.03, 0.3), between(rng, 0.25, 0.75)
     kind = rng.random()
     gains = (strong, middle, weak) if kind < 0.45 else (weak, middle, strong)
     if kind > 0.85:
