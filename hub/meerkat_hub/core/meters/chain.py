@@ -30,10 +30,15 @@ from .rows import Learnt, ReadingRow
 from .settings import Limits, MeterSettings
 
 STRONG, WEAK, OWNER = 1.0, 0.4, 4.0
+FAINT_GAIN, UNSURE_MOST = 0.1, 1.2
+"""Of a FAINT picture; and the score of a chain without one sure link: two sure pictures overturn it, be it
+as long as it may. What misleads the reader in one picture misleads it in the next."""
 START, UNUSUAL, EXCHANGE = 0.5, 1.3, 1.5
 BEHIND = 8.0
 """A chain so far behind the best is given up: at most so many accepted readings can be overturned."""
 MOST_ENDS = 24
+FAINT = 0.4
+"""Confidence below which a picture begins no chain, and confirms nothing."""
 ALONE = 0.9
 """Of the readings that a picture and the history leave: a sure picture has hardly another."""
 CLEAR = 0.8
@@ -138,7 +143,8 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
         for link in (_follow(end, read, rules), _new_meter(end, read, rules)):
             if link is not None:
                 _offer(offered, link)
-    _offer(offered, _begin(read, rules))
+    if read.confidence >= FAINT:
+        _offer(offered, _begin(read, rules))
     return _front(front, tuple(offered.values()))
 
 
@@ -196,18 +202,21 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     strong = sure and read.clearness >= least_clearness(end.learnt)
     hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
-    gain = STRONG if strong else WEAK
+    gain = STRONG if strong else WEAK if confidence >= FAINT else FAINT_GAIN
     usual = usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
     sudden = fit.rise > parts(usual) + read.jitter
     if sudden:
         gain -= _cost(
             fit.rise / PARTS, max(usual, rules.limits.usual_flow * min(hours, end.learnt.hours)), end
         )
+    score = end.score + gain
+    if not strong and not firm.strong:
+        score = min(score, UNSURE_MOST)
     total = end.total + fit.rise
     rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
     learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
     return Link(
-        read.row.at, read.row.id, fit.value, total - fit.value, end.score + gain, end, strong, confidence,
+        read.row.at, read.row.id, fit.value, total - fit.value, score, end, strong, confidence,
         learnt, read.span, read.jitter, flow, end.reset, end.guessed, sudden,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from meerkat_contract.meter_messages import Verdict
 from meerkat_inference.meter.choice import CLOCK_SLACK, Choice, choose
 
-from .chain import PARTS, Link, Rules, hours_between, largest_rise, looks_new, parts
+from .chain import FAINT, PARTS, Link, Rules, hours_between, largest_rise, looks_new, parts
 from .rows import ReadingRow
 
 SURER_CAME = "a surer picture came after it"
@@ -33,13 +33,18 @@ def confirmed(chain: Sequence[Link], index: int) -> bool:
         return True
     if index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1]):
         return True
-    first = index
-    while first > 0 and not chain[first - 1].strong:
+    if link.confidence < FAINT:
+        return False
+    first = last = index
+    while first > 0 and _unsure(chain[first - 1]) and last - first < RUN:
         first -= 1
-    last = index
-    while last + 1 < len(chain) and not chain[last + 1].strong and last - first < RUN:
+    while last + 1 < len(chain) and _unsure(chain[last + 1]) and last - first < RUN:
         last += 1
     return last - first + 1 >= RUN
+
+
+def _unsure(link: Link) -> bool:
+    return not link.strong and link.confidence >= FAINT
 
 
 def _agree(one: Link, later: Link) -> bool:
