@@ -61,12 +61,16 @@ _WHAT = {
     "in the middle, at 3.5 the 4 has come half in from below.",
     "needle": "One needle's dial: the box of a layout, 48×48. Position 2.5 is a quarter turn clockwise "
     "from 12 o'clock. Dials that run counter-clockwise are mirrored before they are shown to it.",
+    "segment": "One digit of an LCD or LED of seven segments: the box of a layout, 32 high and 20 wide. It "
+    "was checked on rendered displays only: no picture of a real one was at hand. Look at what it reads on "
+    "yours for some days before you rely on it.",
 }
 
 _HEAD = """# The networks that read meters
 
-Two small networks come with Meerkat. Both look at one box of a picture and say how likely each of 100
-positions is (0.0 to 9.9, tenths of a turn), and how likely it is that there is nothing to read. They
+Small networks come with Meerkat. Each looks at one box of a picture. Those for wheels and needles say how
+likely each of 100 positions is (0.0 to 9.9, tenths of a turn), and how likely it is that there is nothing to
+read. The one for LCD and LED counters says which digit it is, or that its place is empty, or neither. They
 learnt from rendered pictures only: none of the people whose meters were used to check them gave a picture
 away. They are made by `scripts/train-meter`, which writes this page;
 [train your own](../how-to/train-meter.md) tells how.
@@ -74,8 +78,8 @@ away. They are made by `scripts/train-meter`, which writes this page;
 Only the int8 files come with Meerkat. The float files, four times their size, are what they were made
 from; training writes both.
 
-They do not read LCD or seven-segment counters, and no face, plate or letter. What they cannot see they
-spread over many positions; the reader calls a picture unreadable then.
+They read no face, plate or letter, and no displays of dots. What they cannot see they spread over many
+positions or digits; the reader calls a picture unreadable then.
 """
 
 
@@ -89,22 +93,62 @@ def page(card: Card) -> str:
 
 def _section(kind: str, entry: dict[str, Any]) -> str:
     figures, training = entry["figures"], entry["training"]
+    shown = kind == "segment"
     lines = [f"## {kind.capitalize()}", "", _WHAT[kind], ""]
     lines += ["| | |", "|---|---|"]
     for name, facts in sorted(entry["files"].items()):
         lines.append(f"| `{name}` | {facts['bytes'] / 1000:.0f} kB, sha256 `{facts['sha256'][:16]}…` |")
-    agreement = figures["agreement"]
     lines += [
-        f"| Input, output | uint8 RGB {entry['input']} (`-float`: float32 of 0 to 255), logits (1, 101) |",
+        f"| Input, output | uint8 RGB {entry['input']} (`-float`: float32 of 0 to 255), "
+        f"logits (1, {12 if shown else 101}) |",
         f"| Processor time of one look | {figures['milliseconds']:.3f} ms (int8, one core of the trainer) |",
         f"| Trained on | {training['renders']:,} renders, shown {training['samples']:,} times, in "
         f"{training['minutes']:.0f} minutes, seed {training['seed']} |",
-        f"| Int8 against float | the same bin on {_percent(agreement['same'])}, at most one bin "
-        f"off on {_percent(agreement['within_one_bin'])} of {agreement['pictures']:,} |",
+        _agreement(figures["agreement"], shown),
         f"| Made with | {', '.join(f'{name} {number}' for name, number in entry['versions'].items())} |",
         "",
         "The int8 file was scored:",
         "",
+    ]
+    return "\n".join([*lines, *(_shown_scores(figures) if shown else _turn_scores(figures)), ""])
+
+
+def _agreement(agreement: dict[str, Any], shown: bool) -> str:
+    near = "" if shown else f", at most one bin off on {_percent(agreement['within_one_bin'])}"
+    what = "answer" if shown else "bin"
+    same = _percent(agreement["same"])
+    return f"| Int8 against float | the same {what} on {same}{near} of {agreement['pictures']:,} |"
+
+
+def _shown_scores(figures: dict[str, Any]) -> list[str]:
+    readable = figures["readable"]
+    rows = (
+        (f"Digits that the picture tells from all others, of {readable['of']:,}", readable),
+        ("Digits, all conditions", figures["digits"]),
+        ("Empty places", figures["empty"]),
+    )
+    return [
+        "| Held-out renders | Right | Believed (at least 0.9) | Of these right |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} ({score['pictures']:,}) | {_percent(score['right'])} | "
+            f"{_percent(score['believed'])} | {_percent(score['right_of_believed'])} |"
+            for name, score in rows
+        ),
+        "",
+        "A picture tells a digit when the nearest ones (of an 8: 0, 6 and 9), drawn in the same light "
+        "through the same lens, would have changed a patch of 3×3 pixels by at least 16 of 255 levels and "
+        "0.3 of the picture's contrast. The others are too faint, or drown in glare, dirt or noise.",
+        "",
+        f"Of {figures['negatives']['pictures']:,} renders of letters, two digits at once, half a digit or "
+        f"something else {_percent(figures['negatives']['believed'])} were believed to be a digit, of "
+        f"{figures['nothing']['pictures']:,} plain tones and noise "
+        f"{_percent(figures['nothing']['believed'])}.",
+    ]
+
+
+def _turn_scores(figures: dict[str, Any]) -> list[str]:
+    return [
         "| Pictures | Position within 0.2 | Mean error | Steady digit right | Mean mass of the peak |",
         "|---|---|---|---|---|",
         *(
@@ -120,9 +164,7 @@ def _section(kind: str, entry: dict[str, Any]) -> str:
         f"Of {figures['nothing']['pictures']:,} pictures without a meter "
         f"{_percent(figures['nothing']['confident'])} were believed (peak of at least 0.9), of the renders "
         f"that show nothing {_percent(figures['negatives']['confident'])}.",
-        "",
     ]
-    return "\n".join(lines)
 
 
 def _row(name: str, score: dict[str, Any]) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "hub/meerkat_inference/meter/models"
 PAGE = ROOT / "docs/reference/meter-models.md"
-KINDS = ("wheel", "needle")
-MINUTES = {"wheel": 30.0, "needle": 20.0}
+KINDS = ("wheel", "needle", "segment")
+MINUTES = {"wheel": 30.0, "needle": 20.0, "segment": 12.0}
 SCORING_SEED = 910_000_000
 
 console = Console()
@@ -34,8 +34,8 @@ console = Console()
     type=click.Path(path_type=Path, file_okay=False),
     help="Only write contact sheets of renders there, to look at.",
 )
-@click.option("--only", type=click.Choice(KINDS), help="Train one of the two networks.")
-@click.option("--minutes", type=click.FloatRange(min=0.1), help="Minutes for each network.  [30 and 20]")
+@click.option("--only", type=click.Choice(KINDS), help="Train one of the networks.")
+@click.option("--minutes", type=click.FloatRange(min=0.1), help="Minutes for each network.  [30, 20 and 12]")
 @click.option("--samples", type=click.IntRange(min=256), help="Pictures to show instead; repeatable.")
 @click.option("--seed", type=click.IntRange(min=0, max=800), default=1, show_default=True)
 @click.option(
@@ -105,7 +105,12 @@ def _preview(folder: Path, seed: int) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     meters = cv2.imencode(".png", faces.sheet(24, seed))[1].tobytes()
-    sheets = {"wheels": sheet("wheels", 500, seed), "needles": sheet("needles", 240, seed), "meters": meters}
+    sheets = {
+        "wheels": sheet("wheels", 500, seed),
+        "needles": sheet("needles", 240, seed),
+        "segments": sheet("segments", 500, seed),
+        "meters": meters,
+    }
     for name, picture in sheets.items():
         path = folder / f"{name}.png"
         path.write_bytes(picture)
@@ -119,7 +124,7 @@ def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choi
     own = examples.load(extra, kind, *shape_of(kind)) if extra is not None else None
     if own is not None:
         console.print(f"{len(own[1])} examples of your own for the {kind} network")
-    render = dataset.wheels if kind == "wheel" else dataset.needles
+    render = dataset.render_of(kind)
     plan = Plan(**choices)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
@@ -153,7 +158,7 @@ def export(trained: Trained, out: Path, seed: int) -> dict[str, Any]:
     from .train import shape_of
 
     kind = trained.kind
-    render = dataset.wheels if kind == "wheel" else dataset.needles
+    render = dataset.render_of(kind)
     out.mkdir(parents=True, exist_ok=True)
     # The old files stay until the new ones have passed.
     with tempfile.TemporaryDirectory(dir=out) as draft:
@@ -192,11 +197,13 @@ def _figures(kind: str, out: Path, validate: Path | None) -> dict[str, Any]:
     """Score the exported files; see the card's page for what each figure is."""
     import numpy as np
 
-    from . import dataset, evaluate
+    from . import dataset, evaluate, segment_score
     from .targets import softmax
     from .train import shape_of
 
-    render = dataset.wheels if kind == "wheel" else dataset.needles
+    if kind == "segment":
+        return segment_score.figures(out / f"{kind}.tflite", SCORING_SEED)
+    render = dataset.render_of(kind)
     pictures, positions = render(4000, SCORING_SEED, 1)
     runner = evaluate.Runner(out / f"{kind}.tflite")
     logits = runner.logits(pictures)
@@ -240,7 +247,7 @@ def _write(kind: str, out: Path, entry: dict[str, Any], figures: dict[str, Any])
     temperature = figures.pop("temperature")
     written = card.write(out, kind, {**entry, "temperature": temperature, "figures": figures})
     console.print(f"{kind}: {out / f'{kind}.tflite'}", highlight=False)
-    for name in ("renders", "validation", "validation_shifts", "agreement", "nothing"):
+    for name in ("renders", "digits", "readable", "validation", "validation_shifts", "agreement", "nothing"):
         if name in figures:
             console.print(f"  {name}: {figures[name]}")
     if out == MODELS and set(written["networks"]) == set(KINDS):

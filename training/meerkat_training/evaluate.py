@@ -21,7 +21,7 @@ from meerkat_inference.opening import open_engine
 from .arrays import Bytes, Floats
 from .examples import decoded
 from .networks import NOTHING
-from .targets import SIGMA, distance, read_back, soft_targets, softmax
+from .targets import distance, read_back, softmax, targets
 
 STEADY = 0.2
 """How far from a whole number a wheel still shows one digit."""
@@ -55,7 +55,7 @@ class Runner:
         self._bytes = self._engine.inputs[0].dtype == "uint8"
 
     def logits(self, pictures: Bytes) -> Floats:
-        """(n, h, w, 3) → (n, 101)."""
+        """(n, h, w, 3) → (n, 101), or (n, 12) of displays."""
         fit = np.uint8 if self._bytes else np.float32
         return np.concatenate([self._engine.run(picture[None].astype(fit))[0] for picture in pictures])
 
@@ -95,9 +95,9 @@ def shifted(run: Callable[[Bytes], Floats], pictures: Bytes) -> Floats:
 
 def fitting_temperature(logits: Floats, positions: Floats, kind: str) -> float:
     """What to divide the logits by so that they are as sure as they are right, 0.7 to 1.6."""
-    targets = soft_targets(positions, SIGMA[kind])
+    wanted = targets(kind, positions)
     tried = np.linspace(0.7, 1.6, 37)
-    losses = [-(targets * np.log(softmax(logits, t) + 1e-12)).sum(1).mean() for t in tried]
+    losses = [-(wanted * np.log(softmax(logits, t) + 1e-12)).sum(1).mean() for t in tried]
     return round(float(tried[int(np.argmin(losses))]), 3)
 
 

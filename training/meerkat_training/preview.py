@@ -9,7 +9,7 @@ import numpy as np
 
 from .arrays import Bytes, Floats
 
-Kind = Literal["wheels", "needles"]
+Kind = Literal["wheels", "needles", "segments"]
 
 
 def contact_sheet(crops: Bytes, positions: Floats, columns: int = 25, scale: int = 2) -> Bytes:
@@ -29,9 +29,9 @@ def contact_sheet(crops: Bytes, positions: Floats, columns: int = 25, scale: int
 
 
 def sheet(kind: Kind, n: int, seed: int, workers: int = 1) -> bytes:
-    """A PNG of `n` wheels or needles of a seed."""
-    from .dataset import needles, wheels
+    """A PNG of `n` wheels, needles or places of displays of a seed."""
+    from .dataset import needles, segments, wheels
 
-    crops, positions = (wheels if kind == "wheels" else needles)(n, seed, workers)
-    picture = contact_sheet(crops, positions, columns=25 if kind == "wheels" else 16)
+    crops, positions = {"wheels": wheels, "needles": needles, "segments": segments}[kind](n, seed, workers)
+    picture = contact_sheet(crops, positions, columns=16 if kind == "needles" else 25)
     return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()

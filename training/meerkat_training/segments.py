@@ -144,9 +144,19 @@ def paint_display(
     reach = int(width / 2 / step + style.face.room / 2 / style.pitch) + 1
     for place in (0,) if alone else range(-reach, reach + 1):
         shown = int(rng.integers(10)) if chance(rng, 0.85) else BLANK
-        _put(lit, middle if place == 0 else cell(style, shown, tall, rng), round(place * step))
+        put(lit, middle if place == 0 else cell(style, shown, tall, rng), round(place * step))
     if style.point:
-        _point(lit, style, tall, rng)
+        for side in (-0.5, 0.5):
+            point(lit, style, (width / 2 + side * step, height / 2), tall, rng, on=chance(rng, 0.5))
+    return shine_through(style, lit, tall, rng)
+
+
+def shine_through(style: DisplayStyle, lit: Bytes, tall: int, rng: Random) -> Floats:
+    """The display's picture, float RGB 0..1, of what is lit on it (height, width), 0 to 255.
+
+    Digits are `tall` pixels high and stand in the middle of the height.
+    """
+    height, width = lit.shape
     light = lit.astype(np.float32) * np.float32(style.contrast / 255)
     if style.slope:
         light *= (1 - style.slope * (axes(height, width)[0] + 0.5)).astype(np.float32)
@@ -160,7 +170,7 @@ def paint_display(
     return _surroundings(picture, style, tall, rng)
 
 
-def _put(lit: Bytes, one: Bytes, aside: int) -> None:
+def put(lit: Bytes, one: Bytes, aside: int) -> None:
     """Lay a cell over the display, its middle `aside` pixels to the right of the display's."""
     side = one.shape[0]
     top, left = lit.shape[0] // 2 - side // 2, lit.shape[1] // 2 - side // 2 + aside
@@ -171,20 +181,19 @@ def _put(lit: Bytes, one: Bytes, aside: int) -> None:
         np.maximum(lit[y0:y1, x0:x1], part, out=lit[y0:y1, x0:x1])
 
 
-def _point(lit: Bytes, style: DisplayStyle, tall: int, rng: Random) -> None:
-    """Decimal points after this digit and the one before: lit, or the trace of one that is not."""
-    height, width = lit.shape
+def point(
+    lit: Bytes, style: DisplayStyle, middle: tuple[float, float], tall: int, rng: Random, *, on: bool
+) -> None:
+    """A decimal point, or the trace of one that is not `on`, between two digits; (x, y) is half-way."""
     radius = style.point * tall
-    y = height / 2 + 0.5 * tall - radius + around(rng, 0.01, 0.03) * tall
-    lean = -style.face.slant * 0.5 * tall
-    for side in (-0.5, 0.5):
-        x = width / 2 + side * style.pitch * tall + lean
-        level = 255 if chance(rng, 0.5) else round(255 * style.ghost)
-        centre = (round(x * 16), round(y * 16))
-        cv2.circle(lit, centre, max(8, round(radius * 16)), (level,), -1, cv2.LINE_AA, 4)
-        if style.comma:
-            tip = (round((x - 0.8 * radius) * 16), round((y + 2.4 * radius) * 16))
-            cv2.line(lit, centre, tip, (level,), max(1, round(radius)), cv2.LINE_AA, 4)
+    x = middle[0] - style.face.slant * 0.5 * tall
+    y = middle[1] + 0.5 * tall - radius + around(rng, 0.01, 0.03) * tall
+    level = 255 if on else round(255 * style.ghost)
+    centre = (round(x * 16), round(y * 16))
+    cv2.circle(lit, centre, max(8, round(radius * 16)), (level,), -1, cv2.LINE_AA, 4)
+    if style.comma:
+        tip = (round((x - 0.8 * radius) * 16), round((y + 2.4 * radius) * 16))
+        cv2.line(lit, centre, tip, (level,), max(1, round(radius)), cv2.LINE_AA, 4)
 
 
 def _shadow(light: Floats, style: DisplayStyle, tall: int) -> Floats:
