@@ -71,7 +71,7 @@ def hub(
     )
     built.start()
     if demo is not None:
-        lay_out(built, section(demo, "meters", MetersSettings))
+        lay_out(built.desk, section(demo, "meters", MetersSettings))
     told = announced(connection, page=(settings.http_host, settings.http_port))
     try:
         with posted_pictures(built, settings), told if settings.announce else nullcontext():

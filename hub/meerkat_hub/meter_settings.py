@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pydantic import ConfigDict, Field, RootModel
 
 from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import MeterLayout
 
-from .core.meter_records import ConfiguredMeter, MeterKey, SetLayout
+from .core.meter_records import AnswerMeter, ConfiguredMeter, MeterKey, SetLayout, ShowMeters
 from .core.meters.settings import MeterSettings
 from .core.workflow_records import Camera
-
-if TYPE_CHECKING:
-    from .application import Hub
 
 
 class MeterEntry(MeterSettings):
@@ -51,13 +48,21 @@ def configured(settings: MetersSettings, folder: Path) -> dict[MeterKey, Configu
     return found
 
 
-def lay_out(hub: Hub, drawn: MetersSettings) -> None:
+class Asks(Protocol):
+    """Where a running hub is asked: adapters.desk."""
+
+    def meters(self, only: MeterKey | None = None) -> ShowMeters: ...
+
+    def wish(self, device: str, meter: str, wish: SetLayout) -> AnswerMeter: ...
+
+
+def lay_out(desk: Asks, drawn: MetersSettings) -> None:
     """Give meters without a layout the one that is drawn for them. Unlike a configured one its owner may
     change it. Raises MeerkatError when the hub does not answer."""
     for key, entry in configured(drawn, Path()).items():
-        views = hub.desk.meters(key).views
+        views = desk.meters(key).views
         if entry.layout is not None and not any(view.layout for view in views):
-            hub.desk.wish(*key, SetLayout(entry.layout))
+            desk.wish(*key, SetLayout(entry.layout))
 
 
 def _layout(said: MeterLayout | Path | None, folder: Path, where: str) -> MeterLayout | None:
