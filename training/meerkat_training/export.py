@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from meerkat_contract.errors import ModelError
 
+from .chatter import held_back
 from .networks import SHAPES, folded
 
 CALIBRATION = 500
@@ -32,14 +33,17 @@ LARGEST = 300_000
 
 def export_float(network: Any, kind: str, path: Path) -> None:
     """Write a trained network as float32: input (1, height, width, 3) of 0..255, output (1, BINS) logits."""
-    import litert_torch
     import torch
+
+    with held_back():
+        import litert_torch
 
     shape = SHAPES[kind]
     module = litert_torch.to_channel_last_io(folded(network), args=[0]).eval()
     example = torch.rand(1, shape.height, shape.width, 3) * 255
     path.parent.mkdir(parents=True, exist_ok=True)
-    litert_torch.convert(module, (example,)).export(str(path))
+    with held_back():
+        litert_torch.convert(module, (example,)).export(str(path))
 
 
 def export_int8(float_path: Path, pictures: NDArray[np.uint8], path: Path) -> None:
@@ -49,9 +53,11 @@ def export_int8(float_path: Path, pictures: NDArray[np.uint8], path: Path) -> No
     tool = quantizer.Quantizer(str(float_path), recipe.static_wi8_ai8())
     signature, name = _signature(float_path)
     samples = [{name: picture[None].astype(np.float32)} for picture in pictures[:CALIBRATION]]
-    ranges = tool.calibrate({signature: samples}, num_threads=1)
+    with held_back():
+        ranges = tool.calibrate({signature: samples}, num_threads=1)
     _widen(ranges, float_path, pictures, f"{signature}_{name}")
-    path.write_bytes(with_byte_input(bytes(tool.quantize(ranges).quantized_model)))
+    model = tool.quantize(ranges, enable_progress_report=False).quantized_model
+    path.write_bytes(with_byte_input(bytes(model)))
 
 
 def _widen(ranges: dict[str, Any], path: Path, pictures: NDArray[np.uint8], entry: str) -> None:
