@@ -56,6 +56,18 @@ def write(folder: Path, kind: str, entry: dict[str, Any]) -> Card:
     return card
 
 
+def summed(earlier: Card, kind: str, training: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a training that went on from an earlier one: of all goes together."""
+    before = earlier["networks"].get(kind, {}).get("training")
+    if before is None:
+        return training
+    total = {
+        name: round(before[name] + training[name], 1)
+        for name in ("samples", "renders", "minutes", "examples")
+    }
+    return {**training, **total, "goes": before.get("goes", 1) + 1}
+
+
 _WHAT = {
     "wheel": "One roller of a counter: the box of a layout, 32 high and 20 wide. Position 3.0 is the 3 "
     "in the middle, at 3.5 the 4 has come half in from below.",
@@ -94,6 +106,7 @@ def page(card: Card) -> str:
 def _section(kind: str, entry: dict[str, Any]) -> str:
     figures, training = entry["figures"], entry["training"]
     shown = kind == "segment"
+    goes = f" and {training['goes']} goes" if training.get("goes", 1) > 1 else ""
     lines = [f"## {kind.capitalize()}", "", _WHAT[kind], ""]
     lines += ["| | |", "|---|---|"]
     for name, facts in sorted(entry["files"].items()):
@@ -103,7 +116,7 @@ def _section(kind: str, entry: dict[str, Any]) -> str:
         f"logits (1, {12 if shown else 101}) |",
         f"| Processor time of one look | {figures['milliseconds']:.3f} ms (int8, one core of the trainer) |",
         f"| Trained on | {training['renders']:,} renders, shown {training['samples']:,} times, in "
-        f"{training['minutes']:.0f} minutes, seed {training['seed']} |",
+        f"{training['minutes']:.0f} minutes{goes}, seed {training['seed']} |",
         _agreement(figures["agreement"], shown),
         f"| Made with | {', '.join(f'{name} {number}' for name, number in entry['versions'].items())} |",
         "",

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import MeerkatError, UsageError
 
 if TYPE_CHECKING:
     from .train import Look, Trained
@@ -47,6 +47,11 @@ console = Console()
     help="A folder of your own labelled examples: wheel/3.4_any.png, needle/none_any.png.",
 )
 @click.option(
+    "--begin",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Go on from what an earlier training left in this folder, its --out.",
+)
+@click.option(
     "--validate",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A .zip of labelled crops of real wheels, for the card's figures only.",
@@ -66,6 +71,7 @@ def main(  # noqa: PLR0917
     seed: int,
     workers: int,
     extra: Path | None,
+    begin: Path | None,
     validate: Path | None,
     out: Path,
     score: bool,
@@ -90,11 +96,24 @@ def main(  # noqa: PLR0917
                     "samples": samples,
                     "seed": seed,
                     "workers": workers,
+                    "begin": _weights(begin, kind) if begin is not None else None,
                 },
             )
     except MeerkatError as error:
         console.print(f"[red]error:[/] {error}", highlight=False)
         sys.exit(error.exit_status)
+
+
+def _weights(folder: Path, kind: str) -> Path:
+    """The weights that a training left. Raises UsageError when there are none."""
+    path = folder / f"{kind}.pt"
+    if not path.is_file():
+        raise UsageError(
+            "there are no weights to go on from",
+            where=str(path),
+            remedy="Give the --out of an earlier training; the networks of the repository come without",
+        )
+    return path
 
 
 def _preview(folder: Path, seed: int) -> None:
@@ -118,8 +137,8 @@ def _preview(folder: Path, seed: int) -> None:
 
 
 def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choices: dict[str, Any]) -> None:
-    from . import dataset, examples
-    from .train import Plan, shape_of, train
+    from . import card, dataset, examples
+    from .train import Plan, save, shape_of, train
 
     own = examples.load(extra, kind, *shape_of(kind)) if extra is not None else None
     if own is not None:
@@ -148,6 +167,9 @@ def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choi
         console.print("Stopped early: the held-out renders got no better")
     entry = export(trained, out, plan.seed)
     entry["training"]["examples"] = len(own[1]) if own is not None else 0
+    if plan.begin is not None:
+        entry["training"] = card.summed(card.read(plan.begin.parent), kind, entry["training"])
+    save(trained.network, out / f"{kind}.pt")
     _write(kind, out, entry, _figures(kind, out, validate))
 
 

@@ -213,6 +213,13 @@ def _mixed(
     return pictures, positions
 
 
+def save(network: Any, path: Path) -> None:
+    """Keep a network's weights for a later training to begin with."""
+    import torch
+
+    torch.save(network.state_dict(), path)
+
+
 def predict(network: Any, pictures: Bytes) -> Floats:
     """(n, h, w, 3) bytes → (n, 101) logits (12 of a display) of the float network."""
     import torch
