@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the exporters' own
 def test_twenty_steps_give_a_file_that_agrees(tmp_path: Path) -> None:
     looks: list[Look] = []
     plan = Plan(samples=20 * 64, batch=64, stock=1024, uses=100, held_out=64, looks=4)
-    trained = train("wheel", dataset.wheels, plan, tell=looks.append)
+    trained = train("wheel", dataset.wheels, plan, extra=dataset.wheels(3, 8), tell=looks.append)
     assert trained.samples == 1280
     assert looks[-1].loss < looks[0].loss
 
