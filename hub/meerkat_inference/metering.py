@@ -27,7 +27,17 @@ TASK = "read_meter"
 MODEL = "meter"
 
 _WHEELS, _NEEDLES = 5, 4
-"""Of a usual meter: what a look takes."""
+"""Of a usual meter."""
+
+
+def _usual() -> MeterLayout:
+    """It fits any picture that is measured with."""
+    from meerkat_contract.meter_layout import MeterLayout
+
+    return MeterLayout(
+        digits=tuple((100.0 + 50 * i, 80.0, 40.0, 64.0) for i in range(_WHEELS)),
+        pointers=tuple((100.0 + 90 * i, 180.0, 80.0, 80.0) for i in range(_NEEDLES)),
+    )
 
 
 class Metering:
@@ -109,13 +119,11 @@ class Metering:
         return proposal.layout, tuple(proposal.doubts)
 
     def look(self, picture: Picture) -> object:
-        """The networks' share of a reading, cutting out included."""
-        import cv2
-        import numpy as np
+        """A reading of a usual meter's five wheels and four dials, of which there are none: each box is
+        looked at from all sides, as in a poor picture."""
+        from .meter.reader import read
 
-        wheels = [np.asarray(cv2.resize(picture, (20, 32)), np.uint8) for _ in range(_WHEELS)]
-        needles = [np.asarray(cv2.resize(picture, (48, 48)), np.uint8) for _ in range(_NEEDLES)]
-        return self._networks.wheels(np.stack(wheels)), self._networks.needles(np.stack(needles))
+        return read(picture, _usual(), self._networks)
 
     def close(self) -> None:
         self._networks.close()
