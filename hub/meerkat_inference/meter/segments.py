@@ -140,10 +140,9 @@ def decode(counter: CounterLayout, shown: Sequence[Shown]) -> Number:
     for (_, value), likelihood in states.items():
         shares[value] += likelihood
     total = sum(shares.values())
-    best = max(shares, key=lambda value: shares[value])
-    empty = next(places for places, value in states if value == best)
-    digits = tuple(int(digit) for digit in f"{best:0{len(shown)}d}")
     ranked = sorted(shares, key=lambda value: -shares[value])[:MOST]
+    digits = tuple(int(digit) for digit in f"{ranked[0]:0{len(shown)}d}")
+    leading = next((place for place, digit in enumerate(digits[:must]) if digit), must)
     return Number(
         candidates=tuple(
             Candidate(value=float(f"{value * counter.step:.12g}"), likelihood=min(1.0, shares[value] / total))
@@ -152,10 +151,10 @@ def decode(counter: CounterLayout, shown: Sequence[Shown]) -> Number:
         ),
         digits=digits,
         masses=tuple(
-            float(one[0] + one[EMPTY]) if index < empty else float(one[digit])
-            for index, (one, digit) in enumerate(zip(shown, digits, strict=True))
+            float(one[0] + one[EMPTY]) if place < leading else float(one[digit])
+            for place, (one, digit) in enumerate(zip(shown, digits, strict=True))
         ),
-        empty=empty,
+        empty=next((i for i in range(leading) if shown[i][EMPTY] <= shown[i][0]), leading),
     )
 
 
@@ -164,12 +163,10 @@ def judge(number: Number, shown: Sequence[Shown], crops: Sequence[Crop]) -> tupl
     shining = [condition.condition(crop) for crop in crops[number.empty :]]
     cause = condition.why(shining)
     if all(one[EMPTY] > NOTHING for one in shown):
-        return (
-            "unreadable",
-            cause or "the display shows nothing: is it on, and do the boxes lie on it?",
-        )
+        return "unreadable", "the display shows nothing: is it on, and do the boxes lie on it?"
     absent = [i + 1 for i, one in enumerate(shown) if one[NO_DIGIT] > NOTHING]
-    gone = [i + 1 for i, one in enumerate(shown) if i >= number.empty and one[EMPTY] > NOTHING]
+    begun = next((i for i, one in enumerate(shown) if one[:EMPTY].sum() > NOTHING), len(shown))
+    gone = [i + 1 for i, one in enumerate(shown) if i > begun and one[EMPTY] > NOTHING]
     mean = fmean(number.masses)
     if absent or gone or mean < READABLE or condition.blank(shining):
         if absent:
