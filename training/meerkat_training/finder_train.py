@@ -123,7 +123,7 @@ def fit(network: Any, stock: Sequence[Meter], held_out: Sequence[Meter], *, minu
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
-        _average(kept, network, min(0.998, 1 - 1 / (step + 1)))
+        _average(kept, network, min(0.998, 1 - 4 / (step + 4)))
         for name, part in parts.items():
             sums[name] = 0.98 * sums.get(name, part) + 0.02 * part
         if time.monotonic() - told > 60:
@@ -139,7 +139,9 @@ def export(network: Any, meters: Sequence[Meter], out: Path) -> None:
     import litert_torch
     import torch
 
-    module = litert_torch.to_channel_last_io(folded(network), args=[0], outputs=[0]).eval()
+    # The exporter cuts weights that lie channels last in memory.
+    plain_order = folded(network).to(memory_format=torch.contiguous_format)
+    module = litert_torch.to_channel_last_io(plain_order, args=[0], outputs=[0]).eval()
     example = torch.rand(1, SIDE, SIDE, 3) * 255
     rng = np.random.default_rng(5)
     pictures = np.stack([view(meter, SIDE, rng)[0] for meter in meters])

@@ -87,7 +87,7 @@ def _grown(first: Spot, spots: Sequence[Spot]) -> Row | None:
     off = (places - np.median(places, 0)) @ down
     straight = np.abs(off - np.median(off)) < 0.25 * np.median(heights)
     mates = [spot for spot, good in zip(mates, straight, strict=True) if good]
-    if len(mates) < _FEWEST:
+    if len(mates) < _FEWEST or not any(spot is first for spot in mates):
         return None
     mates.sort(key=lambda spot: float(np.dot((spot.x, spot.y), direction)))
     mates = _together(mates, first, direction)
