@@ -39,6 +39,7 @@ class House:
     def __init__(self, folder: Path, broker: Mosquitto, **options: Any) -> None:
         self._folder, self._broker, self._options = folder, broker, options
         self.value = 206.4
+        self.jpeg, self.layout = a_jpeg(), LAYOUT
         self.heard: dict[str, Incoming] = {}
         self.hub = self._hub()
         self.device = FakeDevice(broker.connection)
@@ -66,20 +67,21 @@ class House:
         self.http = httpx.Client(base_url=base, timeout=60)
 
     def read(self, job: Job, payload: bytes) -> MeterSeen | str:
-        assert payload == a_jpeg()
+        assert payload == self.jpeg
         order = job.meter
         assert order is not None
         said = seen(self.value)
         if order.layout is None:
-            return said.model_copy(update={"layout": LAYOUT, "doubts": ("look at the dial",)})
+            return said.model_copy(update={"layout": self.layout, "doubts": ("look at the dial",)})
         if order.landmarks:
-            made = order.layout.model_copy(update={"landmarks": b"landmarks", "width": 64, "height": 48})
+            size = {"width": order.layout.width or 64, "height": order.layout.height or 48}
+            made = order.layout.model_copy(update={"landmarks": b"landmarks", **size})
             return said.model_copy(update={"layout": made})
         return said
 
     def picture(self, *, hours: float = 0) -> str:
         at = START + timedelta(hours=hours)
-        sent = self.device.send(a_jpeg(), thing="water", kind="picture", trigger="schedule", captured_at=at)
+        sent = self.device.send(self.jpeg, thing="water", kind="picture", trigger="schedule", captured_at=at)
         assert self.device.receipt(sent).outcome == "stored"
         return sent
 
@@ -114,7 +116,7 @@ class House:
         return MeterReading.model_validate_json(self.heard["meerkat/meter/porch/water/reading"].payload)
 
     def lay_out(self) -> None:
-        self.put(f"{AT}/layout", {"layout": LAYOUT.model_dump(mode="json")})
+        self.put(f"{AT}/layout", {"layout": self.layout.model_dump(mode="json")})
 
     def restart(self) -> None:
         self._end_server()

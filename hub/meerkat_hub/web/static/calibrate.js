@@ -7,6 +7,12 @@ import { api, h, post, put } from "./tools.js";
 const UNITS = ["m³", "L", "ft³", "CCF", "gal", "kWh", "MWh", "MJ", "GJ"];
 const LEAST = 4;
 
+/** The share of the smaller box that both cover. */
+function lies([ax, ay, aw, ah], [bx, by, bw, bh]) {
+  const wide = Math.min(ax + aw, bx + bw) - Math.max(ax, bx), tall = Math.min(ay + ah, by + bh) - Math.max(ay, by);
+  return Math.max(0, wide) * Math.max(0, tall) / Math.min(aw * ah, bw * bh);
+}
+
 /** The editor. `done`: called when it is saved or left. */
 export class Editor {
   #id; #picture; #size; #boxes = []; #rotation = 0; #whole = 0; #unit; #others = {}; #chosen = null; #seen = null;
@@ -30,6 +36,7 @@ export class Editor {
         h("button", { class: "button", type: "button", "data-do": "wheel", onclick: () => this.#add("wheel") }, "Add a wheel"),
         h("button", { class: "button", type: "button", "data-do": "dial", onclick: () => this.#add("dial") }, "Add a dial"),
         h("button", { class: "button", type: "button", "data-do": "remove", onclick: () => this.#remove() }, "Remove the box"),
+        h("button", { class: "button", type: "button", "data-do": "round", onclick: () => this.#round() }, "Turn upside down"),
         h("span", { class: "push" }),
         h("label", { class: "check" }, "Zoom ", h("select", { onchange: ({ target }) => this.#magnify(Number(target.value)) }, ...[1, 2, 4].map((by) => h("option", { value: by }, `${by} ×`))))),
       this.#said, h("div", { class: "canvas" }, this.#drawing), this.#side, this.#list,
@@ -91,7 +98,7 @@ export class Editor {
     const group = s("g", { class: `box ${one.kind}${chosen ? " chosen" : ""}`, tabindex: 0, role: "button", "aria-pressed": String(chosen),
       "aria-label": `${this.#name(one)}, at ${Math.round(x)}, ${Math.round(y)}, ${Math.round(width)} wide, ${Math.round(height)} high${seen ? `, reads ${seen.digit ?? "nothing"}` : ""}` },
     s("rect", { x, y, width, height, rx: one.kind === "dial" ? width / 2 : 2 }),
-    seen && s("text", { x: x + width / 2, y: y - size / 2, "font-size": size * 3 }, seen.position == null ? "?" : seen.position.toFixed(1)),
+    seen && s("text", { x: x + width / 2, y: y - size / 2, "font-size": Math.min(size * 3, width * .6) }, seen.position == null ? "?" : seen.position.toFixed(1)),
     s("circle", { class: "handle", cx: x + width, cy: y + height, r: size }));
     group.addEventListener("pointerdown", (event) => this.#grab(event, one));
     group.addEventListener("keydown", (event) => this.#key(event, one));
@@ -203,6 +210,28 @@ export class Editor {
     this.#show();
   }
 
+  /** The picture was found standing on its head: the boxes turn with it. */
+  #round() {
+    const [width, height] = this.#size;
+    for (const one of this.#boxes) one.box = [width - one.box[0] - one.box[2], height - one.box[1] - one.box[3], one.box[2], one.box[3]];
+    this.#rotation += this.#rotation > 0 ? -180 : 180;
+    this.#rotation = Math.round(this.#rotation * 100) / 100;
+    [this.#seen, this.dirty] = [null, true];
+    this.#show();
+  }
+
+  /** What the hub would refuse, in words; empty when nothing. */
+  #wrong() {
+    for (const all of [this.#wheels(), this.#dials()]) {
+      for (const [i, one] of all.entries()) {
+        const other = all.slice(i + 1).find(({ box }) => lies(one.box, box) > .5);
+        if (other) return `${this.#name(one)} and ${this.#name(other)} lie on each other.`;
+        if (one.kind === "dial" && all[i + 1]?.factor === one.factor) return `${this.#name(one)} and the next count the same: give each its own step.`;
+      }
+    }
+    return "";
+  }
+
   // --- asking the hub ------------------------------------------------------------------------------
 
   #say(text, bad = false) {
@@ -216,6 +245,8 @@ export class Editor {
     Object.assign(button, { disabled: true, textContent: text });
     this.#say("");
     try {
+      const wrong = button.dataset.do === "propose" ? "" : this.#wrong();
+      if (wrong) throw new Error(wrong);
       await work();
     } catch (error) {
       this.#say(error.message, true);

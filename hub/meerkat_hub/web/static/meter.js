@@ -2,7 +2,7 @@
 
 import { bars, edges, s, used } from "./chart.js";
 import { called, counter as windows, doubted, flow, number, status, verdicts } from "./meters.js";
-import { $, api, clock, day, h, post, query, since, title } from "./tools.js";
+import { $, api, clock, day, h, post, put, query, since, title } from "./tools.js";
 
 const PAGE = 25, SPANS = { days: 30, hours: 48 };
 const dialog = $("meter"), body = $("meter-body");
@@ -50,18 +50,18 @@ export async function open(wanted, setting_up) {
   }
 }
 
-/** Something is known anew: show it, unless somebody writes here or drags boxes. */
+/** Something is known anew: show it, unless somebody writes or has opened something here, or drags boxes. */
 export function refresh() {
   if (!dialog.open) return;
   if (missing) missing();
-  else if (!editor && !body.contains(document.activeElement?.closest("form"))) load();
+  else if (!editor && !body.querySelector("details[open], td form, form:focus-within")) load();
 }
 
 async function load() {
   const mark = ++asked, times = edges(spread, SPANS[spread]), after = new Date(times[0].getTime() - 86400e3).toISOString();
   try {
     const [page, where, accepted] = await Promise.all([
-      api(query(at("readings"), { counter: name, limit: Math.max(PAGE, Math.min(500, rows.length)) })), api(at("layout")), history(after)]);
+      api(query(at("readings"), { counter: name, limit: Math.max(PAGE, Math.min(500, rows.length)) })), api(at("layout")), accepted_since(after)]);
     if (mark !== asked || !dialog.open || editor) return;
     [rows, next, layout] = [page.readings, page.next, where.layout];
     show(where, accepted, times);
@@ -71,7 +71,7 @@ async function load() {
 }
 
 /** Accepted readings from a time on; the chart needs no more than the newest 1500. */
-async function history(after) {
+async function accepted_since(after) {
   const found = [];
   for (let cursor = null, pages = 0; pages < 3; pages++) {
     const page = await api(query(at("readings"), { counter: name, verdict: "accepted", after, limit: 500, cursor }));
@@ -100,7 +100,7 @@ function show(where, accepted, times) {
       h("div", { class: "heading" }, h("h3", {}, "Used"), h("div", { class: "actions" }, ...Object.keys(SPANS).map((kind) =>
         h("button", { class: "button", type: "button", "aria-pressed": String(kind === spread), onclick: () => { spread = kind; load(); } }, `${SPANS[kind]} ${kind}`)))),
       bars(amounts, times, spread, unit())),
-    (now || layout) && h("section", { "aria-label": "What you know" }, h("h3", {}, "Tell what it shows"), telling(now), exchange(now)),
+    (now || layout) && h("section", { "aria-label": "What you know" }, h("h3", {}, "Tell what it shows"), telling(now), exchange(now), plausible()),
     rows.length > 0 && table(),
   ].filter(Boolean));
 }
@@ -224,4 +224,46 @@ function exchange(now) {
     form([of_old, of_new, h("label", {}, "When ", when)], "exchange", () => ({
       final: last.value === "" ? undefined : last.valueAsNumber, start: first.value === "" ? null : first.valueAsNumber,
       at: when.value ? new Date(when.value).toISOString() : undefined }), "The new meter is in"));
+}
+
+// --- what is plausible -----------------------------------------------------------------------------
+
+const RULES = [["unit", "Unit to publish", "text"], ["max_flow", "Largest flow, an hour"], ["leak_hours", "A leak after so many hours of flow"], ["night_flow", "Flow of a night that is a leak"],
+  ["no_flow_days", "Standing still, days"], ["silent_hours", "Silent, hours"], ["calorific_value", "kWh in a m³ of gas"], ["zone", "Time zone, as Europe/Berlin", "text"]];
+
+/** Limits of the meter's own; what is empty goes by its kind. Loaded when it is opened. */
+function plausible() {
+  const inside = h("div");
+  const load_them = async () => {
+    if (inside.children.length) return;
+    try {
+      const { settings, configured } = await api(at("settings"));
+      inside.replaceChildren(limits(settings, configured));
+    } catch (error) {
+      inside.replaceChildren(h("p", { class: "why" }, error.message));
+    }
+  };
+  return h("details", { "data-limits": "", ontoggle: ({ target }) => { if (target.open) load_them(); } }, h("summary", {}, "What is plausible, and what is a leak"), inside);
+}
+
+function limits(settings, configured) {
+  const trouble = h("p", { class: "said", role: "status" });
+  const inputs = RULES.map(([field, label, type = "number"]) => {
+    const input = h("input", { type, step: "any", min: 0, value: settings[field] ?? "", name: field, disabled: configured });
+    return [field, input, h("label", {}, `${label} `, input)];
+  });
+  const send = async (event) => {
+    event.preventDefault();
+    const told_now = Object.fromEntries(inputs.filter(([, input]) => input.value !== "").map(([field, input]) => [field, input.type === "number" ? input.valueAsNumber : input.value]));
+    const kept = Object.fromEntries(Object.entries(settings).filter(([field, value]) => value != null && !RULES.some(([known]) => known === field)));
+    try {
+      await put(at("settings"), { ...kept, ...told_now });
+      [trouble.textContent, trouble.className] = ["Saved. What is known of the meter was judged again.", "said"];
+      changed();
+    } catch (error) {
+      [trouble.textContent, trouble.className] = [error.message, "said why"];
+    }
+  };
+  return h("form", { class: "tell", "data-form": "settings", onsubmit: send }, ...inputs.map(([, , label]) => label),
+    configured ? h("p", { class: "soft" }, "They are set in meerkat.yaml.") : h("button", { class: "button" }, "Save"), trouble);
 }
