@@ -26,7 +26,7 @@ _AROUND = 17.0
 """Pixels of a window's height in the look that sees the face about it."""
 _CLOSE = 72.0
 """Pixels of a dial in the closest look."""
-_FAINT = 0.12
+_FAINT = 0.4
 """Score of what may be a dial, if a needle is seen in it."""
 _SURE = 0.5
 _POINTED = 0.1
