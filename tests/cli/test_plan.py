@@ -10,8 +10,11 @@ from meerkat_cli.plan import DEMO, DEMO_FILE, MEERKAT, Options, build_plan, devi
 from meerkat_cli.private_broker import PrivateBroker
 from meerkat_contract import configfile
 from meerkat_contract.connection import Connection
+from meerkat_contract.meter_layout import MeterLayout
+from meerkat_devices.scenes.meter import BasementMeter
 from meerkat_devices.settings.address import parse_source
 from meerkat_devices.settings.device import DevicesSettings
+from meerkat_hub.meter_settings import MetersSettings
 
 DATA = Path("/data")
 USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-here")
@@ -123,3 +126,14 @@ def test_a_broker_that_is_there_is_used_by_all() -> None:
 )
 def test_the_page_is_named_as_this_machine_reaches_it(host: str, page: str) -> None:
     assert options(http_host=host).page == page
+
+
+def test_the_drawn_meter_is_laid_out_as_it_is_drawn() -> None:
+    told = configfile.section(DEMO_FILE, "meters", MetersSettings).root["basement/water"].layout
+    drawn = BasementMeter().layout()
+    assert isinstance(told, MeterLayout)
+    for boxes, real in ((told.digits, drawn.digits), (told.pointers, drawn.pointers)):
+        assert [side for box in boxes for side in box] == pytest.approx(
+            [side for box in real for side in box], abs=0.1
+        )
+    assert told == drawn.model_copy(update={"digits": told.digits, "pointers": told.pointers})

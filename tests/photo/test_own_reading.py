@@ -178,7 +178,7 @@ def test_a_layout_that_cannot_be_ends_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [{"read": "local"}, {"layout": "meter.yaml"}])
 def test_reading_and_layout_go_together(given: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="go together"):
-        MeterSettings(source="scene:meter", **given)  # type: ignore[arg-type]
+        MeterSettings(source="scene:meter", **given)
 
 
 def test_a_reading_outlives_its_picture_in_a_full_outbox(tmp_path: Path, layout: Path) -> None:
