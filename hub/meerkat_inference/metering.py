@@ -164,6 +164,7 @@ def meters(*, device: str = "cpu", library: str = EDGE_TPU_LIBRARY) -> Opener:
         if name not in ("", MODEL):
             raise ModelError(f"no model {name!r} reads meters", where=TASK, remedy=f"There is {MODEL} alone")
         files = [FOLDER / f"{part}.tflite" for part in ("wheel", "needle")]
+        files += sorted(FOLDER.glob("segment.tflite"))
         info = ModelInfo(name=MODEL, sha256=_hash(files), engine=choose(files[0]))
         return Metering(Networks(device=device, library=library), info, device=device)
 
@@ -171,7 +172,7 @@ def meters(*, device: str = "cpu", library: str = EDGE_TPU_LIBRARY) -> Opener:
 
 
 def _hash(files: list[Path]) -> str:
-    """Of both files together. Raises ModelError when one is not there."""
+    """Of all files together. Raises ModelError when one is not there."""
     digest = hashlib.sha256()
     for file in files:
         try:

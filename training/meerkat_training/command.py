@@ -137,7 +137,7 @@ def _preview(folder: Path, seed: int) -> None:
 
 
 def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choices: dict[str, Any]) -> None:
-    from . import card, dataset, examples
+    from . import card, dataset, examples, segment_score
     from .train import Plan, save, shape_of, train
 
     own = examples.load(extra, kind, *shape_of(kind)) if extra is not None else None
@@ -165,12 +165,20 @@ def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choi
         progress.update(task, completed=1.0)
     if trained.stopped_early:
         console.print("Stopped early: the held-out renders got no better")
-    entry = export(trained, out, plan.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    save(trained.network, out / f"{kind}.pt")
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        draft = Path(folder)
+        entry = export(trained, draft, plan.seed)
+        figures = _figures(kind, draft, validate)
+        if kind == "segment":
+            segment_score.check(figures)
+        for path in draft.glob("*.tflite"):
+            path.replace(out / path.name)
     entry["training"]["examples"] = len(own[1]) if own is not None else 0
     if plan.begin is not None:
         entry["training"] = card.summed(card.read(plan.begin.parent), kind, entry["training"])
-    save(trained.network, out / f"{kind}.pt")
-    _write(kind, out, entry, _figures(kind, out, validate))
+    _write(kind, out, entry, figures)
 
 
 def export(trained: Trained, out: Path, seed: int) -> dict[str, Any]:
@@ -272,7 +280,7 @@ def _write(kind: str, out: Path, entry: dict[str, Any], figures: dict[str, Any])
     for name in ("renders", "digits", "readable", "validation", "validation_shifts", "agreement", "nothing"):
         if name in figures:
             console.print(f"  {name}: {figures[name]}")
-    if out == MODELS and set(written["networks"]) == set(KINDS):
+    if out == MODELS and {"wheel", "needle"} <= set(written["networks"]):
         PAGE.write_text(card.page(written), encoding="utf-8")
         console.print(f"The card: {PAGE}", highlight=False)
 

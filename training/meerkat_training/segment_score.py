@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from meerkat_contract.errors import ModelError
+
 from . import dataset, evaluate
 from .arrays import Bytes, Floats
 from .crops import HEIGHT, WIDTH
@@ -23,6 +25,8 @@ VISIBLE = 16
 """Grey levels of 255: a patch of 3×3 pixels that differs by less does not tell one digit from another."""
 STANDS_OUT = 0.3
 """The same, beside the contrast of the whole picture: less drowns in glare, dirt, noise or neighbours."""
+WANTED = 0.97
+"""Of readable digits, the share that must be read right: no network is better than one that misreads."""
 _STREAM = 4
 
 
@@ -94,6 +98,18 @@ def figures(path: Path, seed: int, pictures: int = 4000) -> dict[str, Any]:
         same = evaluate.Runner(full).logits(crops[:2000]).argmax(1) == logits[:2000].argmax(1)
         found["agreement"] = {"pictures": len(same), "same": round(float(same.mean()), 4)}
     return found
+
+
+def check(found: dict[str, Any]) -> None:
+    """Raises ModelError when `figures` are too bad to read anyone's meter with."""
+    share = found["readable"]["right"]
+    if share < WANTED:
+        raise ModelError(
+            f"the network reads {share * 100:.1f} % of readable digits right, "
+            f"and {WANTED * 100:.0f} % are wanted; what was there is kept",
+            where="segment",
+            remedy="Train longer: --minutes 30, or go on with --begin and the same --out",
+        )
 
 
 def _believed(said: Floats) -> float:

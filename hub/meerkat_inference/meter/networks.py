@@ -63,6 +63,12 @@ class Networks:
         return self._run("needle", crops)
 
     def segments(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not self._path("segment").is_file():
+            raise ModelError(
+                "no network for LCD and LED digits is there",
+                where=str(self._path("segment")),
+                remedy="Train one, docs/how-to/train-meter.md: scripts/train-meter --only segment",
+            )
         return self._run("segment", crops, numbers=12)
 
     def close(self) -> None:
