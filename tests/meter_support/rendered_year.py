@@ -82,7 +82,7 @@ def live(year: Year, *, tell: Callable[[int], None] | None = None) -> Lived:
         lived.reading_seconds += time.process_time() - begun
         _take(lived, moment, seen, moment.at)
         newest = lived.history.rows[-1].id == _id(moment.number)
-        if before is not None and newest and _good(before) and _good(moment):
+        if before is not None and newest and _good(lived, before) and _good(lived, moment):
             last = lived.history.last
             if last is None or last.at < before.at:
                 lived.stuck.append(moment.number)
@@ -110,8 +110,10 @@ def _store(lived: Lived, changes: tuple[ReadingRow, ...]) -> None:
                 lived.wrong_at_once.append((number, error))
 
 
-def _good(moment: Moment) -> bool:
-    return not moment.fault
+def _good(lived: Lived, moment: Moment) -> bool:
+    """It shows the truth, and the reader is sure of it."""
+    seen = lived.row(moment.number).seen
+    return not moment.fault and seen is not None and seen.verdict == "accepted"
 
 
 def _id(number: int) -> str:

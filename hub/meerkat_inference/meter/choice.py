@@ -142,10 +142,17 @@ def rise_of(value: int, previous: int, most: int, span: int, jitter: int) -> int
 
 
 def best_fit(
-    candidates: Sequence[tuple[int, float]], previous: int, most: int, span: int, jitter: int
+    candidates: Sequence[tuple[int, float]],
+    previous: int,
+    most: int,
+    span: int,
+    jitter: int,
+    *,
+    usual: int | None = None,
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
+    usual: steps by which it rises usually, where that is known; twice as much is four times less likely.
     None when nothing fits, or only what the picture all but excludes.
     """
     fitting: list[tuple[float, int, int, int]] = []
@@ -155,7 +162,11 @@ def best_fit(
         rise = rise_of(value, previous, most, span, jitter)
         if rise is not None:
             covered += likelihood
-            fitting.append((likelihood / (1 + 3 * rise / (most + 1)), -rank, value, rise))
+            if usual is None:
+                weight = likelihood / (1 + 3 * rise / (most + 1))
+            else:
+                weight = likelihood * ((usual / rise) ** 2 if rise > usual else 1.0)
+            fitting.append((weight, -rank, value, rise))
     if not fitting or covered < LEAST_SHARE * everything:
         return None
     _, rank, value, rise = max(fitting)

@@ -36,7 +36,7 @@ as long as it may. What misleads the reader in one picture misleads it in the ne
 START, UNUSUAL, EXCHANGE = 0.5, 1.3, 1.5
 BEHIND = 8.0
 """A chain so far behind the best is given up: at most so many accepted readings can be overturned."""
-MOST_ENDS = 24
+MOST_ENDS = 12
 FAINT = 0.4
 """Confidence below which a picture begins no chain, and confirms nothing."""
 ALONE = 0.9
@@ -75,6 +75,8 @@ class Link:
     """When this meter was put in, if another was there before."""
     guessed: Link | None = None
     """The end of the old meter, when nobody has told of the exchange."""
+    alone: bool = False
+    """Hardly another reading goes with the picture and those before."""
     sudden: bool = False
     """It rose above what is usual. What follows may too: the bath is being filled."""
     open: bool = False
@@ -111,7 +113,7 @@ class _Read:
     verdict: Verdict
     confidence: float
     clearness: float
-    """Confidence of the wheel or needle that is least clear."""
+    """Confidence of the wheel or needle that is least clear, freed of what two likely readings explain."""
     span: int
     jitter: int
 
@@ -163,8 +165,13 @@ def _front(before: Front, new: Sequence[Link]) -> Front:
         if link.score > (best.score if best else 0.0) + 1e-9:
             best = link
     least = (best.score if best else 0.0) - BEHIND
-    ends = sorted((link for link in (*new, *before.ends) if link.score > least), key=lambda link: -link.score)
-    return Front(tuple(ends[:MOST_ENDS]), best)
+    ends = [link for link in (*new, *before.ends) if link.score > least]
+    if len(ends) > 2 * MOST_ENDS:
+        # Of the newest too, whatever their score: a chain that will win begins with nothing.
+        best_ends = sorted(ends, key=lambda link: -link.score)[:MOST_ENDS]
+        newest = sorted(ends, key=lambda link: (link.at, link.id), reverse=True)[:MOST_ENDS]
+        ends = list({id(link): link for link in (*best_ends, *newest)}.values())
+    return Front(tuple(sorted(ends, key=lambda link: -link.score)), best)
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -183,6 +190,8 @@ def _read(row: ReadingRow, rules: Rules) -> _Read | None:
     jitter = jitter_of(seen) if rules.settings.jitter is None else rules.settings.jitter
     jitter *= max(1, parts(seen.step))
     clearness = min((one.confidence for one in (*seen.wheels, *seen.needles)), default=seen.confidence)
+    # Two readings that are as likely make a wheel unclear too; of that the history may dispose.
+    clearness = min(1.0, clearness / _share_of_top(listed, jitter))
     return _Read(row, tuple(listed), seen.verdict, seen.confidence, clearness, parts(seen.span), jitter)
 
 
@@ -194,16 +203,21 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     if fitting is None:
         return None
     fit, sure, confidence = fitting
+    alone = fit.share >= ALONE
     firm = _firm(end)
-    if sure and firm is not end:
-        # What an unsure reading excluded is not excluded.
+    # What an unsure reading excluded is not excluded.
+    if not firm.strong:
+        alone = alone and _alone(read)
+        sure = sure and alone and read.verdict == "accepted"
+    elif firm is not end:
         again = _fit(firm, read, rules)
-        sure = again is not None and again[1] and again[0].value == fit.value
+        alone = alone and again is not None and again[0].value == fit.value and again[0].share >= ALONE
+        sure = sure and alone and again is not None and again[1]
     strong = sure and read.clearness >= least_clearness(end.learnt)
     hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
     gain = STRONG if strong else WEAK if confidence >= FAINT else FAINT_GAIN
-    usual = usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
+    usual = _usual(end, hours)
     sudden = fit.rise > parts(usual) + read.jitter
     if sudden:
         gain -= _cost(
@@ -217,20 +231,27 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, score, end, strong, confidence,
-        learnt, read.span, read.jitter, flow, end.reset, end.guessed, sudden,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, alone, sudden,
     )  # fmt: skip
 
 
 def _fit(end: Link, read: _Read, rules: Rules) -> tuple[Fit, bool, float] | None:
     """What goes on best from `end`, whether hardly anything else does, and the confidence."""
-    most = largest_rise(rules.limits, hours_between(end.at, read.row.at), read.jitter, read.span)
-    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter)
+    hours = hours_between(end.at, read.row.at)
+    most = largest_rise(rules.limits, hours, read.jitter, read.span)
+    usual = parts(_usual(end, hours)) + read.jitter
+    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter, usual=usual)
     if fit is None:
         return None
     verdict, confidence = judge(
         read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
     )
     return fit, verdict == "accepted" and fit.share >= ALONE, confidence
+
+
+def _usual(end: Link, hours: float) -> float:
+    """Units that nobody wonders at after so many hours."""
+    return usual_rise(end.learnt, hours) + GOES_ON * end.flow * min(hours, end.learnt.hours)
 
 
 def _firm(end: Link) -> Link:
@@ -252,7 +273,7 @@ def _cost(rise: float, usual: float, end: Link) -> float:
 
 def _begin(read: _Read, rules: Rules) -> Link:
     """The reading as the first of all."""
-    strong = read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
+    strong = _sure_alone(read)
     learnt = clearer(beginning(rules.limits), read.clearness)
     return Link(
         read.row.at, read.row.id, read.candidates[0][0], 0, (STRONG if strong else WEAK) - START, None,
@@ -260,11 +281,20 @@ def _begin(read: _Read, rules: Rules) -> Link:
     )  # fmt: skip
 
 
+def _sure_alone(read: _Read) -> bool:
+    """Whether the picture needs no history."""
+    return read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
+
+
 def _alone(read: _Read) -> bool:
     """Whether the likeliest reading is all but the only one."""
-    top = read.candidates[0][0]
-    near = sum(likelihood for value, likelihood in read.candidates if abs(value - top) <= read.jitter)
-    return near >= ALONE * sum(likelihood for _, likelihood in read.candidates)
+    return _share_of_top(read.candidates, read.jitter) >= ALONE
+
+
+def _share_of_top(candidates: Sequence[tuple[int, float]], jitter: int) -> float:
+    top = candidates[0][0]
+    near = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter)
+    return near / sum(likelihood for _, likelihood in candidates)
 
 
 def looks_new(value: int, before: int, limits: Limits) -> bool:
@@ -293,7 +323,7 @@ def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
 def _opened(end: Link, read: _Read) -> Link:
     """The first reading after an exchange whose new meter may have begun anywhere."""
     value = read.candidates[0][0]
-    strong = read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
+    strong = _sure_alone(read)
     learnt = clearer(end.learnt, read.clearness)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + (STRONG if strong else WEAK) - START,

@@ -33,18 +33,19 @@ def confirmed(chain: Sequence[Link], index: int) -> bool:
         return True
     if index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1]):
         return True
-    if link.confidence < FAINT:
+    if not _unclear(link):
         return False
     first = last = index
-    while first > 0 and _unsure(chain[first - 1]) and last - first < RUN:
+    while first > 0 and _unclear(chain[first - 1]) and last - first < RUN:
         first -= 1
-    while last + 1 < len(chain) and _unsure(chain[last + 1]) and last - first < RUN:
+    while last + 1 < len(chain) and _unclear(chain[last + 1]) and last - first < RUN:
         last += 1
     return last - first + 1 >= RUN
 
 
-def _unsure(link: Link) -> bool:
-    return not link.strong and link.confidence >= FAINT
+def _unclear(link: Link) -> bool:
+    """Not sure, but for want of light and not because another reading is as likely: that would stay so."""
+    return not link.strong and link.alone and link.confidence >= FAINT
 
 
 def _agree(one: Link, later: Link) -> bool:
