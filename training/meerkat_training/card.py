@@ -82,7 +82,7 @@ _HEAD = """# The networks that read meters
 
 Small networks come with Meerkat. Each looks at one box of a picture. Those for wheels and needles say how
 likely each of 100 positions is (0.0 to 9.9, tenths of a turn), and how likely it is that there is nothing to
-read. The one for LCD and LED counters says which digit it is, or that its place is empty, or neither. They
+read. {displays} They
 learnt from rendered pictures only: none of the people whose meters were used to check them gave a picture
 away. They are made by `scripts/train-meter`, which writes this page;
 [train your own](../how-to/train-meter.md) tells how.
@@ -95,9 +95,16 @@ positions or digits; the reader calls a picture unreadable then.
 """
 
 
+_DISPLAYS = "The one for LCD and LED counters says which digit it is, or that its place is empty, or neither."
+_NO_DISPLAYS = (
+    "One for LCD and LED counters does not come with it yet: `scripts/train-meter --only segment` makes it."
+)
+
+
 def page(card: Card) -> str:
     """The card as a page of Markdown."""
-    parts = [_HEAD]
+    displays = _DISPLAYS if "segment" in card["networks"] else _NO_DISPLAYS
+    parts = [_HEAD.replace("{displays}", displays)]
     for kind, entry in sorted(card["networks"].items(), reverse=True):
         parts.append(_section(kind, entry))
     return "\n".join(parts)
