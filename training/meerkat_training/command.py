@@ -96,7 +96,7 @@ def main(  # noqa: PLR0917
                     "samples": samples,
                     "seed": seed,
                     "workers": workers,
-                    "begin": _weights(begin, kind) if begin is not None else None,
+                    "begin": _weights(begin, kind, out),
                 },
             )
     except MeerkatError as error:
@@ -104,9 +104,17 @@ def main(  # noqa: PLR0917
         sys.exit(error.exit_status)
 
 
-def _weights(folder: Path, kind: str) -> Path:
-    """The weights that a training left. Raises UsageError when there are none."""
+def _weights(folder: Path | None, kind: str, out: Path) -> Path | None:
+    """The weights that a training left. Raises UsageError when there are none.
+
+    A display's digits are learnt from a tenth of the pictures by who knows wheels, whose weights do, too.
+    """
+    wheel = (folder or out) / "wheel.pt"
+    if folder is None:
+        return wheel if kind == "segment" and wheel.is_file() else None
     path = folder / f"{kind}.pt"
+    if not path.is_file() and kind == "segment":
+        path = wheel
     if not path.is_file():
         raise UsageError(
             "there are no weights to go on from",
@@ -176,7 +184,7 @@ def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choi
         for path in draft.glob("*.tflite"):
             path.replace(out / path.name)
     entry["training"]["examples"] = len(own[1]) if own is not None else 0
-    if plan.begin is not None:
+    if plan.begin is not None and plan.begin.stem == kind:
         entry["training"] = card.summed(card.read(plan.begin.parent), kind, entry["training"])
     _write(kind, out, entry, figures)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from meerkat_contract.errors import UsageError
+
 from .arrays import Bytes, Floats
 from .networks import SHAPES, build
 from .pool import Pool, Render
@@ -95,7 +97,7 @@ def train(
     torch.manual_seed(plan.seed)
     network = build(kind).to(memory_format=torch.channels_last)
     if plan.begin is not None:
-        network.load_state_dict(torch.load(plan.begin, weights_only=True))
+        begin_with(network, torch.load(plan.begin, weights_only=True))
     result = Trained(deepcopy(network), kind)
     held_out = render(plan.held_out, VALIDATION_SEED + plan.seed, plan.workers)
     with Pool(render, size=plan.stock, uses=plan.uses, workers=plan.workers, seed=plan.seed) as pool:
@@ -211,6 +213,19 @@ def _mixed(
     pictures[:share] = vary(extra[0][chosen], rng)
     positions[:share] = extra[1][chosen]
     return pictures, positions
+
+
+def begin_with(network: Any, weights: dict[str, Any]) -> None:
+    """Take over all that fits: of another kind's weights, all but the last layer. Raises UsageError."""
+    own = network.state_dict()
+    same = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if len(same) < len(own) - 2:
+        raise UsageError(
+            "these weights are of a network of another shape",
+            where="--begin",
+            remedy="Train from nothing, or check out the commit that they were trained at",
+        )
+    network.load_state_dict(same, strict=False)
 
 
 def save(network: Any, path: Path) -> None:
