@@ -40,14 +40,14 @@ export function used(readings, times) {
 export function bars(amounts, times, kind, unit) {
   // Drawn as wide as it is shown, so that its words can be read on a telephone.
   const WIDTH = Math.max(LEAST, Math.min(MOST, document.documentElement.clientWidth - 60));
-  const most = Math.max(...amounts.map((one) => one ?? 0), 1e-9), step = WIDTH / amounts.length, high = HEIGHT - BELOW - ABOVE;
+  const most = Math.max(...amounts.map((one) => one ?? 0)), step = WIDTH / amounts.length, high = HEIGHT - BELOW - ABOVE;
   const named = (time) => (kind === "days" ? time.toLocaleDateString([], { day: "numeric", month: "short" }) : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   const every = Math.ceil(amounts.length / (WIDTH / 90)), all = amounts.reduce((sum, one) => sum + (one ?? 0), 0);
   const drawing = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${amount(all, unit)} in the last ${amounts.length} ${kind}, at most ${amount(most, unit)} in one` },
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: ABOVE, y2: ABOVE }),
     s("text", { x: 0, y: ABOVE - 5 }, amount(most, unit)),
     ...amounts.map((one, i) => {
-      const tall = one == null ? 0 : Math.max(one / most * high, one > 0 ? 1.5 : 0);
+      const tall = one > 0 ? Math.max(one / most * high, 1.5) : 0;
       return s("g", {}, s("rect", { class: "space", x: i * step, y: ABOVE, width: step, height: high }),
         s("rect", { class: "bar", x: i * step + step * .12, y: HEIGHT - BELOW - tall, width: step * .76, height: tall, rx: Math.min(3, step / 5) }),
         s("title", {}, `${kind === "days" ? times[i].toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" }) : times[i].toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}: ${one == null ? "no readings" : amount(one, unit, most)}`));

@@ -106,7 +106,10 @@ function show(where, accepted, times) {
 }
 
 function head(now) {
-  if (!now?.reading) return h("p", { class: "soft" }, layout ? `There is no reading that can be trusted yet. ${now?.verdict ? `The last picture: ${doubted(now.verdict, now.step)}` : ""}` : "Nobody has said yet where its wheels are: find them, look whether the boxes fit, and save.");
+  if (!now?.reading) return h("div", { class: "meter-head" },
+    now?.verdict?.value != null && h("p", { class: "big doubtful" }, windows(now.verdict.value, now.verdict.unit, scale())),
+    h("p", { class: "soft" }, !layout ? "Nobody has said yet where its wheels are: find them, look whether the boxes fit, and save."
+      : `There is no reading that can be trusted yet. ${now?.verdict ? `The last picture: ${doubted({ ...now.verdict, value: null }, now.step)} You can look at the meter and tell what it shows, below.` : ""}`));
   const { reading, verdict, value } = now, [kind, word] = verdicts[verdict?.verdict ?? "accepted"];
   return h("div", { class: "meter-head" },
     h("p", { class: "big" }, windows(value ?? reading.value, value == null ? reading.unit : unit(), scale())),
@@ -162,7 +165,7 @@ async function older({ target }) {
 
 function line(row) {
   const [kind, word] = verdicts[row.verdict], own = row.kind !== "picture", said = own ? kinds[row.kind] : row.source === "owner" ? "corrected by you" : word.toLowerCase();
-  const forms = h("td", { class: "actions" }), trouble = h("p", { class: "why", role: "status" });
+  const forms = h("div", { class: "actions" }), trouble = h("p", { class: "why", role: "status" });
   const tell = (path, what) => async (event) => {
     event.preventDefault();
     trouble.textContent = "";
@@ -182,7 +185,7 @@ function line(row) {
   forms.append(...buttons());
   return h("tr", { "data-reading": row.id }, h("td", {}, `${day(row.at)}, ${clock(row.at)}`),
     h("td", { class: "figure" }, row.value == null ? "–" : `${number(row.value, mine()?.step)} ${row.unit}`),
-    h("td", { class: "figure" }, flow(row.flow, row.unit)), h("td", {}, h("span", { class: `pill ${kind}` }, said), row.reason && h("p", { class: "soft" }, row.reason)), forms);
+    h("td", { class: "figure" }, flow(row.flow, row.unit)), h("td", {}, h("span", { class: `pill ${kind}` }, said), row.reason && h("p", { class: "soft" }, row.reason)), h("td", {}, forms));
 }
 
 // --- what the owner says ---------------------------------------------------------------------------
@@ -212,7 +215,7 @@ const figure = (label, properties = {}) => {
 };
 
 function telling(now) {
-  const [input, label] = figure(`It shows now (${unit()})`, { required: true, value: now?.value ?? "" });
+  const [input, label] = figure(`It shows now (${unit()})`, { required: true, value: now?.value ?? now?.verdict?.value ?? "" });
   return form([label], "set", () => ({ value: input.valueAsNumber }), "Tell");
 }
 
@@ -249,7 +252,7 @@ function plausible() {
 function limits(settings, configured) {
   const trouble = h("p", { class: "said", role: "status" });
   const inputs = RULES.map(([field, label, type = "number"]) => {
-    const input = h("input", { type, step: "any", min: 0, value: settings[field] ?? "", name: field, disabled: configured });
+    const input = h("input", { type, step: "any", min: 0, value: settings[field] ?? "", placeholder: "as usual", name: field, disabled: configured });
     return [field, input, h("label", {}, `${label} `, input)];
   });
   const send = async (event) => {

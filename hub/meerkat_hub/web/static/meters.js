@@ -84,9 +84,10 @@ function reading(one) {
   if (!one) return [];
   const lines = one.counters.flatMap(({ counter: name, reading: last, verdict, unit, value, step, span: top }) => [
     last && h("span", { class: "line" }, counter(value ?? last.value, value == null ? last.unit : unit, { step, span: top }), name && h("span", { class: "soft" }, title(name))),
+    !last && verdict?.value != null && h("span", { class: "line doubtful" }, counter(verdict.value, verdict.unit, { step, span: top }), h("span", { class: "soft" }, "not sure yet")),
     last && h("span", { class: "line soft" }, h("span", {}, flow(last.flow, last.unit)), h("span", {}, "read ", since(last.at))),
     verdict?.leak && h("span", { class: "why" }, `${verdict.leak}.`),
-    verdict && verdict.verdict !== "accepted" && h("span", { class: "soft" }, `Last picture: ${doubted(verdict, step)}`),
+    verdict && verdict.verdict !== "accepted" && h("span", { class: "soft" }, `Last picture: ${doubted(last ? verdict : { ...verdict, value: null }, step)}`),
   ]);
   if (!one.layout && !one.counters.length && one.latest) lines.push(h("span", { class: "soft" }, "Nobody has said yet where its wheels are."));
   else if (one.layout && !one.counters.length) lines.push(h("span", { class: "soft" }, one.readers ? "Its first picture is being read." : "It is read as soon as a worker is there."));
