@@ -123,7 +123,8 @@ def _section(kind: str, entry: dict[str, Any]) -> str:
         f"logits (1, {12 if shown else 101}) |",
         f"| Processor time of one look | {figures['milliseconds']:.3f} ms (int8, one core of the trainer) |",
         f"| Trained on | {training['renders']:,} renders, shown {training['samples']:,} times, in "
-        f"{training['minutes']:.0f} minutes{goes}, seed {training['seed']} |",
+        f"{training['minutes']:.0f} minutes{goes}, seed {training['seed']}"
+        + (f"; began with the {training['began']} network's weights |" if "began" in training else " |"),
         _agreement(figures["agreement"], shown),
         f"| Made with | {', '.join(f'{name} {number}' for name, number in entry['versions'].items())} |",
         "",

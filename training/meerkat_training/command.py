@@ -186,6 +186,8 @@ def _train(kind: str, out: Path, validate: Path | None, extra: Path | None, choi
     entry["training"]["examples"] = len(own[1]) if own is not None else 0
     if plan.begin is not None and plan.begin.stem == kind:
         entry["training"] = card.summed(card.read(plan.begin.parent), kind, entry["training"])
+    elif plan.begin is not None:
+        entry["training"]["began"] = plan.begin.stem
     _write(kind, out, entry, figures)
 
 
