@@ -43,6 +43,8 @@ _CALM = 1.0
 """Log-odds that a gap between teeth can add to them."""
 _BLANK = 0.35
 """What a tooth costs that nothing speaks for."""
+_NEAR = 0.3
+"""Of the distance between teeth: so near to one a window stands that the finder saw."""
 
 
 class _Fit(NamedTuple):
@@ -56,7 +58,7 @@ def recount(picture: NDArray[np.uint8], row: Row, networks: Reads) -> Row:
     height = row.height
     at = np.array([_along(spot, row.tilt) for spot in row.spots])
     asked = np.arange(at.min() - _BEYOND * height, at.max() + _BEYOND * height, _STEP * height)
-    boxes = np.stack([_crop(picture, along(place), level(place), row.tilt) for place in asked])
+    boxes = np.stack([crop(picture, along(place), level(place), row.tilt) for place in asked])
     nothing = np.clip(networks.wheels(boxes)[:, -1].astype(np.float64), 1e-4, 1 - 1e-4)
     odds = np.clip(np.log(1 - nothing) - np.log(nothing), -_MOST, _MOST)
     odds = np.convolve(np.pad(odds, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
@@ -131,7 +133,7 @@ def _line(row: Row) -> tuple[Callable[[float], tuple[float, float]], Callable[[f
     return middle, tall
 
 
-def _crop(
+def crop(
     picture: NDArray[np.uint8], middle: tuple[float, float], tall: float, tilt: float
 ) -> NDArray[np.uint8]:
     """A wheel's box about a place of the picture, upright as the row is."""
@@ -150,12 +152,16 @@ def _rebuilt(
 ) -> Row:
     """A window at each tooth: the finder's when it is near, else one like its nearest."""
     pitch = float(np.median(np.diff(places)))
+    near = [float(np.abs(at - place).min()) < _NEAR * pitch for place in places]
+    if sum(near) < 2:
+        return row
+    first, last = near.index(True), len(near) - near[::-1].index(True)
     spots, gaps = [], []
-    for number, place in enumerate(places):
+    for number, place in enumerate(places[first:last]):  # beyond the ends a unit reads like a digit
         off = np.abs(at - place)
         nearest = int(off.argmin())
         spot = row.spots[nearest]
-        if off[nearest] < 0.3 * pitch:
+        if off[nearest] < _NEAR * pitch:
             spots.append(spot)
             continue
         gaps.append(number)

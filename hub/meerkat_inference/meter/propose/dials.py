@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, degrees, hypot, sin
+from math import cos, degrees, exp, hypot, log, pi, sin
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from meerkat_contract.meter_layout import MAX_NEEDLES
 from meerkat_inference.meter.boxes import NEEDLE_SIZE, cut
 
+from .certain import certainty
 from .finder import SIDE, Spot
 from .looking import Looker
 
@@ -26,11 +27,11 @@ _AROUND = 17.0
 """Pixels of a window's height in the look that sees the face about it."""
 _CLOSE = 72.0
 """Pixels of a dial in the closest look."""
-_FAINT = 0.4
-"""Score of what may be a dial, if a needle is seen in it."""
 _SURE = 0.5
-_POINTED = 0.1
-"""Of a needle's distribution, its highest bin: on dials mostly above 0.15, on other things below 0.03."""
+_TURNS = 10
+"""By which a candidate is turned to see whether its needle turns along."""
+_LOGIT = -2.6, 3.3, 1.2
+"""How much speaks for a dial beforehand, and how the finder's and the needle's log-odds count."""
 
 
 def find_dials(
@@ -42,10 +43,14 @@ def find_dials(
     if row is not None:
         known += _about(looker, row)
     near = [dial for spot in _distinct(known) for dial in [_seen_again(looker, spot, -degrees(tilt))] if dial]
-    dials = [dial for dial in _distinct(near) if not _within(dial, row)]
+    dials = [dial for dial in near if not _within(dial, row)]
     if networks is not None and dials:
-        dials = _pointed(picture, dials, tilt, networks)
-    return _of_one_size([dial for dial in dials if dial.score > _SURE])[:MAX_NEEDLES]
+        turning = agreement(picture, dials, tilt, networks)
+        dials = [
+            dial._replace(score=believed(dial.score, float(agrees)))
+            for dial, agrees in zip(dials, turning, strict=True)
+        ]
+    return _of_one_size([dial for dial in _apart(dials) if dial.score > _SURE])[:MAX_NEEDLES]
 
 
 def _about(looker: Looker, row: Row) -> list[Spot]:
@@ -75,30 +80,55 @@ def _seen_again(looker: Looker, dial: Spot, turn: float) -> Spot | None:
     return spot._replace(score=spot.score * len(looks) / 3)
 
 
-def _pointed(picture: NDArray[np.uint8], dials: Sequence[Spot], tilt: float, networks: Reads) -> list[Spot]:
-    """The dials with a score that also says how far a needle is seen in them."""
-    seen = networks.needles(np.stack([_crop(picture, dial, tilt) for dial in dials]))
-    rated = []
-    for dial, needle in zip(dials, seen, strict=True):
-        there = needle[-1] < 0.5 and needle[:-1].max() > _POINTED
-        score = dial.score
-        if there and score > _FAINT:
-            score = 0.5 + 0.5 * score
-        elif not there:
-            score *= 0.7
-        rated.append(dial._replace(score=float(score)))
-    return rated
+def agreement(
+    picture: NDArray[np.uint8], dials: Sequence[Spot], tilt: float, networks: Reads
+) -> NDArray[np.float64]:
+    """(n,) 0 to 1: how far what is read in each dial turns with the picture.
+
+    Turned by a tenth of a turn, a needle points one tenth further. Stars, emblems and letters do not,
+    whatever they are taken for.
+    """
+    crops = [
+        _crop(picture, dial, tilt + 2 * pi * number / _TURNS, (0.92, 1.08)[number % 2])
+        for dial in dials
+        for number in range(_TURNS)
+    ]
+    read = networks.needles(np.stack(crops))[:, :100].reshape(len(dials), _TURNS, 100).astype(np.float64)
+    for number in range(_TURNS):
+        read[:, number] = np.roll(read[:, number], 100 * number // _TURNS, axis=-1)
+    return certainty(read.mean(1))
 
 
-def _crop(picture: NDArray[np.uint8], dial: Spot, tilt: float) -> NDArray[np.uint8]:
+def believed(score: float, agrees: float) -> float:
+    """Likelihood of a dial by the finder's score and by `agreement`."""
+    seen = log((score + 1e-3) / (1 - score + 1e-3))
+    turns = log((agrees + 0.02) / (1 - agrees + 0.02))
+    return 1 / (1 + exp(-(_LOGIT[0] + _LOGIT[1] * seen + _LOGIT[2] * turns)))
+
+
+def _crop(picture: NDArray[np.uint8], dial: Spot, tilt: float, scale: float) -> NDArray[np.uint8]:
     c, s = cos(tilt), sin(tilt)
     matrix = np.array([[c, -s, dial.x], [s, c, dial.y]])
-    side = dial.width
-    box = (-side / 2, -side / 2, side, side)
-    return cut(picture, box, matrix, NEEDLE_SIZE, mirrored=dial.told > 0.5)
+    side = dial.width * scale
+    return cut(picture, (-side / 2, -side / 2, side, side), matrix, NEEDLE_SIZE)
 
 
 def _distinct(dials: Sequence[Spot]) -> list[Spot]:
+    """One of each place and size: a hub within its dial is another one."""
+    kept: list[Spot] = []
+    for dial in sorted(dials, key=lambda one: -one.score):
+        if not any(_same(dial, one) for one in kept):
+            kept.append(dial)
+    return kept
+
+
+def _same(one: Spot, other: Spot) -> bool:
+    large, small = max(one.width, other.width), min(one.width, other.width)
+    return hypot(one.x - other.x, one.y - other.y) < 0.4 * small and small > 0.75 * large
+
+
+def _apart(dials: Sequence[Spot]) -> list[Spot]:
+    """The likeliest of those that lie on each other."""
     kept: list[Spot] = []
     for dial in sorted(dials, key=lambda one: -one.score):
         if all(hypot(dial.x - one.x, dial.y - one.y) > 0.5 * max(dial.width, one.width) for one in kept):
@@ -114,8 +144,12 @@ def _within(dial: Spot, row: Row | None) -> bool:
 
 
 def _of_one_size(dials: list[Spot]) -> list[Spot]:
-    """A counter's dials are equal: less sure ones of another size are something else."""
-    if len(dials) < 2:
-        return dials
-    usual = float(np.average([dial.width for dial in dials], weights=[dial.score for dial in dials]))
-    return [dial for dial in dials if dial.score > 0.85 or 0.7 < dial.width / usual < 1.4]
+    """A counter's dials are equal: of several sizes the one that the likeliest dials have."""
+    best: list[Spot] = []
+    for one in dials:
+        equal = [dial for dial in dials if 0.74 < dial.width / one.width < 1.35]
+        if sum(dial.score for dial in equal) > sum(dial.score for dial in best):
+            best = equal
+    usual = float(np.median([dial.width for dial in best])) if best else 0.0
+    evened = [(0.5 * dial.width + 0.5 * usual) if len(best) > 2 else dial.width for dial in best]
+    return [dial._replace(width=size, height=size) for dial, size in zip(best, evened, strict=True)]

@@ -20,7 +20,8 @@ from .dials import find_dials
 from .finder import Finder, Finds, Spot
 from .looking import Looker
 from .rows import Row, regular
-from .windows import closely, roughly
+from .upright import upright
+from .windows import roughly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def propose(
     row, seen = roughly(looker)
     found = _Found(row)
     if row is not None:
-        found.row = regular(closely(looker, row))
+        found.row = upright(picture, looker, row, networks)
         if networks is not None:
             found.row = regular(recount(picture, found.row, networks))
     found.dials = find_dials(looker, found.row, seen.dials, picture, networks)
