@@ -149,10 +149,12 @@ def best_fit(
     jitter: int,
     *,
     usual: int | None = None,
+    near: int = 0,
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
     usual: steps by which it rises usually, where that is known; twice as much is four times less likely.
+    near: steps by which two readings may differ and speak for each other; at least the jitter.
     None when nothing fits, or only what the picture all but excludes.
     """
     fitting: list[tuple[float, int, int, int]] = []
@@ -170,7 +172,7 @@ def best_fit(
     if not fitting or covered < LEAST_SHARE * everything:
         return None
     _, rank, value, rise = max(fitting)
-    alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= jitter)
+    alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= max(jitter, near))
     share = alike / sum(weight for weight, *_ in fitting)
     backwards = rise == 0 and value != previous
     return Fit(previous if backwards else value, rise, -rank, share, covered / everything)

@@ -41,6 +41,8 @@ FAINT = 0.4
 """Confidence below which a picture begins no chain, and confirms nothing."""
 ALONE = 0.9
 """Of the readings that a picture and the history leave: a sure picture has hardly another."""
+NEAR = 250.0
+"""Part of an hour's usual flow by which readings may differ and count as one."""
 CLEAR = 0.8
 """The first reading of all is sure when every wheel is as clear as this; else it takes two."""
 ENORMOUS = 8.0
@@ -116,6 +118,8 @@ class _Read:
     """Confidence of the wheel or needle that is least clear, freed of what two likely readings explain."""
     span: int
     jitter: int
+    near: int
+    """Readings that differ by no more say the same, as far as anybody cares: a litre of water."""
 
 
 def parts(value: float) -> int:
@@ -192,7 +196,8 @@ def _read(row: ReadingRow, rules: Rules) -> _Read | None:
     clearness = min((one.confidence for one in (*seen.wheels, *seen.needles)), default=seen.confidence)
     # Two readings that are as likely make a wheel unclear too; of that the history may dispose.
     clearness = min(1.0, clearness / _share_of_top(listed, jitter))
-    return _Read(row, tuple(listed), seen.verdict, seen.confidence, clearness, parts(seen.span), jitter)
+    near = max(jitter, parts(rules.limits.usual_flow / NEAR))
+    return _Read(row, tuple(listed), seen.verdict, seen.confidence, clearness, parts(seen.span), jitter, near)
 
 
 def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
@@ -240,7 +245,7 @@ def _fit(end: Link, read: _Read, rules: Rules) -> tuple[Fit, bool, float] | None
     hours = hours_between(end.at, read.row.at)
     most = largest_rise(rules.limits, hours, read.jitter, read.span)
     usual = parts(_usual(end, hours)) + read.jitter
-    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter, usual=usual)
+    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter, usual=usual, near=read.near)
     if fit is None:
         return None
     verdict, confidence = judge(
@@ -288,7 +293,7 @@ def _sure_alone(read: _Read) -> bool:
 
 def _alone(read: _Read) -> bool:
     """Whether the likeliest reading is all but the only one."""
-    return _share_of_top(read.candidates, read.jitter) >= ALONE
+    return _share_of_top(read.candidates, read.near) >= ALONE
 
 
 def _share_of_top(candidates: Sequence[tuple[int, float]], jitter: int) -> float:
