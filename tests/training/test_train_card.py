@@ -48,4 +48,4 @@ def test_one_networks_entry_leaves_the_others(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"wheel\.pt: there are no weights to go on from"):
-        _weights(tmp_path, "wheel")
+        _weights(tmp_path, "wheel", tmp_path)
