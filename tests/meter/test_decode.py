@@ -199,3 +199,21 @@ def test_factors_that_fit_no_gear_are_refused() -> None:
     layout = counter(3, 3, 1, pointer_factors=[0.3])
     with pytest.raises(UsageError, match="not ten times"):
         read(layout, [1, 2, 3], [5.0])
+
+
+def test_a_wheel_that_stands_off_says_more_where_the_others_stand_exactly() -> None:
+    """8.77 above a needle at 6.9: it creeps from 8 to 9, or it is a loose one that rests low on its 9."""
+    layout = counter(4, 4, 1)
+    exact = read(layout, [1.0, 2.0, 3.0, 8.77], [6.9])
+    loose = read(layout, [0.75, 2.3, 2.8, 8.77], [6.9])
+    assert exact.candidates[0].value == pytest.approx(1238.6, abs=0.11)
+    assert exact.sure > SURE
+    assert loose.sure < exact.sure - 0.1
+
+
+def test_a_needle_that_may_be_two_steps_off_is_still_sure() -> None:
+    """…as no one sees a needle more exactly; a last wheel is seen to one step."""
+    both = (distribution(4.3) + distribution(6.3)) / 2
+    layout = counter(3, 3, 1)
+    assert decode(layout, [distribution(place) for place in (1, 2, 3)], [both]).sure > 0.9
+    assert decode(counter(3, 3), [distribution(1), distribution(2), both], []).sure < SURE

@@ -3,8 +3,8 @@
 From the least significant to the most, each wheel or needle multiplies what its distribution says to every
 reading that is still possible below it (`mechanics` tells where it may stand, given the one below). It is
 the forward pass of a hidden Markov model: of each reading are kept how likely each way of its last part is,
-under each offset of the row. The likeliest readings are kept at each step. There are no transition bands:
-a 9.6 beside a 0.2 is weighed, not ruled upon.
+in each state of the row (its slack, and how far off its boxes are). The likeliest readings are kept at each
+step. There are no transition bands: a 9.6 beside a 0.2 is weighed, not ruled upon.
 
 A value is a multiple of the counter's step: what the last wheel or needle has passed. It counts as passed
 a little early, three tenths for a wheel and one for a needle, so that a digit that stands a little low is
@@ -30,11 +30,13 @@ from .mechanics import CREEP, WAYS, Drive, drives, moves, places, row_prior
 
 MOST = 16
 """Candidates that are told."""
-_KEPT = 120
+_KEPT = 80
 _FAINT = 1e-4
 """A likelihood below it is not told."""
 _EARLY = {True: 1, False: 3}
 """Tenths by which the last needle (True) or wheel counts as passed early."""
+NEIGHBOURS = {True: 2, False: 1}
+"""Steps by which a reading may be off and still be right, when a needle (True) or a wheel comes last."""
 _MISFIT = 0.3
 """With one part's fit below it, the counter may be one whose wheels all creep."""
 _LARGEST = 15
@@ -51,7 +53,7 @@ class Decoded:
 
     candidates: tuple[Candidate, ...]
     sure: float
-    """Likelihood of the likeliest and its neighbours by one step: no one can tell them apart."""
+    """Likelihood of the likeliest and of those `NEIGHBOURS` steps from it: no one can tell them apart."""
     wheel_digits: tuple[int, ...]
     needle_digits: tuple[int, ...]
     wheel_fits: tuple[float, ...]
@@ -66,7 +68,7 @@ class _Part:
     """One step of it counts ten to this, in steps of the counter."""
     drive: Drive
     places: NDArray[np.float64]
-    """(10, rows, ways), see mechanics.places"""
+    """(10, states, ways), see mechanics.places"""
     needle: bool = False
     index: int | None = None
 
@@ -96,7 +98,8 @@ def decode(
     order = np.argsort(-likelihood, kind="stable")
     best = int(found.readings[order[0]])
     span = 10 ** (parts[-1].power + 1)
-    near = (found.readings - best + 1) % span <= 2
+    alike = NEIGHBOURS[parts[0].needle]
+    near = (found.readings - best + alike) % span <= 2 * alike
     digits = {(part.needle, part.index): best // 10**part.power % 10 for part in parts}
     fits = {(part.needle, part.index): float(found.fits[order[0], i]) for i, part in enumerate(parts)}
     return Decoded(
@@ -182,7 +185,7 @@ def _search(parts: Sequence[_Part], *, creeping: bool = False) -> _Found:
         beside = part.power == below.power
         drive = Drive.CREEPING if creeping and part.drive is Drive.CARRIED else part.drive
         ahead = weights @ moves(drive, beside=beside)[digits]
-        before = ahead.sum(axis=(1, 2))
+        before = ahead.sum(axis=2) @ part.places.max(axis=(0, 2))  # were each at its best place
         if beside:
             weights = ahead * part.places[digits]
         else:
@@ -191,7 +194,7 @@ def _search(parts: Sequence[_Part], *, creeping: bool = False) -> _Found:
             readings = (np.arange(10)[:, None] * 10**part.power + readings[None]).ravel()
             digits = np.repeat(np.arange(10), len(digits))
         likelihood = weights.sum(axis=(1, 2))
-        fit = likelihood / np.maximum(before, 1e-300) / part.places.max()
+        fit = likelihood / np.maximum(before, 1e-300)
         fits = np.concatenate((fits, fit[:, None]), axis=1)
         kept = np.argsort(-likelihood, kind="stable")[:_KEPT]
         readings, digits, fits = readings[kept], digits[kept], fits[kept]
