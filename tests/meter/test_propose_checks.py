@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from meerkat_inference.meter.propose.alike import looks, of_one_counter
 from meerkat_inference.meter.propose.certain import certainty
 from meerkat_inference.meter.propose.comb import recount
 from meerkat_inference.meter.propose.dials import agreement, believed
@@ -129,3 +130,43 @@ def test_a_row_on_its_head_has_its_windows_in_the_other_order():
     assert abs(other.tilt) == pytest.approx(pi)
     assert [spot.x for spot in flipped(other).spots] == [spot.x for spot in row.spots]
     assert flipped(other).tilt == pytest.approx(row.tilt)
+
+
+def face(*dials: tuple[float, float, tuple[int, int, int]]) -> tuple[Picture, list[Spot]]:
+    """Dials with a coloured ground, each at x, with its likelihood."""
+    picture = np.full((200, 600, 3), 200, np.uint8)
+    spots = []
+    for number, (x, score, colour) in enumerate(dials):
+        cv2.circle(picture, (round(x), 100), 38, colour, -1)
+        tip = round(x + 25 * cos(number)), round(100 + 25 * sin(number))
+        cv2.line(picture, (round(x), 100), tip, (0, 0, 200), 6)
+        spots.append(Spot(x, 100, 80, 80, score, 0.1, 0))
+    return picture, spots
+
+
+PALE, BLUE = (240, 240, 240), (140, 60, 20)
+
+
+def kept(picture: Picture, spots: list[Spot]) -> list[float]:
+    return [spot.x for spot in of_one_counter(spots, looks(picture, spots))]
+
+
+def test_what_looks_unlike_the_other_dials_is_none_however_sure():
+    found = kept(*face((60, 0.9, PALE), (180, 0.8, PALE), (300, 0.7, PALE), (420, 0.99, BLUE)))
+    assert found == [60, 180, 300]
+
+
+def test_a_faint_dial_is_believed_beside_sure_ones_that_it_is_like():
+    assert kept(*face((60, 0.9, PALE), (180, 0.3, PALE))) == [60, 180]
+    assert kept(*face((60, 0.9, PALE), (180, 0.3, BLUE))) == [60]
+    assert kept(*face((60, 0.3, PALE), (180, 0.3, PALE))) == []
+
+
+def test_two_sure_dials_of_two_colours_are_both_believed():
+    assert sorted(kept(*face((60, 0.97, PALE), (180, 0.99, BLUE)))) == [60, 180]
+
+
+def test_what_is_of_another_size_is_not_of_the_counter():
+    picture, spots = face((60, 0.9, PALE), (180, 0.99, PALE), (300, 0.97, PALE))
+    spots[0] = spots[0]._replace(width=50, height=50)
+    assert kept(picture, spots) == [180, 300]

@@ -141,7 +141,8 @@ def loss(seen: Any, wanted: Any, weight: Any) -> tuple[Any, dict[str, float]]:
         parts[name] = -((right + wrong) * matters).sum() / (here * matters).sum().clamp(min=8)
     places = {
         "at": ([Channel.WHEEL_X, Channel.WHEEL_Y, Channel.DIAL_X, Channel.DIAL_Y], 0.6),
-        "size": ([Channel.WHEEL_WIDTH, Channel.WHEEL_HEIGHT, Channel.DIAL_SIZE], 1.0),
+        "size": ([Channel.WHEEL_WIDTH, Channel.WHEEL_HEIGHT], 0.8),
+        "round": ([Channel.DIAL_SIZE], 1.2),  # by itself: there are fewer dials than wheels
         "tilt": ([Channel.WHEEL_TILT], 0.5),
     }
     for name, (channels, much) in places.items():

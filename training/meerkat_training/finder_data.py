@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meerkat_contract.meter_layout import MeterLayout, PixelBox
+from meerkat_inference.meter.propose.finder import SIDE
 
 from .arrays import Bytes, Floats, Random, between, chance
 from .faces.meters import meters
@@ -18,6 +19,8 @@ from .finder import Boxes, targets
 
 HIGH = 9.0, 62.0
 """Pixels of the wheels in a view, lowest and highest."""
+CLOSE = {"wheel": (20.0, 42.0), "dial": (45.0, 98.0)}
+"""Pixels of what is looked at from near."""
 STEEPEST = 28.0
 """Degrees that an upright view may be turned."""
 VIEWS = 4
@@ -81,21 +84,13 @@ def view(meter: Meter, side: int, rng: Random, picture: Bytes | None = None) -> 
     """
     picture = unpacked(meter) if picture is None else picture
     height, width = picture.shape[:2]
-    tall = (
-        float(np.median(meter.wheels[:, 3])) if len(meter.wheels) else 0.3 * float(meter.dials[:, 2].mean())
-    )
-    whole = side / max(width, height)
-    if chance(rng, 0.35):
-        scale = whole * between(rng, 0.8, 1.15) * 320 / side  # as the first look sees it
-    else:
-        scale = float(np.exp(between(rng, log(HIGH[0]), log(HIGH[1])))) / tall
-    scale = min(max(scale, HIGH[0] / tall * 0.8), HIGH[1] / tall, 2.5)
+    focus, about = _focus(meter, (width, height), rng)
+    scale = _scale(meter, about, SIDE / max(width, height), rng)
     upright = not chance(rng, 0.12)
     turn = rng.normal(0, 9) if chance(rng, 0.7) else between(rng, -STEEPEST, STEEPEST)
     turn = float(np.clip(turn, -STEEPEST, STEEPEST)) + (0 if upright else float(rng.choice((90, 180, 270))))
     upside = float(np.median(meter.wheels[:, 5])) if len(meter.wheels) else 0.0
     turn -= degrees(upside)  # as if it had been photographed upright
-    focus = _focus(meter, (width, height), rng)
     stretch = between(rng, 0.93, 1.07)
     matrix = np.array([[cos(radians(turn)), -sin(radians(turn))], [sin(radians(turn)), cos(radians(turn))]])
     matrix = matrix @ np.diag([scale * stretch, scale / stretch])
@@ -131,16 +126,37 @@ def view(meter: Meter, side: int, rng: Random, picture: Bytes | None = None) -> 
     return lit, Boxes(wheels, dials, upright)
 
 
-def _focus(meter: Meter, size: tuple[int, int], rng: Random) -> Floats:
+def _focus(meter: Meter, size: tuple[int, int], rng: Random) -> tuple[Floats, str]:
     """What comes near the view's middle: a wheel, a dial, or anything."""
     which = rng.random()
-    if which < 0.5 and len(meter.wheels):
-        return meter.wheels[rng.integers(len(meter.wheels)), :2]
+    if which < 0.45 and len(meter.wheels):
+        return meter.wheels[rng.integers(len(meter.wheels)), :2], "wheel"
     if which < 0.8 and len(meter.dials):
-        return meter.dials[rng.integers(len(meter.dials)), :2]
-    if which < 0.9:
-        return np.array([size[0] / 2, size[1] / 2], np.float32)
-    return np.array([rng.random() * size[0], rng.random() * size[1]], np.float32)
+        return meter.dials[rng.integers(len(meter.dials)), :2], "dial"
+    if which < 0.88:
+        return np.array([size[0] / 2, size[1] / 2], np.float32), ""
+    return np.array([rng.random() * size[0], rng.random() * size[1]], np.float32), ""
+
+
+def _scale(meter: Meter, about: str, whole: float, rng: Random) -> float:
+    """Half of the views as one of the looks sees a meter (`whole`: the first), the others of any size."""
+    sizes = {"wheel": meter.wheels[:, 3], "dial": meter.dials[:, 2], "": meter.wheels[:, 3]}
+    tall = (
+        float(np.median(meter.wheels[:, 3])) if len(meter.wheels) else 0.3 * float(meter.dials[:, 2].mean())
+    )
+    kind = rng.random()
+    if kind < 0.3:
+        scale = whole * between(rng, 0.8, 1.15)
+    elif kind < 0.7 and about:
+        low, high = CLOSE[about]
+        return min(3.0, _any_of(rng, low, high) / float(np.median(sizes[about])))
+    else:
+        scale = _any_of(rng, *HIGH) / tall
+    return min(max(scale, HIGH[0] / tall * 0.8), HIGH[1] / tall, 2.5)
+
+
+def _any_of(rng: Random, low: float, high: float) -> float:
+    return float(np.exp(between(rng, log(low), log(high))))
 
 
 def relit(picture: Bytes, rng: Random) -> Bytes:

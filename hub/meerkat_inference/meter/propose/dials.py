@@ -10,6 +10,7 @@ import numpy as np
 from meerkat_contract.meter_layout import MAX_NEEDLES
 from meerkat_inference.meter.boxes import NEEDLE_SIZE, cut
 
+from .alike import looks, of_one_counter
 from .certain import certainty
 from .finder import SIDE, Spot
 from .looking import Looker
@@ -27,7 +28,6 @@ _AROUND = 17.0
 """Pixels of a window's height in the look that sees the face about it."""
 _CLOSE = 72.0
 """Pixels of a dial in the closest look."""
-_SURE = 0.5
 _TURNS = 10
 """By which a candidate is turned to see whether its needle turns along."""
 _LOGIT = -2.6, 3.3, 1.2
@@ -50,7 +50,8 @@ def find_dials(
             dial._replace(score=believed(dial.score, float(agrees)))
             for dial, agrees in zip(dials, turning, strict=True)
         ]
-    return _of_one_size([dial for dial in _apart(dials) if dial.score > _SURE])[:MAX_NEEDLES]
+    dials = _apart(dials)
+    return _evened(of_one_counter(dials, looks(picture, dials)))[:MAX_NEEDLES]
 
 
 def _about(looker: Looker, row: Row) -> list[Spot]:
@@ -143,13 +144,10 @@ def _within(dial: Spot, row: Row | None) -> bool:
     return any(hypot(dial.x - spot.x, dial.y - spot.y) < 0.5 * spot.height for spot in row.spots)
 
 
-def _of_one_size(dials: list[Spot]) -> list[Spot]:
-    """A counter's dials are equal: of several sizes the one that the likeliest dials have."""
-    best: list[Spot] = []
-    for one in dials:
-        equal = [dial for dial in dials if 0.74 < dial.width / one.width < 1.35]
-        if sum(dial.score for dial in equal) > sum(dial.score for dial in best):
-            best = equal
-    usual = float(np.median([dial.width for dial in best])) if best else 0.0
-    evened = [(0.5 * dial.width + 0.5 * usual) if len(best) > 2 else dial.width for dial in best]
-    return [dial._replace(width=size, height=size) for dial, size in zip(best, evened, strict=True)]
+def _evened(dials: list[Spot]) -> list[Spot]:
+    """Several dials, each half as large as it was seen and half as large as they all are."""
+    if len(dials) < 3:
+        return dials
+    usual = float(np.median([dial.width for dial in dials]))
+    sizes = [0.5 * (dial.width + usual) for dial in dials]
+    return [dial._replace(width=size, height=size) for dial, size in zip(dials, sizes, strict=True)]

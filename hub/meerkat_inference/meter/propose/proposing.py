@@ -77,10 +77,10 @@ def propose(
         finally:
             own.close()
     looker = Looker(picture, finder)
-    row, seen = roughly(looker)
-    found = _Found(row)
-    if row is not None:
-        found.row = upright(picture, looker, row, networks)
+    rows, seen = roughly(looker)
+    found = _Found(None)
+    if rows:
+        found.row = upright(picture, looker, rows, networks)
         if networks is not None:
             found.row = regular(recount(picture, found.row, networks))
     found.dials = find_dials(looker, found.row, seen.dials, picture, networks)

@@ -66,6 +66,19 @@ def best_row(spots: Sequence[Spot]) -> Row | None:
     return max(rows, key=lambda row: row.score, default=None)
 
 
+def best_rows(spots: Sequence[Spot], most: int) -> list[Row]:
+    """The best row, then the best of what it leaves, and so on: a line of print may look like a row, too."""
+    left = list(spots)
+    rows: list[Row] = []
+    while len(rows) < most:
+        row = best_row(left)
+        if row is None:
+            break
+        rows.append(row)
+        left = [spot for spot in left if not any(spot is one for one in row.spots)]
+    return rows
+
+
 def _grown(first: Spot, spots: Sequence[Spot]) -> Row | None:
     """All that stands in a line with `first`, as far as no gap is too wide."""
     along = np.array([cos(first.tilt), sin(first.tilt)])

@@ -7,7 +7,7 @@ hardly any digits to it.
 from __future__ import annotations
 
 from math import cos, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from .rows import Row, regular
 from .windows import closely
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from meerkat_inference.meter.networks import Reads
@@ -36,18 +38,33 @@ def flipped(row: Row) -> Row:
     return Row(spots, (row.tilt + 2 * pi) % (2 * pi) - pi)
 
 
-def upright(picture: NDArray[np.uint8], looker: Looker, row: Row, networks: Reads | None) -> Row:
-    """The row seen from near, from the side from which its digits are more likely digits."""
-    near = regular(closely(looker, row))
+def upright(picture: NDArray[np.uint8], looker: Looker, rows: Sequence[Row], networks: Reads | None) -> Row:
+    """The best of `rows` (one at least) seen from near, from the side from which its digits are digits.
+
+    Without networks: the first of them, as it is.
+    """
     if networks is None:
-        return near
-    other = regular(closely(looker, flipped(row)))
-    return max((near, other), key=lambda one: standing(picture, one, networks))
+        return regular(closely(looker, rows[0]))
+    sides = []
+    for row in rows:
+        both = [regular(closely(looker, row)), regular(closely(looker, flipped(row)))]
+        sides.append(max((_told(picture, one, networks) for one in both), key=lambda told: told.side))
+    return max(sides, key=lambda told: told.worth).row
 
 
-def standing(picture: NDArray[np.uint8], row: Row, networks: Reads) -> float:
-    """How well the row is read from its side: to be compared with the other side's."""
+class _Told(NamedTuple):
+    row: Row
+    side: float
+    """How well it is read from its side: to be compared with the other side's."""
+    worth: float
+    """How many windows with digits it has, to be compared with other rows': large ones are worth more than
+    print."""
+
+
+def _told(picture: NDArray[np.uint8], row: Row, networks: Reads) -> _Told:
     crops = [crop(picture, (spot.x, spot.y), spot.height, row.tilt) for spot in row.spots]
-    seen = [spot.score for spot in row.spots if spot.score > 0]
+    score = np.array([spot.score for spot in row.spots])
     digits = certainty(networks.wheels(np.stack(crops))[:, :100])
-    return float(np.log(digits + _WORST).mean()) + _SEEN * float(np.mean(seen)) + _USUAL * cos(row.tilt)
+    side = float(np.log(digits + _WORST).mean()) + _SEEN * float(score[score > 0].mean())
+    worth = float((score * (digits + _WORST)).sum()) * row.height
+    return _Told(row, side + _USUAL * cos(row.tilt), worth)

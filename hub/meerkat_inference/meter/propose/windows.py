@@ -9,7 +9,7 @@ import numpy as np
 
 from .finder import SIDE, Spot
 from .looking import Looker, Seen
-from .rows import Row, best_row
+from .rows import Row, best_row, best_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,30 +23,47 @@ _ENOUGH = 1.2
 """Score of a row that is taken: two windows, or three that are half sure."""
 _PLAIN = 2.5
 """Score of a row at which nothing better is looked for."""
+_ROWS = 3
+"""That are looked at from near,"""
+_SECOND = 0.4
+"""if their score is at least so much of the first one's."""
 
 
-def roughly(looker: Looker) -> tuple[Row | None, Seen]:
-    """The row as seen from whatever side shows it best; the dials seen from there."""
-    best: tuple[float, Row | None, Seen] = (0.0, None, Seen([], []))
+def roughly(looker: Looker) -> tuple[list[Row], Seen]:
+    """What may be the row, the likeliest first, as seen from whatever side shows it best; the dials seen
+    from the first one's side. No two of them are one upside down."""
+    found: list[tuple[Row, Seen]] = []
+
+    def look(seen: Seen) -> None:
+        found.extend((row, seen) for row in best_rows(seen.wheels, 2))
+        found.sort(key=lambda one: -one[0].score)
+
+    def plain() -> bool:
+        return bool(found) and found[0][0].score >= _PLAIN
+
     for turn in _QUARTERS:
-        best = max(best, _rated(looker.whole(turn)), key=lambda one: one[0])
-    if best[0] < _PLAIN:  # a face between two quarters, or a small one
+        look(looker.whole(turn))
+    if not plain():  # a face between two quarters, or a small one
         for turn in _BETWEEN:
-            best = max(best, _rated(looker.whole(turn)), key=lambda one: one[0])
-    if best[0] < _PLAIN:
+            look(looker.whole(turn))
+    if not plain():
         for turn in _QUARTERS:
             for middle in _tiles(looker):
-                scale = 2 * SIDE / max(looker.width, looker.height)
-                best = max(best, _rated(looker.at(middle, scale, turn)), key=lambda one: one[0])
-    if best[0] < _ENOUGH:
-        upright = looker.whole(0.0)
-        return None, upright
-    return best[1], best[2]
+                look(looker.at(middle, 2 * SIDE / max(looker.width, looker.height), turn))
+    if not found or found[0][0].score < _ENOUGH:
+        return [], looker.whole(0.0)
+    rows: list[Row] = []
+    for row, _ in found:
+        likely = row.score > max(_ENOUGH, _SECOND * found[0][0].score)
+        if likely and len(rows) < _ROWS and not any(_one_line(row, other) for other in rows):
+            rows.append(row)
+    return rows, found[0][1]
 
 
-def _rated(seen: Seen) -> tuple[float, Row | None, Seen]:
-    row = best_row(seen.wheels)
-    return (row.score if row is not None else 0.0), row, seen
+def _one_line(row: Row, other: Row) -> bool:
+    """Whether they have windows in common, read from any side."""
+    reach = 0.5 * max(row.height, other.height)
+    return any(hypot(one.x - two.x, one.y - two.y) < reach for one in row.spots for two in other.spots)
 
 
 def _tiles(looker: Looker) -> list[tuple[float, float]]:
