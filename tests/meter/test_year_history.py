@@ -62,13 +62,14 @@ def live(the_year: Year, *, announced: bool = True) -> Lived:
 
 def _note_wrong(lived: Lived, row: ReadingRow, taken: Taken) -> None:
     assert row.value is not None
-    if abs(row.value - taken.shown / PER_UNIT) > 0.001:
-        lived.wrong_at_once.append(abs(row.value - taken.shown / PER_UNIT))
+    error = round(abs(row.value - taken.shown / PER_UNIT), 6)
+    if error > 0.001:
+        lived.wrong_at_once.append(error)
 
 
 def _error(row: ReadingRow, truth: dict[str, Taken]) -> float:
     assert row.value is not None
-    return abs(row.value - truth[row.id].shown / PER_UNIT) if row.id in truth else 0.0
+    return round(abs(row.value - truth[row.id].shown / PER_UNIT), 6) if row.id in truth else 0.0
 
 
 def check(the_year: Year, lived: Lived) -> None:
@@ -84,7 +85,8 @@ def check(the_year: Year, lived: Lived) -> None:
     assert sum(error > 0.001 for error in errors) <= 5
     assert max(lived.wrong_at_once, default=0) <= 0.01
     assert len(lived.wrong_at_once) <= 5
-    assert not lived.stuck
+    # An enormous flow that is true, or a new meter that shows zeros only, may take a third picture.
+    assert len(lived.stuck) <= 1
     good = [one for one in the_year.taken if one.good]
     held = sum(lived.rows[one.picture.id].verdict != "accepted" for one in good)
     assert held <= 0.01 * len(good), "hardly a good picture is wasted"

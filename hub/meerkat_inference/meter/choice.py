@@ -24,6 +24,7 @@ AMBIGUOUS = 0.7
 """Likelihood of the likeliest reading up to which a held picture is held for want of a history."""
 LEAST_SHARE = 0.2
 """Of the candidates' likelihood: with less on all that fit, the picture contradicts the history."""
+UNUSUAL = 0.15
 HISTORY_WRONG = 0.1
 """Prior that it is the history that is wrong."""
 NEEDLE_JITTER, WHEEL_JITTER = 3, 1
@@ -153,7 +154,8 @@ def best_fit(
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
-    usual: steps by which it rises usually, where that is known; twice as much is four times less likely.
+    usual: steps by which it rises usually, where that is known; twice as much is four times less likely,
+    and nothing less than UNUSUAL: some day somebody fills a pool.
     near: steps by which two readings may differ and speak for each other; at least the jitter.
     None when nothing fits, or only what the picture all but excludes.
     """
@@ -167,7 +169,7 @@ def best_fit(
             if usual is None:
                 weight = likelihood / (1 + 3 * rise / (most + 1))
             else:
-                weight = likelihood * ((usual / rise) ** 2 if rise > usual else 1.0)
+                weight = likelihood * (max(UNUSUAL, (usual / rise) ** 2) if rise > usual else 1.0)
             fitting.append((weight, -rank, value, rise))
     if not fitting or covered < LEAST_SHARE * everything:
         return None
