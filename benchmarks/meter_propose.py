@@ -33,6 +33,7 @@ from meerkat_inference.meter.propose.proposing import propose
 from meerkat_training.faces.meters import meters
 
 LEAST = 0.6
+NO_METER = "no meter found"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def main() -> None:
         try:
             proposal = propose(picture, networks, finder=finder)
         except MediaError:
-            outcomes.append(Outcome("no meter found", 0.0, False, time.process_time() - began, ()))
+            outcomes.append(Outcome(NO_METER, 0.0, False, time.process_time() - began, ()))
             shown = [(truth.layout, (0, 255, 0))]
         else:
             seconds = time.process_time() - began
@@ -169,13 +170,15 @@ def main() -> None:
 def tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     right = [one for one in outcomes if not one.wrong]
     counts = [one for one in right if one.counts]
+    silent = [one for one in outcomes if one.wrong and one.wrong != NO_METER and not one.doubts]
     unsaid = [one for one in right if not one.counts and not one.doubts]
     seconds = np.array([one.seconds for one in outcomes])
     figures = {
         "meters": len(outcomes),
         "every box IoU >= 0.6": len(right) / len(outcomes),
-        "of those, counting right": len(counts) / max(1, len(right)),
-        "of those, counting wrong without a doubt told": len(unsaid) / max(1, len(right)),
+        "a box wrong without a doubt told": len(silent) / len(outcomes),
+        "of those right, counting right": len(counts) / max(1, len(right)),
+        "of those right, counting wrong without a doubt told": len(unsaid) / max(1, len(right)),
         "CPU seconds, median": float(np.median(seconds)),
         "CPU seconds, slowest": float(seconds.max()),
     }

@@ -20,6 +20,8 @@ _RINGS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1)
 """Of a dial's radius: where each ring of its look begins, and the last one ends."""
 _LIKE = 0.115
 """Mean difference of two dials' looks: within a counter mostly below 0.06, to other things above."""
+_CLEAR, _NOT_LIKE = 0.93, 0.17
+"""Dials as likely as this may look as different as that."""
 _SIZES = 0.74
 """Smallest share of one dial's size in another's."""
 _SURE = 0.5
@@ -59,7 +61,7 @@ def of_one_counter(dials: Sequence[Spot], seen: NDArray[np.float64]) -> list[Spo
         group = [
             other
             for other, dial in enumerate(dials)
-            if dial.score > _FAINT and _one_size(one, dial) and _like(seen[number], seen[other])
+            if _one_size(one, dial) and _alike(dial, float(np.abs(seen[number] - seen[other]).mean()))
         ]
         if sum(dials[other].score for other in group) > sum(dials[other].score for other in best):
             best = group
@@ -76,5 +78,6 @@ def _one_size(one: Spot, other: Spot) -> bool:
     return min(one.width, other.width) > _SIZES * max(one.width, other.width)
 
 
-def _like(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    return float(np.abs(one - other).mean()) < _LIKE
+def _alike(dial: Spot, apart: float) -> bool:
+    """A bold ring that is seen a little off its place makes much of a difference: sure dials may have it."""
+    return dial.score > _FAINT and (apart < _LIKE or (dial.score > _CLEAR and apart < _NOT_LIKE))

@@ -81,7 +81,7 @@ def propose(
     found = _Found(None)
     if rows:
         found.row = upright(picture, looker, rows, networks)
-        if networks is not None:
+        if networks is not None and found.row is not None:
             found.row = regular(recount(picture, found.row, networks))
     found.dials = find_dials(looker, found.row, seen.dials, picture, networks)
     if found.row is None:

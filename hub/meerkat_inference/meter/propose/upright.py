@@ -30,6 +30,8 @@ _SEEN = 10.0
 _USUAL = 0.1
 """What speaks for the picture as it came: cameras hang upright more often than not."""
 _WORST = 0.02
+_LEAST = 1.0
+"""Windows that must be read at least, those that are half sure counted half."""
 
 
 def flipped(row: Row) -> Row:
@@ -38,10 +40,12 @@ def flipped(row: Row) -> Row:
     return Row(spots, (row.tilt + 2 * pi) % (2 * pi) - pi)
 
 
-def upright(picture: NDArray[np.uint8], looker: Looker, rows: Sequence[Row], networks: Reads | None) -> Row:
+def upright(
+    picture: NDArray[np.uint8], looker: Looker, rows: Sequence[Row], networks: Reads | None
+) -> Row | None:
     """The best of `rows` (one at least) seen from near, from the side from which its digits are digits.
 
-    Without networks: the first of them, as it is.
+    Without networks: the first of them, as it is. None when none of them has a digit: rows in noise.
     """
     if networks is None:
         return regular(closely(looker, rows[0]))
@@ -49,7 +53,8 @@ def upright(picture: NDArray[np.uint8], looker: Looker, rows: Sequence[Row], net
     for row in rows:
         both = [regular(closely(looker, row)), regular(closely(looker, flipped(row)))]
         sides.append(max((_told(picture, one, networks) for one in both), key=lambda told: told.side))
-    return max(sides, key=lambda told: told.worth).row
+    best = max(sides, key=lambda told: told.worth)
+    return best.row if best.worth > _LEAST * best.row.height else None
 
 
 class _Told(NamedTuple):

@@ -18,7 +18,7 @@ _QUARTERS = (0.0, 90.0, 180.0, 270.0)
 _BETWEEN = (45.0, 135.0, 225.0, 315.0)
 _CLOSE = 30.0
 """Pixels of a window's height in the finder's closest look."""
-_SURE = 0.5
+_SURE = 0.35
 _ENOUGH = 1.2
 """Score of a row that is taken: two windows, or three that are half sure."""
 _PLAIN = 2.5
