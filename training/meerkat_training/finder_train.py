@@ -55,6 +55,13 @@ HELD_OUT = 150
 )
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1e-6, max=0.1),
+    default=RATE,
+    show_default=True,
+    help="Learning rate at its highest; half of it goes on well from weights that are kept.",
+)
 def main(
     *,
     minutes: float,
@@ -64,6 +71,7 @@ def main(
     weights_file: Path | None,
     workers: int,
     seed: int,
+    rate: float,
 ) -> None:
     """Train the network that finds the wheels and dials of a meter, on rendered ones.
 
@@ -78,7 +86,7 @@ def main(
     network = build()
     if weights_file is not None and weights_file.exists():
         network.load_state_dict(torch.load(weights_file))
-    kept = fit(network, stock[HELD_OUT:], stock[:HELD_OUT], minutes=minutes, seed=seed)
+    kept = fit(network, stock[HELD_OUT:], stock[:HELD_OUT], minutes=minutes, seed=seed, rate=rate)
     if weights_file is not None:
         torch.save(kept.state_dict(), weights_file)
     export(kept, stock[:HELD_OUT], out)
@@ -97,7 +105,15 @@ def _stock(file: Path | None, count: int, seed: int, workers: int) -> list[Meter
     return stock
 
 
-def fit(network: Any, stock: Sequence[Meter], held_out: Sequence[Meter], *, minutes: float, seed: int) -> Any:
+def fit(
+    network: Any,
+    stock: Sequence[Meter],
+    held_out: Sequence[Meter],
+    *,
+    minutes: float,
+    seed: int,
+    rate: float = RATE,
+) -> Any:
     """Train for `minutes`; the averaged network. Prints a line a minute."""
     import torch
 
@@ -110,9 +126,9 @@ def fit(network: Any, stock: Sequence[Meter], held_out: Sequence[Meter], *, minu
     step = 0
     sums: dict[str, float] = {}
     while (done := (time.monotonic() - started) / (60 * minutes)) < 1:
-        rate = RATE * min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
+        now = rate * min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = now
         network.train()
         pictures, wanted, weight = (_tensor(part) for part in next(ahead))
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -128,9 +144,9 @@ def fit(network: Any, stock: Sequence[Meter], held_out: Sequence[Meter], *, minu
             sums[name] = 0.98 * sums.get(name, part) + 0.02 * part
         if time.monotonic() - told > 60:
             told = time.monotonic()
-            now = " ".join(f"{name} {part:.3f}" for name, part in sums.items())
+            seen_now = " ".join(f"{name} {part:.3f}" for name, part in sums.items())
             unseen = " ".join(f"{name} {part:.3f}" for name, part in _look(kept, held).items())
-            click.echo(f"{done:4.0%} {step * BATCH:6d} views | {now} | unseen meters: {unseen}")
+            click.echo(f"{done:4.0%} {step * BATCH:6d} views | {seen_now} | unseen meters: {unseen}")
     return kept
 
 
