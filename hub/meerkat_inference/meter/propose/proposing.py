@@ -77,13 +77,16 @@ def propose(
         finally:
             own.close()
     looker = Looker(picture, finder)
-    rows, seen = roughly(looker)
+    rows, first = roughly(looker)
     found = _Found(None)
     if rows:
         found.row = upright(picture, looker, rows, networks)
         if networks is not None and found.row is not None:
+            seen = sum(spot.score >= _SURE for spot in found.row.spots)
             found.row = regular(recount(picture, found.row, networks))
-    found.dials = find_dials(looker, found.row, seen.dials, picture, networks)
+            if len(found.row.spots) != seen:
+                found.doubts.append("how many wheels there are is a guess: count the boxes")
+    found.dials = find_dials(looker, found.row, first.dials, picture, networks)
     if found.row is None:
         found.dials = [dial for dial in found.dials if dial.score > _ALONE]
         found.doubts.append("no wheels were found: draw them, and look at rotation_deg")
