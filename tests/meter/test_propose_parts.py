@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meerkat_inference.meter.propose.counting import colour_change, decimal_point, dial_order
 from meerkat_inference.meter.propose.finder import CELLS, Channel, Spot, dials, wheels
-from meerkat_inference.meter.propose.rows import ASPECT, best_row, regular
+from meerkat_inference.meter.propose.rows import ASPECT, best_row, best_rows, regular
 
 
 def window(x: float, y: float, *, height: float = 40.0, score: float = 0.9, tilt: float = 0.0) -> Spot:
@@ -51,6 +51,15 @@ def test_letters_beside_below_and_far_off_do_not_belong_to_it():
     found = best_row([*strangers, *spots])
     assert found is not None
     assert list(found.spots) == spots
+
+
+def test_a_second_row_is_what_the_first_one_leaves():
+    spots, print_below = row(6), [window(100 + 30 * n, 320, score=0.5) for n in range(4)]
+    first, second = best_rows([*print_below, *spots], 2)
+    assert list(first.spots) == spots
+    assert list(second.spots) == print_below
+    assert len(best_rows(spots, 3)) == 1
+    assert best_rows([], 2) == []
 
 
 def test_two_boxes_on_one_window_are_one():

@@ -30,7 +30,7 @@ _CLOSE = 72.0
 """Pixels of a dial in the closest look."""
 _TURNS = 10
 """By which a candidate is turned to see whether its needle turns along."""
-_LOGIT = -4.5, 2.5, 1.2
+_LOGIT = -3.0, 1.65, 1.25
 """How much speaks for a dial beforehand, and how the finder's and the needle's log-odds count."""
 
 
