@@ -1,6 +1,6 @@
-"""From one picture to a layout: find what may be the row of wheels (`windows`), take the one that is read best
-from the side from which it is (`upright`), count its windows (`comb`), find the dials (`dials`, `alike`), and say
-what they count (`counting`)."""
+"""From one picture to a layout: find what may be the row of wheels (`windows`), take the one that is read
+best, from the side from which it is (`upright`), count its windows (`comb`), find the dials (`dials`,
+`alike`), and say what they count (`counting`)."""
 
 from __future__ import annotations
 
