@@ -170,3 +170,9 @@ def test_what_is_of_another_size_is_not_of_the_counter():
     picture, spots = face((60, 0.9, PALE), (180, 0.99, PALE), (300, 0.97, PALE))
     spots[0] = spots[0]._replace(width=50, height=50)
     assert kept(picture, spots) == [180, 300]
+
+
+def test_a_lone_dial_must_be_surer_than_one_of_several():
+    assert kept(*face((60, 0.65, PALE), (180, 0.65, PALE))) == [60, 180]
+    assert kept(*face((60, 0.65, PALE))) == []
+    assert kept(*face((60, 0.8, PALE))) == [60]

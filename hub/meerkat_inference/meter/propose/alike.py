@@ -27,6 +27,8 @@ _SIZES = 0.74
 _SURE = 0.5
 _FAINT = 0.25
 """Likelihood of a dial that is believed because a sure one is like it."""
+_ALONE = 0.75
+"""Likelihood of a dial that is believed when no other is like it: most emblems stand alone."""
 _ANYHOW = 0.95
 """Likelihood of a dial that is believed whatever it looks like, if it is of the same size,"""
 _ROW = 2
@@ -71,6 +73,8 @@ def of_one_counter(dials: Sequence[Spot], seen: NDArray[np.float64]) -> list[Spo
             for other, dial in enumerate(dials)
             if dial.score > _ANYHOW and other not in best and _one_size(dials[best[0]], dial)
         ]
+    if len(best) == 1 and dials[best[0]].score < _ALONE:
+        return []
     return [dials[number] for number in best]
 
 
