@@ -78,22 +78,21 @@ def _layout(said: MeterLayout | Path | None, folder: Path, where: str) -> MeterL
             raise UsageError("\n".join(warnings), where=where, remedy="Correct the file")
         beside = (folder / said).parent
     if layout.landmarks is None and layout.reference:
-        return _with_landmarks(layout, beside / layout.reference, where)
+        return _with_landmarks(layout, beside, where)
     return layout
 
 
-def _with_landmarks(layout: MeterLayout, reference: Path, where: str) -> MeterLayout:
+def _with_landmarks(layout: MeterLayout, folder: Path, where: str) -> MeterLayout:
     """The layout with what is to be found again of its picture."""
     if find_spec("cv2") is None:
         raise UsageError(
-            f"it has a reference, {reference}, and OpenCV is not installed to look at it",
+            f"it has a reference, {layout.reference}, and OpenCV is not installed to look at it",
             where=where,
             remedy="Install the extra worker, or set the layout on the page, where a worker looks at it",
         )
-    from meerkat_inference.meter.align import features
-    from meerkat_inference.meter.picture_file import read_picture
+    from meerkat_inference.meter.reference import with_landmarks
 
-    return layout.model_copy(update={"landmarks": features(read_picture(reference), layout)})
+    return with_landmarks(layout, folder, where)
 
 
 def _check_units(layout: MeterLayout | None, settings: MeterSettings | None, where: str) -> None:

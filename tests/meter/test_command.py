@@ -158,12 +158,22 @@ def test_wrong_usage_is_told(desk: Desk, words: list[str], complaint: str) -> No
     assert getattr(result.exception, "exit_status", None) == 2
 
 
-def test_an_unknown_key_of_the_layout_is_a_warning(desk: Desk) -> None:
+def test_a_flow_since_nothing_is_a_warning(desk: Desk) -> None:
+    shot = desk.picture("a.png", paint(desk.lay_out(row(5)), [0, 1, 2, 3, 4]))
+    assert "--max-flow" in desk.read(shot, "--max-flow", "1").stderr
+    told = desk.read(shot, "--max-flow", "1", "--previous", "1234", "--json")
+    assert told.stderr == ""
+    assert json.loads(told.stdout)["value"] == 1234
+
+
+def test_an_unknown_key_of_the_layout_is_one_warning_for_all_pictures(desk: Desk) -> None:
     layout = desk.lay_out(row(5))
     desk.layout.write_text(desk.layout.read_text() + "integr_digits: 5\n")
-    result = desk.read(desk.picture("a.png", paint(layout, [0, 1, 2, 3, 4])))
+    shot = desk.picture("a.png", paint(layout, [0, 1, 2, 3, 4]))
+    result = desk.read(shot, shot, "--json")
     assert result.exit_code == 0
-    assert "warning:" in result.stderr
+    assert len([json.loads(line) for line in result.stdout.splitlines()]) == 2
+    assert result.stderr.count("warning:") == 1
     assert "did you mean 'integer_digits'" in result.stderr
 
 
@@ -182,7 +192,10 @@ def test_a_reference_beside_the_layout_is_found(desk: Desk) -> None:
     assert told["alignment"]["dx"] == pytest.approx(9, abs=1.5)
     (desk.folder / "reference.png").unlink()
     gone = desk.read(shot)
+    assert f"{desk.layout}: its reference" in str(gone.exception)
     assert "reference.png: cannot be read" in str(gone.exception)
+    assert "take `reference` out" in str(gone.exception)
+    assert getattr(gone.exception, "exit_status", None) == 2
 
 
 def test_draw_writes_the_picture_with_its_boxes(desk: Desk) -> None:

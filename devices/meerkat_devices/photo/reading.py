@@ -39,7 +39,7 @@ class OwnReader:
     def read(self, jpeg: bytes) -> tuple[MeterSeen, MeerkatError | None]:
         """What a picture shows, and what is wrong when it does not fit the layout: it is unreadable then.
 
-        Raises ModelError when nothing can be read here, MediaError for a reference that is no picture.
+        Raises ModelError when nothing can be read here, UsageError for a reference that cannot be used.
         The networks are loaded for each picture and given back: an hour lies between two.
         """
         try:
@@ -64,11 +64,9 @@ class OwnReader:
     def _with_landmarks(self) -> MeterLayout:
         """The layout, with what its reference is known by."""
         if self._layout.reference and self._layout.landmarks is None:
-            from meerkat_inference.meter.align import features
-            from meerkat_inference.meter.picture_file import read_picture
+            from meerkat_inference.meter.reference import with_landmarks
 
-            picture = read_picture(self._file.parent / self._layout.reference)
-            self._layout = self._layout.model_copy(update={"landmarks": features(picture, self._layout)})
+            self._layout = with_landmarks(self._layout, self._file.parent, f"{self._me}, {self._file}")
         return self._layout
 
 

@@ -15,6 +15,7 @@ from meerkat_contract.errors import MediaError, UsageError
 from .choice import choose
 from .layout_file import load_layout
 from .picture_file import read_picture, write_picture
+from .reference import with_landmarks
 from .telling import as_json as _json
 from .telling import as_object, in_words, unread
 
@@ -43,7 +44,9 @@ _layout = click.option(
     metavar="VALUE",
     help="The reading before, NAME=VALUE for a counter with a name. The next picture's is this one's.",
 )
-@click.option("--max-flow", type=float, metavar="UNITS", help="The most it can have gone on since then.")
+@click.option(
+    "--max-flow", type=float, metavar="UNITS", help="The most it can have gone on since --previous."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per picture and counter.")
 def read(
     *,
@@ -57,12 +60,15 @@ def read(
 
     Verdicts: accepted (to be trusted), held (look at it), unreadable, and with --previous implausible.
     Exit status: 0 whatever the verdicts, 1 when a file cannot be read as a picture or does not fit the
-    layout (it counts as unreadable, and the others are read), 2 wrong usage.
+    layout (it counts as unreadable, and the others are read), 2 wrong usage, or a layout that cannot be
+    used.
     """
     layout = _load(layout_file)
     before = _previous(previous, layout)
     if max_flow is not None and not 0 <= max_flow < inf:
         raise UsageError(f"{max_flow} is no flow", where="--max-flow", remedy="Give units of the meter")
+    if max_flow is not None and not before:
+        click.echo("warning: --max-flow: means nothing without --previous", err=True)
     failed = False
     reads = _reads(layout)
     for path in pictures:
@@ -119,12 +125,7 @@ def _load(file: Path) -> MeterLayout:
     layout, warnings = load_layout(file)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    if layout.reference and layout.landmarks is None:
-        from .align import features
-
-        reference = file.parent / layout.reference
-        layout = layout.model_copy(update={"landmarks": features(read_picture(reference), layout)})
-    return layout
+    return with_landmarks(layout, file.parent, str(file))
 
 
 def _reads(layout: MeterLayout) -> Callable[[Picture], MeterSeen]:
