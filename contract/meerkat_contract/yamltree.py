@@ -97,10 +97,10 @@ def read_tree(file: Path) -> tuple[Tree, list[Problem]]:
     except RecursionError:
         return broken, [Problem(str(file), None, "", "is nested too deeply")]
     if node is None or (isinstance(node, ScalarNode) and node.tag == f"{_TAG}null"):
-        return broken, [Problem(str(file), Place(1, 1), "", "is empty; it needs at least one section")]
+        return broken, [Problem(str(file), Place(1, 1), "", "is empty")]
     if not isinstance(node, MappingNode):
         return broken, [
-            Problem(str(file), _place(node.start_mark), "", "is not a mapping; write sections as `hub: {…}`")
+            Problem(str(file), _place(node.start_mark), "", "is not a mapping; write `key: value` lines")
         ]
     return _build(str(file), node)
 

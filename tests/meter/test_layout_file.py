@@ -96,6 +96,10 @@ def test_json_is_a_layout_too(file: Path) -> None:
         ("digits: [[1, 2, 30, 40]]\nrotation_deg: askew", r":2:15: rotation_deg: 'askew' is no number"),
         ("digits: [[1, 2, 30, 40]]\ncounters: {night: }", r"counters.night: write `counters:"),
         ("digits: [[1, 2, 30, 40]]\n\tunit: l", "a tab stands here"),
+        ("pointers: [[1, 2, 30, 30]]\nmirrored: maybe", r":2:11: mirrored: 'maybe' says no direction"),
+        ("digits: [[1, 2, 30, 40]]\ncounters: {My Night: {digits: []}}", r"name is small letters"),
+        ("digits: [[1, 2, 30, 40]]\nunit: 5", r":2:7: unit: 5 is no text"),
+        ("digits: [[1, 2, 30, 40]]\ninteger_digits: 0.5", "0.5 is no whole number"),
         ("", "empty"),
         ("[1, 2]", "not a mapping"),
     ],
@@ -115,6 +119,13 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     assert [f":{line}:" in str(caught.value) for line in (1, 2, 3)] == [True] * 3
 
 
+def test_one_mistake_is_told_once(file: Path) -> None:
+    file.write_text("pointers: [[1, 2, 30, 30]]\nmirrored: maybe\n")
+    with pytest.raises(UsageError) as caught:
+        load_layout(file)
+    assert str(caught.value).count("mirrored") == 1
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nope\.yaml: cannot be read: No such file"):
         load_layout(tmp_path / "nope.yaml")
@@ -131,7 +142,7 @@ def test_what_means_nothing_is_a_warning(file: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"there is no folder .*nowhere\. Make the folder"):
         save_layout(FULL, tmp_path / "nowhere" / "layout.yaml")
 
 

@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from meerkat_contract.configfile import did_you_mean
-from meerkat_contract.errors import StorageError, UsageError
+from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import CounterLayout, MeterLayout
 from meerkat_contract.yamltree import Problem, Tree, read_tree
+
+from .picture_file import unwritable
 
 KeyPath = tuple[str | int, ...]
 
@@ -50,7 +52,8 @@ def load_layout(file: Path) -> tuple[MeterLayout, tuple[str, ...]]:
             layout = MeterLayout.model_validate(tree.data)
             return layout, tuple(str(one) for one in _unknown(file, tree))
         except ValidationError as error:
-            problems = [_explained(file, tree, detail) for detail in error.errors()]
+            # A field that may be of two types is complained of twice, in the same words.
+            problems = list(dict.fromkeys(_explained(file, tree, detail) for detail in error.errors()))
             problems += _unknown(file, tree)
     problems.sort(key=Problem.order)
     raise UsageError(
@@ -88,6 +91,14 @@ def _explained(file: Path, tree: Tree, detail: ErrorDetails) -> Problem:
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "finite_number":
         message = f"{value} is no number to measure with"
+    elif path[:1] == ("mirrored",) or path[2:3] == ("mirrored",):
+        message = f"{value!r} says no direction: write true, false, or one of them for each dial in []"
+    elif kind == "string_pattern_mismatch":
+        message = "a counter's name is small letters, digits, - and _, such as `night`"
+    elif kind == "string_type":
+        message = f"{value!r} is no text" if value is not None else "nothing stands here: write a text"
+    elif kind == "int_from_float":
+        message = f"{value} is no whole number"
     elif kind in ("dict_type", "model_type", "model_attributes_type"):
         message = "write `counters: {name: {digits: …}}`"
     elif kind in ("tuple_type", "list_type") or (kind == "missing" and isinstance(value, list)):
@@ -111,9 +122,7 @@ def save_layout(layout: MeterLayout, file: Path) -> None:
     try:
         file.write_text(layout_text(layout), encoding="utf-8")
     except OSError as error:
-        raise StorageError(
-            f"cannot be written: {error.strerror}", where=str(file), remedy="Name another file"
-        ) from error
+        raise unwritable(file, error) from error
 
 
 def layout_text(layout: MeterLayout) -> str:
