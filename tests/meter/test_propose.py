@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,29 @@ def test_the_command_writes_a_layout_that_people_and_the_reader_understand(faces
     )
     assert again.exit_code == 0, again.output
     assert json.loads(again.output)["alignment"]["score"] > 0.8
+
+
+def test_a_picture_elsewhere_is_named_from_the_layouts_folder(faces, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "layouts/of me").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "layouts/of me")  # its `..` is not the folder's above
+    shot, file = tmp_path / "pictures/meter.png", tmp_path / "linked/meter.yaml"
+    cv2.imwrite(str(shot), faces[0][0])
+    result = CliRunner().invoke(meter, ["propose", str(shot), "-o", str(file)])
+    assert result.exit_code == 0, result.output
+    assert load_layout(file)[0].reference == "../../pictures/meter.png"
+    assert "aligned with ../../pictures/meter.png" in result.output
+    again = CliRunner().invoke(meter, ["read", str(shot), "--layout", str(file), "--json"])
+    assert json.loads(again.stdout)["alignment"]["score"] > 0.8
+
+
+def test_the_command_that_draws_can_be_pasted(faces, tmp_path):
+    shot, file = tmp_path / "my meter.png", tmp_path / "my meter.yaml"
+    cv2.imwrite(str(shot), faces[0][0])
+    result = CliRunner().invoke(meter, ["propose", str(shot), "-o", str(file)])
+    told = shlex.split(result.output.rpartition("See it drawn: ")[2])
+    assert told == ["meerkat", "meter", "draw", str(shot), "--layout", str(file), "-o", "drawn.png"]
+    assert "keep:" not in result.output
 
 
 def test_the_command_tells_it_all_as_json(faces, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,9 @@ def propose(*, picture: Path, output: Path | None, drawing: Path | None, as_json
 
     pixels = read_picture(picture)
     proposal = propose_layout(pixels, Networks())
-    beside = output.parent if output is not None else Path()
     layout = proposal.layout.model_copy(
         # The picture itself says more than its landmarks, and a file without them can be read by people.
-        update={"landmarks": None, "reference": os.path.relpath(picture, beside)}
+        update={"landmarks": None, "reference": _reference(picture, output)}
     )
     if output is not None:
         save_layout(layout, output)
@@ -69,9 +69,17 @@ def propose(*, picture: Path, output: Path | None, drawing: Path | None, as_json
     click.echo(in_words(proposal, output), err=output is None)
     for doubt in proposal.doubts:
         click.echo(f"  look: {doubt}", err=output is None)
+    if output is not None and "/" in layout.reference:
+        click.echo(f"  keep: later pictures are aligned with {layout.reference}, as seen from the layout")
     if output is not None and drawing is None:
-        drawn = f"meerkat meter draw {picture} --layout {output} -o drawn.png"
-        click.echo(f"See it drawn: {drawn}")
+        words = ("meerkat", "meter", "draw", str(picture), "--layout", str(output), "-o", "drawn.png")
+        click.echo(f"See it drawn: {shlex.join(words)}")
+
+
+def _reference(picture: Path, output: Path | None) -> str:
+    """The picture as the layout names it: from its own folder, so that both can be moved together."""
+    beside = (output.parent if output is not None else Path()).resolve()
+    return Path(os.path.relpath(picture.parent.resolve() / picture.name, beside)).as_posix()
 
 
 def in_words(proposal: Proposal, output: Path | None) -> str:
