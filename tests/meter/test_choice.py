@@ -44,6 +44,13 @@ def test_a_sure_reading_behind_the_one_before_is_implausible() -> None:
     assert "behind 207" in choice.reason
 
 
+def test_a_dial_that_stands_alone_does_not_tremble_by_a_third_of_its_turn() -> None:
+    dial = seen_as([(10_000, 1.0)], (0.94,)).model_copy(update={"step": 1.0, "span": 10.0})
+    assert dial.value == 1
+    assert choose(dial, previous=3).verdict == "implausible"
+    assert (choose(dial, previous=2).verdict, choose(dial, previous=2).value) == ("accepted", 2)
+
+
 def test_a_faint_candidate_does_not_save_a_picture_that_contradicts_the_history() -> None:
     choice = choose(seen_as([(2069228, 0.95), (2079228, 0.05)]), previous=207.0)
     assert choice.verdict == "implausible"

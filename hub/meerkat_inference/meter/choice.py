@@ -113,7 +113,9 @@ def units(count: int, step: float) -> float:
 
 
 def jitter_of(seen: CounterSeen) -> int:
-    return NEEDLE_JITTER if seen.needles else WHEEL_JITTER
+    """Less on a dial that stands alone: three of its ten steps are no trembling."""
+    most = NEEDLE_JITTER if seen.needles else WHEEL_JITTER
+    return max(1, min(most, steps(seen.span, seen.step) // 20))
 
 
 def candidates_of(seen: CounterSeen) -> tuple[tuple[int, float], ...]:
