@@ -13,6 +13,8 @@ def meter_in_words(topic: MeterTopic, message: Incoming, text: str) -> str:
     """One line; empty for what another line has said. Raises BadMessage."""
     meter = f"{topic.device}/{topic.meter}"
     match topic.kind:
+        case "reading" if not message.payload:
+            return f"{meter}: its reading is taken back"
         case "reading":
             return f"{meter}: {_reading(message, text)}"
         case "verdict" if message.payload:

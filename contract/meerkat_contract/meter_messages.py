@@ -28,6 +28,11 @@ Alarm = Literal["leak", "no_flow", "silent"]
 
 Position = Annotated[float, Field(ge=0, le=10)]
 
+MOST = 10**13
+"""No meter shows more: twelve wheels, in whatever unit. So sums of millionths stay sums of numbers."""
+
+Shown = Annotated[float, Field(ge=0, le=MOST)]
+
 
 class PositionSeen(Message):
     """One wheel or needle."""
@@ -42,7 +47,7 @@ class PositionSeen(Message):
 class Candidate(Message):
     """A reading that explains what was seen."""
 
-    value: float = Field(ge=0, description="in units of the counter, a multiple of its step")
+    value: Shown = Field(description="in units of the counter, a multiple of its step")
     likelihood: Fraction = Field(description="beside the other candidates, history left out")
 
 
@@ -62,11 +67,11 @@ class CounterSeen(Message):
     counter: Name | None = Field(None, description="absent for the main one")
     verdict: Verdict
     reason: str = Field("", max_length=500, description="why it is not accepted, and the remedy")
-    value: float | None = Field(None, ge=0, description="the likeliest; absent when it is unreadable")
+    value: Shown | None = Field(None, description="the likeliest; absent when it is unreadable")
     confidence: Fraction = 0.0
     unit: str = ""
-    step: float = Field(gt=0, description="what the last wheel or needle counts")
-    span: float = Field(gt=0, description="where it begins again at zero")
+    step: float = Field(ge=1 / MOST, le=MOST, description="what the last wheel or needle counts")
+    span: float = Field(ge=1 / MOST, le=MOST, description="where it begins again at zero")
     wheels: tuple[PositionSeen, ...] = ()
     needles: tuple[PositionSeen, ...] = ()
     candidates: tuple[Candidate, ...] = Field((), max_length=16, description="the likeliest first")

@@ -16,7 +16,7 @@ from meerkat_contract.messages import MeterSeen
 from meerkat_hub.core.meter_records import ConfiguredMeter
 from meerkat_hub.core.meters.settings import MeterSettings
 from meter_support.house import AT, START, House, a_jpeg
-from meter_support.pipeline import LAYOUT, an_id, counter, seen
+from meter_support.pipeline import BOTH, LAYOUT, an_id, counter, seen
 from support.broker import Mosquitto
 from support.wait import wait_for
 
@@ -84,6 +84,18 @@ def test_the_history_is_a_table_too(house: House) -> None:
     assert "99000" in wrong
 
 
+def test_no_spreadsheet_takes_a_unit_for_a_formula(house: House) -> None:
+    house.layout = LAYOUT.model_copy(update={"unit": "=1+1"})
+    house.lay_out()
+    house.reader.reads = lambda job, payload: MeterSeen(
+        counters=(counter(206.4).model_copy(update={"unit": "=1+1"}),)
+    )
+    house.picture()
+    wait_for(lambda: "meerkat/meter/porch/water/reading" in house.heard, what="the reading")
+    (line,) = csv.DictReader(io.StringIO(house.http.get(f"{AT}/readings.csv").text))
+    assert line["unit"] == "'=1+1"
+
+
 def test_a_correction_counts_at_once_and_is_an_example(house: House) -> None:
     house.lay_out()
     wrong = house.reads(208.4, hours=0)
@@ -139,6 +151,10 @@ def test_what_cannot_be_is_refused_in_words(house: House) -> None:
         (f"{AT}/set", {"value": 1, "at": "2199-01-01T00:00:00Z"}, 422, "not come yet"),
         (f"{AT}/set", {"value": 1, "counter": "night"}, 404, "no counter night"),
         (f"{AT}/exchange", {"colour": "red"}, 422, "Extra inputs"),
+        (f"{AT}/set", {"value": 1e300}, 422, "less than"),
+        (f"{AT}/set", {"value": 1, "at": "9999-12-31T23:59:59-12:00"}, 422, "no time"),
+        ("/api/meters/porch/nothing/set", {"value": 1}, 404, "no such meter"),
+        ("/api/meters/porch/nothing/exchange", {}, 404, "no such meter"),
     ):
         problem = house.post(path, body, status)
         assert words in problem["what"], problem
@@ -230,6 +246,7 @@ def test_the_page_hears_of_readings(house: House) -> None:
 
 
 def test_two_counters_have_a_history_each(house: House) -> None:
+    house.layout = BOTH
     house.lay_out()
     house.reader.reads = lambda job, payload: MeterSeen(
         counters=(counter(206.4), counter(17.5, name="night"))

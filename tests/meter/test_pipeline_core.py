@@ -19,6 +19,7 @@ from meerkat_hub.core.meters.pictures import MAX_TRIES
 from meerkat_hub.core.meters.settings import MeterSettings
 from meerkat_hub.core.outputs import PictureStored
 from meter_support.pipeline import (
+    BOTH,
     LAYOUT,
     START,
     WATER,
@@ -196,6 +197,7 @@ def test_a_camera_whose_clock_is_ahead_does_not_block_the_meter(core: MeterDrive
 
 
 def test_a_named_counter_is_a_meter_of_its_own(core: MeterDriver) -> None:
+    core.lay_out(BOTH)
     core.picture(1)
     core.answer(MeterSeen(counters=(counter(206.4), counter(17.5, name="night"))))
     assert [reading.value for reading in core.readings("water")] == [206.4]

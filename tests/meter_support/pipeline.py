@@ -14,7 +14,7 @@ from meerkat_contract.messages import (
     TaskInfo,
     WorkerState,
 )
-from meerkat_contract.meter_layout import MeterLayout
+from meerkat_contract.meter_layout import CounterLayout, MeterLayout
 from meerkat_contract.meter_messages import Candidate, CounterSeen
 from meerkat_hub.core.clips import CoreSettings
 from meerkat_hub.core.inputs import BusChanged, Input, PictureArrived, ResultArrived, TimeReached, WorkerSeen
@@ -41,6 +41,9 @@ LAYOUT = MeterLayout(
     pointers=((300.0, 0.0, 100.0, 100.0),),
 )
 """Five wheels and a dial: it reads 12345.6 m³."""
+_NIGHT = CounterLayout(**LAYOUT.model_dump(include=set(CounterLayout.model_fields)))
+BOTH = LAYOUT.model_copy(update={"counters": {"night": _NIGHT}})
+"""With a second counter of the same kind, `night`."""
 
 
 def an_id(number: int) -> str:

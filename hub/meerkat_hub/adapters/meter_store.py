@@ -68,6 +68,7 @@ SETTLE = (
 )
 KEEP_EXAMPLES = update(db.meter_pictures).where(_PICTURE).values(example=bindparam("layout"))
 SAVE_ROWS = _save_rows()
+ADD_ROWS = upsert(db.readings).on_conflict_do_nothing(index_elements=["id", "counter"])
 DROP_ROWS = delete(db.readings).where(
     db.readings.c.id == bindparam("row"), db.readings.c.counter == bindparam("of_counter")
 )
@@ -98,7 +99,7 @@ def write(connection: Connection, change: MeterChange, now: datetime) -> None:
         case PictureIsExample(id=picture, layout=layout):
             connection.execute(KEEP_EXAMPLES, {"picture": picture, "layout": _json(layout)})
         case RowSaved():
-            connection.execute(SAVE_ROWS, _row(change))
+            connection.execute(ADD_ROWS if change.only_new else SAVE_ROWS, _row(change))
         case RowRemoved(counter=counter, id=row):
             connection.execute(DROP_ROWS, {"row": row, "of_counter": counter})
         case LayoutSaved(device=device, meter=meter, layout=layout):

@@ -172,6 +172,8 @@ class RowSaved:
     counter: str
     unit: str
     row: ReadingRow
+    only_new: bool = False
+    """What is stored of it already, stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from meerkat_contract.ids import Id, Name
 from meerkat_contract.messages import MeterReading, MeterSeen, MeterVerdict
 from meerkat_contract.meter_layout import MeterLayout
-from meerkat_contract.meter_messages import Candidate, PositionSeen, Verdict
+from meerkat_contract.meter_messages import Candidate, PositionSeen, Shown, Verdict
 from meerkat_hub.core.meters.settings import MeterSettings
 
 from . import examples
@@ -117,7 +117,7 @@ class TryView(View):
 
 
 class CorrectWish(_Wish):
-    value: float | None = Field(ge=0, description="what the picture shows; null: that it shows no reading")
+    value: Shown | None = Field(description="what the picture shows; null: that it shows no reading")
     counter: Name | None = None
 
 
@@ -126,17 +126,17 @@ class UndoWish(_Wish):
 
 
 class SetWish(_Wish):
-    value: float = Field(ge=0, description="what the meter shows, in its own unit")
+    value: Shown = Field(description="what the meter shows, in its own unit")
     at: AwareDatetime | None = Field(None, description="when; now when left out")
     counter: Name | None = None
 
 
 class ExchangeWish(_Wish):
     at: AwareDatetime | None = Field(None, description="when the new meter was put in; now when left out")
-    final: float | None = Field(
-        None, ge=0, description="what the old one showed last; its last reading when left out"
+    final: Shown | None = Field(
+        None, description="what the old one showed last; its last reading when left out"
     )
-    start: float | None = Field(0.0, ge=0, description="what the new one began with; null: not known")
+    start: Shown | None = Field(0.0, description="what the new one began with; null: not known")
     counter: Name | None = None
 
 

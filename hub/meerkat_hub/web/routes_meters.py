@@ -86,6 +86,14 @@ def routes(
 ) -> APIRouter:
     router = APIRouter(prefix="/api/meters", tags=["meters"], responses=REFUSED)
 
+    def check_there(request: Request, device: str, meter: str) -> None:
+        """Raises ApiError for a meter that nobody has heard of: a slip of the pen makes no meter."""
+        key, info = (device, meter), live.devices.get(device)
+        named = info is not None and any(one.name == meter for one in info.meters)
+        if not (named or desk.meters(key).views or key in queries.latest_meter_pictures()):
+            remedy = "GET /api/meters lists those that there are"
+            raise ApiError(404, "there is no such meter", where=request.url.path, remedy=remedy)
+
     @router.get("", summary="List meters")
     def meters() -> list[MeterStatus]:
         """Every meter that a device has, or that has a history, and how it stands."""
@@ -161,7 +169,8 @@ def routes(
     @router.post("/{device}/{meter}/set", summary="Say what the meter shows", responses=NOT_FOUND)
     def set_value(request: Request, device: NamePath, meter: NamePath, body: SetWish) -> Told:
         """The owner has looked at it. It counts at once."""
-        wish = core.SetValue(body.counter or "", body.value, _moment(body.at))
+        check_there(request, device, meter)
+        wish = core.SetValue(body.counter or "", body.value, _moment(request, body.at))
         return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
 
     @router.post(
@@ -169,7 +178,8 @@ def routes(
     )
     def exchange(request: Request, device: NamePath, meter: NamePath, body: ExchangeWish) -> Told:
         """The total goes on from what the old one showed last."""
-        wish = core.Exchange(body.counter or "", _moment(body.at), body.final, body.start)
+        check_there(request, device, meter)
+        wish = core.Exchange(body.counter or "", _moment(request, body.at), body.final, body.start)
         return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
 
     @router.get(
@@ -189,8 +199,12 @@ def routes(
     return router
 
 
-def _moment(at: datetime | None) -> datetime:
-    at = datetime.now(UTC) if at is None else at.astimezone(UTC)
+def _moment(request: Request, at: datetime | None) -> datetime:
+    try:
+        at = datetime.now(UTC) if at is None else at.astimezone(UTC)
+    except OverflowError:  # its zone leads out of all years
+        remedy = "Give the time as 2026-11-20T08:15:00Z"
+        raise ApiError(422, f"{at} is no time", where=request.url.path, remedy=remedy) from None
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
@@ -282,11 +296,11 @@ def _lines(found: Iterable[StoredReading]) -> Iterator[str]:
             (
                 format_time(row.at),
                 *(_number(value) for value in (row.value, row.total, row.flow)),
-                one.unit,
+                _text(one.unit),
                 row.verdict,
                 f"{row.confidence:.3f}",
                 row.source,
-                row.reason,
+                _text(row.reason),
                 one.counter,
                 row.id,
             )
@@ -296,6 +310,11 @@ def _lines(found: Iterable[StoredReading]) -> Iterator[str]:
             text.seek(0)
             text.truncate()
     yield text.getvalue()
+
+
+def _text(said: str) -> str:
+    """Somebody's words, which no spreadsheet is to take for a formula."""
+    return f"'{said}" if said.startswith(("=", "+", "-", "@", "\t", "\r")) else said
 
 
 def _number(value: float | None) -> str:

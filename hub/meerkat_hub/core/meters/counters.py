@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from meerkat_contract.messages import MeterReading, MeterVerdict
-from meerkat_contract.meter_layout import CounterLayout, MeterLayout
+from meerkat_contract.meter_layout import MeterLayout
 from meerkat_contract.topics import MeterTopic
 from meerkat_hub.core.meter_records import (
     AnswerMeter,
@@ -65,12 +65,15 @@ def say(counter: Counter, outcome: Outcome, out: Decision) -> tuple[str, ...]:
     """Do what follows from something told to a counter's history; the notes for its owner."""
     unit = counter.history.unit
     for row in outcome.changes:
-        out.changes.append(RowSaved(counter.device, counter.meter, counter.name, unit, row))
+        saved = RowSaved(counter.device, counter.meter, counter.name, unit, row, outcome.late)
+        out.changes.append(saved)
     for kind, message in (("reading", outcome.reading), ("verdict", outcome.verdict)):
         if message is not None:
             topic = MeterTopic(counter.device, counter.published, kind)
             out.changes.append(Announce(str(topic), message.to_json(), retain=True))
-    counter.reading = outcome.reading or counter.reading
+    counter.reading = None if outcome.withdrawn else outcome.reading or counter.reading
+    if outcome.withdrawn:
+        _unsay(counter, out)
     if (verdict := outcome.verdict) is not None:
         counter.verdict = verdict
         value = f", {verdict.value:.10g} {verdict.unit}" if verdict.value is not None else ""
@@ -79,6 +82,12 @@ def say(counter: Counter, outcome: Outcome, out: Decision) -> tuple[str, ...]:
         out.notes.append(f"{counter.device}/{counter.published}: {verdict.verdict}{value}{why}{leak}")
     out.notes += [f"{counter.device}/{counter.published}: {note}" for note in outcome.notes]
     return outcome.notes
+
+
+def _unsay(counter: Counter, out: Decision) -> None:
+    """Clear what is retained of its reading."""
+    topic = MeterTopic(counter.device, counter.published, "reading")
+    out.changes.append(Announce(str(topic), b"", retain=True))
 
 
 class Counters:
@@ -103,9 +112,18 @@ class Counters:
             published(stored.meter, stored.counter),
             self._settings((stored.device, stored.meter)),
             stored.rows,
+            self._unit(*key),
         )
         counter = self._known[key] = Counter(*key, history)
         say(counter, history.loaded, out)
+        if counter.reading is None:  # it may have been withdrawn, and the hub ended before it was said
+            _unsay(counter, out)
+
+    def _unit(self, device: str, meter: str, name: str) -> str:
+        """By the layout; empty while that does not know the counter."""
+        layout = self._layout((device, meter))
+        laid_out = layout.all_counters.get(name) if layout is not None else None
+        return laid_out.unit if laid_out is not None else ""
 
     def of(self, device: str, meter: str, name: str) -> Counter:
         """Known, or new."""
@@ -114,6 +132,7 @@ class Counters:
         if counter is None:
             history = MeterHistory(device, published(meter, name), self._settings((device, meter)))
             counter = self._known[key] = Counter(*key, history)
+        counter.history.laid_out = self._unit(*key)
         return counter
 
     @property
@@ -138,7 +157,9 @@ class Counters:
         if (*key, told.counter) not in self._known and laid_out is None and told.counter:
             return AnswerMeter(ticket, "unknown", f"the meter has no counter {told.counter}")
         counter = self.of(*key, told.counter)
-        if why := _wrong(told, laid_out, now):
+        last = counter.history.last
+        scale = laid_out or (last.seen if last is not None else None)
+        if why := _wrong(told, scale.span if scale is not None else None, now):
             return AnswerMeter(ticket, "wrong", why)
         try:
             outcome = self._outcome(counter, told, out)
@@ -167,15 +188,14 @@ class Counters:
                 return history.exchanged(self._new_id(), at, last=final, first=start)
 
 
-def _wrong(told: Told, layout: CounterLayout | None, now: Now) -> str:
-    """What cannot be of what the owner says; empty when all can."""
+def _wrong(told: Told, most: float | None, now: Now) -> str:
+    """What cannot be of what the owner says; empty when all can. most: where the counter begins again."""
     match told:
         case SetValue(at=at) | Exchange(at=at) if at > now.wall + AHEAD:
             return "that time has not come yet"
         case TakeBack():
             return ""
     values = (told.final, told.start) if isinstance(told, Exchange) else (told.value,)
-    most = layout.span if layout is not None else None
     for value in values:
         if value is not None and most is not None and value >= most:
             return f"{value:.10g} is more than the meter can show: it begins again at {most:.10g}"

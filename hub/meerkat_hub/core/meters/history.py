@@ -63,9 +63,16 @@ class MeterHistory:
     """
 
     def __init__(
-        self, device: str, meter: str, settings: MeterSettings, rows: Iterable[ReadingRow] = ()
+        self,
+        device: str,
+        meter: str,
+        settings: MeterSettings,
+        rows: Iterable[ReadingRow] = (),
+        laid_out: str = "",
     ) -> None:
+        """`laid_out`: the unit that the layout gives, for what is said before the first picture."""
         self.device, self.meter, self.settings = device, meter, settings
+        self.laid_out = laid_out
         self._rows: list[ReadingRow] = sorted(rows, key=lambda row: row.place)[-KEEP:]
         self._ids = {row.id for row in self._rows}
         self._fronts: list[Front] = []
@@ -91,7 +98,7 @@ class MeterHistory:
                 return self._put(known, replace(old, seen=picture.seen))
             row = replace(row, told=old.told, refused=old.refused, source=old.source, revision=old.revision)
         elif self._base.best is not None and row.place <= _place(self._base.best):
-            return Outcome((self._too_late(row),))
+            return Outcome((self._too_late(row),), late=True)
         return self._insert(row, known)
 
     def corrected(self, id: str, value: float | None) -> Outcome:
@@ -106,7 +113,8 @@ class MeterHistory:
         return self._put(index, replace(self._rows[index], source="picture", told=None, refused=False))
 
     def shows(self, id: str, at: datetime, value: float) -> Outcome:
-        """The owner has looked at the meter, and says what it showed then."""
+        """The owner has looked at the meter, and says what it showed then. Raises UnknownReading."""
+        self._check_settled(at, id)
         row = ReadingRow(id, at, kind="owner", source="owner", told=value)
         return self._noting(self._insert(row, self._find(id)), id)
 
@@ -116,8 +124,9 @@ class MeterHistory:
         """The owner has put in another meter.
 
         last: what the old one showed at the end; without it, its last accepted reading.
-        first: what the new one began with; None: whatever its first picture shows.
+        first: what the new one began with; None: whatever its first picture shows. Raises UnknownReading.
         """
+        self._check_settled(at, id)
         row = ReadingRow(id, at, kind="exchange", source="owner", told=first, told_last=last)
         return self._noting(self._insert(row, self._find(id)), id)
 
@@ -157,7 +166,8 @@ class MeterHistory:
     @property
     def unit(self) -> str:
         """The meter's own."""
-        return next((row.seen.unit for row in reversed(self._rows) if row.seen is not None), "")
+        seen = (row.seen.unit for row in reversed(self._rows) if row.seen is not None)
+        return next(seen, self.laid_out)
 
     # --- how ------------------------------------------------------------------------------------
 
@@ -175,6 +185,15 @@ class MeterHistory:
                 remedy="Say what the meter shows now instead",
             )
         return index
+
+    def _check_settled(self, at: datetime, id: str) -> None:
+        """What is no longer held in mind cannot be judged again."""
+        if self._base.best is not None and (at, id) <= _place(self._base.best):
+            raise UnknownReading(
+                f"the readings of {at:%Y-%m-%d %H:%M} are settled: {KEEP} have come since then",
+                where=f"meter {self.device}/{self.meter}",
+                remedy="Say what the meter shows now instead",
+            )
 
     def _too_late(self, row: ReadingRow) -> ReadingRow:
         seen = row.seen
@@ -271,17 +290,17 @@ class MeterHistory:
             changes,
             reading if reading != before[0] else None,
             verdict if verdict != before[1] else None,
+            withdrawn=reading is None and before[0] is not None,
         )
 
     def _reading(self) -> MeterReading | None:
         row = self.last
         if row is None or row.value is None or row.total is None:
             return None
-        unit = self.unit
-        factor = self.settings.conversion(unit)
+        factor, unit = self._published()
         return MeterReading(
             id=row.id, device=self.device, meter=self.meter, at=row.at, value=_times(row.value, factor),
-            total=_times(row.total, factor), unit=self.settings.unit or unit,
+            total=_times(row.total, factor), unit=unit,
             flow=None if row.flow is None else _times(row.flow, factor), last_reset=row.last_reset,
             confidence=row.confidence, source=row.source, revision=max(1, row.revision),
         )  # fmt: skip
@@ -290,18 +309,29 @@ class MeterHistory:
         row = next((row for row in reversed(self._rows) if row.kind == "picture"), None)
         if row is None:
             return None
-        unit = self.unit
-        factor = self.settings.conversion(unit)
+        factor, unit = self._published()
         expected = None if row.expected is None else tuple(_times(bound, factor) for bound in row.expected)
         now = self._rows[-1].at if self._now is None else max(self._now, self._rows[-1].at)
-        leak, alarm = wrong_with(self._chain, self.settings, unit, now)
+        leak, alarm = wrong_with(self._chain, self.settings, self.unit, now)
         return MeterVerdict(
             id=row.id, device=self.device, meter=self.meter, at=row.at, verdict=row.verdict,
             reason=row.reason, confidence=row.confidence,
             value=None if row.value is None else _times(row.value, factor),
             expected=None if expected is None else (expected[0], expected[1]),
-            unit=self.settings.unit or unit, leak=leak, alarm=alarm,
+            unit=unit, leak=leak, alarm=alarm,
         )  # fmt: skip
+
+    def _published(self) -> tuple[Decimal, str]:
+        """What one of the meter's units is in the published one, and which that is.
+
+        Settings are checked when they are saved; a device that reads by itself may still name any unit, or
+        another one. Then the meter's own is published, and says so itself.
+        """
+        unit = self.unit
+        try:
+            return self.settings.conversion(unit), self.settings.unit or unit
+        except ValueError:
+            return Decimal(1), unit
 
     def _noting(self, outcome: Outcome, id: str) -> Outcome:
         """What the owner's word contradicts."""

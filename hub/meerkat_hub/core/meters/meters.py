@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from meerkat_contract.messages import MeterOrder, MeterSeen, Receipt
-from meerkat_contract.meter_layout import CounterLayout, MeterLayout
-from meerkat_contract.meter_messages import CounterSeen
+from meerkat_contract.meter_layout import MeterLayout
 from meerkat_hub.core.inputs import PictureArrived
 from meerkat_hub.core.meter_records import (
     AnswerMeter,
@@ -40,6 +39,7 @@ from meerkat_hub.core.outputs import Decision, PictureStored, SendReceipt
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.records import MeterPicture, Now
 
+from .answers import asked_for, unread
 from .counters import Counters, say
 from .pictures import TASK, Ended, Pictures
 from .rows import PictureSeen, Source
@@ -160,9 +160,12 @@ class Meters:
         if layout is None:
             return
         if seen is None:
-            seen = _unread(layout, ended.reason)
-        elif _wants_landmarks(layout, picture):
-            self._landmarks(key, layout, seen, out)
+            seen = unread(layout, ended.reason)
+        else:
+            if _wants_landmarks(layout, picture):
+                self._landmarks(key, layout, seen, out)
+            seen, doubts = asked_for(layout, seen, ended.worker)
+            out.notes += [f"{'/'.join(key)}: {doubt}" for doubt in doubts]
         # A camera's clock may be ahead: a reading of tomorrow would set aside all until then.
         at = min(picture.captured_at, picture.received_at)
         self._take(key, picture.id, at, seen, source="picture", out=out)
@@ -175,7 +178,8 @@ class Meters:
             return
         # A picture in which nothing can be recognised again is no reference: it is not asked twice.
         reference = layout.reference if made.landmarks is not None else ""
-        self._layouts[key] = made.model_copy(update={"reference": reference})
+        found = {"landmarks": made.landmarks, "width": made.width, "height": made.height}
+        self._layouts[key] = layout.model_copy(update={**found, "reference": reference})
         out.changes.append(LayoutSaved(*key, self._layouts[key]))
 
     def _take(
@@ -293,19 +297,3 @@ class Meters:
 def _wants_landmarks(layout: MeterLayout, picture: MeterPicture) -> bool:
     """Whether the layout was drawn on this picture, and it is not known yet how to find it again."""
     return layout.landmarks is None and layout.reference == picture.id
-
-
-def _unread(layout: MeterLayout, reason: str) -> MeterSeen:
-    """What is said of a picture that nobody could read."""
-
-    def unread(name: str, counter: CounterLayout) -> CounterSeen:
-        return CounterSeen(
-            counter=name or None,
-            verdict="unreadable",
-            reason=reason[:500],
-            unit=counter.unit,
-            step=counter.step,
-            span=counter.span,
-        )
-
-    return MeterSeen(counters=tuple(unread(name, one) for name, one in layout.all_counters.items()))

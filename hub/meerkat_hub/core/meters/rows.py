@@ -101,3 +101,7 @@ class Outcome:
     """To publish, retained: what became of the latest picture, when that is new or has changed."""
     notes: tuple[str, ...] = ()
     """For the owner: what this contradicts, what to do about it. Empty when all is well."""
+    withdrawn: bool = False
+    """The reading that was published is taken back, and no other takes its place."""
+    late: bool = False
+    """It is older than what is held in mind: what is stored of it already, stands."""
