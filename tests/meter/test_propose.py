@@ -185,6 +185,17 @@ def test_the_command_that_draws_can_be_pasted(faces, tmp_path):
     assert "keep:" not in result.output
 
 
+def test_the_command_names_the_picture_that_shows_no_meter(tmp_path):
+    cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((480, 640, 3), np.uint8))
+    words = ["propose", str(tmp_path / "dark.png"), "-o", str(tmp_path / "l.yaml")]
+    result = CliRunner().invoke(meter, words)
+        meter, ["propose", str(tmp_path / "dark.png"), "-o", str(tmp_path / "l.yaml")]
+    )
+    assert isinstance(result.exception, MediaError)
+    assert result.exception.where == str(tmp_path / "dark.png")
+    assert not (tmp_path / "l.yaml").exists()
+
+
 def test_the_command_tells_it_all_as_json(faces, tmp_path):
     cv2.imwrite(str(tmp_path / "meter.png"), faces[0][0])
     result = CliRunner().invoke(meter, ["propose", str(tmp_path / "meter.png"), "--json"])

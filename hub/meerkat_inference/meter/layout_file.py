@@ -22,7 +22,7 @@ from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import CounterLayout, MeterLayout
 from meerkat_contract.yamltree import Problem, Tree, read_tree
 
-from .picture_file import unwritable
+from .unwritable import unwritable
 
 KeyPath = tuple[str | int, ...]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from meerkat_contract.errors import MediaError, StorageError
 from meerkat_inference.picture import decode_jpeg, jpeg_size
 
+from .unwritable import unwritable
+
 if TYPE_CHECKING:
     from meerkat_inference.picture import Picture
 
@@ -56,17 +58,6 @@ def write_picture(path: Path, picture: Picture) -> None:
         path.write_bytes(data.tobytes())
     except OSError as error:
         raise unwritable(path, error) from error
-
-
-def unwritable(path: Path, error: OSError) -> StorageError:
-    """In words why a file cannot be written."""
-    if not path.parent.is_dir():
-        return StorageError(
-            f"cannot be written: there is no folder {path.parent}",
-            where=str(path),
-            remedy="Make the folder, or name another file",
-        )
-    return StorageError(f"cannot be written: {error.strerror}", where=str(path), remedy="Name another file")
 
 
 def decode(data: bytes, *, max_pixels: int = LARGEST) -> Picture:

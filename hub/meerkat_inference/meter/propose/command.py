@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from meerkat_contract.errors import MediaError
 from meerkat_inference.meter.layout_file import layout_text, save_layout
 from meerkat_inference.meter.picture_file import read_picture, write_picture
 
@@ -43,7 +44,10 @@ def propose(*, picture: Path, output: Path | None, drawing: Path | None, as_json
     from .proposing import propose as propose_layout
 
     pixels = read_picture(picture)
-    proposal = propose_layout(pixels, Networks())
+    try:
+        proposal = propose_layout(pixels, Networks())
+    except MediaError as error:
+        raise MediaError(error.what, where=str(picture), remedy=error.remedy) from error
     layout = proposal.layout.model_copy(
         # The picture itself says more than its landmarks, and a file without them can be read by people.
         update={"landmarks": None, "reference": _reference(picture, output)}
