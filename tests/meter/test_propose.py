@@ -189,8 +189,6 @@ def test_the_command_names_the_picture_that_shows_no_meter(tmp_path):
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((480, 640, 3), np.uint8))
     words = ["propose", str(tmp_path / "dark.png"), "-o", str(tmp_path / "l.yaml")]
     result = CliRunner().invoke(meter, words)
-        meter, ["propose", str(tmp_path / "dark.png"), "-o", str(tmp_path / "l.yaml")]
-    )
     assert isinstance(result.exception, MediaError)
     assert result.exception.where == str(tmp_path / "dark.png")
     assert not (tmp_path / "l.yaml").exists()
