@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from meerkat_contract.ids import new_id
+from meerkat_hub.core.meters.flow import _last_night
 from meerkat_hub.core.meters.history import MeterHistory
 from meerkat_hub.core.meters.rows import PictureSeen
 from meerkat_hub.core.meters.settings import MeterSettings, convert
@@ -52,8 +55,27 @@ def test_minutes_are_seen_by_pictures_that_come_every_few() -> None:
     assert "30 min" in leak([20] * 10, settings, every=1 / 20)
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The hub's own zone is another."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_the_night_is_the_hubs_own_unless_another_is_named() -> None:
+    afternoon = datetime(2026, 11, 20, 7, tzinfo=UTC)
+    night = datetime(2026, 11, 19, 17, tzinfo=UTC), datetime(2026, 11, 19, 20, tzinfo=UTC)
+    assert _last_night(afternoon, MeterSettings()) == night
+    assert _last_night(afternoon, MeterSettings(zone="Asia/Tokyo")) == night
+    assert _last_night(afternoon, MeterSettings(zone="UTC"))[0] == datetime(2026, 11, 20, 2, tzinfo=UTC)
+
+
 def test_flow_all_night_is_told_at_its_end() -> None:
-    settings = MeterSettings(leak_hours=0, night_flow=0.02)
+    settings = MeterSettings(leak_hours=0, night_flow=0.02, zone="UTC")
     assert leak([0, 0, 300, 300, 300, 0], settings).startswith(
         "all night, from 2 to 5 o'clock, at least 0.03"
     )

@@ -102,6 +102,16 @@ def test_numbers_that_no_meter_shows_are_refused_at_the_door(wrong: dict[str, fl
 # --- devices and owners ---------------------------------------------------------------------------
 
 
+def test_a_device_that_names_anothers_picture_takes_no_reading_from_it(core: MeterDriver) -> None:
+    picture = core.picture(1)
+    core.do(SeenArrived(an_id(50), picture.id, "attic", "gas", START, seen(17.5)))
+    assert core.settled() == []
+    (row,) = [change for change in core.changes if isinstance(change, RowSaved)]
+    assert (row.device, row.row.id) == ("attic", an_id(50))
+    core.answer(seen(206.4))
+    assert [reading.value for reading in core.readings()] == [206.4]
+
+
 def test_a_device_that_names_an_unknown_unit_is_published_in_that(core: MeterDriver) -> None:
     answer = core.ask(SetSettings(MeterSettings(unit="L")))
     assert answer is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,6 +95,15 @@ def test_a_row_comes_back_as_it_was_and_a_revision_takes_its_place(house: WebHou
     main, night = house.hub.store.meters().counters
     assert (main.counter, main.rows) == ("", (corrected, second))
     assert (night.counter, night.rows) == ("night", (second,))
+
+
+def test_what_is_settled_and_what_is_anothers_stays_as_it_is(house: WebHouse) -> None:
+    first = row(1, value=1.5, told=1.5)
+    house.commit(saved(first))
+    house.commit(replace(saved(row(1, value=9.0)), only_new=True))
+    house.commit(replace(saved(row(1, value=9.0)), device="attic"))
+    (stored,) = house.hub.store.meters().counters
+    assert (stored.device, stored.rows) == (WATER[0], (first,))
 
 
 def test_only_the_newest_rows_are_loaded(house: WebHouse) -> None:

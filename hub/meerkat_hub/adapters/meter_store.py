@@ -47,7 +47,10 @@ T = TypeVar("T")
 def _save_rows() -> Any:
     statement = upsert(db.readings)
     values = {c.name: statement.excluded[c.name] for c in db.readings.c if c.name not in ("id", "counter")}
-    return statement.on_conflict_do_update(index_elements=["id", "counter"], set_=values)
+    own = (db.readings.c.device == statement.excluded.device) & (
+        db.readings.c.meter == statement.excluded.meter
+    )  # a device that names another's picture does not get at its history
+    return statement.on_conflict_do_update(index_elements=["id", "counter"], set_=values, where=own)
 
 
 def _save_facts() -> Any:

@@ -84,9 +84,10 @@ def _standing(latest: Link, limits: Limits) -> str:
 
 def _last_night(latest: datetime, settings: MeterSettings) -> tuple[datetime, datetime]:
     """The last one that was over when the latest reading was taken; in UTC."""
-    zone = ZoneInfo(settings.zone)
+    zone = ZoneInfo(settings.zone) if settings.zone else None
     first, last = settings.night
-    day = latest.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    # Without a zone it is the hub's, as Python takes a time without one: so each day has its own summer time.
+    day = latest.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=zone)
     end = _at(day, last)
     if end > latest:
         day -= timedelta(days=1)

@@ -134,11 +134,15 @@ class Meters:
 
     def _seen(self, arrived: SeenArrived, now: Now, out: Decision) -> None:
         out.effects.append(SendReceipt(arrived.device, Receipt(id=arrived.id, outcome="stored")))
-        if self.pictures.settled(arrived.picture) is not None:
-            out.changes.append(PictureSettled(arrived.picture, "done"))
-        key = (arrived.device, arrived.meter)
+        key, picture = (arrived.device, arrived.meter), arrived.picture
+        waiting = self.pictures.unfinished.get(picture)
+        if waiting is not None and (waiting.device, waiting.meter) != key:
+            out.notes.append(f"{'/'.join(key)}: its reading names picture {picture} of another meter")
+            picture = arrived.id
+        elif self.pictures.settled(picture) is not None:
+            out.changes.append(PictureSettled(picture, "done"))
         at = min(arrived.at, now.wall)
-        self._take(key, arrived.picture, at, arrived.seen, source="device", out=out)
+        self._take(key, picture, at, arrived.seen, source="device", out=out)
 
     def _picture_ended(self, ended: Ended, out: Decision) -> None:
         """A picture has been read, or never will be."""

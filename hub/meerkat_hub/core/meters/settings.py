@@ -88,7 +88,9 @@ class MeterSettings(BaseModel):
     silent_hours: float = Field(
         26, ge=0, le=10**4, title="Silence", description="hours without a reading after which it is told"
     )
-    zone: str = Field("UTC", title="Time zone", description="of the night, as Europe/Berlin")
+    zone: str | None = Field(
+        None, title="Time zone", description="of the night, as Europe/Berlin; the hub's own when left out"
+    )
     unit: str | None = Field(
         None, max_length=16, title="Unit to publish", description="the meter's own when left out"
     )
@@ -99,9 +101,9 @@ class MeterSettings(BaseModel):
 
     @field_validator("zone")
     @classmethod
-    def _known(cls, zone: str) -> str:
+    def _known(cls, zone: str | None) -> str | None:
         try:
-            ZoneInfo(zone)
+            ZoneInfo(zone or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"{zone!r} is no time zone; they are named as Europe/Berlin is") from None
         return zone
