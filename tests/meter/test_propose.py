@@ -185,6 +185,20 @@ def test_the_command_that_draws_can_be_pasted(faces, tmp_path):
     assert "keep:" not in result.output
 
 
+def test_a_picture_without_detail_is_no_reference(faces, tmp_path, monkeypatch):
+    def plain(*_: object) -> bytes:
+        raise MediaError("too little detail", where="reference", remedy="Take another")
+
+    cv2.imwrite(str(tmp_path / "meter.png"), faces[0][0])
+    monkeypatch.setattr(proposing.landmarks, "features", plain)
+    words = ["propose", str(tmp_path / "meter.png"), "-o", str(tmp_path / "meter.yaml")]
+    result = CliRunner().invoke(meter, words)
+    assert "too little detail to align later ones" in result.output
+    assert load_layout(tmp_path / "meter.yaml")[0].reference == ""
+    words = ["read", str(tmp_path / "meter.png"), "--layout", str(tmp_path / "meter.yaml")]
+    assert CliRunner().invoke(meter, words).exit_code == 0
+
+
 def test_the_command_names_the_picture_that_shows_no_meter(tmp_path):
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((480, 640, 3), np.uint8))
     words = ["propose", str(tmp_path / "dark.png"), "-o", str(tmp_path / "l.yaml")]

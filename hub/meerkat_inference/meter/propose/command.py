@@ -48,10 +48,10 @@ def propose(*, picture: Path, output: Path | None, drawing: Path | None, as_json
         proposal = propose_layout(pixels, Networks())
     except MediaError as error:
         raise MediaError(error.what, where=str(picture), remedy=error.remedy) from error
-    layout = proposal.layout.model_copy(
-        # The picture itself says more than its landmarks, and a file without them can be read by people.
-        update={"landmarks": None, "reference": _reference(picture, output)}
-    )
+    # The picture itself says more than its landmarks, and a file without them can be read by people. One that
+    # is too plain for landmarks is no reference: with it every picture would be refused.
+    reference = _reference(picture, output) if proposal.layout.landmarks is not None else ""
+    layout = proposal.layout.model_copy(update={"landmarks": None, "reference": reference})
     if output is not None:
         save_layout(layout, output)
     if drawing is not None:
