@@ -57,6 +57,24 @@ def test_a_first_reading_that_was_wrong_is_overturned_by_two_good_ones() -> None
     assert [row.revision for row in outcome.changes] == [2, 2, 1]
 
 
+@pytest.mark.parametrize("likelihood", [0.5, 0.6, 0.8, 0.89])
+@pytest.mark.parametrize("before", [None, 567.3, 567.3289])
+@pytest.mark.parametrize("clear", [0.6, 0.95])
+def test_a_meter_that_stands_still_says_the_same_doubt_again_and_that_proves_nothing(
+    likelihood: float, before: float | None, clear: float
+) -> None:
+    made = MeterHistory("basement", "water", MeterSettings())
+    if before is not None:
+        made.saw(picture(0, before))
+    readings = [(round(567.3389 * PER_UNIT), likelihood), (round(567.3289 * PER_UNIT), 1 - likelihood)]
+    for hour in range(1, 12):
+        seen = seen_as(readings, clear=(clear,) * 9).model_copy(
+            update={"verdict": "held", "confidence": 0.55}
+        )
+        outcome = made.saw(PictureSeen(new_id(), at(hour), seen))
+        assert outcome.reading is None or outcome.reading.value != 567.3389
+
+
 def test_a_high_misread_is_held_and_blocks_nothing() -> None:
     made = history()
     assert made.saw(picture(30, 203.3)).reading is None

@@ -11,9 +11,11 @@ from meerkat_contract.messages import MeterSeen
 from meerkat_contract.meter_layout import MeterLayout
 from meerkat_contract.meter_messages import MOST, Candidate, CounterSeen
 from meerkat_hub.core.meter_records import (
+    ConfiguredMeter,
     Correct,
     RowSaved,
     SeenArrived,
+    SetLayout,
     SetSettings,
     SetValue,
     StoredCounter,
@@ -22,7 +24,7 @@ from meerkat_hub.core.meter_records import (
 from meerkat_hub.core.meters.history import KEEP
 from meerkat_hub.core.meters.settings import MeterSettings
 from meerkat_hub.core.outputs import Announce
-from meter_support.pipeline import LAYOUT, START, WATER, MeterDriver, an_id, counter, seen
+from meter_support.pipeline import BOTH, LAYOUT, START, WATER, MeterDriver, an_id, counter, seen
 
 READING = "meerkat/meter/basement/water/reading"
 
@@ -162,3 +164,22 @@ def test_what_is_no_longer_in_mind_keeps_what_is_stored_of_it() -> None:
     assert answer is not None
     assert answer.outcome == "unknown"
     assert core.readings()[-1].value == value
+
+
+def test_two_meters_never_share_a_name_on_the_bus(core: MeterDriver) -> None:
+    core.do(SeenArrived(an_id(9), an_id(9), "basement", "water-night", START, seen(17.5)))
+    answer = core.ask(SetLayout(BOTH))
+    assert answer is not None
+    assert answer.outcome == "wrong"
+    assert "water-night" in answer.reason
+    assert core.core.meters.layout(WATER) == LAYOUT
+
+
+def test_a_unit_in_the_configuration_that_no_longer_fits_stops_no_hub(core: MeterDriver) -> None:
+    core.read(1, 206.4)
+    rows = tuple(change.row for change in core.changes if isinstance(change, RowSaved))
+    stored = StoredMeters({WATER: LAYOUT}, {}, (StoredCounter(*WATER, "", rows),))
+    kilowatts = {WATER: ConfiguredMeter(None, MeterSettings(unit="kWh"))}
+    again = MeterDriver(configured=kilowatts, stored=stored, epoch=2)
+    assert [(reading.value, reading.unit) for reading in again.readings()] == [(206.4, "m³")]
+    assert any("calorific_value" in note for note in again.notes)

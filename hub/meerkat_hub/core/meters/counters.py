@@ -116,6 +116,11 @@ class Counters:
         )
         counter = self._known[key] = Counter(*key, history)
         say(counter, history.loaded, out)
+        try:
+            history.settings.conversion(history.unit)
+        except ValueError as error:  # the configuration has another unit now
+            where = f"{counter.device}/{counter.published}"
+            out.notes.append(f"{where}: its readings stay in {history.unit}: {error}")
         if counter.reading is None:  # it may have been withdrawn, and the hub ended before it was said
             _unsay(counter, out)
 
@@ -142,6 +147,14 @@ class Counters:
     @property
     def meters(self) -> set[MeterKey]:
         return {(device, meter) for device, meter, _ in self._known}
+
+    def clashing(self, key: MeterKey, layout: MeterLayout) -> str:
+        """What a layout's counters would be called on the bus, as another meter there is already; empty when
+        none is."""
+        device, meter = key
+        wanted = {published(meter, name) for name in layout.all_counters}
+        others = (one for one in self.all if one.device == device and one.meter != meter)
+        return next((one.published for one in others if one.published in wanted), "")
 
     def of_meter(self, key: MeterKey) -> list[Counter]:
         """By name, the main one first."""

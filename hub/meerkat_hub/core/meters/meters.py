@@ -224,6 +224,9 @@ class Meters:
             self._layouts.pop(key, None)
             for picture in self.pictures.withdraw(*key):
                 out.changes.append(PictureSettled(picture.id, "kept"))
+        elif clash := self._counters.clashing(key, layout):
+            why = f"a counter would be called {clash} on the bus, as another meter is: give it another name"
+            return AnswerMeter(ticket, "wrong", why)
         else:
             try:
                 for counter in layout.all_counters.values():
