@@ -136,3 +136,8 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> 
     result = CliRunner().invoke(meter, ["examples", str(file), "-o", str(tmp_path / "mine")])
     assert result.exit_code != 0
     assert "examples.zip" in str(result.exception)
+
+
+def test_an_archive_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
+    result = CliRunner().invoke(meter, ["examples", str(tmp_path / "gone.zip"), "-o", str(tmp_path / "mine")])
+    assert "gone.zip: cannot be read: No such file or directory." in str(result.exception)

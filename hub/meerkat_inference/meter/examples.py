@@ -98,8 +98,9 @@ def cut_out(archive: Path, folder: Path, networks: Reads) -> Done:
                 except (MediaError, UsageError) as error:
                     left_out.append(f"{example.id}: {error}")
     except (OSError, BadZipFile) as error:
+        why = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"cannot be read: {error}", where=str(archive), remedy="Fetch examples.zip from the meter's page"
+            f"cannot be read: {why}", where=str(archive), remedy="Fetch examples.zip from the meter's page"
         ) from error
     return Done(wheels, needles, tuple(left_out))
 
