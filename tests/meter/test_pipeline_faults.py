@@ -20,6 +20,7 @@ from meerkat_hub.core.meter_records import (
     SetValue,
     StoredCounter,
     StoredMeters,
+    TakeBack,
 )
 from meerkat_hub.core.meters.history import KEEP
 from meerkat_hub.core.meters.settings import MeterSettings
@@ -183,3 +184,14 @@ def test_a_unit_in_the_configuration_that_no_longer_fits_stops_no_hub(core: Mete
     again = MeterDriver(configured=kilowatts, stored=stored, epoch=2)
     assert [(reading.value, reading.unit) for reading in again.readings()] == [(206.4, "m³")]
     assert any("calorific_value" in note for note in again.notes)
+
+
+def test_what_a_device_read_is_its_own_again_when_the_owner_takes_his_word_back(core: MeterDriver) -> None:
+    core.do(SeenArrived(an_id(50), an_id(1), *WATER, START, seen(206.4)))
+    core.ask(Correct(an_id(1), "", 207.4))
+    core.ask(TakeBack(an_id(1), ""))
+    assert [(one.value, one.source, one.revision) for one in core.readings()] == [
+        (206.4, "device", 1),
+        (207.4, "owner", 2),
+        (206.4, "device", 3),
+    ]

@@ -41,7 +41,7 @@ from meerkat_contract.meter_messages import MeterReading, MeterVerdict
 
 from .chain import BEHIND, Front, Link, Rules, advance, parts, scale_of
 from .flow import wrong_with
-from .rows import Learnt, Outcome, PictureSeen, ReadingRow
+from .rows import Learnt, Outcome, PictureSeen, ReadingRow, Source
 from .settings import MeterSettings
 from .verdicts import RUN, accepted, confirmed, set_aside
 
@@ -90,7 +90,10 @@ class MeterHistory:
 
     def saw(self, picture: PictureSeen) -> Outcome:
         """A picture has been read; the same one again replaces what was seen before."""
-        row = ReadingRow(picture.id, picture.at, source=picture.source, seen=picture.seen)
+        by_device = picture.source == "device"
+        row = ReadingRow(
+            picture.id, picture.at, source=picture.source, by_device=by_device, seen=picture.seen
+        )
         known = self._find(picture.id)
         if known is not None:
             old = self._rows[known]
@@ -110,7 +113,9 @@ class MeterHistory:
     def uncorrected(self, id: str) -> Outcome:
         """The owner takes a correction back: the picture speaks for itself again."""
         index = self._known(id)
-        return self._put(index, replace(self._rows[index], source="picture", told=None, refused=False))
+        row = self._rows[index]
+        source: Source = "device" if row.by_device else "picture"
+        return self._put(index, replace(row, source=source, told=None, refused=False))
 
     def shows(self, id: str, at: datetime, value: float) -> Outcome:
         """The owner has looked at the meter, and says what it showed then. Raises UnknownReading."""

@@ -60,6 +60,8 @@ class ReadingRow:
     at: datetime
     kind: Literal["picture", "owner", "exchange"] = "picture"
     source: Source = "picture"
+    by_device: bool = False
+    """Its device read it: so it is again when the owner takes his word back."""
     seen: CounterSeen | None = None
     """Of a picture."""
     told: float | None = None
