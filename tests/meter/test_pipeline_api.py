@@ -84,6 +84,22 @@ def test_the_history_is_a_table_too(house: House) -> None:
     assert "99000" in wrong
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "readings?before=9999-12-31T23:59:59-12:00",
+        "readings.csv?after=0001-01-01T00:00:00%2B12:00",
+        f"readings?cursor=9999-12-31T23:59:59-12:00_{an_id(1)}",
+        f"readings?cursor=2026-11-20T08:00:00_{an_id(1)}",
+        "readings?limit=100000",
+    ],
+)
+def test_a_question_that_cannot_be_is_refused(house: House, path: str) -> None:
+    problem = house.http.get(f"{AT}/{path}")
+    assert problem.status_code == 422
+    assert problem.json()["remedy"]
+
+
 def test_no_spreadsheet_takes_a_unit_for_a_formula(house: House) -> None:
     house.layout = LAYOUT.model_copy(update={"unit": "=1+1"})
     house.lay_out()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from meerkat_contract.ids import NAME_PATTERN, format_time, is_id
 from meerkat_hub.adapters.queries import Place
@@ -23,12 +23,24 @@ NameQuery = Annotated[str | None, Query(pattern=rf"^{NAME_PATTERN}$", examples=[
 LabelQuery = Annotated[
     str | None, Query(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$", description="what was seen", examples=["person"])
 ]
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    """As it is stored. Raises ValueError for a time whose zone leads out of all years."""
+    try:
+        return None if at is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{at} is no time that can be told in UTC") from None
+
+
 BeforeQuery = Annotated[
     AwareDatetime | None,
+    AfterValidator(_in_utc),
     Query(description="only what began before, RFC 3339", examples=["2026-11-20T08:15:00Z"]),
 ]
 AfterQuery = Annotated[
     AwareDatetime | None,
+    AfterValidator(_in_utc),
     Query(description="only what began then or later, RFC 3339", examples=["2026-11-20T00:00:00Z"]),
 ]
 LimitQuery = Annotated[int, Query(ge=1, le=500, description="how many at most")]
@@ -61,10 +73,10 @@ def from_cursor(cursor: str | None) -> Place | None:
         return None
     time, _, row_id = cursor.partition("_")
     try:
-        at = datetime.fromisoformat(time)
+        at = _in_utc(datetime.fromisoformat(time))
     except ValueError:
         at = None
-    if at is None or at.tzinfo is None or not is_id(row_id):
+    if at is None or datetime.fromisoformat(time).tzinfo is None or not is_id(row_id):
         remedy = "Give the `next` of the page before, unchanged, or none"
         raise ApiError(422, f"{cursor!r} is no cursor", where="query cursor", remedy=remedy)
     return Place(at, row_id)
