@@ -135,7 +135,18 @@ def test_it_is_ready_pings_in_time_and_says_goodbye(
 
 @pytest.mark.parametrize("systemd", ["path"], indirect=True)
 def test_a_thread_that_hangs_ends_the_pings(systemd: Systemd, broker: Mosquitto, tmp_path: Path) -> None:
-    unit = Unit(systemd, broker, tmp_path, watchdog=1, patience=3)
+    for attempt in ("first", "second", "third"):
+        folder = tmp_path / attempt
+        folder.mkdir()
+        log = log_of_one_that_hangs(systemd, broker, folder)
+        # Python walks the stacks of threads that go on running meanwhile, and may stumble over one.
+        if "Segmentation fault" not in log:
+            break
+    assert "in hanging" in log, "where it hung is in the log"
+
+
+def log_of_one_that_hangs(systemd: Systemd, broker: Mosquitto, folder: Path) -> str:
+    unit = Unit(systemd, broker, folder, watchdog=1, patience=3)
     try:
         systemd.until("STATUS=1 of 1 camera running", seconds=60)
         systemd.until("WATCHDOG=1")
@@ -146,7 +157,7 @@ def test_a_thread_that_hangs_ends_the_pings(systemd: Systemd, broker: Mosquitto,
         wait_for(lambda: said in unit.log.read_text())
         unit.process.send_signal(signal.SIGABRT)  # what systemd does then
         unit.process.wait(20)
-        assert "in hanging" in unit.log.read_text(), "where it hung is in the log"
+        return unit.log.read_text()
     finally:
         unit.kill()
 
