@@ -17,7 +17,7 @@ from pydantic import Field
 
 from .ids import Id, Name, UtcTime
 from .message import Fraction, Message
-from .meter_layout import MeterLayout
+from .meter_layout import CounterLayout, MeterLayout
 
 Verdict = Literal["accepted", "held", "unreadable", "implausible"]
 """accepted: to be trusted. held: it may be right, and waits for a later one or the owner to say so.
@@ -125,3 +125,21 @@ class MeterVerdict(Message):
     unit: str = ""
     leak: str = Field("", description="what is wrong with the flow, in words; empty when nothing is")
     alarm: Alarm | None = Field(None, description="of what kind that is")
+
+
+def unread(layout: MeterLayout, reason: str) -> MeterSeen:
+    """What is said of a picture that nobody could read."""
+    counters = layout.all_counters.items()
+    return MeterSeen(counters=tuple(unread_counter(name, one, reason) for name, one in counters))
+
+
+def unread_counter(name: str, counter: CounterLayout, reason: str) -> CounterSeen:
+    """The same of one counter; the main one's name is empty."""
+    return CounterSeen(
+        counter=name or None,
+        verdict="unreadable",
+        reason=reason[:500],
+        unit=counter.unit,
+        step=counter.step,
+        span=counter.span,
+    )

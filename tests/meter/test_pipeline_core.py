@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from meerkat_contract.messages import MeterOrder, MeterSeen
 from meerkat_hub.core.inputs import BusChanged, MediaLost
 from meerkat_hub.core.meter_records import (
@@ -31,15 +29,6 @@ from meter_support.pipeline import (
 )
 
 DAY = 24.0
-
-
-@pytest.fixture
-def core() -> MeterDriver:
-    """With a worker, and a layout of the water meter."""
-    driver = MeterDriver()
-    driver.worker()
-    driver.lay_out()
-    return driver
 
 
 # --- pictures -------------------------------------------------------------------------------------

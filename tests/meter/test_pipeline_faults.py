@@ -30,14 +30,6 @@ from meter_support.pipeline import BOTH, LAYOUT, START, WATER, MeterDriver, an_i
 READING = "meerkat/meter/basement/water/reading"
 
 
-@pytest.fixture
-def core() -> MeterDriver:
-    driver = MeterDriver()
-    driver.worker()
-    driver.lay_out()
-    return driver
-
-
 def otherwise(**fields: object) -> MeterSeen:
     return MeterSeen(counters=(counter(206.4).model_copy(update=fields),))
 

@@ -30,16 +30,6 @@ from meerkat_hub.core.meters.pictures import GRACE, MOST_QUESTIONS, PATIENCE
 from meerkat_hub.core.meters.settings import MeterSettings
 from meter_support.pipeline import LAYOUT, START, WATER, MeterDriver, a_picture, an_id, seen
 
-
-@pytest.fixture
-def core() -> MeterDriver:
-    """With a worker, and a layout of the water meter."""
-    driver = MeterDriver()
-    driver.worker()
-    driver.lay_out()
-    return driver
-
-
 # --- questions ------------------------------------------------------------------------------------
 
 

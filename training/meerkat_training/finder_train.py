@@ -30,6 +30,7 @@ from .export import export_int8
 from .finder import build, loss, targets
 from .finder_data import Meter, batches, render, view
 from .networks import folded
+from .train import average
 
 LEARN_SIDE, BATCH, RATE = 192, 16, 2.5e-3
 Views = tuple[NDArray[np.uint8], Floats, Floats]
@@ -139,7 +140,7 @@ def fit(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
-        _average(kept, network, min(0.998, 1 - 4 / (step + 4)))
+        average(kept, network, min(0.998, 1 - 4 / (step + 4)))
         for name, part in parts.items():
             sums[name] = 0.98 * sums.get(name, part) + 0.02 * part
         if time.monotonic() - told > 60:
@@ -204,17 +205,6 @@ def _tensor(part: NDArray[np.uint8] | Floats) -> Any:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))).float()
-
-
-def _average(kept: Any, network: Any, share: float) -> None:
-    import torch
-
-    with torch.no_grad():
-        for old, new in zip(kept.state_dict().values(), network.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new, 1 - share)
-            else:
-                old.copy_(new)
 
 
 def _ahead(views: Iterator[Views]) -> Iterator[Views]:

@@ -133,7 +133,7 @@ def _loop(
         wanted = targets(result.kind, positions)
         _step(network, optimiser, pictures, wanted, generator, covered=COVERED[result.kind])
         step += 1
-        _average(result.network, network, min(plan.average, 1 - 1 / (step + 1)))
+        average(result.network, network, min(plan.average, 1 - 1 / (step + 1)))
         result.samples += plan.batch
         if done * plan.looks >= looked + 1:
             looked += 1
@@ -190,7 +190,7 @@ def tensor(pictures: Bytes) -> Any:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
 
 
-def _average(kept: Any, network: Any, share: float) -> None:
+def average(kept: Any, network: Any, share: float) -> None:
     """Move the kept weights towards the trained ones; counters and statistics alike."""
     import torch
 

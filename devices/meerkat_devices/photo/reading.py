@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meerkat_contract.errors import MediaError, MeerkatError, ModelError, UsageError
-from meerkat_contract.meter_messages import CounterSeen, MeterSeen
+from meerkat_contract.meter_messages import CounterSeen, MeterSeen, unread
 
 if TYPE_CHECKING:
     from meerkat_contract.meter_layout import MeterLayout
@@ -52,7 +52,7 @@ class OwnReader:
                 seen = read(jpeg, layout, networks)
             except (MediaError, UsageError) as error:
                 wrong = _of(error, self._me, self._file)
-                return _unread(layout, str(wrong)), wrong
+                return unread(layout, str(wrong)), wrong
             finally:
                 if isinstance(networks, Networks):
                     networks.close()
@@ -82,21 +82,6 @@ def _not_installed(error: ImportError, me: str) -> ModelError:
 def _of(error: MeerkatError, me: str, file: Path) -> MeerkatError:
     """The same error that says whose layout it is."""
     return type(error)(error.what, where=f"{me}, {file}", remedy=error.remedy)
-
-
-def _unread(layout: MeterLayout, reason: str) -> MeterSeen:
-    counters = (
-        CounterSeen(
-            counter=name or None,
-            verdict="unreadable",
-            reason=reason[:500],
-            unit=counter.unit,
-            step=counter.step,
-            span=counter.span,
-        )
-        for name, counter in layout.all_counters.items()
-    )
-    return MeterSeen(counters=tuple(counters))
 
 
 def _in_words(counter: CounterSeen) -> str:

@@ -10,7 +10,7 @@ from math import isclose
 
 from meerkat_contract.messages import MeterSeen
 from meerkat_contract.meter_layout import CounterLayout, MeterLayout
-from meerkat_contract.meter_messages import CounterSeen
+from meerkat_contract.meter_messages import CounterSeen, unread_counter
 
 
 def asked_for(layout: MeterLayout, seen: MeterSeen, worker: str) -> tuple[MeterSeen, tuple[str, ...]]:
@@ -38,31 +38,15 @@ def _checked(name: str, counter: CounterLayout, one: CounterSeen | None) -> tupl
     """What counts of a worker's word on a counter, and why not all of it does."""
     if one is None:
         why = f"the worker said nothing of counter {name!r}; it may be of another version"
-        return _unread(name, counter, why), why
+        return unread_counter(name, counter, why), why
     if not (isclose(one.step, counter.step) and isclose(one.span, counter.span)):
         why = (
             f"it was read as a counter of {one.span:g} in steps of {one.step:g}, and the layout has"
             f" {counter.span:g} in steps of {counter.step:g}; the worker may be of another version"
         )
-        return _unread(name, counter, why), why
+        return unread_counter(name, counter, why), why
     possible = tuple(each for each in one.candidates if each.value < counter.span)
     if (one.value is None or one.value < counter.span) and possible == one.candidates:
         return one, ""
     why = f"it was read as {one.value}, and the meter begins again at {counter.span:g}"
-    return _unread(name, counter, why), why
-
-
-def unread(layout: MeterLayout, reason: str) -> MeterSeen:
-    """What is said of a picture that nobody could read."""
-    return MeterSeen(counters=tuple(_unread(name, one, reason) for name, one in layout.all_counters.items()))
-
-
-def _unread(name: str, counter: CounterLayout, reason: str) -> CounterSeen:
-    return CounterSeen(
-        counter=name or None,
-        verdict="unreadable",
-        reason=reason[:500],
-        unit=counter.unit,
-        step=counter.step,
-        span=counter.span,
-    )
+    return unread_counter(name, counter, why), why

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from meerkat_contract.messages import MeterOrder, MeterSeen, Receipt
 from meerkat_contract.meter_layout import MeterLayout
+from meerkat_contract.meter_messages import unread
 from meerkat_hub.core.inputs import PictureArrived
 from meerkat_hub.core.meter_records import (
     AnswerMeter,
@@ -39,7 +40,7 @@ from meerkat_hub.core.outputs import Decision, PictureStored, SendReceipt
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.records import MeterPicture, Now
 
-from .answers import asked_for, unread
+from .answers import asked_for
 from .counters import Counters, say
 from .pictures import TASK, Ended, Pictures
 from .rows import PictureSeen, Source
