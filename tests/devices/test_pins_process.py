@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -128,12 +129,13 @@ def test_sensors_bells_and_lights_on_the_bus(broker: Mosquitto, bus: Bus, tmp_pa
             ("ir", "infrared", True),
             ("lamp", "white", False),
         ]
-        wait_for(lambda: bus.said("hall-pir/state") == [b"OFF"], what="the sensor at the start")
-        assert bus.said("back-door/state") == [b"OFF"], "a mock door is shut"
+        # A state that comes while the connection is made is told twice: live, and with all that is kept.
+        wait_for(lambda: set(bus.said("hall-pir/state")) == {b"OFF"}, what="the sensor at the start")
+        assert set(bus.said("back-door/state")) == {b"OFF"}, "a mock door is shut"
 
         bus.say("hall-pir/state/set", "ON")
         wait_for(lambda: bus.said("front/motion")[-1:] == [b"ON"], what="motion by the sensor")
-        assert bus.said("hall-pir/state") == [b"OFF", b"ON"]
+        assert [state for state, _ in groupby(bus.said("hall-pir/state"))] == [b"OFF", b"ON"]
         bus.say("hall-pir/state/set", "OFF")
         wait_for(lambda: bus.heard.get("front/clip"), what="the clip of the motion")
 

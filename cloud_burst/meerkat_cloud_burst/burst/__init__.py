@@ -1,0 +1,1 @@
+"""`meerkat burst`: set up, look at, stop and tear down."""

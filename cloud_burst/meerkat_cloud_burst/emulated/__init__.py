@@ -1,0 +1,1 @@
+"""Burst without an account: an emulator of AWS, and local processes for instances."""

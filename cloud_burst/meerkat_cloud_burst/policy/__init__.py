@@ -1,0 +1,1 @@
+"""When to rent, how much, and what to send: pure decisions, no clock, no network."""

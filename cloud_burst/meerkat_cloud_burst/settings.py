@@ -1,0 +1,70 @@
+"""Section `burst` of meerkat.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CloudRule = Literal["never", "overflow", "always"]
+"""Whether a camera's clips may leave the house: not at all, when they would be late, or in any case."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DrainSettings(_Section):
+    """Send the tail of the backlog when, and as far as, that makes it done sooner."""
+
+    kind: Literal["drain"] = "drain"
+    deadline: float = Field(
+        120, gt=0, le=86_400, description="seconds within which a clip is to be looked at; below the promise"
+    )
+    gain: float = Field(30, ge=0, le=86_400, description="seconds that a burst must win at least")
+
+
+class ThresholdSettings(_Section):
+    """The rule of the camera that Meerkat succeeds: all above a threshold goes out."""
+
+    kind: Literal["threshold"] = "threshold"
+    threshold: int = Field(7, ge=0, description="clips that stay at home")
+    max: int = Field(18, ge=1, description="clips in the cloud at most")
+
+
+class MoneySettings(_Section):
+    """What it may cost, in US dollars. The ceilings are never passed."""
+
+    instance_hour: float = Field(0.035, gt=0, le=100, description="price of one instance for an hour")
+    per_day: float = Field(0.50, ge=0, le=10_000, description="ceiling of a day (UTC)")
+    per_month: float = Field(5.00, ge=0, le=100_000, description="ceiling of a calendar month (UTC)")
+
+
+class BurstSettings(_Section):
+    """Cloud burst: off until it is switched on here."""
+
+    enabled: bool = False
+    fleet: Literal["asg", "external"] = Field(
+        "asg", description="asg: instances of EC2 in an Auto Scaling group; external: another PC of yours"
+    )
+    region: str = Field("", pattern=r"^[a-z0-9-]*$", description="AWS region; that of your AWS profile")
+    stack: str = Field("meerkat-burst", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")
+    endpoint: str = Field("", description="of an emulator of AWS; empty is AWS itself")
+    policy: Annotated[DrainSettings | ThresholdSettings, Field(discriminator="kind")] = DrainSettings()
+    money: MoneySettings = MoneySettings()
+    max_instances: int = Field(2, ge=1, le=100, description="instances at most, whatever the group allows")
+    tick: float = Field(20, ge=0.1, le=600, description="seconds between two decisions")
+    boot: float = Field(90, ge=0, le=3600, description="seconds until an instance works; measured later")
+    clip_seconds: float = Field(
+        20, gt=0, le=3600, description="seconds an instance needs for a clip of 5 s; measured later"
+    )
+    idle_grace: float = Field(60, ge=0, le=3600, description="seconds that an instance waits for more work")
+    timeout: float = Field(
+        900, ge=10, le=86_400, description="seconds after which a clip without an answer is done at home"
+    )
+    model: str = Field("", description="model of the cloud workers; empty: what the stack was deployed with")
+    annotated: bool = Field(False, description="keep a video with the boxes drawn in")
+    default: CloudRule = Field("overflow", description="for cameras that say nothing of it")
+    cameras: dict[str, CloudRule] = Field(
+        default_factory=dict, description="device/camera: what may happen to its clips; the stricter holds"
+    )

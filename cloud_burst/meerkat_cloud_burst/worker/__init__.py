@@ -1,0 +1,1 @@
+"""`meerkat cloud-worker`: the machine that is rented, or another PC of the owner."""
