@@ -26,3 +26,13 @@ class CloudError(MeerkatError):
     def __init__(self, what: str, *, cause: Cause = "other", where: str = "", remedy: str = "") -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.cause = cause
+
+
+class Gone(CloudError):
+    """The one object or message that was asked for is not there: of a clip, that its order was taken back.
+
+    A bucket or a queue that is not there is a CloudError of cause `missing`.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, cause="missing", where=where, remedy=remedy)

@@ -3,7 +3,7 @@
     s3://<bucket>/clips/<job>-<token>        the clip, deleted after its result
     s3://<bucket>/results/<job>.json         Finished; written once (IfNoneMatch), by job id
     s3://<bucket>/annotated/<job>.mp4        when it is asked for
-    s3://<bucket>/models/…, wheels/…         what `meerkat burst deploy` put there
+    s3://<bucket>/models/<file>, wheels/…    what `meerkat burst deploy` put there
 
     queue jobs      Order      → worker      (dead letters after three receives: queue dead)
     queue results   Announced  → hub
@@ -39,6 +39,11 @@ def result_key(job: str) -> str:
 
 def annotated_key(job: str) -> str:
     return f"annotated/{job}.mp4"
+
+
+def model_key(file: str) -> str:
+    """Of one file of a model, by its name in the catalogue (`ModelFile.name`, unique there)."""
+    return f"models/{file}"
 
 
 class Order(Message):

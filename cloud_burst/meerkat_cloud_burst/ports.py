@@ -51,7 +51,9 @@ class ClipStore(Protocol):
         """Upload once (a clip that is there already is good); encrypted, in parts above 8 MB."""
         ...
 
-    def fetch_clip(self, key: str, path: Path) -> None: ...
+    def fetch_clip(self, key: str, path: Path) -> None:
+        """Download any object of the bucket, a clip or a model. Raises Gone when it is not there."""
+        ...
 
     def put_result(self, key: str, finished: Finished) -> bool:
         """False when a result of this job was there already (IfNoneMatch): then that one counts."""
