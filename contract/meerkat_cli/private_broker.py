@@ -43,12 +43,14 @@ _ACCESS: dict[str, tuple[str, ...]] = {
         "read meerkat/#",
         "readwrite homeassistant/#",
         "write meerkat/device/+/+/+/set",
+        "write meerkat/hub/+/set",
     ),
     "client": (
         "read meerkat/#",
         "read homeassistant/#",
         "write meerkat/device/+/+/clip",
         "write meerkat/device/+/+/+/set",
+        "write meerkat/hub/+/set",
     ),
     "device": (
         "write meerkat/device/{id}/#",

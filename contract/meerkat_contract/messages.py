@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import Base64Bytes, Field
 
+from .burst_messages import BurstState as BurstState
+from .burst_messages import CloudRule as CloudRule
 from .device_messages import Battery as Battery
 from .device_messages import ButtonPress as ButtonPress
 from .device_messages import CameraInfo as CameraInfo
@@ -288,6 +290,7 @@ class HubState(Message):
     frames: dict[str, int] = Field(
         default_factory=dict, description="perishable frames by fate: received, done, and dropped by reason"
     )
+    burst: BurstState | None = Field(None, description="the cloud burst; absent where none is set up")
     software: str = ""
     page: str = Field("", description="address of the hub's page, when it is known")
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
+from .burst_messages import CloudRule
 from .device_messages import PictureCondition
 from .errors import BadMessage
 from .ids import Id, Name, UtcTime, format_time
@@ -48,6 +49,9 @@ class Metadata(BaseModel):
     last: bool = Field(False, description="this clip closes its recording")
     duration: float | None = Field(None, ge=0, le=86_400, description="seconds of media")
     reply_to: Name | None = Field(None, description="who is to hear of the outcome, for `meerkat submit`")
+    cloud: CloudRule | None = Field(
+        None, description="whether the clip may be looked at in the cloud; absent: as the hub has it"
+    )
     condition: Annotated[PictureCondition | None, BeforeValidator(_from_text)] = Field(
         None, description="what a meter's picture is worth, JSON"
     )

@@ -7,6 +7,7 @@ reads it back. `ANY` stands for the single-level wildcard in a subscription.
     meerkat/device/<device>/<thing>/<kind>            motion picture clip frame condition seen
     meerkat/device/<device>/<thing>/<setting>/set     and …/state
     meerkat/hub/<kind>                                availability state
+    meerkat/hub/<setting>/set
     meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
     meerkat/camera/<device>/<camera>/event/picture
     meerkat/meter/<device>/<meter>/<kind>             reading verdict
@@ -68,6 +69,16 @@ class HubTopic(NamedTuple):
         return f"{ROOT}/hub/{self.kind}"
 
 
+class HubSettingTopic(NamedTuple):
+    """A setting of the hub itself. setting: burst; kind: set (a command: ON | OFF | STOP)."""
+
+    setting: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{ROOT}/hub/{self.setting}/{self.kind}"
+
+
 class CameraTopic(NamedTuple):
     """What the hub says about a camera. kind: detections | event | outcome | a label (its count in view)."""
 
@@ -125,6 +136,7 @@ Topic = (
     | ThingTopic
     | SettingTopic
     | HubTopic
+    | HubSettingTopic
     | CameraTopic
     | EventPictureTopic
     | MeterTopic
@@ -149,6 +161,8 @@ def parse(topic: str) -> Topic:
             return SettingTopic(device, thing, setting, kind)
         case [str(root), "hub", kind] if root == ROOT:
             return HubTopic(kind)
+        case [str(root), "hub", setting, "set" as kind] if root == ROOT and is_name(setting):
+            return HubSettingTopic(setting, kind)
         case [str(root), "camera", device, camera, "event", "picture"] if root == ROOT:
             return EventPictureTopic(device, camera)
         case [str(root), "camera", device, camera, kind] if root == ROOT:
