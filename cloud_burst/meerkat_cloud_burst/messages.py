@@ -54,6 +54,11 @@ class Order(Message):
     size: int = Field(ge=0, description="bytes")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     sent_at: UtcTime
+    until: UtcTime | None = Field(
+        None,
+        description="nobody waits for it after this: a worker deletes it unread, so that a fleet whose hub "
+        "has died runs out of work and ends; sent_at + burst.timeout",
+    )
     model: str = ""
     annotated: bool = False
 

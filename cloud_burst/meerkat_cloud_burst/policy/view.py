@@ -63,6 +63,8 @@ class MoneyView:
 
     available: float
     instance_hour: float
+    launch_seconds: float = 0.0
+    """For so long each machine that is launched has to be paid beforehand (`Terms.lead` of the ledger)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class World:
     money: MoneyView
     idle_at_home: bool = False
     """A worker of the house has nothing to do."""
+    home_seconds: float = 0.0
+    """What a clip of 5 s takes a worker of the house that is idle, measured; 0: not known."""
     trouble: str = ""
     """Why the cloud cannot be used now; nothing is sent then."""
     enabled: bool = True
