@@ -28,6 +28,10 @@ HOME = "home"
 RECEIVES = 3
 """So often a worker may take an order before it is a dead letter."""
 
+LIFE_AGAIN = 60.0
+"""Seconds after which a worker that no group counts says `ready` again; thrice as long in silence, and it
+counts no longer."""
+
 
 def clip_key(job: str, token: int) -> str:
     return f"clips/{job}-{token}"
@@ -86,7 +90,10 @@ class Announced(Message):
 
 
 class Life(Message):
-    """A worker's own words about itself (queue results): its boot took so long, it ends for this reason."""
+    """A worker's own words about itself (queue results): its boot took so long, it ends for this reason.
+
+    With an external fleet `ready` is all that tells of a worker: it says so every LIFE_AGAIN seconds.
+    """
 
     worker: str
     what: Literal["ready", "interrupted", "ending"]

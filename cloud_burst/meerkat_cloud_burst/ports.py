@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+from .errors import CloudError
 from .messages import Announced, Finished, Life, Order
 
 
@@ -32,6 +33,8 @@ class FleetState:
     instances: tuple[Instance, ...] = ()
     orphans: tuple[Instance, ...] = ()
     """Instances with the stack's tag that no group counts."""
+    trouble: CloudError | None = None
+    """Why the last launch failed (quota, capacity, …), while instances are wanted and none is there."""
 
 
 class Fleet(Protocol):
