@@ -12,15 +12,18 @@ import logging
 import queue
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 import click
 
 from meerkat_cli import lifeline, logs
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import MeerkatError, UsageError
 
 from .emulator import HANG_UP, LISTEN
+from .instances import LocalInstances
 from .server import Server
+from .stack import make_stack
 
 log = logging.getLogger("meerkat.emulated")
 
@@ -28,29 +31,49 @@ log = logging.getLogger("meerkat.emulated")
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the loopback; any free one.")
 @click.option("--ready", type=click.Path(path_type=Path), help="File to write when it answers.")
-def emulated(*, port: int, ready: Path | None) -> None:
-    """Serve an emulated AWS on this machine until SIGTERM."""
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of template.yaml.")
+@click.option("--instances", is_flag=True, help="Run a cloud worker for each instance of the group.")
+@click.option("--boot", type=click.FloatRange(0), default=0.0, help="Seconds until a worker begins.")
+def emulated(
+    *, port: int, ready: Path | None, parameters: tuple[str, ...], instances: bool, boot: float
+) -> None:
+    """Serve an emulated AWS with the stack of `meerkat burst deploy` on this machine, until SIGTERM."""
     heard: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, HANG_UP, LISTEN):
         signal.signal(number, lambda received, _frame: heard.put(received))
     server = Server(port)
     server.listen()
+    stack = make_stack(server.endpoint, parameters=_pairs(parameters))
     log.info("AWS is emulated at %s; nothing leaves this machine, and nothing costs money", server.endpoint)
+    machines = LocalInstances(server.endpoint, stack.group, environment=stack.environment, boot=boot)
+    if instances:
+        machines.start()
     if ready is not None:
+        said = {"endpoint": server.endpoint, "outputs": stack.outputs, "environment": stack.environment}
         part = ready.with_suffix(".part")
-        part.write_text(json.dumps({"endpoint": server.endpoint}) + "\n")
+        part.write_text(json.dumps(said) + "\n")
         part.replace(ready)
     while (wish := heard.get()) in (HANG_UP, LISTEN):
         if wish == HANG_UP:
             server.hang_up()
         else:
             server.listen()
+    if instances:
+        machines.stop()
     server.hang_up()
+
+
+def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
+    pairs = {name: value for name, sign, value in (text.partition("=") for text in parameters) if sign}
+    if len(pairs) < len(parameters):
+        raise UsageError("a parameter is NAME=VALUE", where="--parameter", remedy="Write IdleGrace=10")
+    return pairs
 
 
 def main() -> None:
     lifeline.hold()
     logs.set_up("emulated")
+    warnings.filterwarnings("ignore", message="Tried to parse")  # of what moto leaves out of the template
     try:
         emulated.main(standalone_mode=False)
     except MeerkatError as error:

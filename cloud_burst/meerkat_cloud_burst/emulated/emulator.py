@@ -17,19 +17,11 @@ from urllib.parse import urlsplit
 
 from meerkat_contract.errors import MeerkatError
 
-REGION = "eu-central-1"
+from .stack import EmulatedStack, credentials
+
 READY_SECONDS = 60.0
 HANG_UP, LISTEN = signal.SIGUSR1, signal.SIGUSR2
 """What the process does with these signals; see __main__."""
-
-
-def credentials() -> dict[str, str]:
-    """Environment of whoever speaks with the emulator: words that AWS itself refuses."""
-    return {
-        "AWS_ACCESS_KEY_ID": "EMULATED",
-        "AWS_SECRET_ACCESS_KEY": "emulated",
-        "AWS_DEFAULT_REGION": REGION,
-    }
 
 
 class Emulator:
@@ -46,11 +38,17 @@ class Emulator:
         self._arguments = ["--port", str(port), "--ready", str(self._ready), *arguments]
         self._folder = folder
         self._endpoint = ""
+        self._stack: EmulatedStack | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         return self._endpoint
+
+    @property
+    def stack(self) -> EmulatedStack:
+        assert self._stack is not None, "the emulator was not started"
+        return self._stack
 
     def start(self) -> None:
         """Returns when it answers. Raises MeerkatError with its last words when it does not."""
@@ -65,7 +63,9 @@ class Emulator:
                 env={**os.environ, **credentials()},
             )
         self._wait(self._ready.exists, "does not start")
-        self._endpoint = str(json.loads(self._ready.read_text())["endpoint"])
+        said = json.loads(self._ready.read_text())
+        self._endpoint = str(said["endpoint"])
+        self._stack = EmulatedStack(said["outputs"], said["environment"])
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after ten seconds."""

@@ -25,8 +25,8 @@ from typing import Any
 
 from meerkat_cli import lifeline
 
-from .emulator import REGION, credentials
 from .metadata import MetadataService
+from .stack import REGION, client
 
 log = logging.getLogger("meerkat.emulated")
 
@@ -181,11 +181,12 @@ class LocalInstances:
         self._say(name, f"INFO Launched; its worker begins in {self._boot:g} s")
 
     def _launch(self, instance: LocalInstance) -> None:
-        # Its credentials come from its metadata, as on EC2.
-        inherited = {name: value for name, value in os.environ.items() if name not in credentials()}
+        # Its credentials come from its metadata, as on EC2, and never from whoever runs this machine.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment = {
             **inherited,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": instance.metadata.endpoint,
             "PYTHONUNBUFFERED": "1",
@@ -246,18 +247,7 @@ class LocalInstances:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            import boto3
-            from botocore.config import Config
-
-            keys = credentials()
-            self._clients[service] = boto3.client(
-                service,
-                endpoint_url=self._endpoint,
-                region_name=REGION,
-                aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-                config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
-            )
+            self._clients[service] = client(self._endpoint, service)
         return self._clients[service]
 
 

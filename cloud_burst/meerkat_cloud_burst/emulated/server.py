@@ -26,6 +26,7 @@ class Server:
                 f"the emulator of AWS cannot start: {error.name} is not installed", remedy=REMEDY
             ) from None
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
+        logging.getLogger("moto").setLevel(logging.ERROR)  # what it leaves out of a template
         self._make: type[ThreadedMotoServer] = ThreadedMotoServer
         self._port = port
         self._server: Any = None

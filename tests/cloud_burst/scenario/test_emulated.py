@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 from botocore.credentials import InstanceMetadataFetcher, InstanceMetadataProvider
 from botocore.exceptions import EndpointConnectionError
 
 from meerkat_cloud_burst.emulated import server
-from meerkat_cloud_burst.emulated.emulator import REGION, Emulator
+from meerkat_cloud_burst.emulated.emulator import Emulator
 from meerkat_cloud_burst.emulated.instances import LocalInstances
 from meerkat_cloud_burst.emulated.metadata import MetadataService
+from meerkat_cloud_burst.emulated.stack import client
 from meerkat_contract.errors import MeerkatError, UsageError
 from support.wait import wait_for
 
@@ -34,46 +33,22 @@ signal.sigwait({signal.SIGTERM})
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator")) as running:
+    with Emulator(tmp_path_factory.mktemp("emulator"), "--parameter", "IdleGrace=7") as running:
         yield running
-
-
-def client(emulator: Emulator, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=emulator.endpoint,
-        region_name=REGION,
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
-
-
-@pytest.fixture(scope="module")
-def group(emulator: Emulator) -> str:
-    ec2 = client(emulator, "ec2")
-    ec2.create_launch_template(LaunchTemplateName="emulated", LaunchTemplateData={"ImageId": "ami-03cf127a"})
-    client(emulator, "autoscaling").create_auto_scaling_group(
-        AutoScalingGroupName="workers",
-        MinSize=0,
-        MaxSize=2,
-        VPCZoneIdentifier=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-        LaunchTemplate={"LaunchTemplateName": "emulated", "Version": "$Latest"},
-    )
-    return "workers"
 
 
 class Fleet:
     """The group as a test changes it, and the processes that follow."""
 
-    def __init__(self, emulator: Emulator, group: str, *command: str) -> None:
-        self.scaling = client(emulator, "autoscaling")
-        self.group = group
+    def __init__(self, emulator: Emulator) -> None:
+        self.scaling = client(emulator.endpoint, "autoscaling")
+        self.group = emulator.stack.group
         self.said: list[tuple[str, str]] = []
         self.local = LocalInstances(
             emulator.endpoint,
-            group,
+            self.group,
             environment={},
-            command=command or (sys.executable, "-c", STAND_IN),
+            command=(sys.executable, "-c", STAND_IN),
             notice=0.5,
             look_every=0.05,
             say=lambda instance, line: self.said.append((instance, line)),
@@ -96,10 +71,10 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(emulator: Emulator, group: str) -> Iterator[Fleet]:
-    made = Fleet(emulator, group)
+def fleet(emulator: Emulator) -> Iterator[Fleet]:
+    made = Fleet(emulator)
     yield made
-    made.scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=0)
+    made.scaling.set_desired_capacity(AutoScalingGroupName=made.group, DesiredCapacity=0)
     made.local.stop()
 
 
@@ -146,6 +121,15 @@ def test_taken_off_the_network_the_emulator_forgets_nothing_and_instances_work_o
     emulator.listen()
     assert fleet.capacity() == 1
     assert fleet.local.pid(first) == pid
+
+
+def test_a_worker_is_told_what_the_user_data_says(emulator: Emulator) -> None:
+    told, outputs = emulator.stack.environment, emulator.stack.outputs
+    assert told["MEERKAT_BURST_BUCKET"] == outputs["Bucket"]
+    assert told["MEERKAT_BURST_JOBS"] == outputs["Jobs"]
+    assert told["MEERKAT_BURST_GROUP"] == outputs["Group"]
+    assert told["MEERKAT_BURST_IDLE_GRACE"] == "7", "a parameter of the template reaches it"
+    assert client(emulator.endpoint, "s3").list_objects_v2(Bucket=outputs["Bucket"])["KeyCount"] == 0
 
 
 def test_an_instance_learns_about_itself_with_a_token_only() -> None:
