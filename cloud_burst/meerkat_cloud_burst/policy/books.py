@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import fsum
 
 from .clocks import Clocks, Moment, Period
 from .view import LedgerEntry
@@ -14,7 +15,7 @@ CLOCK = "clock"
 KEPT = 70 * 86_400.0
 """Seconds for which lines count at most: a month, whatever the clock did, and the one before."""
 
-CENT_DUST = 1e-12
+DUST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Books:
         doubtful for a day: what was spent may then have been spent today.
         """
         lines = list(entries)
-        leaps = sum(abs(e.seconds) for e in lines if e.instance == CLOCK and now.wall - e.at < 86_400.0)
+        leaps = fsum(abs(e.seconds) for e in lines if e.instance == CLOCK and now.wall - e.at < 86_400.0)
         ahead = max((e.at - now.wall for e in lines), default=0.0)
         if leaps or ahead > 0:
             clocks.distrust(now, leaps + max(0.0, ahead))
@@ -60,26 +61,26 @@ class Books:
                 age = max(0.0, now.wall - entry.at - leaps)
                 self._note(entry, now.steady - age)
             self.latest = entry.at if self.latest is None else max(self.latest, entry.at)
-        self._open = {key: left for key, left in self._open.items() if left > CENT_DUST}
+        self._open = {key: left for key, left in self._open.items() if left > DUST}
 
     @property
     def reserved(self) -> float:
         """Dollars set apart that nothing has closed."""
-        return sum(self._open.values())
+        return fsum(self._open.values())
 
     def spent(self, period: Period, now: Moment, doubt: float) -> float:
         """Dollars of a period: by its dates and, where the clock is in doubt, whatever may belong to it."""
-        dated = sum(cost.dollars for cost in self._costs if period.begin <= cost.at < period.end)
+        dated = fsum(cost.dollars for cost in self._costs if period.begin <= cost.at < period.end)
         if not doubt:
             return dated
         since = now.steady - period.reach(now.wall, doubt)
-        return max(dated, sum(cost.dollars for cost in self._costs if cost.steady >= since))
+        return max(dated, fsum(cost.dollars for cost in self._costs if cost.steady >= since))
 
     def spent_within(self, seconds: float, now: Moment) -> tuple[float, float]:
         """(dollars of the last `seconds`, how far back the lines reach within them)."""
         recent = [cost for cost in self._costs if now.steady - cost.steady <= seconds]
         reach = max((now.steady - cost.steady for cost in self._costs), default=0.0)
-        return sum(cost.dollars for cost in recent), min(seconds, reach)
+        return fsum(cost.dollars for cost in recent), min(seconds, reach)
 
     def reserve(self, dollars: float, seconds: float, now: Moment, reason: str) -> LedgerEntry:
         entry = LedgerEntry(self._new_id(), now.wall, "reserved", dollars, seconds, reason=reason)
@@ -95,10 +96,12 @@ class Books:
         left = dollars
         for key, part in self._take(dollars, oldest_first=True):
             share = seconds * part / dollars
-            entries.append(self._spent(part, share, instance, now, reason, key))
+            entries.append(self._spent(part, share, instance, now, reason=reason, refers=key))
             left -= part
-        if left > CENT_DUST:
-            entries.append(self._spent(left, seconds * left / dollars, instance, now, reason, ""))
+        if left > DUST:
+            entries.append(
+                self._spent(left, seconds * left / dollars, instance, now, reason=reason, refers="")
+            )
         return entries
 
     def release(self, dollars: float, now: Moment, reason: str) -> list[LedgerEntry]:
@@ -125,17 +128,17 @@ class Books:
         taken: list[tuple[str, float]] = []
         for key in list(self._open) if oldest_first else list(self._open)[::-1]:
             part = min(dollars, self._open[key])
-            if part <= CENT_DUST:
+            if part <= DUST:
                 break
             dollars -= part
             self._open[key] -= part
-            if self._open[key] <= CENT_DUST:
+            if self._open[key] <= DUST:
                 del self._open[key]
             taken.append((key, part))
         return taken
 
     def _spent(
-        self, dollars: float, seconds: float, instance: str, now: Moment, reason: str, refers: str
+        self, dollars: float, seconds: float, instance: str, now: Moment, *, reason: str, refers: str
     ) -> LedgerEntry:
         entry = LedgerEntry(
             self._new_id(), now.wall, "spent", dollars, seconds, instance, reason, refers=refers

@@ -42,7 +42,7 @@ class Period:
         return cls(first.timestamp(), following.timestamp())
 
     def reach(self, wall: float, doubt: float) -> float:
-        """Seconds back from `wall` that may belong to this period when the clock may be wrong by `doubt`."""
+        """Seconds back from `wall` that may belong to this period if the clock may be wrong by `doubt`."""
         ran = wall - self.begin
         return self.end - self.begin if ran < doubt or wall + doubt >= self.end else ran + doubt
 
@@ -57,7 +57,7 @@ class Clocks:
     """(steady time, seconds): forgotten after a day."""
 
     def advance(self, now: Moment) -> tuple[float, float]:
-        """(seconds since the last call by the clock that says more, seconds by which the wall clock leapt)."""
+        """(seconds since the last call by the clock that says more, seconds that the wall clock leapt)."""
         last, self._last = self._last, now
         if last is None:
             self._offset = now.wall - now.steady
