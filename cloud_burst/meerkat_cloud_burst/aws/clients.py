@@ -1,0 +1,128 @@
+"""The one place that makes boto3 clients, and the one way to use them: `with clients.asking(…) as client`.
+
+Credentials come from boto3's own chain (environment, ~/.aws, the instance's role) and from nowhere else.
+Clients may be used by several threads at once; making them may not (boto3's guide on multithreading), so
+that is done under a lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from meerkat_cloud_burst.errors import CloudError
+from meerkat_cloud_burst.settings import BurstSettings
+
+from .errors import explain
+
+CONNECT = 5
+"""Seconds."""
+
+READ = 20
+"""Seconds."""
+
+LONGEST_POLL = 20
+"""Seconds; SQS answers a long poll after that at the latest."""
+
+
+class Clients:
+    """Makes each client once. Nothing is asked of AWS before the first use."""
+
+    def __init__(self, *, region: str = "", endpoint: str = "") -> None:
+        """`region`: that of the AWS profile when empty. `endpoint`: of an emulator; empty is AWS itself."""
+        self.endpoint = endpoint
+        self._wanted_region = region
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._made: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, settings: BurstSettings) -> Clients:
+        return cls(region=settings.region, endpoint=settings.endpoint)
+
+    @property
+    def region(self) -> str:
+        """Raises CloudError when neither the settings nor the AWS profile name one."""
+        with self._lock, _told("sts", "reading the AWS profile", self._wanted_region, self.endpoint):
+            return self._region()
+
+    @contextmanager
+    def asking(self, service: str, doing: str, where: str) -> Iterator[Any]:
+        """The client of a service; what goes wrong inside comes out as CloudError, in words.
+
+        `doing` is said in the message («uploading a clip»), `where` names the thing (a bucket, a queue).
+        """
+        with _told(service, doing, self._wanted_region, self.endpoint, where):
+            yield self._client(service)
+
+    def forget(self) -> None:
+        """Drop everything: the next use reads the credentials anew, as a person may have mended them."""
+        with self._lock:
+            self._session = None
+            self._made.clear()
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._made:
+                region = self._region()
+                self._made[service] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.endpoint or None,
+                    config=_config(service, emulated=bool(self.endpoint)),
+                )
+            return self._made[service]
+
+    def _region(self) -> str:
+        if self._session is None:
+            self._session = boto3.Session()
+        region = self._wanted_region or self._session.region_name
+        if not region:
+            raise CloudError(
+                "no AWS region is chosen",
+                cause="region",
+                where="burst.region",
+                remedy="Set it to the region of your stack, for example eu-central-1, or give your AWS "
+                "profile one: aws configure",
+            )
+        self._wanted_region = str(region)
+        return self._wanted_region
+
+
+def _config(service: str, *, emulated: bool) -> Any:
+    return Config(
+        connect_timeout=CONNECT,
+        # A long poll is silent for its whole length.
+        read_timeout=READ + (LONGEST_POLL if service == "sqs" else 0),
+        retries={"mode": "standard", "total_max_attempts": 3},
+        user_agent_extra=f"meerkat/{_version()}",
+        tcp_keepalive=True,
+        # An emulator has no host name for each bucket.
+        s3={"addressing_style": "path"} if emulated else None,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("meerkat-home")
+    except PackageNotFoundError:
+        return "source"
+
+
+@contextmanager
+def _told(service: str, doing: str, region: str, endpoint: str, where: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError, Boto3Error) as error:
+        # Not chained: what AWS says of a wrong signature holds the headers that were signed, tokens too.
+        raise explain(
+            error, service=service, doing=doing, where=where, region=region, endpoint=endpoint
+        ) from None
