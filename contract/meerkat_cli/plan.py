@@ -9,6 +9,7 @@ from pathlib import Path
 
 from meerkat_contract.connection import Connection
 
+from . import burst_demo
 from .private_broker import DEVICE_PREFIX, ROLES, PrivateBroker, translate
 from .supervisor import ProcessSpec, Ready
 
@@ -31,6 +32,7 @@ class Options:
 
     config: the configuration file in use, absolute. configured: its devices that have cameras or
     meters. elsewhere: those that have none; another machine runs them, and the broker lets them in.
+    emulator: the port of the emulated cloud of --burst-demo.
     """
 
     data: Path
@@ -43,6 +45,7 @@ class Options:
     config: Path | None = None
     configured: Sequence[str] = ()
     elsewhere: Sequence[str] = ()
+    emulator: int | None = None
 
     @property
     def page_host(self) -> str:
@@ -69,6 +72,8 @@ def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
 
     What is named on the command line comes before the file's devices, and those before the demo.
     """
+    if options.emulator is not None:
+        return burst_demo.device_arguments()
     if options.video is not None:
         return {WATCHED_DEVICE: ("--camera", f"{WATCHED_CAMERA}={options.video}", "--loop")}
     if options.camera is not None:
@@ -112,9 +117,15 @@ def build_plan(
     else:
         roles = dict.fromkeys(users, broker)
 
+    if options.emulator is not None:
+        processes.append(burst_demo.emulator(options.data, options.emulator, BROKER))
+
     def component(name: str, order: int, role: str, *arguments: str) -> ProcessSpec:
         argv = (*MEERKAT, *arguments, "--data", str(options.data))
-        return ProcessSpec(name, argv, order, env=_environment(options, roles[role]))
+        env = _environment(options, roles[role])
+        if options.emulator is not None:
+            env |= burst_demo.environment(name, options.data, options.emulator)
+        return ProcessSpec(name, argv, order, env=env)
 
     http = ("--http-host", options.http_host, "--http-port", str(options.http_port))
     drawn = devices == dict.fromkeys(DEMO, ("--config", str(DEMO_FILE)))
@@ -132,6 +143,8 @@ def build_plan(
         component(name, DEVICES, DEVICE_PREFIX + name, "device", "--name", name, *arguments)
         for name, arguments in devices.items()
     )
+    if options.emulator is not None:
+        processes.append(burst_demo.storm(options.data, DEVICES, _environment(options, roles["client"])))
     return Plan(tuple(processes), roles)
 
 

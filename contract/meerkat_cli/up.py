@@ -28,6 +28,7 @@ from meerkat_contract.connection import (
 )
 from meerkat_contract.errors import UsageError
 
+from . import burst_demo as demonstration
 from . import ports, private_broker
 from .plan import Options, build_plan, device_arguments, let_in
 from .supervisor import Output, Ready, Supervisor
@@ -87,6 +88,7 @@ class _Settings:
 @click.option("--camera", help="Watch this camera: rtsp://…, http://…, or a number for USB.")
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration file (meerkat.yaml).")
 @click.option("--open-lan", is_flag=True, help="Let the house's other machines in: broker and page.")
+@click.option("--burst-demo", is_flag=True, help="Show the cloud burst, on this machine alone.")
 @click.option("--no-homeassistant", is_flag=True, help="Do not announce anything to Home Assistant.")
 def up(
     *,
@@ -99,12 +101,16 @@ def up(
     camera: str | None,
     config: Path | None,
     open_lan: bool,
+    burst_demo: bool,
     no_homeassistant: bool,
 ) -> None:
     """Run everything on this machine until Ctrl-C.
 
     With nothing given it draws a porch and a meter in a basement, so that there is something to see.
     """
+    if burst_demo:
+        demonstration.check(video=video, camera=camera, config=config, no_demo=no_demo)
+        data, config, no_homeassistant = data or demonstration.own_folder(), demonstration.FILE, True
     if video is not None and camera is not None:
         raise UsageError("both --video and --camera are given", remedy="Choose one of them")
     if video is not None and not video.is_file():
@@ -137,6 +143,8 @@ def up(
             patience=SETTLING_SECONDS if was_killed else 0,
         )
         options = replace(options, http_port=port)
+        if burst_demo:
+            options = replace(options, emulator=demonstration.prepare(folder))
         server = _broker(
             options, broker, mqtt_port, settings.broker, open_lan=open_lan, was_killed=was_killed
         )
