@@ -150,7 +150,7 @@ install_project() {
         --no-deps --no-build-isolation -e "$ROOT"
 }
 
-# set_up run | dev: brings .venv and the system's programs up to what the locks say.
+# set_up run | burst-demo | dev: brings .venv and the system's programs up to what the locks say.
 set_up() {
     kind=$1
     need_programs

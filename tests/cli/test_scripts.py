@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,25 @@ def test_when_everything_is_there_nothing_is_installed(machine: Machine, tmp_pat
     done = machine.run("run", "--video", "clip.mp4", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{tmp_path}: meerkat up --video clip.mp4\n"
+
+
+def test_the_burst_demo_has_a_lock_of_its_own(machine: Machine) -> None:
+    machine.has("python", "exit 0", folder=machine.root / ".venv" / "bin")
+    machine.has("meerkat", 'echo "meerkat $*"', folder=machine.root / ".venv" / "bin")
+    machine.stamp("run")
+    (machine.root / "requirements" / "burst-demo.txt").write_text("# nothing is needed\n")
+    assert machine.run("run").stderr == "", "what everybody runs does not need it"
+    done = machine.run("run", "--burst-demo")
+    assert (done.stdout, done.stderr) == ("meerkat up --burst-demo\n", "Set-up is complete\n")
+    assert machine.run("run", "--burst-demo").stderr == ""
+
+
+def test_the_burst_demo_changes_no_version_of_the_others() -> None:
+    pins = {
+        name: set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("run", "burst-demo", "dev")
+    }
+    assert pins["run"] <= pins["burst-demo"] <= pins["dev"], "else the environment would go to and fro"
 
 
 def test_a_changed_lock_sets_up_again(machine: Machine) -> None:
