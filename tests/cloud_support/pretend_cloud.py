@@ -1,4 +1,4 @@
-"""A cloud in memory for a worker's tests: the ports of `meerkat_cloud_burst.ports`, and what was done to them.
+"""A cloud in memory for a worker's tests: the ports of the burst, and what was done to them.
 
 Visibility does not lapse by itself: what is taken stays taken until it is given back or deleted.
 """

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,6 +66,7 @@ class Doing:
     models: Models
     worker: str
     now: Callable[[], float] = time.monotonic
+    utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     threads: int = 1
     insist_seconds: float = INSIST_SECONDS
     pauses: Pauses = field(default_factory=Pauses)
@@ -89,6 +91,10 @@ class Doing:
         order = hand.received.order
         about = {"job": order.job.job}
         begin = self.now()
+        if order.until is not None and self.utc() > order.until:
+            _logger.info("An order is dropped: nobody waits for it any more", extra=about)
+            self._insist(hand, lambda: self.cloud.orders.delete(hand.received.receipt))
+            return
         if hand.received.receives > 1:
             _logger.info("A clip that was taken before (%d times)", hand.received.receives, extra=about)
         try:

@@ -1,6 +1,6 @@
 """`--log json`: one JSON object a line, as CloudWatch takes apart by itself.
 
-    {"timestamp":"2026-11-20T08:15:00.250Z","level":"info","message":"Looked at …","job":"0191…","seconds":1.3}
+    {"timestamp":"2026-11-20T08:15:00.250Z","level":"info","message":"Looked at …","job":"01…","seconds":1.3}
 
 `job` and `seconds` are there where a line is about a job. Clips come without the names of cameras, and
 nothing that is secret is handed to a log in the first place.

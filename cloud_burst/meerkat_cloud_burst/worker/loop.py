@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from meerkat_cloud_burst.errors import CloudError
-from meerkat_cloud_burst.messages import Life
+from meerkat_cloud_burst.errors import CloudError, Gone
+from meerkat_cloud_burst.messages import LIFE_AGAIN, Life
 from meerkat_cloud_burst.ports import Received
 from meerkat_contract.errors import MeerkatError
 
@@ -95,6 +95,7 @@ class CloudWorker:
         self._begun = 0.0
         self._took: deque[float] = deque(maxlen=20)
         self._away = False
+        self._told = 0.0
         self._orders = threading.Thread(target=self._work, name="orders", daemon=True)
 
     @property
@@ -195,6 +196,9 @@ class CloudWorker:
         while True:
             try:
                 leave()
+            except Gone:
+                _logger.info("No group counts this machine: whoever started it ends it")
+                return True
             except CloudError as error:
                 _logger.error("This instance could not end itself: %s", error)
                 if self._now() > deadline or error.cause not in PASSING:
@@ -234,6 +238,10 @@ class CloudWorker:
             "" if boot is None else f", {boot:.0f} s after its launch",
             extra={"worker": self._doing.worker},
         )
+        self._tell_ready(boot)
+
+    def _tell_ready(self, boot: float | None = None) -> None:
+        self._told = self._now()
         self._tell(Life(worker=self._doing.worker, what="ready", boot=boot))
 
     def _take(self) -> _Over:
@@ -241,6 +249,8 @@ class CloudWorker:
         quiet = self._now()
         poll = POLL_STAYING if self._grace is None else POLL
         while not self._ending.is_set():
+            if self._doing.cloud.leave is None and self._now() - self._told >= LIFE_AGAIN:
+                self._tell_ready()  # no group counts this machine: the hub knows it by this alone
             left = None if self._grace is None else self._grace - (self._now() - quiet)
             received = self._receive(poll if left is None else min(poll, max(LAST_LOOK, left)))
             if self._away:  # the cloud's silence says nothing of the queue

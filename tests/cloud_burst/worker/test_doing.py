@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cloud_support.pretend_cloud import PretendOrders, PretendResults, PretendStore, order_of
+from cloud_support.squares import OneModel, Squares
 from meerkat_cloud_burst.errors import Cause, CloudError
 from meerkat_cloud_burst.messages import Announced, Order, annotated_key, result_key
 from meerkat_cloud_burst.ports import Received
@@ -17,56 +17,9 @@ from meerkat_cloud_burst.worker.doing import FAILURES, Cloud, Doing
 from meerkat_cloud_burst.worker.heartbeat import Hand
 from meerkat_cloud_burst.worker.patience import Pauses
 from meerkat_contract.errors import ModelError
-from meerkat_contract.messages import ModelInfo
-from meerkat_inference.detector import Detector, Found
 from meerkat_inference.process import process
 from support.media import make_clip
 from support.wait import wait_for
-
-
-class Squares:
-    """Finds the bright square of support.media. `broken` and `during` change what a look does."""
-
-    info = ModelInfo(name="squares", engine="test")
-    device = "cpu"
-
-    def __init__(self) -> None:
-        self.broken = ""
-        self.during = lambda: None
-        self.closed = False
-
-    def detect(self, picture: NDArray[np.uint8]) -> list[Found]:
-        self.during()
-        if self.broken:
-            raise ModelError(self.broken)
-        ys, xs = np.nonzero(picture[:, :, 0] > 200)
-        if not len(xs):
-            return []
-        height, width = picture.shape[:2]
-        x, y = xs.min() / width, ys.min() / height
-        box = (float(x), float(y), float(xs.max() / width - x), float(ys.max() / height - y))
-        return [Found("person", 0.9, box)]
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class OneModel:
-    """In the place of `Models`."""
-
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-        self.asked: list[str] = []
-        self.missing: set[str] = set()
-
-    def open(self, name: str = "") -> Detector:
-        self.asked.append(name)
-        if name in self.missing:
-            raise ModelError(f"model {name} is neither on this machine nor in the bucket")
-        return self.detector
-
-    def close(self) -> None:
-        self.detector.close()
 
 
 class House:
@@ -167,6 +120,16 @@ def test_an_order_whose_clip_is_gone_was_taken_back(house: House, caplog: pytest
     assert not house.results.said
     assert "taken back" in caplog.text
     assert caplog.records[-1].job == order.job.job  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("late", "answers"), [(-1, 1), (0, 1), (1, 0)])
+def test_an_order_that_nobody_waits_for_is_dropped(house: House, late: int, answers: int) -> None:
+    order = house.order()
+    order = order.model_copy(update={"until": order.sent_at + timedelta(seconds=900)})
+    house.doing.utc = lambda: order.sent_at + timedelta(seconds=900 + late)
+    house.do(order)
+    assert len(house.results.announced) == answers
+    assert house.orders.deleted == ["receipt"]
 
 
 def test_a_clip_that_differs_from_its_hash_is_fetched_again_and_then_refused(house: House) -> None:
