@@ -82,7 +82,7 @@ class Storm:
         self._told = shown
         return (
             f"{state.backlog:3d} wait at home, {burst.in_cloud:2d} in the cloud, {len(self.ended):2d} done; "
-            f"machines: {burst.instances}; ${burst.spent_today:.4f} spent, ${burst.reserved:.4f} reserved; "
+            f"machines: {burst.instances}; ${burst.spent_today:.3f} spent, ${burst.reserved:.3f} reserved; "
             f"{burst.state}: {burst.reason}"
         )
 
@@ -100,7 +100,7 @@ class Storm:
         return (
             f"It is over after {took:.0f} s: {done} of {len(self.sent)} clips were looked at, up to "
             f"{self.most_out} at a time in the cloud; the house alone would have needed about {alone:.0f} s. "
-            f"No machine runs any more; on AWS it would have cost ${burst.spent_today:.4f} of the day's "
+            f"No machine runs any more; on AWS it would have cost ${burst.spent_today:.3f} of the day's "
             f"${burst.ceiling_day:.2f}. Ctrl-C ends everything"
         )
 

@@ -26,7 +26,9 @@ from meerkat_devices.settings.device import DevicesSettings
 from meerkat_inference.detector import FALLBACK
 
 BROKER = PrivateBroker(
-    ("mosquitto",), 1884, {user: user for user in ("hub", "worker", "homeassistant", "client", "device-porch")}
+    ("mosquitto",),
+    1884,
+    {user: user for user in ("hub", "worker", "homeassistant", "client", "device-porch")},
 )
 OPTIONS = Options(
     data=Path("/data"), http_port=8480, config=burst_demo.FILE, homeassistant=False, emulator=8490
@@ -124,8 +126,10 @@ def test_it_is_over_when_all_is_done_and_no_machine_runs() -> None:
             id=new_id(), device="street", camera="north", captured_at=moment, state="done"
         )
     assert storm.verdict(130) == "", "a machine runs still"
-    storm.note_state(HubState(burst=BurstState(spent_today=0.0011, ceiling_day=0.5)))
+    storm.note_state(HubState(burst=BurstState(spent_today=0.001, ceiling_day=0.5)))
     words = storm.verdict(140)
-    assert words.startswith("It is over after 40 s: 2 of 2 clips were looked at, up to 1 at a time in the cloud")
-    assert "$0.0011 of the day's $0.50" in words
+    assert words.startswith(
+        "It is over after 40 s: 2 of 2 clips were looked at, up to 1 at a time in the cloud"
+    )
+    assert "$0.001 of the day's $0.50" in words
     assert storm.verdict(150) == "", "said once"
