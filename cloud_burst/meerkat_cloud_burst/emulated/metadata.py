@@ -28,6 +28,7 @@ class MetadataService:
         self.instance = instance
         self.region = region
         self.spot = spot
+        self.launched = datetime.now(UTC)
         self._notice: datetime | None = None
         self._tokens: set[str] = set()
         service = self
@@ -92,7 +93,8 @@ class MetadataService:
         if path == f"meta-data/iam/security-credentials/{ROLE}":
             return json.dumps(_credentials())
         if path == "dynamic/instance-identity/document":
-            return json.dumps({"instanceId": self.instance, "region": self.region})
+            launched = _time(self.launched)
+            return json.dumps({"instanceId": self.instance, "region": self.region, "pendingTime": launched})
         if path == "meta-data/spot/instance-action" and self._notice is not None:
             return json.dumps({"action": "terminate", "time": _time(self._notice)})
         return None

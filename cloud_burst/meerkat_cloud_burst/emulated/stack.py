@@ -78,8 +78,11 @@ def make_stack(
 
 
 def template_text() -> str:
-    """The template as `meerkat burst deploy` sends it."""
-    return (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    """The template as `meerkat burst deploy` sends it: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "template.yaml"
+    found = installed if installed.is_file() else package.parent / "template.yaml"
+    return found.read_text(encoding="utf-8")
 
 
 def _understood(template: str) -> str:
