@@ -186,15 +186,15 @@ def _elsewhere(asked: _Asked, told: dict[str, Any], message: str) -> CloudError:
 def launch_trouble(message: str, *, where: str, region: str) -> CloudError:
     """Why a group could not launch an instance: the StatusMessage of its scaling activity."""
     asked = _Asked("autoscaling", "launching an instance", where, region)
-    for code in sorted(CODES, key=len, reverse=True):
-        if code in message:
-            return asked.means(CODES[code])
     if "ServiceLinkedRole" in message:
         return asked.error(
             "permission",
             "the account has no service-linked role for spot instances",
             "Make it once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
+    for code in sorted(CODES, key=len, reverse=True):
+        if re.search(rf"\b{re.escape(code)}\b", message):
+            return asked.means(CODES[code])
     for sentence, code in SENTENCES:
         if sentence.search(message):
             return asked.means(CODES[code])

@@ -168,6 +168,7 @@ SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ("no spot capacity|sufficient .*capacity", "InsufficientInstanceCapacity"),
         ("unable to fulfill capacity", "UnfulfillableCapacity"),
         ("spot (request )?price", "SpotMaxPriceTooLow"),
+        ("image id .*does not exist", "InvalidAMIID.NotFound"),
     )
 )
 """What a scaling activity says without a code; the first that fits."""
