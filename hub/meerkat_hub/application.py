@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Engine
 
+from meerkat_cloud_burst.news import CloudEffect, CloudNews
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
@@ -26,7 +29,7 @@ from .adapters.desk import Desk
 from .adapters.frames import FrameStore
 from .adapters.ingest import Ingest
 from .adapters.live import Live
-from .adapters.media import MediaFolder
+from .adapters.media import SUFFIXES, MediaFolder, suffix_of
 from .adapters.people_store import PeopleStore
 from .adapters.queries import Queries
 from .adapters.retention import Retention
@@ -49,6 +52,28 @@ LOOK_EVERY = 60.0
 """Seconds between looks at the disk: while it is nearly full, each of them is a sweep."""
 
 
+class CloudAgent(Protocol):
+    """Who speaks with the cloud, on threads of its own: `meerkat_cloud_burst.agent.Agent`."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def carry_out(self, effect: CloudEffect) -> None: ...
+
+
+MakeAgent = Callable[[BurstSettings, Callable[[str], Path], Callable[[CloudNews], None]], CloudAgent]
+"""settings, where a clip's media lie, and who is told the news → an agent that is not started."""
+
+
+def _make_agent(
+    settings: BurstSettings, media: Callable[[str], Path], tell: Callable[[CloudNews], None]
+) -> CloudAgent:
+    from meerkat_cloud_burst.agent import Agent  # and with it boto3: only where it is wanted
+
+    return Agent(settings, media=media, tell=tell)
+
+
 @dataclass(slots=True)
 class Hub:
     """A hub that has been built and not started: `start()`, later `stop()`."""
@@ -66,6 +91,8 @@ class Hub:
     desk: Desk
     websensor: Websensor | None
     """None unless it is enabled."""
+    agent: CloudAgent | None
+    """None unless the cloud burst is enabled."""
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
 
@@ -82,12 +109,16 @@ class Hub:
         self.bus.start()
         if self.websensor is not None:
             self.websensor.start()
+        if self.agent is not None:
+            self.agent.start()
         self._sweeper = threading.Thread(target=self._sweep, name="retention", daemon=True)
         self._sweeper.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self.retention.stop()
+        if self.agent is not None:
+            self.agent.stop()
         if self.websensor is not None:
             self.websensor.stop()
         self.bus.stop()
@@ -130,6 +161,8 @@ def build_hub(
     workflows: Mapping[str, WorkflowSpec] | None = None,
     policy: Policy | None = None,
     meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
+    burst: BurstSettings | None = None,
+    make_agent: MakeAgent = _make_agent,
 ) -> Hub:
     """Open the data folder `<data>/hub` and put the parts together. Raises StorageError."""
     root = data / "hub"
@@ -154,7 +187,11 @@ def build_hub(
         workflows=workflows,
         policy=policy,
         meters=meters,
+        burst=burst,
     )
+    agent = None
+    if burst is not None and burst.enabled:
+        agent = make_agent(burst, partial(_clip_file, media), service.happened)
     desk = Desk(service.happened)
     ingest = Ingest(media, settings, lambda device: device in live.devices, service.give)
     bus = HubBus(
@@ -176,6 +213,7 @@ def build_hub(
             tell=live.tell,
         ),
         answer=desk.answered,
+        cloud=None if agent is None else agent.carry_out,
         make_session=partial(Session, wire="own", around=service.hearing),  # all clips and frames pass here
     )
     retention = Retention(engine, media, settings.retention)
@@ -204,5 +242,12 @@ def build_hub(
         frames,
         desk,
         websensor,
+        agent,
         threading.Event(),
     )
+
+
+def _clip_file(media: MediaFolder, clip: str) -> Path:
+    """Where the media of a clip lie, whatever their kind."""
+    paths = [media.path("clips", clip, suffix) for suffix in (*SUFFIXES.values(), suffix_of(""))]
+    return next((path for path in paths if path.exists()), paths[0])

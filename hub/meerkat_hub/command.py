@@ -38,6 +38,7 @@ def hub(
     demo: Path | None,
 ) -> None:
     """Run the hub: it keeps every clip, gives it to a worker, and says on the bus what was seen."""
+    from meerkat_cloud_burst.settings import BurstSettings
     from meerkat_contract.configfile import find_file, section
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
@@ -68,6 +69,7 @@ def hub(
         workflows=section(config, "workflows", WorkflowsSettings).root,
         policy=section(config, "orchestrator", OrchestratorSettings).policy(),
         meters=configured(section(config, "meters", MetersSettings), (find_file(config) or Path()).parent),
+        burst=section(config, "burst", BurstSettings),
     )
     built.start()
     if demo is not None:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
 
@@ -91,6 +92,7 @@ class HubService:
         workflows: Mapping[str, WorkflowSpec] | None = None,
         policy: Policy | None = None,
         meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
+        burst: BurstSettings | None = None,
     ) -> None:
         """The keywords are those of Turn."""
         self.turn = Turn(
@@ -104,6 +106,7 @@ class HubService:
             workflows=workflows,
             policy=policy,
             meters=meters,
+            burst=burst,
         )
         self._clock = clock
         self._actions: Actions | None = None

@@ -15,6 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 from math import inf
 
+from meerkat_cloud_burst.policy.view import Policy as BurstPolicy
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.messages import HubState
 
@@ -24,6 +26,7 @@ from .adapters.live import Live
 from .adapters.media import MediaFolder
 from .adapters.store import Known, Store, Waiting
 from .core.clips import CoreSettings
+from .core.cloud_records import NO_BURST
 from .core.inputs import (
     AlreadyKnown,
     BusChanged,
@@ -79,9 +82,10 @@ class Turn:
         workflows: Mapping[str, WorkflowSpec] | None = None,
         policy: Policy | None = None,
         meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
+        burst: BurstSettings | None = None,
     ) -> None:
-        """`workflows` and `meters` are those of the configuration; `frames` holds the bytes that the core
-        speaks of."""
+        """`workflows`, `meters` and `burst` are those of the configuration; `frames` holds the bytes that
+        the core speaks of."""
         self._store = store
         self._media = media
         self._live = live
@@ -92,6 +96,7 @@ class Turn:
         self._workflows = workflows or {}
         self._policy = policy
         self._meters = meters
+        self._burst = burst if burst is not None and burst.enabled else None
         self._announced: list[int] = []
         self._flush_at = inf
         """When what is announced is forgotten, though nothing else is to be written."""
@@ -117,7 +122,16 @@ class Turn:
             local=_local,
             zones_of=self._live.zones,
             meters=self._meters,
+            burst=self._burst_policy(),
+            cloud_of=self._live.cloud,
         )
+
+    def _burst_policy(self) -> tuple[BurstSettings, BurstPolicy] | None:
+        if self._burst is None:
+            return None
+        from meerkat_cloud_burst.policy import make_policy
+
+        return self._burst, make_policy(self._burst)
 
     def load(self, now: Now) -> None:
         """Build the core from the database, publish what was left and do what is due."""
@@ -132,6 +146,7 @@ class Turn:
                 configured=self._workflows,
                 stored=self._store.workflows(),
                 meters=self._store.meters(),
+                burst=self._store.burst() if self._burst is not None else NO_BURST,
             )
         )
         core.bus_up = self._bus_up
@@ -373,6 +388,7 @@ class Turn:
                 expired=self._counts.get("expired", 0),
                 workers=len(core.workers),
                 frames=self._fates_of_frames(core),
+                burst=None if core.cloud is None else core.cloud.state(now),
             )
         )
 

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from meerkat_cloud_burst.policy.view import Policy
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.messages import (
     Box,
     Event,
@@ -63,13 +65,15 @@ def a_clip(
 
 
 class CoreDriver:
-    def __init__(self, *, settings: CoreSettings | None = None) -> None:
+    def __init__(
+        self, *, settings: CoreSettings | None = None, burst: tuple[BurstSettings, Policy] | None = None
+    ) -> None:
         self._next_id = 0xE000
         self.mono = 0.0
         self.changes: list[Change] = []
         self.effects: list[Effect] = []
         self.notes: list[str] = []
-        self.core = HubCore(epoch=1, new_id=self._new_id, settings=settings)
+        self.core = HubCore(epoch=1, new_id=self._new_id, settings=settings, burst=burst)
         self.do(BusChanged(up=True))
 
     def _new_id(self) -> str:
@@ -188,7 +192,8 @@ class CoreDriver:
         settled = [clip_id for clip_id, _ in self.settled()]
         core = self.core
         assert len(set(settled)) == len(settled), "a clip was settled twice"
-        assert sorted(stored) == sorted([*settled, *core.waiting, *core.leases, *core.pool.aside])
+        aloft = core.clips.aloft
+        assert sorted(stored) == sorted([*settled, *core.waiting, *core.leases, *core.pool.aside, *aloft])
         held = [lease.token for worker in core.workers.values() for lease in worker.leases]
         leased = [lease.token for leases in core.leases.values() for lease in leases]
         assert sorted(held) == sorted(leased)
@@ -196,7 +201,7 @@ class CoreDriver:
             assert len(worker.leases) <= worker.window
         for recording in core.recordings.values():
             for clip_id in recording.pending:
-                assert core.pool.has(clip_id)
+                assert core.pool.has(clip_id) != (clip_id in aloft)
 
 
 def track(

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from meerkat_cloud_burst.news import BurstAsked, CloudEffect
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError, MessageTooLarge
 from meerkat_contract.messages import (
@@ -22,8 +23,18 @@ from meerkat_contract.messages import (
 )
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Delivery, Incoming, Session, Will
-from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, SettingTopic, ThingTopic, WorkerTopic, parse
+from meerkat_contract.topics import (
+    ANY,
+    DeviceTopic,
+    HubSettingTopic,
+    HubTopic,
+    SettingTopic,
+    ThingTopic,
+    WorkerTopic,
+    parse,
+)
 from meerkat_hub.clock import now
+from meerkat_hub.core.cloud_records import ShowBurst
 from meerkat_hub.core.inputs import (
     BusChanged,
     Input,
@@ -53,8 +64,11 @@ DURABLE = ("schedule", "start", "command")
 """Triggers of pictures that are kept, rather than shown until the next one comes."""
 
 
-_OWN = SendReceipt | CancelJob | SendJob | SendPicture | SendFrame | AnswerMeter | ShowMeters
-"""Effects that workflows know nothing of."""
+_OWN = SendReceipt | CancelJob | SendJob | SendPicture | SendFrame | AnswerMeter | ShowMeters | ShowBurst
+"""Effects that neither workflows nor the cloud know anything of."""
+
+SWITCH: dict[bytes, Literal["on", "off", "stop"]] = {b"ON": "on", b"OFF": "off", b"STOP": "stop"}
+"""What meerkat/hub/burst/set takes."""
 
 
 class Service(Protocol):
@@ -80,13 +94,16 @@ class HubBus:
         software: str,
         page: str,
         workflows: WorkflowBus | None = None,
-        answer: Callable[[AnswerMeter | ShowMeters], None] = lambda _answer: None,
+        answer: Callable[[AnswerMeter | ShowMeters | ShowBurst], None] = lambda _answer: None,
+        cloud: Callable[[CloudEffect], None] | None = None,
         clock: Callable[[], Now] = now,
         make_session: Callable[..., Session] = Session,
     ) -> None:
-        """`answer` takes what the core answers to questions about meters."""
+        """`answer` takes what the core answers to questions about meters and the cloud burst; `cloud` carries
+        out what is asked of the cloud, where there is one."""
         self._service = service
         self._answer = answer
+        self._cloud = cloud
         self._ingest = ingest
         self._store = store
         self._media = media
@@ -132,6 +149,7 @@ class HubBus:
             self._workflows.subscribe()
         subscribe(ThingTopic(ANY, ANY, "motion"), self._motion)
         self._wired.subscribe()
+        subscribe(HubSettingTopic(ANY, "set"), self._switched)
         handlers = {"picture": self._picture, "clip": self._ingest.take, "seen": self._ingest.take}
         for kind, handler in handlers.items():
             subscribe(
@@ -235,6 +253,17 @@ class HubBus:
         """Set something of a device. `nobody` of the delivery says that the device is away."""
         return self.session.publish(SettingTopic(device, thing, setting, "set"), payload, qos=1)
 
+    def _switched(self, message: Incoming) -> None:
+        topic = parse(message.topic)
+        asked = SWITCH.get(bytes(message.payload))
+        if topic != HubSettingTopic("burst", "set") or message.retain or asked is None:
+            raise BadMessage(
+                "it says nothing that the hub can be told",
+                where=message.topic,
+                remedy="meerkat/hub/burst/set takes ON, OFF and STOP, not retained",
+            )
+        self._service.happened(BurstAsked(asked, by="a message"))
+
     def _motion(self, message: Incoming) -> None:
         topic = parse(message.topic)
         assert isinstance(topic, ThingTopic)
@@ -279,15 +308,20 @@ class HubBus:
                 self._send_clip(effect)
             case SendPicture():
                 self._send_picture(effect)
-            case AnswerMeter() | ShowMeters():
+            case AnswerMeter() | ShowMeters() | ShowBurst():
                 self._answer(effect)
             case SendFrame() if self._workflows is not None:
                 self._workflows.send(effect)
             case _:
-                self._carry_out_for_workflows(effect)
+                self._carry_out_elsewhere(effect)
 
-    def _carry_out_for_workflows(self, effect: Effect) -> None:
-        if self._workflows is None:
+    def _carry_out_elsewhere(self, effect: Effect) -> None:
+        if isinstance(effect, CloudEffect):
+            if self._cloud is None:
+                log.error("a hub without a cloud cannot carry out %r", effect)
+            else:
+                self._cloud(effect)
+        elif self._workflows is None:
             log.error("a hub without workflows cannot carry out %r", effect)
         elif not isinstance(effect, _OWN):
             self._workflows.carry_out(effect)

@@ -23,6 +23,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from meerkat_contract.messages import Track
+from meerkat_hub.core.cloud_records import BurstFact, CloudChange, FlightSaved, FlightsEnded, LedgerWritten
 from meerkat_hub.core.meter_records import MeterChange
 from meerkat_hub.core.outputs import (
     Announce,
@@ -39,7 +40,7 @@ from meerkat_hub.core.outputs import (
 from meerkat_hub.core.records import Clip, EventRecord
 from meerkat_hub.core.workflow_records import WorkflowRemoved, WorkflowStored
 
-from . import meter_store, workflow_store
+from . import burst_store, meter_store, workflow_store
 from . import schema as db
 
 TRACKS = TypeAdapter(tuple[Track, ...])
@@ -187,6 +188,7 @@ class Batch:
         self._closed: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._meters: list[MeterChange] = []
+        self._burst: list[CloudChange] = []
 
     def write(self, changes: Sequence[Change], announced: Sequence[int]) -> None:
         """All of them, and forget the announcements that are confirmed."""
@@ -216,6 +218,9 @@ class Batch:
         for change in self._meters:  # after the pictures that they speak of
             meter_store.write(self._connection, change, self._now)
         self._meters.clear()
+        for flown in self._burst:  # after the clips that they speak of
+            burst_store.write(self._connection, flown)
+        self._burst.clear()
         rows.clear()
         for gathered in (self._recordings, self._settled, self._events, self._closed, self._counts):
             gathered.clear()
@@ -251,7 +256,7 @@ class Batch:
             case Announce():
                 self._announce(change)
             case _:
-                self._gather_meter(change)
+                self._gather_rare(change)
 
     def _store_picture(self, stored: PictureStored) -> None:
         p = stored.picture
@@ -273,7 +278,11 @@ class Batch:
         if stored.state == "done":
             self._counts["pictures_done"] += 1
 
-    def _gather_meter(self, change: MeterChange) -> None:
+    def _gather_rare(self, change: MeterChange | CloudChange) -> None:
+        """Of meters and of the cloud burst."""
+        if isinstance(change, FlightSaved | FlightsEnded | LedgerWritten | BurstFact):
+            self._burst.append(change)
+            return
         self._meters.append(change)
         if name := meter_store.counted(change):
             self._counts[name] += 1
@@ -342,6 +351,7 @@ def _clip_row(clip: Clip) -> Row:
         "size": clip.size,
         "trigger": clip.trigger,
         "attempts": clip.attempts,
+        "cloud": clip.cloud,
     }
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from meerkat_contract.errors import StorageError
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision under migrations/versions."""
 
 

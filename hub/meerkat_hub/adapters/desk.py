@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
+from meerkat_hub.core.cloud_records import BurstQuestion, BurstView, ShowBurst
 from meerkat_hub.core.meter_records import (
     AnswerMeter,
     MeterAsked,
@@ -39,9 +40,9 @@ from meerkat_hub.core.workflow_records import (
 PATIENCE = 10.0
 """Seconds for which a request waits for the hub's thread."""
 
-Question = WorkflowInput | MeterInput
-AnyAnswer = AnswerRequest | ShowWorkflows | AnswerMeter | ShowMeters
-Answer = TypeVar("Answer", AnswerRequest, ShowWorkflows, AnswerMeter, ShowMeters)
+Question = WorkflowInput | MeterInput | BurstQuestion
+AnyAnswer = AnswerRequest | ShowWorkflows | AnswerMeter | ShowMeters | ShowBurst
+Answer = TypeVar("Answer", AnswerRequest, ShowWorkflows, AnswerMeter, ShowMeters, ShowBurst)
 
 
 class Desk:
@@ -76,6 +77,11 @@ class Desk:
     def meters(self, only: MeterKey | None = None) -> ShowMeters:
         """How all meters stand, or this one. Raises MeerkatError when the hub does not answer."""
         return self._ask(lambda ticket: MetersAsked(ticket, only), ShowMeters, "/api/meters")
+
+    def burst(self) -> BurstView | None:
+        """How the cloud burst stands; None where none is set up. Raises MeerkatError when the hub does not
+        answer."""
+        return self._ask(BurstQuestion, ShowBurst, "/api/burst").view
 
     def answered(self, answer: AnyAnswer) -> None:
         """An answer of the core; one that nobody waits for any more is dropped."""

@@ -188,6 +188,7 @@ class Ingest:
                 content_type=video.content_type,
                 size=size,
                 trigger=metadata.trigger,
+                cloud=metadata.cloud or "",
             )
             final = self._media.path("clips", clip.id, suffix_of(video.content_type))
             return Arrived(ClipArrived(clip), self._media.receive(message.payload), final, message.ack)

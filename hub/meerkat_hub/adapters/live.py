@@ -104,6 +104,10 @@ class Live:
         cameras = info.cameras if info is not None else ()
         return next((one.zones for one in cameras if one.name == camera), {})
 
+    def cloud(self, device: str, camera: str) -> str:
+        """What a camera says of the cloud now, as a setting; empty while it has not said."""
+        return self.settings.get((device, camera, "cloud"), "")
+
     def is_meter(self, device: str, thing: str) -> bool:
         info = self.devices.get(device)
         return info is not None and any(meter.name == thing for meter in info.meters)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -94,6 +95,7 @@ clips = Table(
     Column("size", Integer, nullable=False),
     Column("trigger", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("cloud", String(8), nullable=False, default="", server_default=""),
     Column("state", String(8), nullable=False, default="waiting"),
     Column("reason", Text, nullable=False, default=""),
     Column("settled_at", UtcText),
@@ -245,6 +247,34 @@ meter_facts = Table(
     Column("at", UtcText, nullable=False),
 )
 """What was set at run time. kind: layout | settings."""
+
+burst_flights = Table(
+    "burst_flights",
+    metadata,
+    Column("id", ForeignKey("clips.id", ondelete="CASCADE"), primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("at", UtcText, nullable=False),
+    Column("aloft", Boolean, nullable=False),
+    Column("sent", Boolean, nullable=False),
+    Column("returns", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Clips that are in the cloud, or came back from it without a result, until they end."""
+
+burst_ledger = Table(
+    "burst_ledger",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("kind", String(8), nullable=False),
+    Column("dollars", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("instance", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refers", String(64), nullable=False),
+)
+"""What was reserved for machines in the cloud, and what they cost. Lines are added and never changed."""
 
 announcements = Table(
     "announcements",

@@ -18,13 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import DeviceInfo, EventState, ModelInfo
+from meerkat_hub.core.cloud_records import StoredBurst
 from meerkat_hub.core.meter_records import StoredMeters
 from meerkat_hub.core.meters.history import KEEP
 from meerkat_hub.core.outputs import Announce, Change
 from meerkat_hub.core.records import Clip, EventRecord, RecordingSnapshot, Settled
 from meerkat_hub.core.workflow_records import Stored
 
-from . import meter_store, workflow_store
+from . import burst_store, meter_store, workflow_store
 from . import schema as db
 from .changes import TRACKS, Batch, Waiting
 
@@ -171,6 +172,11 @@ class Store:
         with self._reading() as connection:
             return meter_store.load(connection, KEEP)
 
+    def burst(self) -> StoredBurst:
+        """Clips in the cloud, the ledger, and what else is remembered of it."""
+        with self._reading() as connection:
+            return burst_store.read(connection)
+
     def workflows(self) -> list[Stored]:
         """Those that were asked for at run time, by age."""
         with self._reading() as connection:
@@ -262,4 +268,5 @@ def _clip(row: Any) -> Clip:
         size=row.size,
         trigger=row.trigger,
         attempts=row.attempts,
+        cloud=row.cloud,
     )

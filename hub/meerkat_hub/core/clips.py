@@ -1,17 +1,20 @@
 """Clips from their arrival to their end, and the recordings that they make up.
 
     clip     waiting ──send──► leased ──result──► done
-                ▲                │  └──refused──► failed
-                └── try again ◄──┘       (lease over, worker ended, retry asked: MAX_TRIES at most)
+              ▲ │ ▲              │  └──refused──► failed
+              │ │ └─ try again ◄─┘       (lease over, worker ended, retry asked: MAX_TRIES at most)
+              │ └──── out ───► aloft ──result───► done or failed, as above
+              └──── back ◄───────┘              (the cloud gave none: see `cloud`)
              waiting for EXPIRE_AFTER ──────────► expired
 
-Each ends exactly once. The pool deals them out; what a result means for events, recordings tell.
+Each ends exactly once. The pool deals them out; what a result means for events, recordings tell. One that
+is aloft is in nobody's pool: it waits here for what the cloud says of it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
@@ -20,7 +23,16 @@ from meerkat_contract.messages import Job, Receipt, Result
 
 from .announcements import count_message
 from .inputs import ClipArrived
-from .outputs import ClipSettled, ClipStored, ClipTried, Decision, EventSaved, SendJob, SendReceipt
+from .outputs import (
+    CancelJob,
+    ClipSettled,
+    ClipStored,
+    ClipTried,
+    Decision,
+    EventSaved,
+    SendJob,
+    SendReceipt,
+)
 from .pool.pool import Pool
 from .pool.work import Answer, Flow, Item, Lease, Priority, TryEnded
 from .recording import Recording
@@ -80,6 +92,12 @@ class Clips:
         self.settings = settings
         self.unfinished: OrderedDict[str, Clip] = OrderedDict()
         """By id, in the order of their arrival."""
+        self.since: dict[str, float] = {}
+        """When the hub got each of them, in monotonic seconds."""
+        self.aloft: dict[str, Item] = {}
+        """Those of them that are in the cloud, as they left the pool."""
+        self.cloud_said: dict[str, str] = {}
+        """Of those that it gave no result for: why."""
         self.recordings: dict[str, Recording] = {}
         self._pool = pool
         self._new_id = new_id
@@ -98,13 +116,26 @@ class Clips:
         self._counts: dict[tuple[str, str], dict[str, int]] = {}
         pool.open(Flow(CLIPS, TASK, weight=settings.clips_weight))
 
-    def load(self, recordings: Iterable[RecordingSnapshot], waiting: Iterable[Clip], now: Now) -> None:
-        """Take over what the database holds: open recordings, and clips that have not ended."""
+    def load(
+        self,
+        recordings: Iterable[RecordingSnapshot],
+        waiting: Iterable[Clip],
+        now: Now,
+        aloft: Collection[str] = (),
+    ) -> None:
+        """Take over what the database holds: open recordings, and clips that have not ended, those of them
+        that are `aloft` apart."""
         for snapshot in recordings:
             self._restore(snapshot, now)
         for clip in waiting:
             age = (now.wall - clip.received_at).total_seconds()
-            self._enqueue(clip, now, max(GRACE, self.settings.expire_after - age))
+            self._enqueue(
+                clip,
+                now,
+                max(GRACE, self.settings.expire_after - age),
+                age=max(age, 0.0),
+                aloft=clip.id in aloft,
+            )
         for recording in list(self.recordings.values()):
             self._look_again(recording)
             key = (recording.device, recording.camera)
@@ -121,7 +152,11 @@ class Clips:
         return self._pool.queues.length(CLIPS) + aside
 
     def oldest_waiting(self) -> Clip | None:
-        return next((clip for clip in self.unfinished.values() if clip.id not in self._pool.leases), None)
+        elsewhere = self.aloft
+        for clip in self.unfinished.values():
+            if clip.id not in self._pool.leases and clip.id not in elsewhere:
+                return clip
+        return None
 
     # --- arrival --------------------------------------------------------------------------------
 
@@ -142,13 +177,16 @@ class Clips:
         )
         self._index(recording)
 
-    def _enqueue(self, clip: Clip, now: Now, may_wait: float) -> None:
+    def _enqueue(
+        self, clip: Clip, now: Now, may_wait: float, *, age: float = 0.0, aloft: bool = False
+    ) -> None:
         recording = self.recordings.get(clip.recording)
         if recording is None:
             recording = Recording(clip.recording, clip.device, clip.camera, zones_of=self._zones_of)
             self.recordings[clip.recording] = recording
         recording.arrive(clip, now.mono)
         self.unfinished[clip.id] = clip
+        self.since[clip.id] = now.mono - age
         self._ageing.append((now.mono + may_wait, clip.id))
         item = Item(
             clip.id,
@@ -160,7 +198,10 @@ class Clips:
             source=f"{clip.device}/{clip.camera}",
             attempts=clip.attempts,
         )
-        self._pool.add(item, now.mono)
+        if aloft:
+            self.aloft[clip.id] = item
+        else:
+            self._pool.add(item, now.mono)
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -184,7 +225,9 @@ class Clips:
 
     def answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
         """A worker's word on a clip; its lease is over."""
-        item, worker = answer.lease.item, answer.lease.worker
+        self._answered(answer.lease.item, answer.lease.worker, result, now, out)
+
+    def _answered(self, item: Item, worker: str, result: Result, now: Now, out: Decision) -> None:
         clip = self.unfinished[item.id]
         if result.state == "failed" and result.retry:
             self.try_ended(TryEnded(item, worker, result.reason or "the worker gave no reason"), now, out)
@@ -196,10 +239,14 @@ class Clips:
 
     def try_ended(self, tried: TryEnded, now: Now, out: Decision) -> None:
         """A try ended without a result: another one, or the end."""
+        if tried.item.id not in self.unfinished:  # the cloud has answered meanwhile
+            return
         clip = self.unfinished[tried.item.id]
         clip = self.unfinished[clip.id] = replace(clip, attempts=tried.item.attempts + 1)
         if clip.attempts >= MAX_TRIES:
             why = f"given up after {clip.attempts} tries; the last: {tried.reason}"
+            if (said := self.cloud_said.get(clip.id, tried.reason)) != tried.reason:
+                why += f"; in the cloud: {said}"
             self._settle(Settled(clip, "failed", reason=why), now, out)
             return
         out.changes.append(ClipTried(clip.id, clip.attempts, tried.reason))
@@ -215,6 +262,40 @@ class Clips:
             self._pool.remove(clip_id)
             self._settle(Settled(clip, "failed", reason=reason), now, out)
 
+    # --- in the cloud ---------------------------------------------------------------------------
+
+    def send_out(self, clip_id: str) -> Clip | None:
+        """Take one that waits out of the pool, for the cloud; None when it does not wait there."""
+        if clip_id not in self.unfinished or clip_id not in self._pool.queues.waiting:
+            return None
+        item = self._pool.remove(clip_id)
+        assert item is not None
+        self.aloft[clip_id] = item
+        return self.unfinished[clip_id]
+
+    def came_home(self, clip_id: str, now: Now, out: Decision) -> None:
+        """The cloud gives no result, which is not the clip's fault: it waits in the pool again."""
+        item = self.aloft.pop(clip_id)
+        if clip_id in self._aged:
+            self._expire(self.unfinished[clip_id], now, out)
+        else:
+            self._pool.again(item)
+
+    def failed_aloft(self, clip_id: str, worker: str, reason: str, now: Now, out: Decision) -> None:
+        """A try in the cloud ended without a result: another one at home, or the end."""
+        self.cloud_said[clip_id] = reason
+        self.try_ended(TryEnded(self.aloft.pop(clip_id), worker, reason), now, out)
+
+    def answered_aloft(self, clip_id: str, worker: str, result: Result, now: Now, out: Decision) -> None:
+        """The cloud's word on a clip that has not ended, wherever that is now."""
+        item = self.aloft.pop(clip_id, None)
+        if item is None:  # it came home meanwhile; who looks at it there may stop
+            out.effects += [
+                CancelJob(lease.worker, clip_id, lease.token) for lease in self._pool.leases.get(clip_id, ())
+            ]
+            item = self._pool.remove(clip_id) or Item(clip_id, CLIPS, frames_of(self.unfinished[clip_id]))
+        self._answered(item, worker, result, now, out)
+
     # --- the end --------------------------------------------------------------------------------
 
     def _settle(
@@ -222,6 +303,9 @@ class Clips:
     ) -> None:
         clip = settled.clip
         del self.unfinished[clip.id]
+        del self.since[clip.id]
+        self.cloud_said.pop(clip.id, None)
+        self.aloft.pop(clip.id, None)
         self._aged.discard(clip.id)
         self._ended[clip.id] = None
         if len(self._ended) > REMEMBERED:
@@ -256,7 +340,8 @@ class Clips:
             clip = self.unfinished.get(self._ageing.popleft()[1])
             if clip is not None:
                 self._aged.add(clip.id)
-        for clip_id in [clip_id for clip_id in self._aged if clip_id not in self._pool.leases]:
+        leases, aloft = self._pool.leases, self.aloft
+        for clip_id in [one for one in self._aged if one not in leases and one not in aloft]:
             self._pool.remove(clip_id)
             self._expire(self.unfinished[clip_id], now, out)
         while self._due and now.mono >= self._due[0][0]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from meerkat_contract.messages import Result, WorkerState
 
+from .cloud_records import CloudInput
 from .meter_records import MeterInput
 from .records import Clip, MeterPicture, RecordingSnapshot, Refusal
 from .workflow_records import WorkflowInput
@@ -112,4 +113,5 @@ Input = (
     | TimeReached
     | WorkflowInput
     | MeterInput
+    | CloudInput
 )

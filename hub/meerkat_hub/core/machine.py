@@ -3,7 +3,8 @@
     HubCore.step(input, now) ──► Decision(changes, effects, notes)
 
 It only distributes: `clips` knows clips and recordings, `meters` meters' pictures and what they read,
-`workflows` what is done with frames, `pool` the workers and who gets what.
+`workflows` what is done with frames, `pool` the workers and who gets what, `cloud` what goes out of the
+house.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from meerkat_cloud_burst.policy.view import Policy as BurstPolicy
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.messages import Receipt, Result
 
 from .clips import CLIPS, TASK, Clips, CoreSettings
+from .cloud.cloud import Cloud
+from .cloud.permission import SaidNow, nothing_said
+from .cloud_records import NO_BURST, BurstQuestion, CloudInput, ShowBurst, StoredBurst
 from .inputs import (
     AlreadyKnown,
     BusChanged,
@@ -45,7 +51,7 @@ from .pool.pool import Pool
 from .pool.settings import PoolSettings
 from .pool.work import Answer, Dropped, Flow, Item, Lease, TryEnded
 from .recording import Recording
-from .records import Clip, Now, RecordingSnapshot, Refusal
+from .records import Clip, Now, RecordingSnapshot
 from .workflow_records import (
     FrameArrived,
     Plan,
@@ -80,9 +86,12 @@ class HubCore:
         local: Callable[[datetime], datetime] = lambda wall: wall,
         zones_of: ZonesOf = no_zones,
         meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
+        burst: tuple[BurstSettings, BurstPolicy] | None = None,
+        cloud_of: SaidNow = nothing_said,
     ) -> None:
         """`local` gives a UTC time in the zone of the house; `recogniser` knows its people; `meters` are
-        those of the configuration."""
+        those of the configuration; `burst` where it is switched on there; `cloud_of` is what a camera says
+        of the cloud now."""
         self.settings = settings or CoreSettings()
         self.pool = Pool(first_token=epoch << 32, settings=pool)
         self.clips = Clips(self.pool, new_id, self.settings, zones_of)
@@ -94,6 +103,12 @@ class HubCore:
             local=local,
             zones_of=zones_of,
         )
+        self.cloud: Cloud | None = None
+        """None: nothing leaves the house."""
+        if burst is not None:
+            self.cloud = Cloud(
+                self.clips, self.pool, *burst, first_token=epoch << 32, new_id=new_id, said_now=cloud_of
+            )
         self.bus_up = False
         self.deals = True
         """Whether a step looks at the time and deals out work: not while more inputs of the same moment
@@ -112,10 +127,14 @@ class HubCore:
         configured: Mapping[str, WorkflowSpec] | None = None,
         stored: Sequence[Stored] = (),
         meters: StoredMeters = NO_METERS,
+        burst: StoredBurst = NO_BURST,
     ) -> Decision:
         """Take over what the database holds: open recordings, clips that have not ended, and so on."""
-        self.clips.load(recordings, waiting, now)
+        aloft = {flight.id for flight in burst.flights if flight.aloft} if self.cloud is not None else ()
+        self.clips.load(recordings, waiting, now, aloft)
         out = self.meters.load(meters, now)
+        if self.cloud is not None:
+            self.cloud.load(burst, now, out)
         self._apply(self.workflows.load(configured or {}, stored, now), now, out)
         return out
 
@@ -150,14 +169,12 @@ class HubCore:
         match happened:
             case ClipArrived():
                 self.clips.arrived(happened, now, out)
-            case AlreadyKnown(id=media_id, device=device):
-                out.effects.append(SendReceipt(device, Receipt(id=media_id, outcome="duplicate")))
             case PictureArrived():
                 self.meters.arrived(happened, now, out)
             case SeenArrived() | MeterAsked() | MetersAsked():
                 self.meters.happened(happened, now, out)
-            case Refused(refusal=refusal):
-                self._refused(refusal, out)
+            case AlreadyKnown() | Refused():
+                self._not_taken(happened, out)
             case ResultArrived(worker=worker, result=result):
                 self._result(worker, result, now, out)
             case WorkerSeen() | SendFailed() | WorkerAbsent() | BusChanged():
@@ -168,6 +185,8 @@ class HubCore:
                 self._apply(self.workflows.happened(happened, now), now, out)
             case TimeReached():
                 pass
+            case _:
+                self._cloud_happened(happened, now, out)
         if self.deals or isinstance(happened, TimeReached):
             self._pass_time(now, out)
         if self.bus_up and self.deals:
@@ -178,9 +197,23 @@ class HubCore:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
         parts = (self.pool, self.clips, self.meters, self.workflows)
         times = [part.wake_at() for part in parts]
+        if self.cloud is not None:
+            times.append(self.cloud.wake_at())
         return min((at for at in times if at is not None), default=None)
 
-    def _refused(self, refusal: Refusal, out: Decision) -> None:
+    def _cloud_happened(self, happened: CloudInput, now: Now, out: Decision) -> None:
+        if isinstance(happened, BurstQuestion):
+            view = None if self.cloud is None else self.cloud.view(now)
+            out.effects.append(ShowBurst(happened.ticket, view))
+        elif self.cloud is not None:
+            self.cloud.happened(happened, now, out)
+
+    def _not_taken(self, happened: AlreadyKnown | Refused, out: Decision) -> None:
+        if isinstance(happened, AlreadyKnown):
+            receipt = Receipt(id=happened.id, outcome="duplicate")
+            out.effects.append(SendReceipt(happened.device, receipt))
+            return
+        refusal = happened.refusal
         out.changes.append(RefusalNoted(refusal))
         out.notes.append(f"refused: {refusal.reason}")
         if refusal.id and refusal.device:
@@ -204,6 +237,8 @@ class HubCore:
                 self.pool.absent(worker, token, now.mono)
             case BusChanged(up=up):
                 self.bus_up = up
+                if self.cloud is not None:
+                    self.cloud.bus_changed(up, now)
                 if not up:
                     self.pool.bus_down()
 
@@ -252,6 +287,8 @@ class HubCore:
         self._call_off(passed.over, out)
         self._tries_ended(passed.ended, now, out)
         self._drop(passed.dropped, now, out)
+        if self.cloud is not None:
+            self.cloud.pass_time(now, out)
         self.clips.pass_time(now, out)
         self.meters.pass_time(now, out)
         due = self.workflows.wake_at()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
 
+from .cloud_records import AnyCloudEffect, CloudChange
 from .meter_records import MeterChange, MeterEffect
 from .records import Clip, EventRecord, MeterPicture, Refusal
 from .workflow_records import WorkflowChange, WorkflowEffect
@@ -105,6 +106,7 @@ Change = (
     | Announce
     | WorkflowChange
     | MeterChange
+    | CloudChange
 )
 
 # --- effects ------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ class SendFrame:
     job: Job
 
 
-Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect | MeterEffect
+Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect | MeterEffect | AnyCloudEffect
 
 
 @dataclass(slots=True)

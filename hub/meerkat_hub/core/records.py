@@ -35,6 +35,8 @@ class Clip:
     trigger: str = "motion"
     attempts: int = 0
     """Tries that ended without a result."""
+    cloud: str = ""
+    """What its camera said of the cloud: never | overflow | always; empty: nothing."""
 
     @property
     def end_at(self) -> datetime:

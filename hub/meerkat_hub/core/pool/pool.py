@@ -52,7 +52,7 @@ class Pool:
     def __init__(self, *, first_token: int = 0, settings: PoolSettings | None = None) -> None:
         self.settings = settings or PoolSettings()
         self.members: dict[str, Member] = {}
-        self.queues = Queues(self._neighbours)
+        self.queues = Queues(self.neighbours_of)
         self._book = LeaseBook()
         self._token = first_token
         self._demand = Demand(self.members)
@@ -408,7 +408,8 @@ class Pool:
         self._book.add(lease)
         return lease
 
-    def _neighbours(self, group: Group) -> list[Group]:
+    def neighbours_of(self, group: Group) -> list[Group]:
+        """The other groups that share workers with it."""
         return self._crews.neighbours(group, self.queues.groups.values())
 
     def _task(self, item: Item) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from heapq import heappush
+from itertools import islice
 
 from .fair_order import SLACK, FairOrder, Key, Lane
 from .work import Dropped, Flow, Item, Priority
@@ -114,6 +115,15 @@ class Queues:
     def flow(self, flow_id: str) -> Flow | None:
         lane = self._lanes.get(flow_id)
         return None if lane is None else lane.flow
+
+    def flows(self) -> list[Flow]:
+        """All that are open."""
+        return [lane.flow for lane in self._lanes.values()]
+
+    def first_of(self, flow_id: str, most: int) -> list[Item]:
+        """What waits in a flow, in the order in which it is served, at most so many."""
+        lane = self._lanes.get(flow_id)
+        return [] if lane is None else list(islice(lane.in_order(), most))
 
     def group(self, flow_id: str) -> Group | None:
         """Whom its flow shares workers with; None for a flow that has ended."""

@@ -1,0 +1,100 @@
+"""What the hub keeps of its cloud burst: clips that are out, the ledger, and a few numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, literal_column, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from meerkat_cloud_burst.policy.view import LedgerEntry
+from meerkat_hub.core.cloud_records import (
+    BurstFact,
+    CloudChange,
+    Flight,
+    FlightSaved,
+    FlightsEnded,
+    LedgerWritten,
+    StoredBurst,
+)
+
+from . import schema as db
+
+FACT = "burst_"
+"""What the names of the burst's numbers begin with, among the hub's facts."""
+
+_UNFINISHED = select(db.clips.c.id).where(db.WAITING)
+
+
+def write(connection: Connection, change: CloudChange) -> None:
+    """In the caller's transaction."""
+    match change:
+        case FlightSaved(flight=flight):
+            values = _flight_row(flight)
+            statement = upsert(db.burst_flights).values(values)
+            rest = {name: value for name, value in values.items() if name != "id"}
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=rest))
+        case FlightsEnded():
+            table = db.burst_flights
+            connection.execute(delete(table).where(table.c.id.not_in(_UNFINISHED)))
+        case LedgerWritten(entry=entry):
+            connection.execute(insert(db.burst_ledger).values(_entry_row(entry)))
+        case BurstFact(name=name, value=value):
+            fact = upsert(db.facts).values(name=FACT + name, value=value)
+            connection.execute(fact.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def read(connection: Connection) -> StoredBurst:
+    """All that has to be known at a start."""
+    flights = connection.execute(
+        select(db.burst_flights)
+        .where(db.burst_flights.c.id.in_(_UNFINISHED))
+        .order_by(db.burst_flights.c.at, db.burst_flights.c.id)
+    )
+    facts = connection.execute(select(db.facts).where(db.facts.c.name.startswith(FACT, autoescape=True)))
+    return StoredBurst(
+        tuple(
+            Flight(row.id, row.token, row.at, row.aloft, row.sent, row.returns, row.reason) for row in flights
+        ),
+        tuple(ledger(connection)),
+        {row.name.removeprefix(FACT): int(row.value or 0) for row in facts},
+    )
+
+
+def ledger(connection: Connection, *, last: int | None = None) -> list[LedgerEntry]:
+    """Lines in the order in which they were written: all, or the last so many."""
+    table = db.burst_ledger
+    statement = select(table).order_by(literal_column("seq").desc())
+    rows = connection.execute(statement if last is None else statement.limit(last)).all()
+    return [_entry(row) for row in reversed(rows)]
+
+
+def _entry(row: Any) -> LedgerEntry:
+    return LedgerEntry(
+        row.id, row.at, row.kind, row.dollars, row.seconds, row.instance, row.reason, refers=row.refers
+    )
+
+
+def _flight_row(flight: Flight) -> dict[str, Any]:
+    return {
+        "id": flight.id,
+        "token": flight.token,
+        "at": flight.at,
+        "aloft": flight.aloft,
+        "sent": flight.sent,
+        "returns": flight.returns,
+        "reason": flight.reason,
+    }
+
+
+def _entry_row(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "kind": entry.kind,
+        "dollars": entry.dollars,
+        "seconds": entry.seconds,
+        "instance": entry.instance,
+        "reason": entry.reason,
+        "refers": entry.refers,
+    }

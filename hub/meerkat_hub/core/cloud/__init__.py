@@ -1,0 +1,1 @@
+"""The cloud burst: which clips go out, what comes back, and what it may cost."""

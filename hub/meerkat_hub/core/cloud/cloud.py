@@ -1,0 +1,385 @@
+"""The cloud burst in the hub's core: what the cloud tells comes in, what is asked of it goes out.
+
+    Looked ──► world ──► policy ──► changes (clips aloft, ledger) ──commit──► effects (send, scale, …)
+
+The clips' way is `flights`, the money `money`, the decision the policy's. Here the world of each tick is
+put together and what was decided is carried out, under limits of its own: never a clip of a camera that
+says never, never more machines than configured, never a machine that is not paid for in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from meerkat_cloud_burst.news import (
+    Booted,
+    BurstAsked,
+    CloudAnswered,
+    CloudDead,
+    CloudNews,
+    EndInstances,
+    Looked,
+    NotSent,
+    Reached,
+    Scale,
+    Sent,
+    TakeBack,
+    TakenBack,
+    Trouble,
+)
+from meerkat_cloud_burst.policy.view import (
+    AloftClip,
+    BurstDecision,
+    CloudView,
+    Policy,
+    WaitingClip,
+    World,
+)
+from meerkat_cloud_burst.ports import FleetState, QueueState
+from meerkat_cloud_burst.settings import BurstSettings
+from meerkat_contract.messages import BurstState
+from meerkat_hub.core.clips import CLIPS, SAMPLE_FPS, Clips, frames_of
+from meerkat_hub.core.cloud_records import (
+    Aloft,
+    BurstFact,
+    BurstView,
+    Decided,
+    StoredBurst,
+)
+from meerkat_hub.core.outputs import Decision
+from meerkat_hub.core.pool.outlook import Outlook, Prospect
+from meerkat_hub.core.pool.pool import Pool
+from meerkat_hub.core.records import Now
+
+from .flights import MAX_RETURNS, Flights
+from .measured import CLIP, Measured
+from .money import Money
+from .permission import SaidNow, nothing_said, rule_of
+
+LOOKED_AT = 2000
+"""Clips of the backlog that one tick looks at: those that would be served first."""
+
+BUS_GRACE = 60.0
+"""Seconds for which a broker may be away before the house counts as without workers."""
+
+ASKED_AGAIN = 60.0
+"""Seconds after which an order is asked back again."""
+
+REMEMBERED = 50
+"""Decisions that are shown."""
+
+ON = "on"
+"""The fact that somebody switched it: 1 or 0."""
+
+
+class Cloud:
+    """Only where the burst is configured. `happened` takes what the cloud tells."""
+
+    def __init__(
+        self,
+        clips: Clips,
+        pool: Pool,
+        settings: BurstSettings,
+        policy: Policy,
+        *,
+        first_token: int,
+        new_id: Callable[[], str],
+        said_now: SaidNow = nothing_said,
+    ) -> None:
+        self.settings = settings
+        self.flights = Flights(clips, settings, first_token=first_token)
+        self.money = Money(settings, new_id)
+        self.measured = Measured(settings)
+        self.on = True
+        self.trouble = ""
+        self._policy = policy
+        self._clips = clips
+        self._pool = pool
+        self._outlook = Outlook(pool, CLIPS)
+        self._said_now = said_now
+        self._fleet = FleetState()
+        self._queue = QueueState()
+        self._launching = ""
+        """Why no machine comes that was asked for."""
+        self._ready: set[str] = set()
+        """Instances that have worked."""
+        self._asked_back: dict[str, float] = {}
+        """When an order was asked back, by clip."""
+        self._bus_down_at: float | None = None
+        self._decisions: deque[Decided] = deque(maxlen=REMEMBERED)
+
+    def load(self, stored: StoredBurst, now: Now, out: Decision) -> None:
+        """Take over what the database holds, once the clips are there."""
+        facts = stored.facts or {}
+        self.on = bool(facts.get(ON, 1))
+        self.measured.load(facts)
+        self.money.load(stored.ledger, now)
+        self.flights.load(stored.flights, now, out)
+
+    def happened(self, news: CloudNews, now: Now, out: Decision) -> None:
+        match news:
+            case Looked():
+                self._looked(news, now, out)
+            case Sent():
+                self.flights.sent(news, out)
+                out.changes += self.measured.uploaded(news.size, news.seconds)
+            case NotSent():
+                self.flights.not_sent(news, now, out)
+            case CloudAnswered():
+                self._answered(news, now, out)
+            case CloudDead():
+                self.flights.dead(news, now, out)
+            case TakenBack():
+                self.flights.taken_back(news, now, out)
+            case Booted(worker=worker, seconds=seconds):
+                self._ready.add(worker)
+                out.changes += self.measured.booted(seconds)
+            case Trouble(reason=reason):
+                self._troubled(reason, now, out)
+            case Reached():
+                self._troubled("", now, out)
+            case BurstAsked():
+                self._switched(news, now, out)
+
+    def bus_changed(self, up: bool, now: Now) -> None:
+        self._bus_down_at = None if up else now.mono
+
+    def pass_time(self, now: Now, out: Decision) -> None:
+        self.flights.pass_time(now, out)
+
+    def wake_at(self) -> float | None:
+        return self.flights.wake_at()
+
+    # --- news -----------------------------------------------------------------------------------
+
+    def _answered(self, news: CloudAnswered, now: Now, out: Decision) -> None:
+        clip = self._clips.unfinished.get(news.result.job)
+        self._ready.add(news.worker)
+        if self.flights.answered(news, now, out) and clip is not None and news.result.state == "done":
+            media = frames_of(clip) / SAMPLE_FPS
+            out.changes += self.measured.looked_at(news.result.seconds, media)
+
+    def _troubled(self, reason: str, now: Now, out: Decision) -> None:
+        if reason == self.trouble:
+            return
+        self.trouble = reason
+        if reason:
+            said = f"the cloud cannot be used, the hub goes on at home: {reason}"
+            self._note(BurstDecision(code="trouble", reason=said), now, out)
+        else:
+            out.notes.append("cloud burst: the cloud can be used again")
+
+    def _switched(self, asked: BurstAsked, now: Now, out: Decision) -> None:
+        by = f" by {asked.by}" if asked.by else ""
+        self.on = asked.what == "on"
+        out.changes.append(BurstFact(ON, int(self.on)))
+        if asked.what == "stop":
+            reason = f"stopped{by}: every machine ends now, and clips that are out are done at home"
+            self.flights.all_home("the cloud burst was stopped", now, out)
+            out.effects.append(Scale(0, reason))
+            self._end([instance.id for instance in self._fleet.instances], reason, out)
+            self._note(BurstDecision(code="stop", reason=reason), now, out)
+        elif asked.what == "off":
+            reason = f"switched off{by}: nothing new goes out, what is out is finished"
+            self._note(BurstDecision(code="off", reason=reason), now, out)
+        else:
+            self._note(BurstDecision(code="idle", reason=f"switched on{by}"), now, out)
+
+    # --- a tick ---------------------------------------------------------------------------------
+
+    def _looked(self, news: Looked, now: Now, out: Decision) -> None:
+        self._fleet, self._queue = news.fleet, news.queue
+        there = {instance.id for instance in news.fleet.instances}
+        self._ready &= there
+        self.flights.forget_ended(out)
+        failed = news.fleet.trouble
+        self._launching = "" if failed is None else f"no machine is launched: {failed}"
+        money = self.money.look(news.fleet, now)
+        out.changes += money.changes
+        self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", out)
+        self._apply(self._policy.decide(self.world(now)), now, out)
+        self._end(money.end, money.reason, out)
+        if money.desired is not None and self._pays:  # after the policy, whatever that wants
+            out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
+            out.effects.append(Scale(money.desired, money.reason))
+
+    def world(self, now: Now) -> World:
+        """All that the policy may know, as of now."""
+        reachable = self._bus_down_at is None or now.mono - self._bus_down_at < BUS_GRACE
+        prospect = self._outlook.look(now.mono, LOOKED_AT, reachable=reachable)
+        return World(
+            waiting=tuple(self._waiting(prospect, now)),
+            aloft=tuple(self._aloft(now)),
+            cloud=self._cloud_view(now),
+            money=self.money.view(now),
+            idle_at_home=prospect.idle and not prospect.items,
+            home_seconds=prospect.unit * CLIP * SAMPLE_FPS,
+            trouble=self.trouble or self._launching,
+            enabled=self.on,
+            fresh_instances=self._pays,
+        )
+
+    def _waiting(self, prospect: Prospect, now: Now) -> list[WaitingClip]:
+        waiting = []
+        for expected in prospect.items:
+            clip = self._clips.unfinished[expected.item.id]
+            returns = self.flights.returns(clip.id)
+            rule = rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
+            waiting.append(
+                WaitingClip(
+                    id=clip.id,
+                    age=now.mono - self._clips.since[clip.id],
+                    done_in=expected.done_in,
+                    size=clip.size,
+                    seconds=frames_of(clip) / SAMPLE_FPS,
+                    rule=rule if returns < MAX_RETURNS else "never",
+                    attempts=returns,
+                )
+            )
+        return waiting
+
+    def _aloft(self, now: Now) -> list[AloftClip]:
+        return [
+            AloftClip(
+                flight.id,
+                age=now.mono - self._clips.since[flight.id],
+                sent=max((now.wall - flight.at).total_seconds(), 0.0),
+                taken=place < self._queue.taken,
+            )
+            for place, flight in enumerate(self.flights.aloft)
+        ]
+
+    def _cloud_view(self, now: Now) -> CloudView:
+        running = [one for one in self._fleet.instances if one.state != "ending"]
+        return CloudView(
+            desired=self._fleet.desired,
+            maximum=self._limit,
+            ages=tuple(max((now.wall - one.since).total_seconds(), 0.0) for one in running),
+            ready=len(self._ready & {one.id for one in running}),
+            boot=self.measured.boot,
+            clip_seconds=self.measured.clip_seconds,
+            upload_rate=self.measured.upload_rate,
+            queued=self._queue.waiting + self._queue.taken,
+        )
+
+    @property
+    def _pays(self) -> bool:
+        """Whether machines are launched, which costs money."""
+        return self.settings.fleet == "asg"
+
+    @property
+    def _limit(self) -> int:
+        """Machines at most."""
+        return min(self.settings.max_instances, self._fleet.maximum)
+
+    # --- a decision -----------------------------------------------------------------------------
+
+    def _apply(self, decision: BurstDecision, now: Now, out: Decision) -> None:
+        desired = self._scale(decision, now, out)
+        sent = 0
+        if desired or self._fleet.instances or self._fleet.desired or not self._pays:
+            for clip_id in decision.send:
+                sent += self._may_go(clip_id) and self.flights.send(clip_id, now, out)
+        back = self._ask_back(decision, now, out)
+        self._note(decision, now, out, sent=sent, taken_back=back, desired=desired)
+
+    def _may_go(self, clip_id: str) -> bool:
+        """Whether its cameras let it, whatever the policy says."""
+        clip = self._clips.unfinished.get(clip_id)
+        if clip is None or not self.on or self.flights.returns(clip_id) >= MAX_RETURNS:
+            return False
+        return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera)) != "never"
+
+    def _ask_back(self, decision: BurstDecision, now: Now, out: Decision) -> int:
+        jobs = []
+        self._asked_back = {one: at for one, at in self._asked_back.items() if now.mono - at < ASKED_AGAIN}
+        for clip_id in decision.take_back:
+            flight = self.flights.known.get(clip_id)
+            if flight is not None and flight.aloft and clip_id not in self._asked_back:
+                self._asked_back[clip_id] = now.mono
+                jobs.append((clip_id, flight.token))
+        if jobs:
+            out.effects.append(TakeBack(tuple(jobs)))
+        return len(jobs)
+
+    def _scale(self, decision: BurstDecision, now: Now, out: Decision) -> int | None:
+        """Ask for so many machines, if that is something else than now and is paid for."""
+        if decision.desired is None or not self._pays:
+            return None
+        desired = max(min(decision.desired, self._limit), 0)
+        if decision.reserve is not None and desired > self._fleet.desired:
+            paid = self.money.reserve(decision.reserve.instances, now, decision.reason)
+            if isinstance(paid, str):
+                out.notes.append(f"cloud burst: no machine is asked for: {paid}")
+                return None
+            out.changes += paid
+        elif desired > self._fleet.desired:
+            out.notes.append("cloud burst: no machine is asked for that is not paid for in the ledger")
+            return None
+        if desired == self._fleet.desired:
+            return None
+        out.effects.append(Scale(desired, decision.reason))
+        return desired
+
+    def _end(self, instances: Sequence[str], reason: str, out: Decision) -> None:
+        if instances:
+            out.effects.append(EndInstances(tuple(instances), reason))
+            out.notes.append(f"cloud burst: {', '.join(instances)} to be ended: {reason}")
+
+    def _note(
+        self,
+        decision: BurstDecision,
+        now: Now,
+        out: Decision,
+        *,
+        sent: int = 0,
+        taken_back: int = 0,
+        desired: int | None = None,
+    ) -> None:
+        """Keep it for people; into the log when it is another one, or something is done."""
+        made = Decided(now.wall, decision.code, decision.reason, sent, taken_back, desired)
+        latest = self._decisions[0] if self._decisions else None
+        acts = bool(sent or taken_back or desired is not None)
+        if latest is not None and latest.code == made.code and not acts and not latest.sent:
+            self._decisions[0] = replace(latest, reason=made.reason)
+            return
+        self._decisions.appendleft(made)
+        out.notes.append(f"cloud burst: {made.code}: {made.reason}")
+
+    # --- what it says of itself -----------------------------------------------------------------
+
+    def state(self, now: Now) -> BurstState:
+        """For the bus."""
+        latest = self._decisions[0] if self._decisions else Decided(now.wall, "idle", "")
+        running = sum(one.state != "ending" for one in self._fleet.instances)
+        return BurstState(
+            on=self.on,
+            state=latest.code,
+            reason=latest.reason,
+            in_cloud=len(self._clips.aloft),
+            instances=running,
+            desired=self._fleet.desired,
+            trouble=self.trouble or self._launching,
+            **self.money.figures(now),
+        )
+
+    def view(self, now: Now) -> BurstView:
+        """For the page, at length."""
+        return BurstView(
+            state=self.state(now),
+            policy=self.settings.policy.kind,
+            rules=dict(self.settings.cameras),
+            default=self.settings.default,
+            aloft=tuple(
+                Aloft(clip.id, clip.device, clip.camera, flight.at, flight.returns)
+                for flight in self.flights.aloft
+                if (clip := self._clips.unfinished.get(flight.id)) is not None
+            ),
+            decisions=tuple(self._decisions),
+            dropped=self.flights.dropped,
+            boot=self.measured.boot,
+            clip_seconds=self.measured.clip_seconds,
+            upload_rate=self.measured.upload_rate,
+        )
