@@ -77,7 +77,7 @@ ENGINES = ("opencv", "darknet", "libdarknet")
 )
 @click.option(
     "--visibility",
-    type=click.FloatRange(3, 43_200),
+    type=click.FloatRange(1, 43_200),
     default=60.0,
     envvar="MEERKAT_BURST_VISIBILITY",
     hidden=True,

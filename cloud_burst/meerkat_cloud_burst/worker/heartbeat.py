@@ -21,8 +21,8 @@ from meerkat_cloud_burst.ports import OrderQueue, Received
 
 VISIBILITY = 60.0
 """Seconds for which a message in hand is hidden from other workers…"""
-BEAT = 20.0
-"""…prolonged this often: twice it may fail."""
+BEAT = 1 / 3
+"""…prolonged after this share of them: twice it may fail."""
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +31,12 @@ class Hand:
     """One message, from its receipt to its end. `give_back` may be called from any thread."""
 
     def __init__(
-        self, orders: OrderQueue, received: Received, *, visibility: float = VISIBILITY, beat: float = BEAT
+        self,
+        orders: OrderQueue,
+        received: Received,
+        *,
+        visibility: float = VISIBILITY,
+        beat: float = VISIBILITY * BEAT,
     ) -> None:
         self.received = received
         self._orders = orders

@@ -29,7 +29,7 @@ from meerkat_cloud_burst.ports import Received
 from meerkat_contract.errors import MeerkatError
 
 from .doing import Doing
-from .heartbeat import VISIBILITY, Hand
+from .heartbeat import BEAT, VISIBILITY, Hand
 from .metadata import Identity, Notice
 from .patience import LATER, PASSING, SOON
 
@@ -266,7 +266,8 @@ class CloudWorker:
 
     def _do(self, received: Received) -> None:
         self._begun = self._now()
-        with Hand(self._doing.cloud.orders, received, visibility=self._visibility) as hand:
+        visible = self._visibility
+        with Hand(self._doing.cloud.orders, received, visibility=visible, beat=visible * BEAT) as hand:
             self._hand = hand
             try:
                 if self._ending.is_set():  # it came while the end was asked for

@@ -308,15 +308,17 @@ def test_asked_to_end_it_gives_the_clip_in_hand_back(clip: bytes) -> None:
 
 def test_a_detector_that_hangs_does_not_delay_the_end(clip: bytes, quick: None) -> None:
     machine = Machine(clip, grace=60)
-    hangs = threading.Event()
-    machine.squares.during = lambda: hangs.wait(20) and None  # type: ignore[func-returns-value]
     job = machine.order()
+    looking, hangs = threading.Event(), threading.Event()
+
+    def look() -> None:
+        looking.set()
+        hangs.wait(20)
+
+    machine.squares.during = look
     # The clock stands still: what ends the wait is that nothing more is said.
-    begun = threading.Thread(
-        target=lambda: (wait_for(lambda: machine.worker._hand is not None), machine.worker.end("SIGTERM")),
-        daemon=True,
-    )
-    begun.start()
+    asking = threading.Thread(target=lambda: looking.wait(20) and machine.worker.end("SIGTERM"), daemon=True)
+    asking.start()
     assert machine.worker.run() == 0
     assert waiting(machine) == [job]
     assert not machine.worker.idle
