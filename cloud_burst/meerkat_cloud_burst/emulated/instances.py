@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from meerkat_cli import lifeline
+from meerkat_cli import lifeline, logs
 
 from .metadata import MetadataService
 from .stack import REGION, client
@@ -190,6 +190,7 @@ class LocalInstances:
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": instance.metadata.endpoint,
             "PYTHONUNBUFFERED": "1",
+            logs.FORMAT_VARIABLE: "supervised",
             lifeline.VARIABLE: str(self._lifeline[0]),  # or a worker would outlive us when we are killed
             **self._environment,
         }
