@@ -213,7 +213,7 @@ def test_a_clip_that_only_the_cloud_tries_ends_in_the_cloud(hub: CloudDriver) ->
         hub.cloud_answers(clip.id, state="failed", retry=True, reason="out of memory")
     hub.send([clip.id])
     assert len(hub.sky.sent) == MAX_RETURNS
-    assert hub.policy.worlds[-1].waiting[0].rule == "never"
+    assert hub.policy.worlds[-1].waiting[0].attempts == MAX_RETURNS
     hub.worker()
     hub.answer(clip, state="failed", retry=True, reason="and here")
     assert hub.settled() == [(clip.id, "failed")]

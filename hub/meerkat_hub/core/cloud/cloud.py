@@ -39,7 +39,7 @@ from meerkat_cloud_burst.policy.view import (
 )
 from meerkat_cloud_burst.ports import FleetState, QueueState
 from meerkat_cloud_burst.settings import BurstSettings
-from meerkat_contract.messages import BurstState
+from meerkat_contract.messages import BurstState, CloudRule
 from meerkat_hub.core.clips import CLIPS, SAMPLE_FPS, Clips, frames_of
 from meerkat_hub.core.cloud_records import (
     Aloft,
@@ -51,7 +51,7 @@ from meerkat_hub.core.cloud_records import (
 from meerkat_hub.core.outputs import Decision
 from meerkat_hub.core.pool.outlook import Outlook, Prospect
 from meerkat_hub.core.pool.pool import Pool
-from meerkat_hub.core.records import Now
+from meerkat_hub.core.records import Clip, Now
 
 from .flights import MAX_RETURNS, Flights
 from .measured import CLIP, Measured
@@ -66,6 +66,9 @@ BUS_GRACE = 60.0
 
 ASKED_AGAIN = 60.0
 """Seconds after which an order is asked back again."""
+
+LAUNCH_PAUSE = 900.0
+"""Seconds without a further launch after one failed: a quota or a shortage is not over in a minute."""
 
 REMEMBERED = 50
 """Decisions that are shown."""
@@ -102,7 +105,9 @@ class Cloud:
         self._fleet = FleetState()
         self._queue = QueueState()
         self._launching = ""
-        """Why no machine comes that was asked for."""
+        """Why no machine came that was asked for."""
+        self._launch_again = 0.0
+        """When another may be asked for, in monotonic seconds."""
         self._ready: set[str] = set()
         """Instances that have worked."""
         self._asked_back: dict[str, float] = {}
@@ -194,8 +199,7 @@ class Cloud:
         there = {instance.id for instance in news.fleet.instances}
         self._ready &= there
         self.flights.forget_ended(out)
-        failed = news.fleet.trouble
-        self._launching = "" if failed is None else f"no machine is launched: {failed}"
+        self._see_launches(now, out)
         money = self.money.look(news.fleet, now)
         out.changes += money.changes
         self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", out)
@@ -204,6 +208,17 @@ class Cloud:
         if money.desired is not None and self._pays:  # after the policy, whatever that wants
             out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
             out.effects.append(Scale(money.desired, money.reason))
+
+    def _see_launches(self, now: Now, out: Decision) -> None:
+        """Where no machine comes, the house goes on alone for a while."""
+        failed = self._fleet.trouble
+        if failed is not None and not self._fleet.instances:
+            self._launching = f"no machine is launched: {failed}"
+            self._launch_again = now.mono + LAUNCH_PAUSE
+            self.flights.all_home("no machine comes in the cloud", now, out)
+            out.effects.append(Scale(0, self._launching))
+        elif now.mono >= self._launch_again:
+            self._launching = ""
 
     def world(self, now: Now) -> World:
         """All that the policy may know, as of now."""
@@ -225,8 +240,6 @@ class Cloud:
         waiting = []
         for expected in prospect.items:
             clip = self._clips.unfinished[expected.item.id]
-            returns = self.flights.returns(clip.id)
-            rule = rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
             waiting.append(
                 WaitingClip(
                     id=clip.id,
@@ -234,8 +247,8 @@ class Cloud:
                     done_in=expected.done_in,
                     size=clip.size,
                     seconds=frames_of(clip) / SAMPLE_FPS,
-                    rule=rule if returns < MAX_RETURNS else "never",
-                    attempts=returns,
+                    rule=self._rule(clip),
+                    attempts=self.flights.returns(clip.id),
                 )
             )
         return waiting
@@ -247,6 +260,7 @@ class Cloud:
                 age=now.mono - self._clips.since[flight.id],
                 sent=max((now.wall - flight.at).total_seconds(), 0.0),
                 taken=place < self._queue.taken,
+                rule=self._rule(self._clips.unfinished[flight.id]),
             )
             for place, flight in enumerate(self.flights.aloft)
         ]
@@ -290,7 +304,10 @@ class Cloud:
         clip = self._clips.unfinished.get(clip_id)
         if clip is None or not self.on or self.flights.returns(clip_id) >= MAX_RETURNS:
             return False
-        return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera)) != "never"
+        return self._rule(clip) != "never"
+
+    def _rule(self, clip: Clip) -> CloudRule:
+        return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
 
     def _ask_back(self, decision: BurstDecision, now: Now, out: Decision) -> int:
         jobs = []
