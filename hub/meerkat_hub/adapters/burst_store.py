@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal_column, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from meerkat_cloud_burst.policy.view import LedgerEntry
@@ -22,6 +22,9 @@ from . import schema as db
 
 FACT = "burst_"
 """What the names of the burst's numbers begin with, among the hub's facts."""
+
+COUNTS = 70 * 86_400.0
+"""Seconds for which lines of the ledger count: this month and the one before, whatever the clock did."""
 
 _UNFINISHED = select(db.clips.c.id).where(db.WAITING)
 
@@ -56,17 +59,24 @@ def read(connection: Connection) -> StoredBurst:
         tuple(
             Flight(row.id, row.token, row.at, row.aloft, row.sent, row.returns, row.reason) for row in flights
         ),
-        tuple(ledger(connection)),
+        tuple(_recent(connection)),
         {row.name.removeprefix(FACT): int(row.value or 0) for row in facts},
     )
 
 
-def ledger(connection: Connection, *, last: int | None = None) -> list[LedgerEntry]:
-    """Lines in the order in which they were written: all, or the last so many."""
+def ledger(connection: Connection, last: int) -> list[LedgerEntry]:
+    """The last so many lines, in the order in which they were written."""
     table = db.burst_ledger
-    statement = select(table).order_by(literal_column("seq").desc())
-    rows = connection.execute(statement if last is None else statement.limit(last)).all()
+    rows = connection.execute(select(table).order_by(table.c.seq.desc()).limit(last)).all()
     return [_entry(row) for row in reversed(rows)]
+
+
+def _recent(connection: Connection) -> list[LedgerEntry]:
+    """All that count, in the order in which they were written."""
+    table = db.burst_ledger
+    latest = select(func.max(table.c.at)).scalar_subquery()
+    rows = connection.execute(select(table).where(table.c.at >= latest - COUNTS).order_by(table.c.seq))
+    return [_entry(row) for row in rows]
 
 
 def _entry(row: Any) -> LedgerEntry:
