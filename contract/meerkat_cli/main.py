@@ -24,6 +24,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "hub": ("Run the hub: events, pictures, the page.", "hub"),
     "device": ("Publish the cameras and meters of this machine.", "device"),
     "worker": ("Offer this machine's accelerator to a hub.", "worker"),
+    "burst": ("Rent machines of AWS when the house is behind.", "cloud"),
     "cloud-worker": ("Look at clips that a hub has sent to the cloud.", "cloud-worker"),
     "ha": ("Show it all in Home Assistant.", ""),
     "submit": ("Send a clip and see what is in it.", ""),

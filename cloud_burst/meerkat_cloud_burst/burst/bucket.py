@@ -1,0 +1,93 @@
+"""The bucket from the owner's side: release and model go up, and in the end all of it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from meerkat_cloud_burst.aws.clients import Clients
+from meerkat_cloud_burst.messages import model_key
+
+from .release import Release
+from .wanted import ModelFiles
+
+Say = Callable[[str], None]
+AT_A_TIME = 1000
+"""Objects that S3 deletes with one request."""
+
+
+class Bucket:
+    """Raises CloudError."""
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self.name = name
+
+    def fill(self, release: Release, model: ModelFiles, say: Say) -> None:
+        """Upload what is not there yet; other models go, old releases stay for machines that start now."""
+        self._put(release.wheel, release.wheel_key, release.wheel_hash, say)
+        self._put(release.lock, release.lock_key, release.lock_hash, say)
+        for name, path in model.files.items():
+            self._put(path, model_key(name), "", say)
+
+    def forget_releases(self, keep: set[str]) -> int:
+        """Delete the releases outside of these folders of the bucket; how many files went."""
+        old = [key for key in self._keys("wheels/") if not any(key.startswith(f"{f}/") for f in keep)]
+        self._delete(old)
+        return len(old)
+
+    def empty(self, say: Say) -> int:
+        """Delete everything, uploads that were broken off too; how many objects went."""
+        gone = 0
+        batch: list[str] = []
+        for key in self._keys(""):
+            batch.append(key)
+            if len(batch) == AT_A_TIME:
+                gone += self._delete(batch)
+                say(f"{gone} objects deleted")
+                batch = []
+        gone += self._delete(batch)
+        with self._asking("breaking off uploads") as client:
+            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name):
+                for upload in page.get("Uploads", ()):
+                    client.abort_multipart_upload(
+                        Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+        return gone
+
+    def _put(self, path: Path, key: str, digest: str, say: Say) -> None:
+        size = path.stat().st_size
+        with self._asking(f"uploading {path.name}") as client:
+            if self._size(client, key) == size:
+                say(f"{key} is there")
+                return
+            say(f"uploading {key}, {size / 1e6:.1f} MB")
+            client.upload_file(
+                str(path), self.name, key, ExtraArgs={"Metadata": {"sha256": digest}} if digest else None
+            )
+
+    def _size(self, client: Any, key: str) -> int | None:
+        try:
+            return int(client.head_object(Bucket=self.name, Key=key)["ContentLength"])
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                return None
+            raise
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        with self._asking("listing the bucket") as client:
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield str(each["Key"])
+
+    def _delete(self, keys: list[str]) -> int:
+        if keys:
+            with self._asking("deleting objects") as client:
+                client.delete_objects(
+                    Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                )
+        return len(keys)
+
+    def _asking(self, doing: str) -> Any:
+        return self._clients.asking("s3", doing, f"bucket {self.name}")
