@@ -36,6 +36,7 @@ class AloftClip:
     """Seconds since it was sent out."""
     taken: bool = False
     """A worker is known to have begun it."""
+    rule: Rule = "overflow"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,209 @@
+"""Drain: send the tail of the backlog when that makes all of it done sooner, and only when it would be late.
+
+    W_j   seconds until the house has done the j-th waiting clip
+    late  those with age + W_j > deadline
+    L     seconds until the cloud has done m clips more with n machines: boot, upload, its queue and theirs
+    gain  W_last - max(W of the last that stays, L)
+
+On once clips were late at two ticks, off when W_last < deadline / 2. In between, at each tick, the pair
+(m, n) of the greatest gain is chosen; where more machines win next to nothing, fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .latency import clip_seconds, done_by, slots, starts
+from .tend import closed, launchable, may_go, reservation, shortage, tend
+from .view import BurstDecision, WaitingClip, World
+
+TICKS = 2
+"""So many ticks in a row must clips be late before a burst begins."""
+
+FAR = 86_400.0
+"""Seconds that stand for never, where the house has no worker."""
+
+WORTH = 0.5
+"""Of its boot, which is paid for nothing, a further machine must win so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Send `clips`, with `new` machines more: all would be done in `seconds`, `gain` sooner than at home."""
+
+    clips: tuple[WaitingClip, ...]
+    new: int
+    seconds: float
+    gain: float
+
+
+@dataclass(slots=True)
+class Drain:
+    deadline: float = 120.0
+    gain: float = 30.0
+    _late_ticks: int = 0
+    _on: bool = False
+
+    def decide(self, world: World) -> BurstDecision:
+        if (decision := closed(world)) is not None:
+            self._late_ticks, self._on = 0, False
+            return decision
+        late = [clip for clip in world.waiting if clip.age + clip.done_in > self.deadline]
+        self._turn(world, late)
+        always = [clip for clip in world.waiting if clip.rule == "always" and may_go(clip)]
+        if always or self._on:
+            return self._burst(world, late, always)
+        if late:
+            reason = f"{self._told(world, late)}; a burst begins if it is so at the next tick too"
+            return tend(world) or BurstDecision(code="waiting", reason=reason)
+        return tend(world) or self._quiet(world)
+
+    def _turn(self, world: World, late: Sequence[WaitingClip]) -> None:
+        self._late_ticks = self._late_ticks + 1 if late else 0
+        if self._late_ticks >= TICKS:
+            self._on = True
+        elif _last(world.waiting) < self.deadline / 2:
+            self._on = False
+
+    def _burst(
+        self, world: World, late: Sequence[WaitingClip], always: Sequence[WaitingClip]
+    ) -> BurstDecision:
+        held = slots(world.cloud)
+        most = launchable(world)
+        if not held and not most:
+            code = "ceiling" if world.fresh_instances else "no-gain"
+            reason = f"{self._told(world, late)}; {shortage(world)}"
+            return tend(world) or BurstDecision(code=code, reason=reason)
+        going = {clip.id for clip in always}
+        tail = [clip for clip in world.waiting if may_go(clip) and clip.id not in going][::-1]
+        plan = best_plan(world, always, tail if self._on else (), most)
+        if not always and plan.gain <= self.gain:
+            return tend(world) or self._kept(world, late, plan, tail)
+        new = plan.new
+        if always and not held and not new:
+            new = 1
+        return BurstDecision(
+            send=tuple(clip.id for clip in plan.clips),
+            desired=held + new if new else None,
+            reserve=reservation(world, new),
+            code="burst",
+            reason=self._why(world, late, always, plan, new),
+        )
+
+    def _kept(
+        self, world: World, late: Sequence[WaitingClip], plan: Plan, tail: Sequence[WaitingClip]
+    ) -> BurstDecision:
+        """On, and nothing is sent."""
+        told = self._told(world, late)
+        if late and not tail:
+            return BurstDecision(
+                code="forbidden", reason=f"{told}; none of those that wait may leave the house"
+            )
+        if not late:
+            return BurstDecision(code="hold", reason=f"{told}; what is in the cloud is enough")
+        if short := shortage(world):
+            room = world.fresh_instances and slots(world.cloud) < world.cloud.maximum
+            told = f"{told}; {short}, and what is there wins {plan.gain:.0f} s"
+            return BurstDecision(code="ceiling" if room else "hold", reason=told)
+        reason = f"{told}; the cloud would win {plan.gain:.0f} s, and {self.gain:.0f} s are asked for"
+        return BurstDecision(code="no-gain", reason=reason)
+
+    def _quiet(self, world: World) -> BurstDecision:
+        if world.aloft:
+            return BurstDecision(
+                code="hold", reason=f"{len(world.aloft)} clips are in the cloud, none is late"
+            )
+        if not world.waiting:
+            return BurstDecision(code="idle", reason="no clip waits")
+        reason = (
+            f"{len(world.waiting)} clips wait, the last for {_seconds(_last(world.waiting))}: none is late"
+        )
+        return BurstDecision(code="idle", reason=reason)
+
+    def _told(self, world: World, late: Sequence[WaitingClip]) -> str:
+        last = _seconds(_last(world.waiting))
+        return (
+            f"{len(late)} of {len(world.waiting)} clips would be done later than {self.deadline:.0f} s, "
+            f"the last in {last}"
+        )
+
+    def _why(
+        self,
+        world: World,
+        late: Sequence[WaitingClip],
+        always: Sequence[WaitingClip],
+        plan: Plan,
+        new: int,
+    ) -> str:
+        machines = f"{slots(world.cloud) + new} machines ({new} new)"
+        if not self._on:
+            return f"{len(always)} clips go to the cloud always: to {machines}, done in {plan.seconds:.0f} s"
+        told = f"{self._told(world, late)}: {len(plan.clips)} go to {machines}"
+        return f"{told}, and all is done in {plan.seconds:.0f} s, {_seconds(plan.gain)} sooner"
+
+
+def best_plan(world: World, always: Sequence[WaitingClip], tail: Sequence[WaitingClip], most: int) -> Plan:
+    """The pair of the greatest gain: all of `always` and the first of `tail`, with up to `most` new machines.
+
+    For each number of machines the wait at home falls and the cloud's grows with what is sent, so the best
+    is where they meet. A further machine is taken where it wins half of its boot: where it would win
+    less, most of what is paid for it would be boot and idle end.
+    """
+    work = _work(world.waiting)
+    home = sum(work.values()) - sum(work[clip.id] for clip in always)
+    stays = [home]
+    for clip in tail:
+        stays.append(stays[-1] - work[clip.id])
+    uploads = [sum(clip.size for clip in always) / world.cloud.upload_rate]
+    for clip in tail:
+        uploads.append(uploads[-1] + clip.size / world.cloud.upload_rate)
+    each = clip_seconds(world)
+    best: Plan | None = None
+    for new in range(most + 1):
+        begins = starts(world.cloud, new)
+
+        def cloud(more: int, begins: Sequence[float] = begins) -> float:
+            clips = len(always) + more
+            first = uploads[more] / clips if clips else 0.0
+            queue = done_by([begin + first for begin in begins], len(world.aloft) + clips, each)
+            return max(queue, uploads[more] + each) if clips else queue
+
+        if best is None:
+            now = max(sum(work.values()), cloud(0) if not always else 0.0)
+
+        low, high = 0, len(tail)
+        while low < high:
+            middle = (low + high) // 2
+            if cloud(middle) >= stays[middle]:
+                high = middle
+            else:
+                low = middle + 1
+        for more in {max(0, low - 1), low}:
+            seconds = max(cloud(more), stays[more])
+            better = best is None or seconds < best.seconds - (
+                WORTH * world.cloud.boot if new > best.new else 1e-6
+            )
+            if better:
+                best = Plan((*always, *tail[:more]), new, seconds, now - seconds)
+    assert best is not None, "there is always the plan without a new machine"
+    return best
+
+
+def _work(waiting: Sequence[WaitingClip]) -> dict[str, float]:
+    """Seconds of the house's pool that each clip costs, from the waits; the first has the work ahead too."""
+    work: dict[str, float] = {}
+    before = 0.0
+    for clip in waiting:
+        until = max(before, min(clip.done_in, FAR))
+        work[clip.id] = until - before
+        before = until
+    return work
+
+
+def _last(waiting: Sequence[WaitingClip]) -> float:
+    return max((clip.done_in for clip in waiting), default=0.0)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < FAR / 2 else "no time that is known"
