@@ -26,6 +26,10 @@ unreadable: the picture does not show a reading. implausible: it shows one that 
 Alarm = Literal["leak", "no_flow", "silent"]
 """leak: it flows without a pause, or all night. no_flow: the meter stands still. silent: no readings come."""
 
+EVENLY = 0.4
+"""The share of meters whose last wheel above a dial turns evenly: what a `Candidate.evenly` is when the
+picture says nothing of it."""
+
 Position = Annotated[float, Field(ge=0, le=10)]
 
 MOST = 10**13
@@ -42,6 +46,9 @@ class PositionSeen(Message):
     )
     confidence: Fraction = Field(description="how much of the distribution lies about that position")
     digit: int | None = Field(None, ge=0, le=9, description="as the whole reading has it")
+    factor: float | None = Field(
+        None, ge=1 / MOST, le=MOST, description="what one step of it counts, in units of the counter"
+    )
 
 
 class Candidate(Message):
@@ -49,6 +56,11 @@ class Candidate(Message):
 
     value: Shown = Field(description="in units of the counter, a multiple of its step")
     likelihood: Fraction = Field(description="beside the other candidates, history left out")
+    evenly: Fraction | None = Field(
+        None,
+        description="were it the reading, how likely the last wheel above a dial turns evenly with it, and"
+        " does not rest until the dial goes from 9 to 0; absent without such a wheel",
+    )
 
 
 class Alignment(Message):

@@ -20,8 +20,9 @@ from meerkat_contract.meter_messages import CounterSeen, Verdict
 
 SURE = 0.75
 """Confidence from which a reading that the picture alone left open is accepted with the one before."""
-AMBIGUOUS = 0.7
-"""Likelihood of the likeliest reading up to which a held picture is held for want of a history."""
+AMBIGUOUS = 0.77
+"""Likelihood of the likeliest reading up to which a held picture is held for want of a history: a bit more
+than the reader calls sure (`verdict.SURE`), for not all readings are listed."""
 LEAST_SHARE = 0.2
 """Of the candidates' likelihood: with less on all that fit, the picture contradicts the history."""
 UNUSUAL = 0.15
@@ -153,33 +154,40 @@ def best_fit(
     *,
     usual: int | None = None,
     near: int = 0,
+    known: Sequence[float] = (),
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
     usual: steps by which it rises usually, where that is known; twice as much is four times less likely,
     and nothing less than UNUSUAL: some day somebody fills a pool.
     near: steps by which two readings may differ and speak for each other; at least the jitter.
+    known: times that each candidate is likelier than the picture says, where the meter's ways are known. It
+    chooses among those that fit, and speaks for them all; it never makes a picture contradict the history.
     None when nothing fits, or only what the picture all but excludes.
     """
     fitting: list[tuple[float, int, int, int]] = []
-    covered = everything = 0.0
+    covered = everything = covered_known = all_known = 0.0
     for rank, (value, likelihood) in enumerate(candidates):
+        likelier = likelihood * (known[rank] if known else 1.0)
         everything += likelihood
+        all_known += likelier
         rise = rise_of(value, previous, most, span, jitter)
         if rise is not None:
             covered += likelihood
+            covered_known += likelier
             if usual is None:
-                weight = likelihood / (1 + 3 * rise / (most + 1))
+                weight = likelier / (1 + 3 * rise / (most + 1))
             else:
-                weight = likelihood * (max(UNUSUAL, (usual / rise) ** 2) if rise > usual else 1.0)
+                weight = likelier * (max(UNUSUAL, (usual / rise) ** 2) if rise > usual else 1.0)
             fitting.append((weight, -rank, value, rise))
-    if not fitting or covered < LEAST_SHARE * everything:
+    share_covered = max(covered / everything, covered_known / all_known) if fitting else 0.0
+    if share_covered < LEAST_SHARE:
         return None
     _, rank, value, rise = max(fitting)
     alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= max(jitter, near))
     share = alike / sum(weight for weight, *_ in fitting)
     backwards = rise == 0 and value != previous
-    return Fit(previous if backwards else value, rise, -rank, share, covered / everything)
+    return Fit(previous if backwards else value, rise, -rank, share, share_covered)
 
 
 def judge(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from meerkat_contract.errors import UsageError
 from meerkat_contract.meter_layout import CounterLayout
-from meerkat_contract.meter_messages import Candidate
+from meerkat_contract.meter_messages import EVENLY, Candidate
 
 from .distribution import NOTHING, Distribution
 from .mechanics import CREEP, WAYS, Drive, drives, moves, places, row_prior
@@ -96,6 +96,8 @@ def decode(
         found = _either(found, _search(parts, creeping=True))
     likelihood = found.likelihood / found.likelihood.sum()
     order = np.argsort(-likelihood, kind="stable")
+    told = [int(i) for i in order[:MOST] if likelihood[i] >= _FAINT]
+    evenly = _evenly(parts, found.readings[told])
     best = int(found.readings[order[0]])
     span = 10 ** (parts[-1].power + 1)
     alike = NEIGHBOURS[parts[0].needle]
@@ -105,10 +107,11 @@ def decode(
     return Decoded(
         candidates=tuple(
             Candidate(
-                value=_value(int(found.readings[i]), counter.step), likelihood=min(1.0, float(likelihood[i]))
+                value=_value(int(found.readings[i]), counter.step),
+                likelihood=min(1.0, float(likelihood[i])),
+                evenly=share,
             )
-            for i in order[:MOST]
-            if likelihood[i] >= _FAINT
+            for i, share in zip(told, evenly, strict=True)
         ),
         sure=min(1.0, float(likelihood[near].sum())),
         wheel_digits=tuple(digits[False, i] for i in range(len(wheels))),
@@ -175,10 +178,7 @@ def _either(usual: _Found, creeping: _Found) -> _Found:
 def _search(parts: Sequence[_Part], *, creeping: bool = False) -> _Found:
     """The likeliest readings of a usual counter, or of one whose wheels all creep."""
     first = parts[0]
-    early = _EARLY[first.needle]
-    # The last one may be anywhere on the way from what it has just passed.
-    start = ((-early <= WAYS) & (10 - early > WAYS)).astype(np.float64)
-    weights = (row_prior()[:, None] * start)[None] * first.places
+    weights = _start(first) * first.places
     readings, digits = np.arange(10, dtype=np.int64), np.arange(10)
     fits = np.ones((10, 1))
     for below, part in itertools.pairwise(parts):
@@ -200,6 +200,42 @@ def _search(parts: Sequence[_Part], *, creeping: bool = False) -> _Found:
         readings, digits, fits = readings[kept], digits[kept], fits[kept]
         weights = weights[kept]
     return _Found(readings, weights.sum(axis=(1, 2)), fits)
+
+
+def _start(first: _Part) -> NDArray[np.float64]:
+    """(states, ways): the last one may be anywhere on the way from what it has just passed."""
+    early = _EARLY[first.needle]
+    start = ((-early <= WAYS) & (10 - early > WAYS)).astype(np.float64)
+    return row_prior()[:, None] * start
+
+
+def _evenly(parts: Sequence[_Part], readings: NDArray[np.int64]) -> list[float | None]:
+    """Were each the reading, how likely it is that the last wheel above a dial turns evenly.
+
+    None when there is no such wheel. It is what the picture says with nothing known of the meter, `EVENLY`
+    when it says nothing.
+    """
+    geared = next((part for part in parts if part.drive is Drive.GEARED), None)
+    if geared is None:
+        return [None] * len(readings)
+    digits = [readings // 10**part.power % 10 for part in parts]
+    weights = _start(parts[0]) * parts[0].places[digits[0]]
+    for (below, digit), (part, own) in itertools.pairwise(zip(parts, digits, strict=True)):
+        beside = part.power == below.power
+        if part is geared:
+            turned = [
+                share * (weights @ moves(drive, beside=beside)[digit])
+                for share, drive in ((EVENLY, Drive.EVENLY), (1 - EVENLY, Drive.CARRIED))
+            ]
+            ahead = np.stack(turned)
+        else:
+            ahead = weights @ moves(part.drive, beside=beside)[digit]
+        weights = ahead * part.places[own]
+    even, carried = weights.sum(axis=(2, 3))
+    found: list[float | None] = [
+        round(float(share), 4) for share in even / np.maximum(even + carried, 1e-300)
+    ]
+    return found
 
 
 def _value(count: int, step: float) -> float:

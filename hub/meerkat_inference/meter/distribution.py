@@ -53,10 +53,12 @@ def average(distributions: Sequence[Distribution], weights: Sequence[float]) -> 
     return np.asarray(stacked / stacked.sum(), np.float32)
 
 
-def seen(distribution: Distribution, digit: int | None) -> PositionSeen:
-    """As a message tells it; `digit` is what the whole reading makes of it."""
+def seen(distribution: Distribution, digit: int | None, factor: float | None = None) -> PositionSeen:
+    """As a message tells it; `digit` is what the whole reading makes of it, `factor` what a step counts."""
     found = peak(distribution)
     confidence = round(found.mass, 4)
     if found.nothing > 0.5:
-        return PositionSeen(position=None, confidence=confidence, digit=None)
-    return PositionSeen(position=round(found.position, 2) % 10, confidence=confidence, digit=digit)
+        return PositionSeen(position=None, confidence=confidence, factor=factor)
+    return PositionSeen(
+        position=round(found.position, 2) % 10, confidence=confidence, digit=digit, factor=factor
+    )

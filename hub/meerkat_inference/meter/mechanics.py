@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from meerkat_contract.meter_messages import EVENLY
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,10 @@ class Drive(Enum):
     FIRST = "first"
     """The last wheel of a counter without dials: driven by the gear."""
     GEARED = "geared"
-    """The last wheel, above a dial: driven by the gear too, at an offset nobody chose."""
+    """The last wheel, above a dial: driven by the gear too at an offset nobody chose (EVENLY), or CARRIED by
+    the dial. Which of both a meter's does, one picture often leaves open; all of them together do not."""
+    EVENLY = "evenly"
+    """Such a wheel, when it is known to be driven by the gear."""
     CARRIED = "carried"
     """Any other wheel: moved on by the one to its right."""
     CREEPING = "creeping"
@@ -63,6 +68,7 @@ _OFFSETS: dict[Drive, Mixture] = {
     Drive.NEEDLE: ((0.85, 1.3), (0.15, 3.0)),
     Drive.FIRST: ((0.9, 0.8), (0.1, 2.0)),
     Drive.GEARED: ((0.93, 0.7), (0.07, 2.5)),
+    Drive.EVENLY: ((0.93, 0.7), (0.07, 2.5)),
     Drive.CARRIED: ((0.9, 1.2), (0.1, 2.8)),
     Drive.CREEPING: ((0.95, 1.2), (0.05, 2.8)),
 }
@@ -73,7 +79,14 @@ _LATE: Mixture = ((0.08, -2.0), (0.8, 0.0), (0.12, 3.0))
 """By how many tenths of its neighbour it does so late."""
 _TOOTH: Mixture = ((0.7, 1.4), (0.3, 3.0))
 """Sigma in tenths of how a geared wheel was put on, when it turns evenly."""
-_EVEN = {Drive.NEEDLE: 1.0, Drive.FIRST: 1.0, Drive.GEARED: 0.4, Drive.CARRIED: 0.0, Drive.CREEPING: 1.0}
+_EVEN = {
+    Drive.NEEDLE: 1.0,
+    Drive.FIRST: 1.0,
+    Drive.GEARED: EVENLY,
+    Drive.EVENLY: 1.0,
+    Drive.CARRIED: 0.0,
+    Drive.CREEPING: 1.0,
+}
 """The share that turns evenly with its neighbour, a tenth as fast. OIML R 49 wants the wheels of water meters
 to go on only while the place below goes from 9 to 0, save the last; many last wheels above a dial creep."""
 CREEP = 0.03
@@ -109,7 +122,7 @@ def moves(drive: Drive, *, beside: bool = False) -> NDArray[np.float64]:
     for digit, (index, way) in product(range(10), enumerate(WAYS)):
         below = 10 * way if beside else 10 * digit + way
         even = float(way if beside else below / 10)
-        for part, off in _TEETH if drive is Drive.GEARED else ((1.0, 0.0),):
+        for part, off in _TEETH if drive in (Drive.GEARED, Drive.EVENLY) else ((1.0, 0.0),):
             _share(found[digit, index], even + off, _EVEN[drive] * part)
         for (share, width), (part, late) in product(_CARRIES, _LATE):
             turned = below - late

@@ -176,6 +176,8 @@ def _counter(
     )
     shown = judged.verdict != "unreadable"
     digits = [*decoded.wheel_digits, *decoded.needle_digits] if shown else [None] * len(conditions)
+    factors = (*counter.wheel_factors, *counter.pointer_factors)
+    parts = tuple(seen(*one) for one in zip((*wheels, *needles), digits, factors, strict=True))
     return CounterSeen(
         counter=name or None,
         verdict=judged.verdict,
@@ -185,8 +187,8 @@ def _counter(
         unit=counter.unit,
         step=counter.step,
         span=counter.span,
-        wheels=tuple(seen(one, digit) for one, digit in zip(wheels, digits, strict=False)),
-        needles=tuple(seen(one, digit) for one, digit in zip(needles, digits[len(wheels) :], strict=True)),
+        wheels=parts[: len(wheels)],
+        needles=parts[len(wheels) :],
         candidates=decoded.candidates if shown else (),
     )
 

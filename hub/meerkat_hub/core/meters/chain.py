@@ -22,12 +22,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import log2
 
-from meerkat_contract.meter_messages import Verdict
 from meerkat_inference.meter.choice import CLOCK_SLACK, Fit, best_fit, jitter_of, judge, rise_of
 
-from .learning import Rise, beginning, clearer, flowed, least_clearness, usual_rise
-from .rows import Learnt, ReadingRow
-from .settings import Limits, MeterSettings
+from .learning import (
+    Rise,
+    beginning,
+    clearer,
+    flowed,
+    least_clearness,
+    other_meter,
+    turned,
+    turned_by_owner,
+    usual_rise,
+)
+from .offer import ALONE, Offer, offer_of
+from .rows import PARTS, Learnt, ReadingRow, parts
+from .settings import Limits, Rules
 
 STRONG, WEAK, OWNER = 1.0, 0.4, 4.0
 FAINT_GAIN, UNSURE_MOST = 0.1, 1.2
@@ -39,19 +49,11 @@ BEHIND = 8.0
 MOST_ENDS = 12
 FAINT = 0.4
 """Confidence below which a picture begins no chain, and confirms nothing."""
-ALONE = 0.9
-"""Of the readings that a picture and the history leave: a sure picture has hardly another."""
-NEAR = 250.0
-"""Part of an hour's usual flow by which readings may differ and count as one."""
-CLEAR = 0.8
-"""The first reading of all is sure when every wheel is as clear as this; else it takes two."""
 ENORMOUS = 8.0
 """Times the usual above which each doubling costs DOUBLING more."""
 DOUBLING = 2.6
 GOES_ON = 2.0
 """So many times the flow that a chain ends with may come on top of what is usual."""
-PARTS = 10**6
-"""Values are whole numbers of millionths of the meter's unit: sums stay exact for ever."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +87,8 @@ class Link:
     """An exchange whose new meter's beginning is not known: the next reading tells it."""
     broken: bool = False
     """The owner says what cannot follow from any reading before."""
+    alike: int = 0
+    """Parts by which the next reading may differ and say the same."""
 
     @property
     def total(self) -> int:
@@ -98,32 +102,6 @@ class Front:
     ends: tuple[Link, ...] = ()
     """Highest score first."""
     best: Link | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    settings: MeterSettings
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A picture's candidates, in parts."""
-
-    row: ReadingRow
-    candidates: tuple[tuple[int, float], ...]
-    verdict: Verdict
-    confidence: float
-    clearness: float
-    """Confidence of the wheel or needle that is least clear, freed of what two likely readings explain."""
-    span: int
-    jitter: int
-    near: int
-    """Readings that differ by no more say the same, as far as anybody cares: a litre of water."""
-
-
-def parts(value: float) -> int:
-    return round(value * PARTS)
 
 
 def hours_between(earlier: datetime, later: datetime) -> float:
@@ -141,7 +119,7 @@ def advance(front: Front, row: ReadingRow, rules: Rules) -> Front:
         return _exchange(front, row, rules)
     if row.told is not None:
         return _told(front, row, row.told, rules)
-    read = _read(row, rules)
+    read = offer_of(row, rules)
     if read is None:
         return front
     offered: dict[tuple[int, bool], Link] = {}
@@ -181,26 +159,7 @@ def _front(before: Front, new: Sequence[Link]) -> Front:
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def _read(row: ReadingRow, rules: Rules) -> _Read | None:
-    seen = row.seen
-    if seen is None or row.refused or seen.verdict in ("unreadable", "implausible"):
-        return None
-    listed = [(parts(c.value), c.likelihood) for c in seen.candidates if c.likelihood > 0]
-    if not listed and seen.value is not None:
-        listed = [(parts(seen.value), 1.0)]
-    if not listed:
-        return None
-    listed.sort(key=lambda candidate: -candidate[1])
-    jitter = jitter_of(seen) if rules.settings.jitter is None else rules.settings.jitter
-    jitter *= max(1, parts(seen.step))
-    clearness = min((one.confidence for one in (*seen.wheels, *seen.needles)), default=seen.confidence)
-    # Two readings that are as likely make a wheel unclear too; of that the history may dispose.
-    clearness = min(1.0, clearness / _share_of_top(listed, jitter))
-    near = max(jitter, parts(rules.limits.usual_flow / NEAR))
-    return _Read(row, tuple(listed), seen.verdict, seen.confidence, clearness, parts(seen.span), jitter, near)
-
-
-def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
+def _follow(end: Link, read: Offer, rules: Rules) -> Link | None:
     """The reading as what comes after `end`."""
     if end.open:
         return _opened(end, read)
@@ -212,18 +171,20 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
     firm = _firm(end)
     # What an unsure reading excluded is not excluded.
     if not firm.strong:
-        alone = alone and _alone(read)
+        alone = alone and read.alone
         sure = sure and alone and read.verdict == "accepted"
     elif firm is not end:
         again = _fit(firm, read, rules)
         alone = alone and again is not None and again[0].value == fit.value and again[0].share >= ALONE
         sure = sure and alone and again is not None and again[1]
-    strong = sure and read.clearness >= least_clearness(end.learnt)
     hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
-    gain = STRONG if strong else WEAK if confidence >= FAINT else FAINT_GAIN
     usual = _usual(end, hours)
     sudden = fit.rise > parts(usual) + read.jitter
+    since_firm = _usual(firm, hours_between(firm.at, read.row.at))
+    clearness = read.clearness(None if sudden else parts(max(usual, since_firm)))
+    strong = sure and clearness >= least_clearness(end.learnt)
+    gain = STRONG if strong else WEAK if confidence >= FAINT else FAINT_GAIN
     if sudden:
         gain -= _cost(
             fit.rise / PARTS, max(usual, rules.limits.usual_flow * min(hours, end.learnt.hours)), end
@@ -233,19 +194,24 @@ def _follow(end: Link, read: _Read, rules: Rules) -> Link | None:
         score = min(score, UNSURE_MOST)
     total = end.total + fit.rise
     rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
-    learnt = clearer(flowed(end.learnt, rules.limits, rise), read.clearness)
+    learnt = clearer(flowed(end.learnt, rules.limits, rise), clearness)
+    if strong and read.verdict == "accepted" and abs(read.candidates[0][0] - fit.value) <= read.jitter:
+        learnt = turned(learnt, read.evenly[0], read.last_wheel, total / PARTS)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, score, end, strong, confidence,
-        learnt, read.span, read.jitter, flow, end.reset, end.guessed, alone, sudden,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, alone, sudden, alike=read.alike,
     )  # fmt: skip
 
 
-def _fit(end: Link, read: _Read, rules: Rules) -> tuple[Fit, bool, float] | None:
+def _fit(end: Link, read: Offer, rules: Rules) -> tuple[Fit, bool, float] | None:
     """What goes on best from `end`, whether hardly anything else does, and the confidence."""
     hours = hours_between(end.at, read.row.at)
     most = largest_rise(rules.limits, hours, read.jitter, read.span)
     usual = parts(_usual(end, hours)) + read.jitter
-    fit = best_fit(read.candidates, end.value, most, read.span, read.jitter, usual=usual, near=read.near)
+    fit = best_fit(
+        read.candidates, end.value, most, read.span, read.jitter,
+        usual=usual, near=read.near, known=read.known(end.learnt),
+    )  # fmt: skip
     if fit is None:
         return None
     verdict, confidence = judge(
@@ -276,30 +242,22 @@ def _cost(rise: float, usual: float, end: Link) -> float:
     return enormous if end.sudden else UNUSUAL + enormous
 
 
-def _begin(read: _Read, rules: Rules) -> Link:
+def _begin(read: Offer, rules: Rules) -> Link:
     """The reading as the first of all."""
-    strong = _sure_alone(read)
-    learnt = clearer(beginning(rules.limits), read.clearness)
+    strong = read.sure_alone
+    learnt = _first(beginning(rules.limits), read, read.candidates[0][0])
     return Link(
         read.row.at, read.row.id, read.candidates[0][0], 0, (STRONG if strong else WEAK) - START, None,
-        strong, read.confidence, learnt, read.span, read.jitter,
+        strong, read.confidence, learnt, read.span, read.jitter, alike=read.alike,
     )  # fmt: skip
 
 
-def _sure_alone(read: _Read) -> bool:
-    """Whether the picture needs no history."""
-    return read.verdict == "accepted" and read.clearness >= CLEAR and _alone(read)
-
-
-def _alone(read: _Read) -> bool:
-    """Whether the likeliest reading is all but the only one."""
-    return _share_of_top(read.candidates, read.near) >= ALONE
-
-
-def _share_of_top(candidates: Sequence[tuple[int, float]], jitter: int) -> float:
-    top = candidates[0][0]
-    near = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter)
-    return near / sum(likelihood for _, likelihood in candidates)
+def _first(learnt: Learnt, read: Offer, total: int) -> Learnt:
+    """With the first picture of a meter."""
+    learnt = clearer(learnt, read.clearness())
+    if not read.sure_alone:
+        return learnt
+    return turned(learnt, read.evenly[0], read.last_wheel, total / PARTS)
 
 
 def looks_new(value: int, before: int, limits: Limits) -> bool:
@@ -311,28 +269,28 @@ def looks_new(value: int, before: int, limits: Limits) -> bool:
     return 0 < value <= newest and before > 10 * newest
 
 
-def _new_meter(end: Link, read: _Read, rules: Rules) -> Link | None:
+def _new_meter(end: Link, read: Offer, rules: Rules) -> Link | None:
     """The reading as the first of a new meter that nobody has told of."""
     value = read.candidates[0][0]
     if end.open or read.verdict != "accepted" or not looks_new(value, end.value, rules.limits):
         return None
-    if read.clearness < least_clearness(end.learnt) or not _alone(read):
+    if read.clearness() < least_clearness(end.learnt) or not read.alone:
         return None
-    learnt = clearer(end.learnt, read.clearness)
+    learnt = _first(other_meter(end.learnt), read, end.total)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + STRONG - EXCHANGE, end, True,
-        read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end,
+        read.confidence, learnt, read.span, read.jitter, 0.0, read.row.at, end, alike=read.alike,
     )  # fmt: skip
 
 
-def _opened(end: Link, read: _Read) -> Link:
+def _opened(end: Link, read: Offer) -> Link:
     """The first reading after an exchange whose new meter may have begun anywhere."""
     value = read.candidates[0][0]
-    strong = _sure_alone(read)
-    learnt = clearer(end.learnt, read.clearness)
+    strong = read.sure_alone
+    learnt = _first(end.learnt, read, end.total)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + (STRONG if strong else WEAK) - START,
-        end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset,
+        end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset, alike=read.alike,
     )  # fmt: skip
 
 
@@ -344,9 +302,11 @@ def _told(front: Front, row: ReadingRow, told: float, rules: Rules) -> Front:
     value = parts(told)
     reachable = [(end, _rise_to(end, value, row.at, rules)) for end in front.ends]
     end, rise = next(((e, r) for e, r in reachable if r is not None), (front.best, None))
+    offer = offer_of(row, rules)
+    evenly = None if offer is None else offer.says(value)
     if end is None:
         span, jitter = scale_of(row)
-        learnt = beginning(rules.limits)
+        learnt = turned_by_owner(beginning(rules.limits), evenly)
         link = Link(row.at, row.id, value, 0, OWNER, None, True, 1.0, learnt, span, jitter)
         return Front((link,), link)
     hours = hours_between(end.at, row.at)
@@ -360,6 +320,7 @@ def _told(front: Front, row: ReadingRow, told: float, rules: Rules) -> Front:
     if rise is not None and not end.open:
         since = Rise(row.at, hours, flow, (value + offset) / PARTS, end.jitter / PARTS)
         learnt = flowed(learnt, rules.limits, since)
+    learnt = turned_by_owner(learnt, evenly)
     link = Link(
         row.at, row.id, value, offset, end.score + OWNER, end, True, 1.0, learnt, end.span,
         end.jitter, flow, end.reset, broken=rise is None and not end.open,
@@ -393,8 +354,8 @@ def _exchange(front: Front, row: ReadingRow, rules: Rules) -> Front:
         link.open = row.told is None
         return Front((link,), link)
     link = Link(
-        row.at, row.id, value, end.total + rise - value, end.score + OWNER, end, True, 1.0, end.learnt,
-        end.span, end.jitter, 0.0, row.at, open=row.told is None,
+        row.at, row.id, value, end.total + rise - value, end.score + OWNER, end, True, 1.0,
+        other_meter(end.learnt), end.span, end.jitter, 0.0, row.at, open=row.told is None,
     )  # fmt: skip
     return Front((link,), link)
 

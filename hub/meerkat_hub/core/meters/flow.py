@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from meerkat_contract.meter_messages import Alarm
 
-from .chain import PARTS, Link, hours_between
+from .chain import Link, hours_between
+from .rows import PARTS
 from .settings import Limits, MeterSettings
 
 FINE_ENOUGH = 4

@@ -39,10 +39,10 @@ from itertools import islice
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.meter_messages import MeterReading, MeterVerdict
 
-from .chain import BEHIND, Front, Link, Rules, advance, parts, scale_of
+from .chain import BEHIND, Front, Link, advance, scale_of
 from .flow import wrong_with
-from .rows import Learnt, Outcome, PictureSeen, ReadingRow, Source
-from .settings import MeterSettings
+from .rows import Learnt, Outcome, PictureSeen, ReadingRow, Source, parts
+from .settings import MeterSettings, Rules
 from .verdicts import RUN, accepted, confirmed, set_aside
 
 KEEP = 1000

@@ -1,4 +1,10 @@
-"""What a meter's accepted readings teach about it: its usual flow, and how clear its pictures usually are.
+"""What a meter's accepted readings teach about it: its usual flow, how clear its pictures usually are, and
+whether its last wheel turns evenly.
+
+The last is one bit of its mechanics, and many a picture cannot be read without it: a wheel at 5.9 above a
+needle at 0.9 is a 5 that turns along with it, or a 6 that rests. It is learnt from pictures that are read
+without it, those with the needle elsewhere, so no belief confirms itself; and from each only when the meter
+has gone on since: a wheel that stands a little off must not tell the same all night.
 
 Each reading makes the next estimate from the one before and nothing else, so that a history can be
 taken up anywhere: the estimate is stored with the reading.
@@ -8,7 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import exp
+from math import exp, log
+
+from meerkat_contract.meter_messages import EVENLY
 
 from .rows import Learnt
 from .settings import Limits
@@ -27,6 +35,12 @@ ALWAYS_CLEAR = 0.9
 """A picture whose wheels are all as clear as this is never called less clear than usual."""
 SPREADS = 3.0
 """Mean deviations below the usual."""
+
+EACH, MOST, OWNERS = 1.5, 6.0, 3.0
+"""Log odds: by how much one picture tells at most whether the last wheel turns evenly, all of them together,
+and one that the owner has read."""
+GONE_ON = 0.1
+"""Of a step of that wheel: so much goes on between two pictures that tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,8 @@ def flowed(before: Learnt, limits: Limits, rise: Rise) -> Learnt:
         since,
         longest,
         least,
+        before.evenly,
+        before.evenly_total,
     )
 
 
@@ -107,3 +123,46 @@ def usual_rise(learnt: Learnt, hours: float) -> float:
 def least_clearness(learnt: Learnt) -> float:
     """Below it a picture is less clear than this meter's usually are."""
     return min(ALWAYS_CLEAR, learnt.clearness - SPREADS * learnt.spread - 0.02)
+
+
+def turned(before: Learnt, evenly: float | None, factor: float, total: float) -> Learnt:
+    """With one more reading, which is as likely as this (Candidate.evenly) when the last wheel turns evenly.
+
+    factor: what one step of that wheel counts, in units. total: then.
+    """
+    known = before.evenly_total
+    if evenly is None or (known is not None and abs(total - known) < GONE_ON * factor):
+        return before
+    odds = before.evenly + min(max(_told(evenly), -EACH), EACH)
+    return replace(before, evenly=min(max(odds, -MOST), MOST), evenly_total=total)
+
+
+def turned_by_owner(before: Learnt, evenly: float | None) -> Learnt:
+    """With a reading of the owner's, which outweighs all pictures that say otherwise."""
+    if evenly is None:
+        return before
+    said = min(max(_told(evenly), -OWNERS), OWNERS)
+    agreed = before.evenly if said * before.evenly > 0 else 0.0
+    return replace(before, evenly=min(max(agreed + said, -MOST), MOST))
+
+
+def _told(evenly: float) -> float:
+    """Log odds, beside what is usual."""
+    return _odds(min(max(evenly, 1e-4), 1 - 1e-4)) - _odds(EVENLY)
+
+
+def other_meter(before: Learnt) -> Learnt:
+    """When the meter has been exchanged: the house is the same."""
+    return replace(before, evenly=0.0, evenly_total=None)
+
+
+def likelier(learnt: Learnt, evenly: float | None) -> float:
+    """Times that a reading is likelier, the meter being known, than a picture alone says."""
+    if evenly is None or learnt.evenly == 0:
+        return 1.0
+    share = 1 / (1 + exp(-_odds(EVENLY) - learnt.evenly))
+    return share * evenly / EVENLY + (1 - share) * (1 - evenly) / (1 - EVENLY)
+
+
+def _odds(share: float) -> float:
+    return log(share / (1 - share))

@@ -8,7 +8,14 @@ from typing import Literal
 
 from meerkat_contract.meter_messages import CounterSeen, MeterReading, MeterVerdict, Verdict
 
+PARTS = 10**6
+"""Values are whole numbers of millionths of the meter's unit: sums stay exact for ever."""
+
 Source = Literal["picture", "owner", "device"]
+
+
+def parts(value: float) -> int:
+    return round(value * PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,10 @@ class Learnt:
     """Since when something has flowed in every interval: the `longest`, in hours, and the `least` flow."""
     longest: float = 0.0
     least: float = 0.0
+    evenly: float = 0.0
+    """Log odds that its last wheel above a dial turns evenly, beside what is usual: 0 while nobody knows."""
+    evenly_total: float | None = None
+    """The total at which a picture last told of that."""
 
 
 @dataclass(frozen=True, slots=True)

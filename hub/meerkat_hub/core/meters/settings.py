@@ -141,6 +141,14 @@ class MeterSettings(BaseModel):
         return convert(unit, self.unit or unit, self.calorific_value)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a history is judged by."""
+
+    settings: MeterSettings
+    limits: Limits
+
+
 def convert(unit: str, wanted: str, calorific_value: float | None = None) -> Decimal:
     """How many `wanted` one `unit` is. Raises ValueError when they measure different things."""
     of, to = unit.strip().lower(), wanted.strip().lower()

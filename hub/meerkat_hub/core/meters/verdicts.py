@@ -11,8 +11,9 @@ from dataclasses import replace
 from meerkat_contract.meter_messages import Verdict
 from meerkat_inference.meter.choice import CLOCK_SLACK, Choice, choose
 
-from .chain import FAINT, PARTS, Link, Rules, hours_between, largest_rise, looks_new, parts
-from .rows import ReadingRow
+from .chain import FAINT, Link, hours_between, largest_rise, looks_new
+from .rows import PARTS, ReadingRow, parts
+from .settings import Rules
 
 SURER_CAME = "a surer picture came after it"
 RUN = 4
@@ -49,7 +50,9 @@ def _unclear(link: Link) -> bool:
 
 
 def _agree(one: Link, later: Link) -> bool:
-    return not one.open and one.offset == later.offset and later.value - one.value <= later.jitter
+    return (
+        not one.open and one.offset == later.offset and later.value - one.value <= max(one.alike, later.alike)
+    )
 
 
 def accepted(row: ReadingRow, link: Link, before: Link | None, rules: Rules) -> ReadingRow:
