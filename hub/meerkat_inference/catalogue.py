@@ -21,6 +21,7 @@ from meerkat_contract.messages import Label
 from meerkat_contract.vocabulary import LABELS
 
 Task = Literal["detect_objects", "detect_faces", "recognise_faces"]
+EngineName = Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "libdarknet", "darknet", "dlib"]
 Point = tuple[float, Annotated[float, Field(ge=0, le=1)]]
 
 _GAPS = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82})
@@ -91,9 +92,7 @@ class Entry(BaseModel):
     title: str
     task: Task
     family: Literal["yolox", "ssd", "fastestdet", "darknet", "yunet", "slim", "embedding", "dlib"]
-    engines: tuple[Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "dlib"], ...] = Field(
-        min_length=1
-    )
+    engines: tuple[EngineName, ...] = Field(min_length=1)
     devices: tuple[Literal["cpu", "edgetpu"], ...] = Field(
         ("cpu",), description="edgetpu alone: compiled for it, no other device runs it"
     )

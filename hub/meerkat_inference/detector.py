@@ -8,8 +8,9 @@ for found in detector.detect(picture):    # (H, W, 3) uint8, BGR
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from meerkat_contract.messages import ModelInfo
 
@@ -53,3 +54,17 @@ class Detector(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that can look at several pictures in one go, some of them much more cheaply."""
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that it had better be given together; 1 when that gains nothing."""
+        ...
+
+    def detect_many(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Found]]:
+        """What `detect` gives, for each of them."""
+        ...

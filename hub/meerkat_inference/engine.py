@@ -8,8 +8,9 @@ networks of a house; a second process does). It belongs to the thread that uses 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """litert | tflite_runtime | onnxruntime | opencv"""
+        """litert | tflite_runtime | onnxruntime | opencv | libdarknet | darknet"""
         ...
 
     @property
@@ -69,4 +70,16 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give the memory back. Running a closed engine raises ModelError."""
+        ...
+
+
+@runtime_checkable
+class BatchEngine(Engine, Protocol):
+    """An engine that starts anew for each call, and so had better be given several pictures at once."""
+
+    at_once: int
+    """Pictures for one call at most."""
+
+    def run_many(self, pictures: Sequence[NDArray[Any]]) -> list[list[NDArray[Any]]]:
+        """What `run` gives, for each of them."""
         ...

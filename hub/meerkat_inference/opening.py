@@ -2,13 +2,15 @@
 
     .tflite              litert (ai-edge-litert), then tflite_runtime (extra coral-legacy)
     .onnx                onnxruntime, then opencv
-    .weights with .cfg   opencv (Darknet)
+    .weights with .cfg   opencv; by name also libdarknet and darknet, Debian's package (far slower)
 
 A runtime is imported only when a file is opened with it.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from .engine import EDGE_TPU_LIBRARY, Engine
 _KINDS: dict[str, tuple[str, ...]] = {
     ".tflite": ("litert", "tflite_runtime"),
     ".onnx": ("onnxruntime", "opencv"),
-    ".weights": ("opencv",),
+    ".weights": ("opencv", "libdarknet", "darknet"),
 }
 _MODULES = {
     "litert": "ai_edge_litert",
@@ -32,12 +34,36 @@ _REMEDIES = {
     "tflite_runtime": "Install tflite-runtime with Python 3.11 and NumPy 1 (extra coral-legacy)",
     "onnxruntime": "Install onnxruntime (extra worker)",
     "opencv": "Install opencv-python-headless (extra worker)",
+    "libdarknet": "Install Debian's package darknet, or name the library in $MEERKAT_LIBDARKNET",
+    "darknet": "Install Debian's package darknet, or name the program in $MEERKAT_DARKNET",
 }
+ENGINES = tuple(_REMEDIES)
+"""Every runtime that a file can be opened with by name."""
+_BY_NAME = ("libdarknet", "darknet")
+"""Used only when somebody names them: they are many times slower, and the second starts a program."""
+_LIBDARKNET = ("/usr/lib/darknet/libdarknet.so", "/usr/local/lib/libdarknet.so")
 
 
 def installed(kind: str) -> bool:
-    """Whether the runtime's package is there. Does not import it."""
+    """Whether the runtime is there. Does not import it."""
+    if kind == "libdarknet":
+        return darknet_library() is not None
+    if kind == "darknet":
+        return darknet_program() is not None
     return find_spec(_MODULES[kind]) is not None
+
+
+def darknet_library() -> Path | None:
+    """Darknet's library: that of $MEERKAT_LIBDARKNET, else Debian's."""
+    named = os.environ.get("MEERKAT_LIBDARKNET", "")
+    places = (named,) if named else _LIBDARKNET
+    return next((Path(place) for place in places if Path(place).is_file()), None)
+
+
+def darknet_program() -> Path | None:
+    """Darknet's program: that of $MEERKAT_DARKNET, else the one on the path."""
+    found = shutil.which(os.environ.get("MEERKAT_DARKNET", "") or "darknet")
+    return Path(found) if found else None
 
 
 def kinds_for(path: Path) -> tuple[str, ...]:
@@ -61,7 +87,7 @@ def choose(path: Path, kind: str | None = None) -> str:
             where=str(path),
             remedy=f"Use {' or '.join(able)}",
         )
-    wanted = able if kind is None else (kind,)
+    wanted = tuple(each for each in able if each not in _BY_NAME) if kind is None else (kind,)
     for candidate in wanted:
         if installed(candidate):
             return candidate
@@ -102,6 +128,25 @@ def open_engine(
         from .engines.opencv import open_onnx
 
         return open_onnx(path, device=device)
-    from .engines.opencv import open_darknet
+    return _open_darknet(path, config or path.with_suffix(".cfg"), kind, device)
 
-    return open_darknet(path, config or path.with_suffix(".cfg"), device=device)
+
+def _open_darknet(weights: Path, config: Path, kind: str, device: str) -> Engine:
+    if kind == "opencv":
+        from .engines.opencv import open_darknet
+
+        return open_darknet(weights, config, device=device)
+    if device not in ("cpu", "auto"):
+        raise ModelError(
+            f"engine {kind} runs on the cpu, not on {device!r}", where=str(weights), remedy="Set device: cpu"
+        )
+    library, program = darknet_library(), darknet_program()
+    if kind == "libdarknet" and library is not None:
+        from .engines.libdarknet import open_libdarknet
+
+        return open_libdarknet(weights, config, library)
+    if kind == "darknet" and program is not None:
+        from .engines.darknet_program import open_darknet_program
+
+        return open_darknet_program(weights, config, program)
+    raise ModelError(f"engine {kind} is not installed", where=str(weights), remedy=_REMEDIES[kind])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meerkat_contract.errors import ModelError
 from meerkat_inference.engine import TensorInfo
 
-from .darknet_files import read_darknet
+from .darknet_files import check_darknet
 from .tensors import check_inputs
 
 
@@ -68,21 +68,17 @@ def open_darknet(weights: Path, config: Path, *, device: str = "cpu") -> OpenCvE
     is already multiplied by the objectness.
     """
     _cpu_only(device, weights)
-    files = read_darknet(weights, config)
-    # OpenCV zeroes class scores below `thresh`, 0.2 unless the .cfg says otherwise: the detector wants
-    # to see the weak ones too and sets its own threshold.
-    text = files.config.replace(b"[yolo]", b"[yolo]\nthresh=0.01").replace(
-        b"[region]", b"[region]\nthresh=0.01"
-    )
+    files = check_darknet(weights, config)
     try:
         net = cv2.dnn.readNetFromDarknet(
-            np.frombuffer(text, np.uint8), np.frombuffer(files.weights, np.uint8)
+            np.frombuffer(files.config, np.uint8), np.fromfile(files.weights, np.uint8)
         )
-    except cv2.error as error:
+    except (cv2.error, OSError) as error:
         raise ModelError(
             f"opencv cannot read it: {_reason(error)}", where=str(config), remedy="Convert the model to ONNX"
         ) from error
-    shape = (1, files.channels, files.height, files.width)
+    network = files.network
+    shape = (1, network.channels, network.height, network.width)
     return OpenCvEngine(net, (TensorInfo("", shape, "float32"),), where=weights.name)
 
 

@@ -1,4 +1,4 @@
-"""Darknet's YOLO networks through OpenCV: NCHW input of RGB 0..1."""
+"""Darknet's YOLO networks on any engine that reads a .cfg: NCHW input of RGB 0..1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meerkat_contract.errors import ModelError
 from meerkat_inference.catalogue import Entry
 from meerkat_inference.engine import Engine
 
@@ -19,14 +18,13 @@ class Darknet(NetworkDetector):
     class scores that are already multiplied by it."""
 
     def __init__(self, entry: Entry, engine: Engine, labels: tuple[str, ...]) -> None:
-        super().__init__(entry, engine, labels)
-        shape = engine.inputs[0].shape
-        if shape[2:] != (entry.input[1], entry.input[0]):
-            raise ModelError(
-                f"the .cfg says {shape[3]}x{shape[2]}, the catalogue {entry.input[0]}x{entry.input[1]}",
-                where=entry.name,
-            )
-        self._size = np.array(entry.input, np.float32)
+        _, _, height, width = engine.inputs[0].shape
+        # The .cfg knows; an owner who changed its width needs no other entry.
+        super().__init__(entry.model_copy(update={"input": (width, height)}), engine, labels)
+        # Cut boxes overlap otherwise than whole ones: what the engine has done is not done again.
+        if entry.nms >= getattr(engine, "suppresses", 2.0):
+            self._overlap = 1.0
+        self._size = np.array([width, height], np.float32)
 
     def _blob(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return planes(pixels, scale=1 / 255, rgb=True)
