@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meerkat_contract.errors import ModelError
 
-from .darknet_readers import LAYERS, NET, NEUTRAL, OPENCV, TRAINING, Reader
+from .darknet_readers import LAYERS, NET, NEUTRAL, OPENCV, TRAINING, TRAINING_ANYWHERE, Reader
 
 _LIMIT = 4096
 """Largest width, height and number of filters that is believed."""
@@ -92,7 +92,9 @@ class Cfg:
                 option.line,
                 f"Known: {', '.join(sorted(reader.activations))}. {reader.remedy}",
             )
-        if key in known or key in TRAINING.get(section.name, ()) or _neutral(key, option.value):
+        if _neutral(key, option.value):
+            return
+        if key in known | TRAINING_ANYWHERE | TRAINING.get(section.name, frozenset()):
             return
         raise self._error(
             f"[{section.name}] option {key}={option.value} would be ignored by {reader.title}, "

@@ -100,10 +100,11 @@ NEUTRAL: Mapping[str, str] = {
 }
 """Values with which an option changes nothing; 0 of all others."""
 
+TRAINING_ANYWHERE = _words(
+    "stopbackward onlyforward dontsave learning_rate burnin_update train_only_bn dont_update"
+)
 TRAINING: Mapping[str, frozenset[str]] = {
-    "convolutional": _words(
-        "stopbackward learning_rate train_only_bn grad_centr label_smooth_eps burnin_update"
-    ),
+    "convolutional": _words("grad_centr label_smooth_eps"),
     "yolo": _words(
         """
         jitter ignore_thresh truth_thresh random max iou_thresh iou_normalizer cls_normalizer obj_normalizer
