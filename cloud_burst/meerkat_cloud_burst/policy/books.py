@@ -34,6 +34,7 @@ class Books:
         self._new_id = new_id
         self._costs: list[Cost] = []
         self._open: dict[str, float] = {}
+        self._rates: dict[str, float] = {}
         self.recorded: dict[str, float] = {}
         """Seconds that are written of each instance."""
         self.last_of: dict[str, float] = {}
@@ -55,6 +56,7 @@ class Books:
         for entry in lines:
             if entry.kind == "reserved":
                 self._open[entry.id] = self._open.get(entry.id, 0.0) + entry.dollars
+                self._rates[entry.id] = entry.dollars / entry.seconds if entry.seconds else 0.0
             elif entry.refers:
                 self._open[entry.refers] = self._open.get(entry.refers, 0.0) - entry.dollars
             if entry.kind == "spent" and entry.instance != CLOCK:
@@ -67,6 +69,11 @@ class Books:
     def reserved(self) -> float:
         """Dollars set apart that nothing has closed."""
         return fsum(self._open.values())
+
+    @property
+    def dearest(self) -> float:
+        """Dollars a second of the dearest reservation that was open when the lines were loaded."""
+        return max((rate for key, rate in self._rates.items() if key in self._open), default=0.0)
 
     def spent(self, period: Period, now: Moment, doubt: float) -> float:
         """Dollars of a period: by its dates and, where the clock is in doubt, whatever may belong to it."""

@@ -14,28 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .latency import clip_seconds, done_by, slots, starts
+from .latency import slots
+from .plan import FAR, Plan, best_plan
 from .tend import closed, launchable, may_go, reservation, shortage, tend
 from .view import BurstDecision, WaitingClip, World
 
 TICKS = 2
 """So many ticks in a row must clips be late before a burst begins."""
-
-FAR = 86_400.0
-"""Seconds that stand for never, where the house has no worker."""
-
-WORTH = 0.5
-"""Of its boot, which is paid for nothing, a further machine must win so much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Send `clips`, with `new` machines more: all would be done in `seconds`, `gain` sooner than at home."""
-
-    clips: tuple[WaitingClip, ...]
-    new: int
-    seconds: float
-    gain: float
 
 
 @dataclass(slots=True)
@@ -81,8 +66,6 @@ class Drain:
         if not always and plan.gain <= self.gain:
             return tend(world) or self._kept(world, late, plan, tail)
         new = plan.new
-        if always and not held and not new:
-            new = 1
         return BurstDecision(
             send=tuple(clip.id for clip in plan.clips),
             desired=held + new if new else None,
@@ -141,64 +124,6 @@ class Drain:
             return f"{len(always)} clips go to the cloud always: to {machines}, done in {plan.seconds:.0f} s"
         told = f"{self._told(world, late)}: {len(plan.clips)} go to {machines}"
         return f"{told}, and all is done in {plan.seconds:.0f} s, {_seconds(plan.gain)} sooner"
-
-
-def best_plan(world: World, always: Sequence[WaitingClip], tail: Sequence[WaitingClip], most: int) -> Plan:
-    """The pair of the greatest gain: all of `always` and the first of `tail`, with up to `most` new machines.
-
-    For each number of machines the wait at home falls and the cloud's grows with what is sent, so the best
-    is where they meet. A further machine is taken where it wins half of its boot: where it would win
-    less, most of what is paid for it would be boot and idle end.
-    """
-    work = _work(world.waiting)
-    home = sum(work.values()) - sum(work[clip.id] for clip in always)
-    stays = [home]
-    for clip in tail:
-        stays.append(stays[-1] - work[clip.id])
-    uploads = [sum(clip.size for clip in always) / world.cloud.upload_rate]
-    for clip in tail:
-        uploads.append(uploads[-1] + clip.size / world.cloud.upload_rate)
-    each = clip_seconds(world)
-    best: Plan | None = None
-    for new in range(most + 1):
-        begins = starts(world.cloud, new)
-
-        def cloud(more: int, begins: Sequence[float] = begins) -> float:
-            clips = len(always) + more
-            first = uploads[more] / clips if clips else 0.0
-            queue = done_by([begin + first for begin in begins], len(world.aloft) + clips, each)
-            return max(queue, uploads[more] + each) if clips else queue
-
-        if best is None:
-            now = max(sum(work.values()), cloud(0) if not always else 0.0)
-
-        low, high = 0, len(tail)
-        while low < high:
-            middle = (low + high) // 2
-            if cloud(middle) >= stays[middle]:
-                high = middle
-            else:
-                low = middle + 1
-        for more in {max(0, low - 1), low}:
-            seconds = max(cloud(more), stays[more])
-            better = best is None or seconds < best.seconds - (
-                WORTH * world.cloud.boot if new > best.new else 1e-6
-            )
-            if better:
-                best = Plan((*always, *tail[:more]), new, seconds, now - seconds)
-    assert best is not None, "there is always the plan without a new machine"
-    return best
-
-
-def _work(waiting: Sequence[WaitingClip]) -> dict[str, float]:
-    """Seconds of the house's pool that each clip costs, from the waits; the first has the work ahead too."""
-    work: dict[str, float] = {}
-    before = 0.0
-    for clip in waiting:
-        until = max(before, min(clip.done_in, FAR))
-        work[clip.id] = until - before
-        before = until
-    return work
 
 
 def _last(waiting: Sequence[WaitingClip]) -> float:

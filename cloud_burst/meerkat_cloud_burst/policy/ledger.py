@@ -28,6 +28,7 @@ from meerkat_cloud_burst.settings import BurstSettings
 from .books import Books
 from .clocks import Clocks, Moment, Period
 from .forecast import forecast
+from .making import idle_grace
 from .view import LedgerEntry, MoneyView
 
 LEAST_BILLED = 60.0
@@ -35,6 +36,9 @@ LEAST_BILLED = 60.0
 
 ENDING = 60.0
 """Seconds from asking that a machine be ended to its last billed second."""
+
+CLOCK_ERROR = 300.0
+"""The times in an order may be wrong by this: AWS serves nobody whose clock is further off."""
 
 CHUNK = 120.0
 """Seconds for which money is topped up, and after which what has run is written."""
@@ -55,16 +59,18 @@ class Terms:
     per_day: float
     per_month: float
     instance_hour: float
-    """The most that an hour may be billed."""
+    """The most that an hour of a machine that is launched now may be billed."""
     hold: float
-    """A machine that nobody cares for has surely ended after so long."""
+    """A machine that nobody cares for has surely ended after so long: it boots, works off what was ordered
+    until that expires, at most a clip more, waits its idle grace and ends."""
     boot: float = 90.0
 
     @classmethod
     def of(cls, settings: BurstSettings) -> Terms:
         money = settings.money
-        alone = settings.timeout + settings.boot + 2 * settings.clip_seconds + settings.idle_grace + ENDING
-        return cls(money.per_day, money.per_month, money.instance_hour, alone, settings.boot)
+        work = settings.timeout + CLOCK_ERROR + 2 * settings.clip_seconds
+        hold = settings.boot + work + idle_grace(settings) + ENDING
+        return cls(money.per_day, money.per_month, money.instance_hour, hold, settings.boot)
 
     @property
     def lead(self) -> float:
@@ -171,6 +177,7 @@ class Ledger:
         """Take up the stored lines: those of the last 70 days are enough. Once, before anything else."""
         self._clocks.advance(now)
         self._books.load(entries, now, self._clocks)
+        self._rate = max(self._rate, self._books.dearest)
 
     def reserve(self, machines: int, now: Moment, reason: str = "") -> tuple[LedgerEntry, ...] | Refused:
         """Pay for `machines` launches: store the lines, then ask the fleet, within PATIENCE seconds."""
@@ -178,7 +185,7 @@ class Ledger:
         needed = machines * seconds * self._rate
         available = self.available(now)
         if needed > available + DUST:
-            each = f"{machines} x {seconds:.0f} s at ${self._terms.instance_hour:g}/h = ${needed:.4f}"
+            each = f"{machines} x {seconds:.0f} s at ${self._rate * 3600:g}/h = ${needed:.4f}"
             return Refused(needed, available, f"{each} is more than the ${available:.4f} that are left")
         fleet = self._fleet
         fleet.hoped = max(fleet.hoped, len(fleet.accounts) + fleet.pending) + machines
@@ -199,10 +206,10 @@ class Ledger:
         """
         ran, leap = self._clocks.advance(now)
         entries = [self._books.leapt(leap, now)] if leap else []
-        rate = self._price(instance_hour)
+        self._price(instance_hour)
         down = self._down(now)
         fleet = self._fleet
-        appeared = self._follow(machines, ran, rate, now, entries)
+        appeared = self._follow(machines, ran, now, entries)
         for id, account in fleet.accounts.items():
             self._write(id, account, now, entries, every=CHUNK)
         hoped = fleet.hoped if now.steady < fleet.hoped_until else 0
@@ -229,7 +236,7 @@ class Ledger:
         return max(0.0, room - self._reserved(now))
 
     def view(self, now: Moment) -> MoneyView:
-        return MoneyView(self.available(now), self._terms.instance_hour, self._terms.lead)
+        return MoneyView(self.available(now), self._rate * 3600, self._terms.lead)
 
     def today(self, now: Moment) -> Totals:
         return self._totals(Period.day(now.wall), self._terms.per_day, 86_400.0, now)
@@ -258,32 +265,32 @@ class Ledger:
 
     # --- one look -----------------------------------------------------------------------------------
 
-    def _price(self, instance_hour: float | None) -> float:
-        """The rate of what has run since the last look: the dearer one when the price has changed."""
-        before = self._rate
-        if instance_hour is not None and instance_hour != self._terms.instance_hour:
+    def _price(self, instance_hour: float | None) -> None:
+        """A dearer price holds at once; a lower one when no machine of the dearer time is left."""
+        if instance_hour is not None:
             self._terms = replace(self._terms, instance_hour=instance_hour)
-            self._rate = instance_hour / 3600
-        return max(before, self._rate)
+        stated = self._terms.instance_hour / 3600
+        empty = not self._fleet.accounts and not self._fleet.pending and self._books.reserved <= DUST
+        self._rate = stated if empty else max(stated, self._rate)
 
     def _follow(
-        self, machines: Sequence[Machine], ran: float, rate: float, now: Moment, entries: list[LedgerEntry]
+        self, machines: Sequence[Machine], ran: float, now: Moment, entries: list[LedgerEntry]
     ) -> int:
         """Bring the accounts to now. Returns how many machines are new."""
         accounts = self._fleet.accounts
         seen = {machine.id for machine in machines}
         for id in [id for id in accounts if id not in seen]:
             account = accounts.pop(id)
-            account.run(min(ran, self._terms.hold), rate)
+            account.run(min(ran, self._terms.hold), self._rate)
             self._write(id, account, now, entries, every=0.0)
             self._books.forget(id)
         for account in accounts.values():
-            account.run(ran, rate)
+            account.run(ran, self._rate)
         new = [machine for machine in machines if machine.id not in accounts]
         for machine in new:
             age = self._age(machine, ran, now)
             accounts[machine.id] = _Account(self._terms.hold)
-            accounts[machine.id].begin(age, self._books.recorded.get(machine.id, 0.0), rate)
+            accounts[machine.id].begin(age, self._books.recorded.get(machine.id, 0.0), self._rate)
         return len(new)
 
     def _age(self, machine: Machine, ran: float, now: Moment) -> float:
