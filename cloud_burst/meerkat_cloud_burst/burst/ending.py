@@ -28,13 +28,21 @@ class Stopped:
 
 
 def stop(clients: Clients, settings: BurstSettings, group: str) -> Stopped:
-    """Ask for none and end every machine. Raises CloudError; ends what it can before that."""
+    """End every machine and ask for none. Raises CloudError; ends what it can before that."""
     fleet = AutoScalingFleet(clients, group, settings.stack, settings.max_instances)
-    fleet.set_desired(0)
     state = fleet.look()
     instances = tuple(each.id for each in state.instances if each.state != "ending")
     orphans = tuple(each.id for each in state.orphans)
-    fleet.end((*instances, *orphans))
+    refused: CloudError | None = None
+    try:
+        # First these, then the group's size: AWS ends none that would bring the group below its minimum.
+        fleet.end((*instances, *orphans))
+    except CloudError as error:
+        refused = error
+    fleet.set_desired(0)
+    left = fleet.look().orphans if refused else ()
+    if refused and any(orphan.state != "ending" for orphan in left):
+        raise refused  # those of the group it ends by itself now
     return Stopped(instances, orphans)
 
 
