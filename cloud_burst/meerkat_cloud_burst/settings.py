@@ -43,12 +43,18 @@ class MoneySettings(_Section):
 class BurstSettings(_Section):
     """Cloud burst: off until it is switched on here."""
 
-    enabled: bool = False
+    enabled: bool = Field(
+        False, description="send clips out of the house when they would be late; costs money"
+    )
     fleet: Literal["asg", "external"] = Field(
         "asg", description="asg: instances of EC2 in an Auto Scaling group; external: another PC of yours"
     )
     region: str = Field("", pattern=r"^[a-z0-9-]*$", description="AWS region; that of your AWS profile")
-    stack: str = Field("meerkat-burst", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")
+    stack: str = Field(
+        "meerkat-burst",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$",
+        description="name of the CloudFormation stack",
+    )
     endpoint: str = Field("", description="of an emulator of AWS; empty is AWS itself")
     policy: Annotated[DrainSettings | ThresholdSettings, Field(discriminator="kind")] = DrainSettings()
     money: MoneySettings = MoneySettings()

@@ -19,6 +19,7 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import EventState, ModelInfo, Track, WorkerState
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.core.cloud_records import BurstQuestion, BurstView, ShowBurst
 from meerkat_hub.core.meter_records import (
     MeterAsked,
     MeterInput,
@@ -60,10 +61,15 @@ class WebHouse:
         )
         self.meters: tuple[MeterView, ...] = ()
         """How meters stand; nobody reads here."""
+        self.burst: BurstView | None = None
+        """How the cloud burst stands, where one is set up."""
         self.hub.desk = self.desk = Desk(self._ask)
 
-    def _ask(self, asked: WorkflowInput | MeterInput) -> None:
+    def _ask(self, asked: WorkflowInput | MeterInput | BurstQuestion) -> None:
         """The core's answer at once: the hub's thread does not run here."""
+        if isinstance(asked, BurstQuestion):
+            self.desk.answered(ShowBurst(asked.ticket, self.burst))
+            return
         if isinstance(asked, MetersAsked):
             views = tuple(one for one in self.meters if asked.only in (None, (one.device, one.meter)))
             self.desk.answered(ShowMeters(asked.ticket, views, readers=1))

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Select, func, literal, select, union_all, update
 
+from meerkat_cloud_burst.policy.view import LedgerEntry
 from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.messages import EventState, ModelInfo, Track
 from meerkat_contract.vocabulary import CATEGORIES, WATCHED
 
+from . import burst_store
 from . import schema as db
 from .database import connected
 
@@ -226,6 +228,11 @@ class Queries:
         with self._connection() as connection:
             rows = connection.execute(select(*columns).order_by(table.c.seq.desc()).limit(limit))
             return [StoredRefusal(**row._mapping) for row in rows]
+
+    def burst_ledger(self, limit: int) -> list[LedgerEntry]:
+        """The cloud burst's, the latest line first."""
+        with self._connection() as connection:
+            return burst_store.ledger(connection, limit)[::-1]
 
     def totals(self) -> Totals:
         """In one statement, which sees one state of the database, so that the counts add up."""

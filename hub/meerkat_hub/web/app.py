@@ -14,6 +14,7 @@ from meerkat_hub.settings import HubSettings
 from . import (
     overview,
     problems,
+    routes_burst,
     routes_clips,
     routes_devices,
     routes_events,
@@ -45,6 +46,7 @@ TAGS = [
     {"name": "meters", "description": "What meters read, and where their wheels are."},
     {"name": "people", "description": "Who can be recognised."},
     {"name": "workflows", "description": "What is watched for, and the nodes on which it runs."},
+    {"name": "cloud", "description": "What is looked at outside of the house, and what it costs."},
     {"name": "hub", "description": "The hub itself."},
 ]
 
@@ -67,6 +69,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_settings.routes(hub.live, hub.bus.command))
     app.include_router(routes_people.routes(hub.people))
     app.include_router(routes_workflows.routes(hub.desk, queries, lambda: overview.workers(hub)))
+    app.include_router(routes_burst.routes(hub.desk, queries, hub.service.happened))
     app.include_router(routes_models.routes())
     app.include_router(routes_hub.routes(hub, queries, fanout, release))
     app.include_router(routes_page.routes())

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from meerkat_contract.messages import WorkerState
+from meerkat_contract.messages import BurstState, WorkerState
 from meerkat_hub.adapters.queries import Queries
 
 from .fanout import Fanout
@@ -81,6 +81,7 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
         _one("refused_total", "counter", "Clips and pictures that were not accepted.", counts.refused),
         _one("announcements_waiting", "gauge", "Messages the broker has not confirmed.", now.announcements),
         _one("workers", "gauge", "Workers online.", len(now.workers)),
+        *_cloud(now.hub.burst),
         Metric("worker_frames_per_second", "gauge", "As the worker measured itself.", _speeds(now.workers)),
         Metric("devices", "gauge", "Devices, by availability.", _by("availability", devices)),
         _one("stream_clients", "gauge", "Browsers that listen to /api/stream.", fanout.clients),
@@ -90,6 +91,23 @@ def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Me
             "Streams that the hub refused or ended, by reason.",
             _by("reason", {"slow": 0, "full": 0, **fanout.dropped}),
         ),
+    ]
+
+
+def _cloud(burst: BurstState | None) -> list[Metric]:
+    """Nothing where no cloud burst is set up."""
+    if burst is None:
+        return []
+    spent: list[tuple[Labels, float]] = [
+        ({"period": "day"}, burst.spent_today),
+        ({"period": "month"}, burst.spent_month),
+    ]
+    return [
+        _one("burst_clips", "gauge", "Clips in the cloud.", burst.in_cloud),
+        _one("burst_instances", "gauge", "Machines in the cloud.", burst.instances),
+        Metric("burst_spent_dollars", "gauge", "Of this day and month (UTC).", spent),
+        _one("burst_reserved_dollars", "gauge", "Set apart for machines that run.", burst.reserved),
+        _one("burst_usable", "gauge", "1 when the cloud can be used.", not burst.trouble),
     ]
 
 

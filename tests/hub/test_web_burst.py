@@ -1,0 +1,77 @@
+"""The cloud burst on the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub_support.cloud_driver import CloudDriver
+from hub_support.web_house import Served, WebHouse
+from meerkat_cloud_burst.news import BurstAsked
+from meerkat_cloud_burst.policy.view import LedgerEntry
+from meerkat_hub.core.cloud_records import LedgerWritten
+from meerkat_hub.core.inputs import Input
+from meerkat_hub.web import burst_models
+
+
+def test_a_house_without_a_cloud_says_so(web: Served) -> None:
+    for answer in (web.json("/api/burst", status=404), web.http.post("/api/burst/on", json={}).json()):
+        assert answer["what"] == "no cloud burst is set up: nothing leaves this house"
+        assert "burst.enabled" in answer["remedy"]
+    assert web.json("/api/burst/ledger") == {"entries": []}
+
+
+def test_how_it_stands_with_what_is_out_and_why(house: WebHouse, web: Served) -> None:
+    hub = CloudDriver()
+    clip = hub.clip(1)
+    hub.send([clip.id])
+    house.burst = hub.cloud.view(hub.now)
+    told = web.json("/api/burst")
+    assert told["state"]["in_cloud"] == 1
+    assert told["state"]["state"] == "burst"
+    assert told["policy"] == "drain"
+    assert [(one["clip"], one["device"], one["camera"]) for one in told["aloft"]] == [
+        (clip.id, "porch", "front")
+    ]
+    assert told["decisions"][0]["reason"] == "1 clips"
+    assert (told["decisions"][0]["sent"], told["decisions"][0]["desired"]) == (1, 1)
+
+
+def test_the_ledger_is_listed_latest_first(house: WebHouse, web: Served) -> None:
+    house.commit(
+        LedgerWritten(LedgerEntry("a", 1_795_000_000.0, "reserved", 0.02, 1200, reason="a storm")),
+        LedgerWritten(LedgerEntry("b", 1_795_000_060.0, "spent", 0.01, 600, "i-0", refers="a")),
+    )
+    lines = web.json("/api/burst/ledger")["entries"]
+    assert [line["id"] for line in lines] == ["b", "a"]
+    assert lines[0]["at"] == "2026-11-18T11:07:40Z"
+    assert (lines[0]["kind"], lines[0]["dollars"], lines[0]["refers"]) == ("spent", 0.01, "a")
+    assert [line["id"] for line in web.json("/api/burst/ledger?limit=1")["entries"]] == ["b"]
+    assert web.json("/api/burst/ledger?limit=0", status=422)["where"] == "query limit"
+
+
+@pytest.mark.parametrize("what", ["on", "off", "stop"])
+def test_it_is_switched(house: WebHouse, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    told: list[Input] = []
+    monkeypatch.setattr(house.hub.service, "happened", told.append)
+    hub = CloudDriver()
+    house.burst = hub.cloud.view(hub.now)
+    with house.served() as web:
+        assert web.http.post(f"/api/burst/{what}", json={}).json()["state"]["on"]
+        assert web.http.post("/api/burst/maybe", json={}).status_code == 422
+        assert web.http.post(f"/api/burst/{what}").status_code == 415  # a foreign page could send that
+    assert told == [BurstAsked(what, by="the page")]  # type: ignore[arg-type]
+
+
+def test_metrics_tell_what_it_costs(house: WebHouse, web: Served) -> None:
+    assert "burst" not in web.get("/metrics").text
+    hub = CloudDriver()
+    hub.send([hub.clip(1).id])
+    house.hub.live.hub = house.hub.live.hub.model_copy(update={"burst": hub.cloud.state(hub.now)})
+    text = web.get("/metrics").text
+    assert "meerkat_burst_clips 1" in text
+    assert 'meerkat_burst_spent_dollars{period="day"} 0' in text
+    assert "meerkat_burst_usable 1" in text
+
+
+def test_the_example_is_one() -> None:
+    burst_models.BurstDetails.model_validate(burst_models.BURST)
