@@ -158,6 +158,9 @@ class PretendResults:
     def delete(self, receipts: Sequence[str]) -> None:
         raise AssertionError("a worker reads no results")
 
+    def give_back(self, receipts: Sequence[str]) -> None:
+        raise AssertionError("a worker reads no results")
+
     @property
     def lives(self) -> list[Life]:
         return [said for said in self.said if isinstance(said, Life)]

@@ -196,7 +196,7 @@ SPOT = "Could not launch Spot Instances. {} Launching EC2 instance failed."
         (SPOT.format("SpotMaxPriceTooLow - Your Spot request price of 0.001 is lower."), "capacity", "price"),
         (
             "AuthFailure.ServiceLinkedRoleCreationNotPermitted - The provided credentials do not have "
-            "permission to create the service-linked role for EC2 Spot Instances. Launching EC2 instance failed.",
+            "permission to create the service-linked role for EC2 Spot Instances.",
             "permission",
             "create-service-linked-role",
         ),
