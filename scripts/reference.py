@@ -34,6 +34,8 @@ MEANINGS = {
     "devices.NAME.sensors.NAME.kind": "what it is",
     "devices.NAME.lights.NAME.kind": "what it shines",
     "hub.http_port": "port of the page",
+    "burst.policy (kind: drain).kind": "this rule",
+    "burst.policy (kind: threshold).kind": "this rule",
     "workflows.NAME.decision (rule: who_may_be_here).rule": "this rule",
     "workflows.NAME.decision (rule: seen).rule": "this rule",
     "workflows.NAME.decision (rule: seen).min_score": "what scores less does not count",

@@ -319,6 +319,7 @@ class Camera:
             recording=clip.recording,
             last=clip.last,
             duration=round(clip.seconds, 3),
+            cloud=None if self.settings.cloud == "auto" else self.settings.cloud,
         )
         part = self._outbox.temporary(clip.id)
         try:

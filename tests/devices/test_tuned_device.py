@@ -277,3 +277,15 @@ def test_a_meters_photography_can_be_set_beside_its_button(
         assert meter.settings.exposures == 5
     finally:
         own.stop()
+
+
+def test_clips_say_whether_they_may_leave_the_house(panel: Panel, device: Callable[..., Device]) -> None:
+    """What is set counts for what is recorded from then on."""
+    device(moving=True, clip_seconds=1, cloud="overflow")
+    wait_for(lambda: panel.states.get("yard/cloud") == "overflow", what="the state")
+    wait_for(panel.hub.clips, what="a clip")
+    panel.set("yard/cloud", "never")
+    wait_for(lambda: panel.hub.clips()[-1].metadata.cloud == "never", what="a clip that stays")
+    assert panel.hub.clips()[0].metadata.cloud == "overflow"
+    panel.set("yard/cloud", "auto")
+    wait_for(lambda: panel.hub.clips()[-1].metadata.cloud is None, what="a clip that says nothing")

@@ -100,6 +100,11 @@ class CameraSettings(SourceOptions):
     max_recording: float = Field(
         600.0, ge=10, le=86_400, description="seconds after which a recording is closed and a new one begins"
     )
+    cloud: Literal["auto", "never", "overflow", "always"] = Field(
+        "auto",
+        description="may its clips be looked at in the cloud: not at all, when they would be late, in any "
+        "case; auto: as the hub's section burst has it",
+    )
     picture_seconds: float = Field(30.0, ge=1, le=3600, description="between pictures when nothing moves")
     picture_seconds_motion: float = Field(1.0, ge=0.2, le=60, description="between pictures during motion")
 

@@ -50,6 +50,7 @@ OF_CAMERA = (
     Row("record_seconds", "Length of a recording by hand", unit="s", step=5),
     Row("picture_seconds", "Between pictures", unit="s", step=1),
     Row("picture_seconds_motion", "Between pictures during motion", unit="s", step=0.2),
+    Row("cloud", "Clips in the cloud"),
     Row("frames.when", "Frames for workflows", name="frames_when"),
     Row("frames.width", "Width of frames", name="frames_width", unit="px", step=16),
     Row("frames.quality", "Quality of frames", name="frames_quality", unit="%", step=1),
