@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -14,14 +13,12 @@ from typing import Any
 
 from cloud_support.emulator import REGION, Emulator
 from cloud_support.pretend_cloud import order_of
+from cloud_support.tiny_model import TinyModel
 from meerkat_cloud_burst.aws.queues import SqsOrderQueue, SqsResultQueue
 from meerkat_cloud_burst.aws.store import S3Store
-from meerkat_cloud_burst.messages import Announced, Finished, Life, Order, model_key, result_key
+from meerkat_cloud_burst.messages import Announced, Finished, Life, Order, result_key
 from support.media import make_clip
-from support.networks import write_darknet
 from support.wait import wait_for
-
-MODEL = "tiny"
 
 COMMAND = (sys.executable, "-m", "meerkat_cli", "cloud-worker")
 
@@ -70,34 +67,10 @@ class Stack:
 
     def upload_model(self, *, damaged: bool = False) -> Path:
         """A Darknet pair in the bucket; returns the catalogue that knows it ($MEERKAT_CATALOGUE)."""
-        weights, config = write_darknet(self.folder)
-        lines = [
-            "[[model]]",
-            f'name = "{MODEL}"',
-            'title = "Tiny"',
-            'task = "detect_objects"',
-            'family = "darknet"',
-            'engines = ["opencv"]',
-            'licence = "none"',
-            "input = [32, 32]",
-            'words = ["person"]',
-            "calibration = [[0, 0], [0.5, 0.5], [1, 1]]",
-            'calibrated_on = "nothing"',
-        ]
-        for role, path in (("model", weights), ("config", config)):
-            data = path.read_bytes()
-            lines += [
-                "[[model.files]]",
-                f'role = "{role}"',
-                f'name = "{path.name}"',
-                f"bytes = {len(data)}",
-                f'sha256 = "{hashlib.sha256(data).hexdigest()}"',
-            ]
-            self.put(model_key(path.name), data[:-1] + b"!" if damaged else data)
-            path.unlink()
-        catalogue = self.folder / "catalogue.toml"
-        catalogue.write_text("\n".join(lines))
-        return catalogue
+        tiny = TinyModel(self.folder)
+        for key, data in tiny.objects().items():
+            self.put(key, data[:-1] + b"!" if damaged else data)
+        return tiny.catalogue
 
     def put(self, key: str, data: bytes) -> None:
         self.aws.client("s3").put_object(Bucket=self.outputs["Bucket"], Key=key, Body=data)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cloud_support.emulator import REGION, Emulator, running_emulator
-from cloud_support.worker_process import MODEL, Stack, WorkerProcess
+from cloud_support.tiny_model import MODEL
+from cloud_support.worker_process import Stack, WorkerProcess
 from meerkat_cloud_burst.emulated.metadata import MetadataService
 from meerkat_cloud_burst.messages import Life
 from support.wait import wait_for

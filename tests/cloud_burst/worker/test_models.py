@@ -1,0 +1,99 @@
+"""Which model is opened, and where its files come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloud_support.pretend_cloud import PretendStore
+from cloud_support.tiny_model import MODEL, TinyModel
+from meerkat_cloud_burst.errors import CloudError
+from meerkat_cloud_burst.messages import model_key
+from meerkat_cloud_burst.worker.models import Models
+from meerkat_contract.errors import ModelError
+from meerkat_inference import catalogue
+from meerkat_inference.detector import FALLBACK
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyModel:
+    """A model in the owner's catalogue; none is on this machine."""
+    made = TinyModel(tmp_path)
+    monkeypatch.setenv("MEERKAT_CATALOGUE", str(made.catalogue))
+    monkeypatch.setenv("MEERKAT_MODELS", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return made
+
+
+@pytest.fixture
+def bucket(tiny: TinyModel) -> PretendStore:
+    return PretendStore(tiny.objects())
+
+
+def test_a_model_comes_from_the_bucket_once(bucket: PretendStore, tmp_path: Path) -> None:
+    detector = Models(bucket.fetch_clip, model=MODEL).open()
+    assert (detector.info.name, detector.info.engine) == (MODEL, "opencv")
+    kept = sorted(path.name for path in (tmp_path / "cache/meerkat/models").iterdir())
+    assert kept == ["tiny.cfg", "tiny.weights"]
+    bucket.objects.clear()
+    assert Models(bucket.fetch_clip, model=MODEL).open().info == detector.info
+
+
+def test_a_model_that_is_here_is_not_fetched(tiny: TinyModel) -> None:
+    tiny.write(tiny.folder / "mine")
+    models = Models(PretendStore().fetch_clip, model=MODEL, folders=[tiny.folder / "mine"])
+    assert models.open().info.name == MODEL
+
+
+def test_without_a_name_the_best_of_the_bucket_is_taken(bucket: PretendStore) -> None:
+    models = Models(bucket.fetch_clip)
+    assert models.open().info.name == MODEL
+    assert models.open() is models.open()
+
+
+def test_an_order_may_name_another_and_the_next_has_the_first_again(bucket: PretendStore) -> None:
+    models = Models(bucket.fetch_clip, model=MODEL)
+    first = models.open()
+    assert models.open(MODEL) is first
+    assert models.open(FALLBACK).info.name == FALLBACK
+    assert models.open().info.name == MODEL
+
+
+def test_another_file_is_not_believed(bucket: PretendStore, tmp_path: Path) -> None:
+    bucket.objects[model_key("tiny.weights")] = b"x" * len(bucket.objects[model_key("tiny.weights")])
+    with pytest.raises(ModelError, match="the bucket's file is another one") as caught:
+        Models(bucket.fetch_clip, model=MODEL).open()
+    assert "meerkat burst deploy" in caught.value.remedy
+    assert list((tmp_path / "cache/meerkat/models").iterdir()) == []
+
+
+def test_a_model_that_is_nowhere_says_how_to_get_it() -> None:
+    with pytest.raises(ModelError, match="yolo-fastest-body") as caught:
+        Models(PretendStore().fetch_clip, model="yolo-fastest-body").open()
+    assert "meerkat models pull yolo-fastest-body" in caught.value.remedy
+
+
+@pytest.mark.usefixtures("tiny")
+def test_without_any_model_it_says_so() -> None:
+    with pytest.raises(ModelError, match="no Darknet model is on this machine"):
+        Models(PretendStore().fetch_clip).open()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_model_for_something_else_is_refused() -> None:
+    with pytest.raises(ModelError, match="does not look for objects"):
+        Models(PretendStore().fetch_clip, model="yunet").open()
+
+
+def test_a_network_that_is_away_is_no_missing_model(bucket: PretendStore) -> None:
+    bucket.faults["fetch_clip"] = [CloudError("no answer", cause="network")]
+    with pytest.raises(CloudError):
+        Models(bucket.fetch_clip, model=MODEL).open()
+
+
+def test_every_darknet_model_of_the_catalogue_can_come_from_the_bucket() -> None:
+    """Their content is known, so that a bucket is believed."""
+    models = [entry for entry in catalogue.ranked("detect_objects") if entry.family == "darknet"]
+    assert models
+    assert all(file.pinned for entry in models for file in entry.files)
