@@ -22,6 +22,7 @@ from meerkat_contract.vocabulary import LABELS
 
 Task = Literal["detect_objects", "detect_faces", "recognise_faces"]
 EngineName = Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "libdarknet", "darknet", "dlib"]
+Place = Literal["home", "cloud"]
 Point = tuple[float, Annotated[float, Field(ge=0, le=1)]]
 
 _GAPS = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82})
@@ -45,6 +46,9 @@ class ModelFile(BaseModel):
     role: Literal["model", "config", "labels", "landmarks"]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="on disk, unique in the catalogue")
     path: str = Field("", description="in the upstream repository, or in the package")
+    release: str = Field(
+        "", pattern=r"^[\w.-]*$", description="the tag of the release on GitHub that carries it, if one does"
+    )
     bytes: int = Field(0, ge=0, description="0 only where sha256 is not known yet")
     sha256: str = Field(
         "",
@@ -98,6 +102,11 @@ class Entry(BaseModel):
     )
     repository: str = Field("", pattern=r"^([\w.-]+/[\w.-]+)?$", description="owner/name on GitHub")
     commit: str = Field("", pattern=r"^([0-9a-f]{12,40})?$", description="as many digits as are known")
+    branch: str = Field(
+        "",
+        pattern=r"^[\w./-]*$",
+        description="where no commit is known: what it holds at the first fetch counts",
+    )
     lfs: bool = Field(False, description="upstream keeps it in Git LFS, which has an address of its own")
     package: str = Field("", pattern=r"^\w*$", description="the Python package that carries it, if one does")
     licence: str
@@ -118,6 +127,9 @@ class Entry(BaseModel):
     embedding: Embedding | None = Field(None, description="of recognise_faces, in place of a calibration")
     note: str = ""
     default: bool = False
+    place: Place = Field(
+        "home", description="cloud: too large for a machine of the house, used there only when it is named"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Entry:
@@ -159,13 +171,16 @@ class Entry(BaseModel):
 
         None for a model that comes with a package, or that its owner put there.
         """
-        if not self.repository or not self.commit:
+        if self.repository and file.release:
+            return (f"https://github.com/{self.repository}/releases/download/{file.release}/{file.path}",)
+        version = self.commit or self.branch
+        if not self.repository or not version:
             return ()
         if self.lfs:
-            raw = f"https://media.githubusercontent.com/media/{self.repository}/{self.commit}/{file.path}"
+            raw = f"https://media.githubusercontent.com/media/{self.repository}/{version}/{file.path}"
         else:
-            raw = f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{file.path}"
-        return (raw, f"https://github.com/{self.repository}/raw/{self.commit}/{file.path}")
+            raw = f"https://raw.githubusercontent.com/{self.repository}/{version}/{file.path}"
+        return (raw, f"https://github.com/{self.repository}/raw/{version}/{file.path}")
 
 
 def entries() -> tuple[Entry, ...]:
@@ -246,9 +261,13 @@ def get(name: str) -> Entry:
     )
 
 
-def ranked(task: str) -> tuple[Entry, ...]:
-    """The models of a task, the default first, then in the catalogue's order."""
-    return tuple(sorted((e for e in entries() if e.task == task), key=lambda e: not e.default))
+def ranked(task: str, place: Place = "home") -> tuple[Entry, ...]:
+    """The models of a task, the default first, then in the catalogue's order.
+
+    At home those that are meant for it; in the cloud those that are too large for a house come first.
+    """
+    meant = (e for e in entries() if e.task == task and (place == "cloud" or e.place == "home"))
+    return tuple(sorted(meant, key=lambda e: (e.place != place, not e.default)))
 
 
 def default(task: str = "detect_objects") -> Entry:

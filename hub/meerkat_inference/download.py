@@ -207,6 +207,7 @@ def pull(
                         tell=tell,
                     )
                 tell(file, target.stat().st_size)
+            _check_pair(entry, folder)
     except OSError as error:
         raise StorageError(
             f"the model cannot be written: {error.strerror or error}",
@@ -214,6 +215,25 @@ def pull(
             remedy="Free some space, or name another folder with --folder",
         ) from error
     return folder / entry.model.name
+
+
+def _check_pair(entry: Entry, folder: Path) -> None:
+    """Raise ModelError, and keep nothing, when Darknet's files of unknown hash do not belong together.
+
+    A page that says sorry, or half a file, is told from weights by their size.
+    """
+    new = [folder / file.name for file in entry.files if not file.pinned]
+    config = next((folder / file.name for file in entry.files if file.role == "config"), None)
+    if entry.family != "darknet" or config is None or not new:
+        return
+    from .engines.darknet_files import check_darknet
+
+    try:
+        check_darknet(folder / entry.model.name, config)
+    except ModelError:
+        for path in new:
+            first_fetch.forget(path)
+        raise
 
 
 def _check_source(entry: Entry) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from meerkat_contract.errors import ModelError
 
 from . import catalogue, families, store
-from .catalogue import Entry
+from .catalogue import Entry, Place
 from .detector import FALLBACK, Detector
 from .engine import is_edge_tpu
 
@@ -29,6 +30,7 @@ def load_detector(
     engine: str | None = None,
     device: str = "cpu",
     library: str = "",
+    place: Place = "home",
     log: Callable[[str], None] | None = None,
 ) -> Detector:
     """A detector by its name in the catalogue, or the best whose files lie on the search path.
@@ -36,9 +38,10 @@ def load_detector(
     `folders` are searched after $MEERKAT_MODELS and the user's cache. `device` and `library` are those
     of `open_engine`; a model that does not run there is passed over. A named model that is absent or
     does not load raises ModelError. Without a name each model that is there is tried, the default
-    first; when none is left, `detect_objects` falls back to the built-in people detector
-    (`info.fallback` is true and `log` says so), other tasks and an Edge TPU raise ModelError. `log`
-    takes one line in words; it goes to the log file when not given.
+    first (in the cloud those that are meant for it), of those that `engine` runs if one is named; when
+    none is left, `detect_objects` falls back to the built-in people detector (`info.fallback` is true and
+    `log` says so), other tasks and an Edge TPU raise ModelError. `log` takes one line in words; it goes to
+    the log file when not given.
     """
     say = log or _log.info
     if model == FALLBACK:
@@ -49,7 +52,9 @@ def load_detector(
         files = store.find(entry, folders=folders)
         return families.build(entry, files, kind=engine, device=device, library=library)
     last: ModelError | None = None
-    for entry in candidates(task, device):
+    for entry in candidates(task, device, place):
+        if engine is not None and engine not in entry.engines:
+            continue
         found = store.locate(entry, folders=folders)
         if found is None:
             continue
@@ -76,14 +81,17 @@ def load_detector(
     return _fallback()
 
 
-def candidates(task: str, device: str = "cpu") -> tuple[Entry, ...]:
+def candidates(task: str, device: str = "cpu", place: Place = "home") -> tuple[Entry, ...]:
     """The models of a task that can run on a device, the preferred first."""
-    kind = "edgetpu" if is_edge_tpu(device) else "cpu"
-    return tuple(entry for entry in catalogue.ranked(task) if kind in entry.devices)
+    return tuple(entry for entry in catalogue.ranked(task, place) if _kind(device) in entry.devices)
+
+
+def _kind(device: str) -> Literal["cpu", "edgetpu"]:
+    return "edgetpu" if is_edge_tpu(device) else "cpu"
 
 
 def _check_device(entry: Entry, device: str) -> None:
-    if entry not in candidates(entry.task, device):
+    if _kind(device) not in entry.devices:
         raise ModelError(
             f"{entry.name} runs on {' or '.join(entry.devices)}, not on {device}",
             where="model",

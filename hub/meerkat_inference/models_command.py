@@ -35,11 +35,12 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
         for entry, files in rows:
             click.echo(json.dumps(_describe(entry, files.model if files else None)))
         return
-    lines = [("model", "finds", "size", "licence", "on this machine")]
+    lines = [("model", "finds", "role", "size", "licence", "on this machine")]
     lines += [
         (
             entry.name + (" *" if entry.default else ""),
             "who it is" if entry.embedding else _KINDS.get(entry.words[:1], "80 kinds"),
+            "Edge TPU" if entry.devices == ("edgetpu",) else entry.place,
             _size(entry.size),
             entry.licence,
             str(files.model) if files else "no",
@@ -49,7 +50,7 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
     *widths, _ = (max(map(len, column)) for column in zip(*lines, strict=True))
     for line in lines:  # the path comes last and whole, so that it can be copied from any terminal
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        cells[2] = line[2].rjust(widths[2])
+        cells[3] = line[3].rjust(widths[3])
         click.echo("  ".join((*cells, line[-1])))
     places = ", ".join(str(folder) for folder in store.search_path(folders))
     click.echo(f"\n* default of its task. Looked in: {places}")
@@ -61,23 +62,26 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="Every model of the catalogue.")
+@click.option("--all", "everything", is_flag=True, help="Every model that is meant for a house.")
+@click.option("--cloud", is_flag=True, help="Every model that is meant for a rented machine.")
 @click.option("--default", "defaults", is_flag=True, help="The default model of each task.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Put them there instead of the user's cache.")
-def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path | None) -> None:
+def pull(
+    names: tuple[str, ...], *, everything: bool, cloud: bool, defaults: bool, folder: Path | None
+) -> None:
     """Fetch models by name; without a name, the default one for objects.
 
     An interrupted fetch goes on where it stopped. $MEERKAT_MODELS_MIRROR names another server.
     """
     from . import download, store
 
-    if sum((bool(names), everything, defaults)) > 1:
+    if sum((bool(names), everything, cloud, defaults)) > 1:
         raise UsageError(
-            "names, --all and --default exclude each other",
+            "names, --all, --cloud and --default exclude each other",
             where="meerkat models pull",
             remedy="Give one of them",
         )
-    wanted = _wanted(names, everything=everything, defaults=defaults)
+    wanted = _wanted(names, everything=everything, cloud=cloud, defaults=defaults)
     target = folder or store.cache_folder()
     failed: list[MeerkatError] = []
 
@@ -105,12 +109,12 @@ def pull(names: tuple[str, ...], everything: bool, defaults: bool, folder: Path 
         raise SystemExit(1)
 
 
-def _wanted(names: tuple[str, ...], *, everything: bool, defaults: bool) -> list[Entry]:
+def _wanted(names: tuple[str, ...], *, everything: bool, cloud: bool, defaults: bool) -> list[Entry]:
     from . import catalogue
 
     fetched = [entry for entry in catalogue.entries() if entry.urls(entry.model)]
-    if everything:
-        return fetched
+    if everything or cloud:
+        return [entry for entry in fetched if entry.place == ("cloud" if cloud else "home")]
     if defaults:
         return [entry for entry in fetched if entry.default]
     if not names:
@@ -144,6 +148,7 @@ def _describe(entry: Entry, path: Path | None) -> dict[str, object]:
         "title": entry.title,
         "task": entry.task,
         "default": entry.default,
+        "place": entry.place,
         "path": str(path) if path else None,
         "bytes": entry.size,
         "sha256": entry.model.sha256 or (store.noted_hash(path) if path else ""),

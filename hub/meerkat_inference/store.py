@@ -116,6 +116,13 @@ def noted_hash(path: Path) -> str:
         return ""
 
 
+def note(path: Path) -> str:
+    """Believe this file from now on: its SHA-256 is written beside it, and returned."""
+    found = _hash_now(path)
+    path.with_name(path.name + NOTE).write_text(found + "\n")
+    return found
+
+
 def locate_file(file: ModelFile, *, folders: Sequence[Path] = ()) -> Path | None:
     """The first file on the search path with this size and SHA-256.
 

@@ -52,7 +52,7 @@ def test_an_entry_states_all_that_is_needed(entry: Entry) -> None:
     assert entry.urls(entry.model)
     for file in entry.files:
         for url in entry.urls(file):
-            assert entry.commit in url
+            assert (file.release or entry.commit or entry.branch) in url
             assert url.startswith("https://")
             assert url.endswith(file.path)
     words = entry.labels or store.find(entry, folders=[shared("models/coco.names").parent]).labels()
@@ -82,6 +82,27 @@ def test_a_calibration_without_a_working_point_is_refused() -> None:
     data["calibration"] = ((0, 0), (0.5, 0.4), (1, 1))
     with pytest.raises(ValidationError, match=r"point at 0\.5"):
         Entry.model_validate(data)
+
+
+def test_models_of_the_cloud_come_first_there_and_not_at_home() -> None:
+    home, cloud = (catalogue.ranked("detect_objects", place) for place in ("home", "cloud"))
+    assert {entry.place for entry in home} == {"home"}
+    assert [entry.place for entry in cloud] == sorted(entry.place for entry in cloud)
+    assert cloud[0].place == "cloud"
+    assert cloud[len(cloud) - len(home) :] == home
+
+
+def test_all_are_those_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    pulled: list[str] = []
+    monkeypatch.setattr(
+        "meerkat_inference.download.pull", lambda entry, folder, **_: pulled.append(entry.name) or folder
+    )
+    assert CliRunner().invoke(models, ["pull", "--all"]).exit_code == 0
+    assert "yolo-fastest" in pulled
+    assert "yolov7" not in pulled
+    pulled.clear()
+    assert CliRunner().invoke(models, ["pull", "--cloud"]).exit_code == 0
+    assert pulled == ["yolov7", "yolov4", "yolov7-tiny", "yolov4-tiny"]
 
 
 # --- the search path ------------------------------------------------------------------------------

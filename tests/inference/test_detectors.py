@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from meerkat_contract.errors import MediaError, ModelError
 from meerkat_contract.vocabulary import LABELS
-from meerkat_inference import catalogue
+from meerkat_inference import catalogue, store
 from meerkat_inference.detector import FALLBACK, FLOOR
 from meerkat_inference.engine import TensorInfo
 from meerkat_inference.families.canvas import GREY, Canvas
@@ -22,6 +22,7 @@ from meerkat_inference.families.network import Boxes, Calibration
 from meerkat_inference.families.yolox import Yolox, grid
 from meerkat_inference.hog import _CALIBRATION as HOG_CALIBRATION
 from meerkat_inference.loading import load_detector
+from support.darknet import DETECTOR, write_random
 from support.shared import shared
 
 DETECTORS = [entry for entry in catalogue.entries() if entry.embedding is None]
@@ -242,6 +243,24 @@ def test_a_model_whose_engine_is_missing_makes_room_for_the_next(
     looking = load_detector(folders=[folder], log=lines.append)
     assert looking.info.name == "yolo-fastest"
     assert "yolox-nano is there but cannot be used" in lines[0]
+
+
+def test_the_cloud_takes_its_own_models_first_and_a_house_only_when_named(nowhere: Path) -> None:
+    entry = catalogue.get("yolov4-tiny")
+    weights, config = write_random(
+        nowhere, DETECTOR.replace("classes=2", "classes=80").replace("=21", "=255")
+    )
+    for file, path in zip(entry.files, (weights, config), strict=True):
+        path.rename(nowhere / file.name)
+        store.note(nowhere / file.name)
+    assert load_detector(folders=[nowhere]).info.fallback
+    for detector in (
+        load_detector(folders=[nowhere], place="cloud"),
+        load_detector("yolov4-tiny", folders=[nowhere]),
+    ):
+        assert detector.info.name == "yolov4-tiny"
+        assert len(detector.info.sha256) == 64
+    assert load_detector(folders=[nowhere], place="cloud", engine="libdarknet").info.fallback
 
 
 # --- the fallback ---------------------------------------------------------------------------------

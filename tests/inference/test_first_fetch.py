@@ -11,6 +11,7 @@ import pytest
 from meerkat_contract.errors import ModelError
 from meerkat_inference import catalogue, download, store
 from meerkat_inference.catalogue import Entry
+from support.darknet import write_random
 from support.model_server import ModelServer
 
 MODEL = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 20
@@ -93,3 +94,44 @@ def test_files_in_git_lfs_are_fetched_where_they_are() -> None:
     assert entry.urls(entry.model)[0].startswith(
         "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
     )
+
+
+# --- Darknet's pairs --------------------------------------------------------------------------------
+
+
+def darknet_server(folder: Path, monkeypatch: pytest.MonkeyPatch, entry: Entry, cut: int = 0) -> ModelServer:
+    """Serves a small network under the names of a large one, `cut` bytes short."""
+    weights, config = write_random(folder)
+    data = weights.read_bytes()
+    server = ModelServer(
+        {entry.model.name: data[: len(data) - cut], entry.files[1].name: config.read_bytes()}
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.delenv("MEERKAT_MODELS", raising=False)
+    return server
+
+
+def test_a_pair_that_fits_together_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalogue.get("yolov4-tiny")
+    with darknet_server(tmp_path, monkeypatch, entry).running() as server:
+        monkeypatch.setenv("MEERKAT_MODELS_MIRROR", server.url)
+        path = download.pull(entry, tmp_path / "models")
+    assert store.find(entry, folders=[tmp_path / "models"]).model == path
+
+
+def test_a_pair_that_does_not_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalogue.get("yolov4-tiny")
+    with darknet_server(tmp_path, monkeypatch, entry, cut=4).running() as server:
+        monkeypatch.setenv("MEERKAT_MODELS_MIRROR", server.url)
+        with pytest.raises(ModelError, match="truncated or belongs to another"):
+            download.pull(entry, tmp_path / "models")
+    assert store.locate(entry, folders=[tmp_path / "models"]) is None
+    assert not [path for path in (tmp_path / "models").iterdir() if "yolov4" in path.name]
+
+
+def test_a_release_and_a_branch_have_their_addresses() -> None:
+    entry = catalogue.get("yolov7")
+    weights, config = entry.files
+    base = "https://github.com/AlexeyAB/darknet"
+    assert entry.urls(weights) == (f"{base}/releases/download/yolov4/yolov7.weights",)
+    assert entry.urls(config)[1] == f"{base}/raw/master/cfg/yolov7.cfg"
