@@ -27,7 +27,8 @@ calibrated_on = "nothing"
 class TinyModel:
     """`catalogue` is the file for $MEERKAT_CATALOGUE; the files themselves are kept in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, pinned: bool = True) -> None:
+        """`pinned`: whether the catalogue knows what its files hold."""
         self.folder = folder
         self.files: dict[str, bytes] = {}
         lines = [_CATALOGUE]
@@ -38,9 +39,12 @@ class TinyModel:
                 "[[model.files]]",
                 f'role = "{role}"',
                 f'name = "{path.name}"',
-                f"bytes = {len(data)}",
-                f'sha256 = "{hashlib.sha256(data).hexdigest()}"',
             ]
+            digest = hashlib.sha256(data).hexdigest()
+            if pinned:
+                lines += [f"bytes = {len(data)}", f'sha256 = "{digest}"']
+            else:
+                self.files[path.name + ".sha256"] = f"{digest}\n".encode()
         self.catalogue = folder / "catalogue.toml"
         self.catalogue.write_text("\n".join(lines))
 

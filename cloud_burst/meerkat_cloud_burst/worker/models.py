@@ -1,7 +1,8 @@
 """Which model looks, and where its files come from: this machine's search path, else the bucket.
 
-A file from the bucket is believed only when size and SHA-256 are those of the catalogue. It is kept in
-the user's cache, where every model of this machine lies.
+A file from the bucket is believed only when size and SHA-256 are those of the catalogue, or, where the
+catalogue does not know them, of the note that lies beside it (what `meerkat burst deploy` fetched). It is
+kept in the user's cache, where every model of this machine lies.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Models:
 
     def _best(self) -> str:
         """The first Darknet model of the catalogue that is here, else that is in the bucket."""
-        entries = [entry for entry in catalogue.ranked(TASK) if entry.family == "darknet"]
+        entries = [entry for entry in catalogue.ranked(TASK, "cloud") if entry.family == "darknet"]
         for entry in entries:
             if store.locate(entry, folders=self._folders) is not None:
                 return entry.name
@@ -108,22 +109,19 @@ class Models:
         """See to it that all its files are here. Raises Gone for one that the bucket does not have."""
         for file in entry.files:
             if store.locate_file(file, folders=self._folders) is None and not entry.package:
-                self._download(entry, file)
+                self._download(file)
 
-    def _download(self, entry: Entry, file: ModelFile) -> None:
-        if not file.pinned:
-            raise ModelError(
-                f"model {entry.name} is not on this machine, and what its files hold is not known",
-                where=file.name,
-                remedy="Name a model whose SHA-256 the catalogue knows: `meerkat models list`",
-            )
+    def _download(self, file: ModelFile) -> None:
         folder = store.cache_folder()
         part = folder / f"{file.name}.{secrets.token_hex(4)}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            wanted = file.sha256 or self._noted(file, part)
             self._fetch(model_key(file.name), part)
-            _check(part, file)
+            _check(part, file, wanted)
             part.replace(folder / file.name)
+            if not file.pinned:
+                store.note(folder / file.name)
         except OSError as error:
             raise StorageError(
                 f"a model cannot be kept ({error.strerror})",
@@ -132,18 +130,24 @@ class Models:
             ) from error
         finally:
             part.unlink(missing_ok=True)
-        _logger.info("Fetched %s, %.1f MB, from the bucket", file.name, file.bytes / 1e6)
+        size = (folder / file.name).stat().st_size
+        _logger.info("Fetched %s, %.1f MB, from the bucket", file.name, size / 1e6)
+
+    def _noted(self, file: ModelFile, part: Path) -> str:
+        """The SHA-256 that whoever filled the bucket wrote down."""
+        self._fetch(model_key(file.name + store.NOTE), part)
+        return part.read_text(encoding="ascii", errors="replace").strip()
 
 
-def _check(path: Path, file: ModelFile) -> None:
-    """Raises ModelError when the file is not the catalogue's."""
+def _check(path: Path, file: ModelFile, wanted: str) -> None:
+    """Raises ModelError when the file is not what is wanted."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if (size, found) != (file.bytes, file.sha256):
+    if found != wanted:
         raise ModelError(
-            f"the bucket's file is another one: {size:,} bytes, SHA-256 {found[:12]}…; "
-            f"the catalogue says {file.bytes:,} bytes, {file.sha256[:12]}…",
+            f"the bucket's file is another one: {size:,} bytes with SHA-256 {found[:12]}…, "
+            f"wanted is {wanted[:12]}…",
             where=model_key(file.name),
             remedy="`meerkat burst deploy` uploads it again",
         )

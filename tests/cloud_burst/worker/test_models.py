@@ -12,7 +12,7 @@ from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.messages import model_key
 from meerkat_cloud_burst.worker.models import Models
 from meerkat_contract.errors import ModelError
-from meerkat_inference import catalogue
+from meerkat_inference.catalogue import _all
 from meerkat_inference.detector import FALLBACK
 
 
@@ -92,8 +92,18 @@ def test_a_network_that_is_away_is_no_missing_model(bucket: PretendStore) -> Non
         Models(bucket.fetch_clip, model=MODEL).open()
 
 
-def test_every_darknet_model_of_the_catalogue_can_come_from_the_bucket() -> None:
-    """Their content is known, so that a bucket is believed."""
-    models = [entry for entry in catalogue.ranked("detect_objects") if entry.family == "darknet"]
-    assert models
-    assert all(file.pinned for entry in models for file in entry.files)
+def test_a_file_that_the_catalogue_does_not_know_is_held_to_its_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: TinyModel
+) -> None:
+    noted = TinyModel(tmp_path, pinned=False)
+    monkeypatch.setenv("MEERKAT_CATALOGUE", str(noted.catalogue))
+    _all.cache_clear()
+    bucket = PretendStore(noted.objects())
+    good = bucket.objects[model_key("tiny.weights")]
+    bucket.objects[model_key("tiny.weights")] = good[:-1] + b"!"
+    with pytest.raises(ModelError, match="the bucket's file is another one"):
+        Models(bucket.fetch_clip, model=MODEL).open()
+    bucket.objects[model_key("tiny.weights")] = good
+    assert Models(bucket.fetch_clip, model=MODEL).open().info.name == MODEL
+    bucket.objects.clear()
+    assert Models(bucket.fetch_clip, model=MODEL).open().info.name == MODEL  # it is here now
