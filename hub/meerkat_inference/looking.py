@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from meerkat_contract.messages import Job, ModelInfo, Result
 
+from . import catalogue
 from .detector import Detector
 from .loading import load_detector
 from .process import process
@@ -59,10 +60,12 @@ def opener(
     folders: Sequence[Path] = (),
     device: str = "cpu",
     library: str = "",
+    engine: str | None = None,
 ) -> Opener:
     """How to load `task`: with the model that is named then, else `model`, else the best that is here.
 
-    What a choice falls back to is said as a warning.
+    `engine` runs it, but for a model named later that it does not read. What a choice falls back to is
+    said as a warning.
     """
 
     def load(name: str) -> Looking:
@@ -71,6 +74,7 @@ def opener(
             name or model,
             folders=folders,
             task=task,
+            engine=None if name and not _reads(engine, name) else engine,
             device=device,
             library=library,
             log=told.append,
@@ -80,3 +84,7 @@ def opener(
         return Looking(detector)
 
     return load
+
+
+def _reads(engine: str | None, model: str) -> bool:
+    return any(entry.name == model and engine in entry.engines for entry in catalogue.entries())

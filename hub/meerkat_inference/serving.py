@@ -173,7 +173,14 @@ def make_openers(plan: Plan) -> dict[str, Opener]:
     device = plan.coral or plan.settings.device
     library = plan.settings.coral_library
     openers = {
-        task: opener(task, model=models[task], folders=plan.folders, device=device, library=library)
+        task: opener(
+            task,
+            model=models[task],
+            folders=plan.folders,
+            device=device,
+            library=library,
+            engine=None if plan.coral else plan.settings.engine,
+        )
         for task in (OBJECTS, FACES)
     }
     openers[RECOGNITION] = recogniser(

@@ -12,6 +12,8 @@ from meerkat_contract.ids import Name
 CoralDevice = Annotated[str, StringConstraints(pattern=r"^(usb|pci):\d{1,2}$")]
 """An Edge TPU, by its bus and its number there, as libedgetpu names it."""
 
+EngineName = Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "libdarknet", "darknet"]
+
 
 class WorkerSettings(BaseModel):
     """What this machine offers to a hub."""
@@ -23,6 +25,10 @@ class WorkerSettings(BaseModel):
     )
     model: str | None = Field(
         None, description="a name from `meerkat models list`; the best that is there when not given"
+    )
+    engine: EngineName | None = Field(
+        None,
+        description="the runtime for finding objects and faces; the model's best when not given",
     )
     models_folder: Path | None = Field(
         None, description="searched for models after $MEERKAT_MODELS and the cache"

@@ -7,7 +7,7 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 
@@ -16,7 +16,7 @@ from meerkat_contract.connection import BrokerSettings, default_data_folder, fin
 from meerkat_contract.errors import StorageError, UsageError
 from meerkat_contract.ids import is_name, slug
 
-from .settings import WorkerSettings
+from .settings import EngineName, WorkerSettings
 
 if TYPE_CHECKING:
     from meerkat_contract.connection import Connection
@@ -42,6 +42,11 @@ class Verified(NamedTuple):
 @click.option("--id", "name", metavar="NAME", help="Name on the bus; the host's name when not given.")
 @click.option("--model", metavar="NAME", help="One of `meerkat models list`.")
 @click.option(
+    "--engine",
+    type=click.Choice(get_args(EngineName)),
+    help="The runtime for finding objects and faces; the model's best when not given.",
+)
+@click.option(
     "--models-folder", type=click.Path(path_type=Path, file_okay=False), help="Searched for models too."
 )
 @click.option("--coral", metavar="DEVICE", hidden=True, help="Serve on this Edge TPU alone.")
@@ -54,6 +59,7 @@ def worker(
     config: Path | None,
     name: str | None,
     model: str | None,
+    engine: EngineName | None,
     models_folder: Path | None,
     coral: str | None,
 ) -> None:
@@ -63,6 +69,8 @@ def worker(
     a worker of its own beside it.
     """
     settings = section(config, "worker", WorkerSettings)
+    if engine is not None:
+        settings = settings.model_copy(update={"engine": engine})
     folders = tuple(path for path in (models_folder, settings.models_folder) if path is not None)
     if context.invoked_subcommand is not None:
         context.obj = Verified(settings, folders)

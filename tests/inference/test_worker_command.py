@@ -31,6 +31,7 @@ from meerkat_inference.serving import (
 from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.tasks import Tasks
 from meerkat_inference.worker_command import ID_FILE, fetch_first, kept_name, worker
+from support.shared import shared
 
 
 def test_a_worker_keeps_the_name_it_was_given_at_first(
@@ -82,6 +83,18 @@ def test_a_named_model_is_the_one_or_an_error(tmp_path: Path, monkeypatch: pytes
     assert opener("detect_objects", model=FALLBACK)("").info.fallback
     with pytest.raises(ModelError, match="Known"):
         opener("detect_objects")("no-such-model")
+
+
+@pytest.mark.shared
+def test_a_named_engine_takes_a_model_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("MEERKAT_MODELS", str(shared("models/yolox_nano_drq.tflite").parent))
+    load = opener("detect_objects", engine="opencv")
+    assert (load("").info.name, load("").info.engine) == ("yolo-fastest", "opencv")
+    assert load("yolox-nano").info.engine == "litert"  # the hub's wish goes before
+    assert load(FALLBACK).info.fallback
+    with pytest.raises(ModelError, match="engine 'opencv' does not read"):
+        opener("detect_objects", model="yolox-nano", engine="opencv")("")
 
 
 def test_nothing_is_fetched_when_a_model_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
