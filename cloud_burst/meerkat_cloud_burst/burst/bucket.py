@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Bucket:
         self._put(release.wheel, release.wheel_key, release.wheel_hash, say)
         self._put(release.lock, release.lock_key, release.lock_hash, say)
         for name, path in model.files.items():
-            self._put(path, model_key(name), "", say)
+            self._put(path, model_key(name), _digest(path), say)
 
     def forget_releases(self, keep: set[str]) -> int:
         """Delete the releases outside of these folders of the bucket; how many files went."""
@@ -59,7 +60,7 @@ class Bucket:
     def _put(self, path: Path, key: str, digest: str, say: Say) -> None:
         size = path.stat().st_size
         with self._asking(f"uploading {path.name}") as client:
-            if self._size(client, key) == size:
+            if self._there(client, key) == (size, digest):
                 say(f"{key} is there")
                 return
             say(f"uploading {key}, {size / 1e6:.1f} MB")
@@ -67,9 +68,11 @@ class Bucket:
                 str(path), self.name, key, ExtraArgs={"Metadata": {"sha256": digest}} if digest else None
             )
 
-    def _size(self, client: Any, key: str) -> int | None:
+    def _there(self, client: Any, key: str) -> tuple[int, str] | None:
+        """Size and SHA-256 of what lies there: a network trained anew has the old one's size."""
         try:
-            return int(client.head_object(Bucket=self.name, Key=key)["ContentLength"])
+            head = client.head_object(Bucket=self.name, Key=key)
+            return int(head["ContentLength"]), str(head["Metadata"].get("sha256", ""))
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                 return None
@@ -91,3 +94,8 @@ class Bucket:
 
     def _asking(self, doing: str) -> Any:
         return self._clients.asking("s3", doing, f"bucket {self.name}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

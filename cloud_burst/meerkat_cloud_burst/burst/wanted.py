@@ -113,7 +113,12 @@ def find_model(name: str, folders: Sequence[Path] = ()) -> ModelFiles:
             where="burst.model",
             remedy=f"`meerkat models pull {entry.name}` fetches it",
         )
-    return ModelFiles(entry.name, {name: path for name, path in found.items() if path is not None})
+    kept = {name: path for name, path in found.items() if path is not None}
+    for file in entry.files:
+        if not file.pinned:  # a worker believes it by the note of our own fetch
+            note = kept[file.name].with_name(file.name + store.NOTE)
+            kept[note.name] = note
+    return ModelFiles(entry.name, kept)
 
 
 def settings_text(settings: BurstSettings, region: str, model: str) -> str:
