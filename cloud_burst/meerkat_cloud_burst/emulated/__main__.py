@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
+import os
 import signal
 import sys
 import warnings
@@ -38,9 +38,7 @@ def emulated(
     *, port: int, ready: Path | None, parameters: tuple[str, ...], instances: bool, boot: float
 ) -> None:
     """Serve an emulated AWS with the stack of `meerkat burst deploy` on this machine, until SIGTERM."""
-    heard: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, HANG_UP, LISTEN):
-        signal.signal(number, lambda received, _frame: heard.put(received))
+    heard = _signals()
     server = Server(port)
     server.listen()
     stack = make_stack(server.endpoint, parameters=_pairs(parameters))
@@ -53,7 +51,7 @@ def emulated(
         part = ready.with_suffix(".part")
         part.write_text(json.dumps(said) + "\n")
         part.replace(ready)
-    while (wish := heard.get()) in (HANG_UP, LISTEN):
+    while (wish := os.read(heard, 1)[0]) in (HANG_UP, LISTEN):
         if wish == HANG_UP:
             server.hang_up()
         else:
@@ -61,6 +59,19 @@ def emulated(
     if instances:
         machines.stop()
     server.hang_up()
+
+
+def _signals() -> int:
+    """A pipe's end that gives the number of each signal, one byte each.
+
+    A handler in Python would not run while the main thread is on its way into a wait.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT, HANG_UP, LISTEN):
+        signal.signal(number, lambda _number, _frame: None)
+    return reading
 
 
 def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from meerkat_cli import lifeline
 from meerkat_contract.errors import MeerkatError
 
 from .stack import EmulatedStack, credentials
@@ -39,6 +40,7 @@ class Emulator:
         self._folder = folder
         self._endpoint = ""
         self._stack: EmulatedStack | None = None
+        self._lifeline = -1
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,14 +56,17 @@ class Emulator:
         """Returns when it answers. Raises MeerkatError with its last words when it does not."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._ready.unlink(missing_ok=True)
+        held, self._lifeline = os.pipe()  # it ends with us, however we end
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __package__, *self._arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **credentials()},
+                env={**os.environ, **credentials(), lifeline.VARIABLE: str(held)},
+                pass_fds=(held,),
             )
+        os.close(held)
         self._wait(self._ready.exists, "does not start")
         said = json.loads(self._ready.read_text())
         self._endpoint = str(said["endpoint"])
@@ -69,6 +74,9 @@ class Emulator:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after ten seconds."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGCONT)
