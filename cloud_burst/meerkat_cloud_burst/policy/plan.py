@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from .latency import clip_seconds, done_by, slots, starts
+from .tend import may_go
 from .view import WaitingClip, World
 
 FAR = 86_400.0
@@ -87,10 +89,18 @@ class _Ways:
 
 
 def _work(waiting: Sequence[WaitingClip]) -> dict[str, float]:
-    """Seconds of the house's pool that each clip costs, from the waits; the first has the work ahead too."""
+    """Seconds of the house's pool that each clip costs, from the waits; the first has the work ahead too.
+
+    Where nobody is at home all waits are without end. What may leave then counts FAR together, and what may
+    not counts nothing: it stays where it is whatever the others do.
+    """
     work: dict[str, float] = {}
     before = 0.0
+    endless = sum(clip.done_in == inf and may_go(clip) for clip in waiting)
     for clip in waiting:
+        if clip.done_in == inf:
+            work[clip.id] = FAR / endless if may_go(clip) else 0.0
+            continue
         until = max(before, min(clip.done_in, FAR))
         work[clip.id] = until - before
         before = until
