@@ -1,0 +1,1 @@
+"""Houses and clouds for the tests of policy and ledger."""
