@@ -17,6 +17,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.settings import BurstSettings
@@ -72,14 +73,23 @@ class Clients:
     def _client(self, service: str) -> Any:
         with self._lock:
             if service not in self._made:
-                region = self._region()
-                self._made[service] = self._session.client(
-                    service,
-                    region_name=region,
-                    endpoint_url=self.endpoint or None,
-                    config=_config(service, emulated=bool(self.endpoint)),
-                )
+                self._made[service] = self._make(service, self._region())
             return self._made[service]
+
+    def _make(self, service: str, region: str) -> Any:
+        try:
+            return self._session.client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint or None,
+                config=_config(service, emulated=bool(self.endpoint)),
+            )
+        except ValueError as error:  # so botocore calls an address that is none
+            raise CloudError(
+                f"{self.endpoint!r} is no address",
+                where="burst.endpoint",
+                remedy="Leave it empty for AWS itself, or give an emulator's, such as http://127.0.0.1:5000",
+            ) from error
 
     def _region(self) -> str:
         if self._session is None:
@@ -121,7 +131,7 @@ def _version() -> str:
 def _told(service: str, doing: str, region: str, endpoint: str, where: str = "") -> Iterator[None]:
     try:
         yield
-    except (ClientError, BotoCoreError, Boto3Error) as error:
+    except (ClientError, BotoCoreError, Boto3Error, ResponseParserError) as error:
         # Not chained: what AWS says of a wrong signature holds the headers that were signed, tokens too.
         raise explain(
             error, service=service, doing=doing, where=where, region=region, endpoint=endpoint

@@ -98,7 +98,11 @@ def _refused(error: Any, asked: _Asked, now: datetime) -> CloudError:
         return _clock(asked, off)
     if code in DENIED:
         return _denied(asked, message, str(error.operation_name))
-    if code in GONE or (code in RECEIPTS and "receipt" in message.lower()):
+    if (
+        "Instance Id not found" in message
+        or code in GONE
+        or (code in RECEIPTS and "receipt" in message.lower())
+    ):
         return Gone(f"it is not there ({asked.doing})", where=asked.where or asked.service)
     if code in ELSEWHERE:
         return _elsewhere(asked, told, message)
@@ -111,6 +115,11 @@ def _refused(error: Any, asked: _Asked, now: datetime) -> CloudError:
         return asked.means(BROKEN)
     said = f"{code}: {scrubbed(message)}" if message else code
     return asked.error("other", f"AWS refuses: {said}", "The AWS API reference of this service explains it")
+
+
+def _says_gone(code: str, message: str) -> bool:
+    """A receipt that holds no longer, or an instance that no group counts."""
+    return (code in RECEIPTS and "receipt" in message.lower()) or "Instance Id not found" in message
 
 
 def _says_missing(message: str) -> bool:

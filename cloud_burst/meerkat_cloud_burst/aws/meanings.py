@@ -148,7 +148,7 @@ CODES: dict[str, Meaning] = {
 }
 
 GONE = {"NoSuchKey", "NoSuchUpload", "InvalidInstanceID.NotFound", "MessageNotInflight", "404"}
-RECEIPTS = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}
+RECEIPTS = {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidParameterValueException"}
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"}
 CLOCK = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 ELSEWHERE = {

@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from cloud_support.emulator import Emulator, running_emulator
+from cloud_support.refusing_server import RefusingServer
 
 
 @pytest.fixture(scope="package")
@@ -23,3 +25,12 @@ def stack(aws: Emulator, _made: Mapping[str, str]) -> Mapping[str, str]:
     """The outputs of a stack of two instances at most, empty."""
     aws.empty_stack(_made)
     return _made
+
+
+@pytest.fixture(scope="package")
+def server(aws: Emulator) -> Iterator[RefusingServer]:
+    server = RefusingServer()
+    with pytest.MonkeyPatch.context() as patch:  # boto3 rests between its tries
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+        yield server
+    server.close()
