@@ -15,6 +15,8 @@ from cloud_support.tiny_model import MODEL
 from cloud_support.worker_process import Stack, WorkerProcess
 from meerkat_cloud_burst.emulated.metadata import MetadataService
 from meerkat_cloud_burst.messages import Life
+from meerkat_cloud_burst.worker import starting
+from meerkat_cloud_burst.worker.plan import Plan
 from support.wait import wait_for
 
 Start = Callable[..., WorkerProcess]
@@ -169,8 +171,11 @@ def test_the_cloud_goes_away_and_comes_back(stack: Stack, start: Start) -> None:
     stack.wait_announced(stack.send())
 
 
-def test_without_bucket_and_queues_the_stack_is_asked(stack: Stack, start: Start) -> None:
+def test_without_bucket_and_queues_the_stack_is_asked(stack: Stack) -> None:
     order = stack.send()
-    empty = dict.fromkeys(("MEERKAT_BURST_BUCKET", "MEERKAT_BURST_JOBS", "MEERKAT_BURST_RESULTS"), "")
-    start("worker", "--stay", environment={**empty, "MEERKAT_BURST_STACK": stack.name})
-    stack.wait_announced(order)
+    cloud, group = starting._of_stack(Plan(stack=stack.name), stack.aws.clients)
+    assert group == stack.outputs["Group"]
+    received = cloud.orders.receive(1)
+    assert received is not None
+    assert received.order == order
+    cloud.store.fetch_clip(order.key, stack.folder / "fetched")
