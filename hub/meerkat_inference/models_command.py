@@ -39,7 +39,7 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
     lines += [
         (
             entry.name + (" *" if entry.default else ""),
-            "who it is" if entry.embedding else _KINDS.get(entry.words[:1], "80 kinds"),
+            _finds(entry),
             "Edge TPU" if entry.devices == ("edgetpu",) else entry.place,
             _size(entry.size),
             entry.licence,
@@ -109,6 +109,30 @@ def pull(
         raise SystemExit(1)
 
 
+@models.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="CFG WEIGHTS", type=click.Path(path_type=Path, dir_okay=False)
+)
+@click.option("--names", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A name a line.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder of JPEGs of your own to look at.",
+)
+@click.option("--entry", is_flag=True, help="Print the entry for your catalogue and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(
+    files: tuple[Path, ...], *, names: Path | None, pictures: Path | None, entry: bool, as_json: bool
+) -> None:
+    """Try a Darknet network of your own with every engine that is here.
+
+    Says which engine runs it, or what it refuses and in which line; ends with status 1 when none does.
+    """
+    from .check_command import check as run
+
+    raise SystemExit(run(files, names, pictures, entry=entry, as_json=as_json))
+
+
 def _wanted(names: tuple[str, ...], *, everything: bool, cloud: bool, defaults: bool) -> list[Entry]:
     from . import catalogue
 
@@ -131,6 +155,14 @@ def _wanted(names: tuple[str, ...], *, everything: bool, cloud: bool, defaults: 
             remedy=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known))}",
         )
     return [catalogue.get(name) for name in dict.fromkeys(names)]
+
+
+def _finds(entry: Entry) -> str:
+    if entry.embedding is not None:
+        return "who it is"
+    if len(entry.words) > 1:
+        return f"{len(entry.words)} kinds"
+    return _KINDS.get(entry.words, entry.words[0] if entry.words else "80 kinds")
 
 
 def _size(count: int) -> str:
