@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cfnlint.decode import cfn_yaml
+
+from cloud_support.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "cloud_burst" / "template.yaml"
@@ -49,3 +52,13 @@ def user_data(template: dict[str, Any], **values: str) -> str:
     text: str = launch["UserData"]["Fn::Base64"]["Fn::Sub"]
     known = {"AWS::Region": "eu-central-1", "AWS::StackName": "meerkat-burst", "Darknet": "no", **values}
     return re.sub(r"\$\{([A-Za-z:]+)\}", lambda found: known.get(found[1], found[1]), text)
+
+
+def launched_with(emulator: Emulator) -> str:
+    """The user data of the group's launch template, as a new machine would get it."""
+    (group,) = emulator.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    used = group["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
+    (version,) = emulator.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=used["LaunchTemplateId"], Versions=[used["Version"]]
+    )["LaunchTemplateVersions"]
+    return base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cloud_support.emulator import Emulator
+from cloud_support.templates import launched_with
 from meerkat_cloud_burst.burst.command import burst
 from meerkat_cloud_burst.burst.wanted import ModelFiles
 from meerkat_contract.errors import MeerkatError, UsageError
@@ -47,16 +47,6 @@ def keys(emulator: Emulator, bucket: str) -> list[str]:
     return sorted(each["Key"] for each in found)
 
 
-def user_data(emulator: Emulator) -> str:
-    """Of the group's launch template, as a new machine would get it."""
-    (group,) = emulator.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    used = group["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
-    (version,) = emulator.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=used["LaunchTemplateId"], Versions=[used["Version"]]
-    )["LaunchTemplateVersions"]
-    return base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
-
-
 def test_from_an_empty_account_to_a_cloud_and_back(
     account: Emulator, config: Path, wheel: Path, model: ModelFiles
 ) -> None:
@@ -78,7 +68,7 @@ def test_from_an_empty_account_to_a_cloud_and_back(
     assert [each["ProcessName"] for each in group["SuspendedProcesses"]] == ["AZRebalance"]
     there = keys(account, outputs["Bucket"])
     assert [key.rpartition("/")[2] for key in there] == ["tiny.weights", wheel.name, "requirements.txt"]
-    script = user_data(account)
+    script = launched_with(account)
     for line in (
         f"MEERKAT_BURST_BUCKET={outputs['Bucket']}",
         f"MEERKAT_BURST_JOBS={outputs['Jobs']}",
@@ -117,7 +107,7 @@ def test_typed_again_it_changes_what_differs_and_nothing_else(
 ) -> None:
     deploy(config, wheel, "--set", "DailyZero=0 5 * * *")
     outputs = outputs_of(account)
-    first = user_data(account)
+    first = launched_with(account)
     again = deploy(config, wheel)
     assert again.exit_code == 0, again.output
     assert "is there" in again.stderr
@@ -187,7 +177,7 @@ def test_the_rule_above_a_threshold_waits_for_nothing(
 ) -> None:
     config.write_text(config.read_text().replace("region:", "policy: {kind: threshold}, region:"))
     assert deploy(config, wheel).exit_code == 0
-    assert "MEERKAT_BURST_IDLE_GRACE=0\n" in user_data(account)
+    assert "MEERKAT_BURST_IDLE_GRACE=0\n" in launched_with(account)
 
 
 def test_a_stack_of_which_nothing_works_is_made_anew(
