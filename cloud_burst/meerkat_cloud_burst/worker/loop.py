@@ -6,6 +6,9 @@
        ▼                    ▼
     broken: why is told, the fleet is left, status 1          ended: the clip in hand is given back, status 0
 
+    A fault of ours ends with status 1 and does not leave: systemd starts it anew, and a clip that brings it
+    about is a dead letter after three times.
+
 Two threads: `orders` opens, takes and does; the one that calls `run()` waits for what is said to it by
 signals, by EC2 and by the other thread, so that the end never waits for a network or a detector.
 """
@@ -57,7 +60,8 @@ _logger = logging.getLogger(__name__)
 class _Over:
     """The thread `orders` has ended."""
 
-    how: Literal["idle", "broken", "ended"]
+    how: Literal["idle", "broken", "fault", "ended"]
+    """idle, broken: no more is to be done here. fault: of ours; a new start may do."""
     reason: str = ""
 
 
@@ -110,8 +114,8 @@ class CloudWorker:
         self._orders.start()
         over = self._attend()
         self._say(over)
-        left = over.how == "ended" or self._leave()
-        return 0 if left and over.how != "broken" else 1
+        left = over.how in ("ended", "fault") or self._leave()
+        return 0 if left and over.how in ("idle", "ended") else 1
 
     def end(self, reason: str) -> None:
         """Ask for the end. Safe in a signal handler."""
@@ -178,10 +182,8 @@ class CloudWorker:
         """The last words, in the log and to the hub."""
         words = {
             "idle": "The queue is empty: the worker ends",
-            "broken": f"The worker ends: {over.reason}",
-            "ended": f"The worker ends: {over.reason}",
-        }[over.how]
-        _logger.log(logging.ERROR if over.how == "broken" else logging.INFO, "%s", words)
+        }.get(over.how, f"The worker ends: {over.reason}")
+        _logger.log(logging.ERROR if over.how in ("broken", "fault") else logging.INFO, "%s", words)
         reason = over.reason or "the queue is empty"
         life = Life(worker=self._doing.worker, what="ending", reason=reason[:500])
         _within(HAND_OVER, lambda: self._tell(life))
@@ -211,7 +213,7 @@ class CloudWorker:
     # --- the thread `orders` --------------------------------------------------------------------
 
     def _work(self) -> None:
-        over = _Over("broken", "a fault in Meerkat; the log has the details")
+        over = _Over("fault", "a fault in Meerkat; the log has the details")
         try:
             self._doing.models.open()
             self._ready()

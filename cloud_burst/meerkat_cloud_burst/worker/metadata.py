@@ -62,7 +62,7 @@ class Metadata:
 
     def __init__(self, environment: Mapping[str, str] = os.environ, *, timeout: float = TIMEOUT) -> None:
         self._address = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "").rstrip("/") or ADDRESS
-        self._disabled = environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+        self.disabled = environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
         self._timeout = timeout
         self._token = ""
         # The address is the machine's own: no proxy that the environment names knows it.
@@ -70,7 +70,7 @@ class Metadata:
 
     def identity(self) -> Identity | None:
         """None where nobody answers: this is not EC2."""
-        if self._disabled:
+        if self.disabled:
             return None
         try:
             instance = self._get("meta-data/instance-id") or ""

@@ -194,6 +194,7 @@ def test_a_fault_of_ours_ends_with_status_1(clip: bytes, caplog: pytest.LogCaptu
     assert machine.worker.run() == 1
     assert "This is a fault in Meerkat" in caplog.text
     assert machine.lives() == ["ready", "ending"]
+    assert not machine.left  # it is started anew on the same machine
 
 
 def test_an_instance_that_cannot_end_itself_ends_with_status_1(clip: bytes) -> None:

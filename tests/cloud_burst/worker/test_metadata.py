@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from meerkat_cloud_burst.emulated.metadata import MetadataService
+from meerkat_cloud_burst.errors import CloudError
+from meerkat_cloud_burst.worker import starting
 from meerkat_cloud_burst.worker.metadata import Identity, Metadata, Notice, NoticeWatch, Unanswered
 from support.wait import wait_for
 
@@ -57,6 +59,28 @@ def test_a_proxy_is_not_asked(service: Service, monkeypatch: pytest.MonkeyPatch)
 
 def test_elsewhere_there_is_no_identity(unused_address: str) -> None:
     assert Metadata({"AWS_EC2_METADATA_SERVICE_ENDPOINT": unused_address}).identity() is None
+
+
+def test_a_machine_that_costs_money_works_only_if_it_can_end_itself(
+    unused_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "PAUSES", (0.001, 0.001))
+    elsewhere = Metadata({"AWS_EC2_METADATA_SERVICE_ENDPOINT": unused_address})
+    assert starting.identify(elsewhere, needed=False) is None
+    with pytest.raises(CloudError, match="add --stay"):
+        starting.identify(elsewhere, needed=True)
+
+
+def test_who_it_is_may_be_known_only_after_a_moment(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "PAUSES", (0.001, 0.001))
+    metadata = client(service)
+    ask, answers = metadata.identity, [None, None]
+    monkeypatch.setattr(metadata, "identity", lambda: answers.pop() if answers else ask())
+    found = starting.identify(metadata, needed=True)
+    assert found is not None
+    assert found.instance == "i-0123"
 
 
 def test_switched_off_nobody_is_asked(service: Service) -> None:
