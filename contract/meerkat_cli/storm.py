@@ -46,6 +46,8 @@ CONNECT_SECONDS = 30.0
 class Storm:
     """What is known of it; `hear` takes a message of the bus, and says in words what is new."""
 
+    hub: bool = False
+    """It listens."""
     clip: Incoming | None = None
     house: float = 0.0
     """Frames per second of the house's fastest worker."""
@@ -59,7 +61,7 @@ class Storm:
 
     @property
     def ready(self) -> bool:
-        return self.clip is not None and self.house > 0
+        return self.hub and self.clip is not None and self.house > 0
 
     def size(self) -> int:
         """How many clips make a storm for this house."""
@@ -112,7 +114,13 @@ class Show:
         self._session = session
         self._storm = Storm()
         self._heard: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
-        for topic in (HubTopic("state"), WorkerTopic(ANY, "state"), CameraTopic(STREET, ANY, "outcome")):
+        heard = (
+            HubTopic("availability"),
+            HubTopic("state"),
+            WorkerTopic(ANY, "state"),
+            CameraTopic(STREET, ANY, "outcome"),
+        )
+        for topic in heard:
             session.subscribe(topic, self._heard.put)
         session.subscribe(ThingTopic(DEVICE, ANY, "clip"), self._heard.put, join_parts=True)
 
@@ -128,6 +136,8 @@ class Show:
     def _hear(self, message: Incoming) -> None:
         storm = self._storm
         match parse(message.topic):
+            case HubTopic(kind="availability"):
+                storm.hub = message.payload == b"online"
             case HubTopic():
                 if words := storm.note_state(read(HubState, message.payload, topic=message.topic)):
                     log.info("%s", words)

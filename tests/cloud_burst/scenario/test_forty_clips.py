@@ -1,0 +1,146 @@
+"""Forty clips, more than the house can do in time, and everything goes wrong: each has its one result."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cloud_support.frail_worker import HOLD, POISON, marked
+from cloud_support.site import Site, Times
+from support.media import make_clip
+from support.wait import wait_for
+
+CLIPS = 40
+SLACK = 5.0
+"""Seconds that a busy machine may add to what is promised."""
+
+
+def test_forty_clips_each_have_one_result_whatever_goes_wrong(tmp_path: Path) -> None:
+    run(tmp_path, Times())
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_forty_clips_at_the_pace_of_earnest(tmp_path: Path) -> None:
+    times = Times(
+        clip=8,
+        tick=20,
+        grace=60,
+        boot=10,
+        deadline=120,
+        gain=30,
+        visibility=60,
+        notice=120,
+        outage=10,
+        timeout=900,
+    )
+    run(tmp_path, times)
+
+
+def run(folder: Path, times: Times) -> None:
+    content = make_clip(folder / "clip.mp4", seconds=times.media, fps=10, size=(320, 180)).read_bytes()
+    with Site(folder, times) as site:
+        patience = 60 + 40 * times.clip
+        try:
+            sent = _send(site, content)
+            _kill_a_worker_in_mid_clip(site, patience)
+            _deliver_twice(site, patience)
+            _interrupt(site, patience)
+            _kill_the_hub(site, patience)
+            _take_the_cloud_away(site, patience)
+            wait_for(
+                lambda: len(site.listener.outcomes) == CLIPS, seconds=3 * patience, what="all 40 outcomes"
+            )
+            _the_fleet_returns_to_zero(site)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{site.story()}") from error
+        _check(site, sent)
+
+
+def _send(site: Site, content: bytes) -> dict[str, str]:
+    """Those that are to meet their fate in the cloud come last: the tail of the backlog goes out. By name."""
+    device, seconds = site.device, site.times.media
+    named = {f"clip {number}": device.send(content, duration=seconds) for number in range(CLIPS - 2)}
+    named["poison"] = device.send(marked(content, POISON), thing="cellar", duration=seconds)
+    named["held"] = device.send(marked(content, HOLD), thing="cellar", duration=seconds)
+    return named
+
+
+def _kill_a_worker_in_mid_clip(site: Site, patience: float) -> None:
+    wait_for(lambda: site.told("INFO holds"), seconds=patience, what="a worker in mid-clip")
+    ((victim, _),) = site.told("INFO holds")
+    site.machines.kill(victim)
+    wait_for(lambda: victim not in site.machines.ids(), what="the machine to be lost")
+
+
+def _deliver_twice(site: Site, patience: float) -> None:
+    """SQS delivers at least once: one order is queued a second time."""
+    queue, jobs = site.cloud("sqs"), site.emulator.stack.outputs["Jobs"]
+
+    def waiting() -> str:
+        answer = queue.receive_message(QueueUrl=jobs, VisibilityTimeout=0, WaitTimeSeconds=0)
+        return str(answer["Messages"][0]["Body"]) if answer.get("Messages") else ""
+
+    body = wait_for(waiting, seconds=patience, what="an order that waits in the queue")
+    queue.send_message(QueueUrl=jobs, MessageBody=body)
+
+
+def _interrupt(site: Site, patience: float) -> None:
+    def at_work() -> list[str]:
+        begun = {instance for instance, _ in site.told("INFO begins")}
+        return [instance for instance in site.machines.ids() if instance in begun]
+
+    victim = wait_for(at_work, seconds=patience, what="an instance at work")[0]
+    site.machines.interrupt(victim)
+    wait_for(
+        lambda: victim not in site.machines.ids(),
+        seconds=patience + site.times.notice,
+        what="the instance to be taken away",
+    )
+
+
+def _kill_the_hub(site: Site, patience: float) -> None:
+    wait_for(lambda: len(site.listener.outcomes) >= 5, seconds=patience, what="some outcomes")
+    assert len(site.listener.outcomes) < CLIPS - 5, "the hub is to die in the middle"
+    site.hub.kill()
+    site.hub.start()
+
+
+def _take_the_cloud_away(site: Site, patience: float) -> None:
+    answered = len(site.listener.states)
+    wait_for(lambda: len(site.listener.states) > answered, seconds=patience, what="the hub to be back")
+    site.emulator.hang_up()
+    back = time.monotonic() + site.times.outage
+    wait_for(lambda: time.monotonic() >= back, seconds=patience, what="the end of the outage")
+    site.emulator.listen()
+
+
+def _the_fleet_returns_to_zero(site: Site) -> None:
+    times = site.times
+    begin = time.monotonic()
+    promised = times.grace + 2 * times.tick
+    wait_for(lambda: not site.machines.ids(), seconds=promised + SLACK, what="the fleet's return to zero")
+    print(f"fleet at zero {time.monotonic() - begin:.1f} s after the last outcome ({promised:g} s promised)")
+    groups = site.cloud("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert [group["DesiredCapacity"] for group in groups] == [0]
+
+
+def _check(site: Site, sent: dict[str, str]) -> None:
+    outcomes = {clip: {outcome.state for outcome in heard} for clip, heard in site.listener.outcomes.items()}
+    expected = {clip: {"failed"} if name == "poison" else {"done"} for name, clip in sent.items()}
+    assert outcomes == expected, site.story()
+    reason = site.listener.outcomes[sent["poison"]][0].reason
+    assert "dead-letter queue" in reason
+    with sqlite3.connect(f"file:{site.data}/hub/hub.db?mode=ro", uri=True) as database:
+        rows = database.execute("SELECT id, state FROM clips").fetchall()
+    assert len(rows) == len(dict(rows)) == CLIPS
+    assert Counter(state for _, state in rows) == {"done": CLIPS - 1, "failed": 1}
+    begun = {line.split()[-1] for _, line in site.told("INFO begins")}
+    assert len(begun & set(sent.values())) > CLIPS // 4, "the cloud has done its share"
+    assert max(site.listener.ever("instances")) <= 2
+    left = site.cloud("s3").list_objects_v2(Bucket=site.emulator.stack.outputs["Bucket"], Prefix="clips/")
+    assert left["KeyCount"] == 0, "no clip is left in the cloud"
