@@ -40,7 +40,7 @@ class Books:
         self.last_of: dict[str, float] = {}
         """When something was last written of each instance, by the wall clock."""
         self.latest: float | None = None
-        """The last line's time, by the wall clock."""
+        """The time of the last line that was loaded, by the wall clock."""
 
     def load(self, entries: Iterable[LedgerEntry], now: Moment, clocks: Clocks) -> None:
         """Take up the lines of earlier runs, in any order.
@@ -92,7 +92,6 @@ class Books:
     def reserve(self, dollars: float, seconds: float, now: Moment, reason: str) -> LedgerEntry:
         entry = LedgerEntry(self._new_id(), now.wall, "reserved", dollars, seconds, reason=reason)
         self._open[entry.id] = dollars
-        self.latest = now.wall
         return entry
 
     def spend(
@@ -113,14 +112,12 @@ class Books:
 
     def release(self, dollars: float, now: Moment, reason: str) -> list[LedgerEntry]:
         """Give back what was set apart and is not needed, of the newest reservations first."""
-        self.latest = now.wall
         return [
             LedgerEntry(self._new_id(), now.wall, "released", part, reason=reason, refers=key)
             for key, part in self._take(dollars, oldest_first=False)
         ]
 
     def leapt(self, seconds: float, now: Moment) -> LedgerEntry:
-        self.latest = now.wall
         reason = f"the clock was set {'on' if seconds > 0 else 'back'} by {abs(seconds):.0f} s"
         return LedgerEntry(self._new_id(), now.wall, "spent", 0.0, seconds, CLOCK, reason)
 
@@ -158,4 +155,3 @@ class Books:
         if entry.instance:
             self.recorded[entry.instance] = self.recorded.get(entry.instance, 0.0) + entry.seconds
             self.last_of[entry.instance] = max(entry.at, self.last_of.get(entry.instance, entry.at))
-        self.latest = entry.at if self.latest is None else max(self.latest, entry.at)

@@ -168,6 +168,8 @@ class Ledger:
         self._clocks = Clocks()
         self._fleet = _Fleet()
         self._looked = False
+        self._last_line: float | None = None
+        """When an earlier run wrote last, by the wall clock."""
 
     @property
     def terms(self) -> Terms:
@@ -178,6 +180,7 @@ class Ledger:
         self._clocks.advance(now)
         self._books.load(entries, now, self._clocks)
         self._rate = max(self._rate, self._books.dearest)
+        self._last_line = self._books.latest
 
     def reserve(self, machines: int, now: Moment, reason: str = "") -> tuple[LedgerEntry, ...] | Refused:
         """Pay for `machines` launches: store the lines, then ask the fleet, within PATIENCE seconds."""
@@ -321,9 +324,9 @@ class Ledger:
 
     def _down(self, now: Moment) -> float | None:
         """At the first look after a restart: how long the hub may have been away, inf if nobody knows."""
-        if self._looked or self._books.latest is None:
+        if self._looked or self._last_line is None:
             return None
-        return inf if self._clocks.doubt(now) else max(0.0, now.wall - self._books.latest)
+        return inf if self._clocks.doubt(now) else max(0.0, now.wall - self._last_line)
 
     def _settle_start(self, down: float, now: Moment, entries: list[LedgerEntry]) -> None:
         """What was set apart for machines that are gone: they may have run while the hub was down."""

@@ -30,7 +30,7 @@ def launchable(world: World) -> int:
         return 0
     room = max(0, world.cloud.maximum - slots(world.cloud))
     dollars = launch_dollars(world)
-    return min(room, floor(world.money.available / dollars + 1e-9)) if dollars > 0 else room
+    return floor(min(room, world.money.available / dollars + 1e-9)) if dollars > 0 else room
 
 
 def reservation(world: World, new: int) -> Reservation | None:
