@@ -89,7 +89,7 @@ def find_model(name: str, folders: Sequence[Path] = ()) -> ModelFiles:
 
     Raises ModelError.
     """
-    from meerkat_inference import catalogue, download, store
+    from meerkat_inference import catalogue, store
 
     if name:
         entry = catalogue.get(name)
@@ -104,6 +104,8 @@ def find_model(name: str, folders: Sequence[Path] = ()) -> ModelFiles:
             remedy="Take another of `meerkat models list`",
         )
     if store.locate(entry, folders=folders) is None:
+        from meerkat_inference import download
+
         download.pull(entry, store.cache_folder())
     found = {file.name: store.locate_file(file, folders=folders) for file in entry.files}
     missing = [name for name, path in found.items() if path is None]
