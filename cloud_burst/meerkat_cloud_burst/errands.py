@@ -115,7 +115,8 @@ class Errands:
                 log.exception("An unexpected error while %s", part)
                 self._failed(part, wishes, unexpected(error))
             else:
-                self._reach.works(part)
+                if not isinstance(wishes[0].errand, TakeBack):  # which asks nothing of the cloud itself
+                    self._reach.works(part)
             finally:
                 with self._changed:
                     self._busy = False

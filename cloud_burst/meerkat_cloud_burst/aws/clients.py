@@ -30,8 +30,14 @@ CONNECT = 5
 READ = 20
 """Seconds."""
 
+TRIES = 3
+"""Of each request, in boto3's standard mode."""
+
 LONGEST_POLL = 20
 """Seconds; SQS answers a long poll after that at the latest."""
+
+POLL_GRACE = 5
+"""Seconds for which a long poll may be late. Then it is given up: who polls does so again anyway."""
 
 
 class Clients:
@@ -43,7 +49,7 @@ class Clients:
         self._wanted_region = region
         self._lock = threading.Lock()
         self._session: Any = None
-        self._made: dict[str, Any] = {}
+        self._made: dict[tuple[str, bool], Any] = {}
 
     @classmethod
     def of(cls, settings: BurstSettings) -> Clients:
@@ -56,13 +62,14 @@ class Clients:
             return self._region()
 
     @contextmanager
-    def asking(self, service: str, doing: str, where: str) -> Iterator[Any]:
+    def asking(self, service: str, doing: str, where: str, *, polling: bool = False) -> Iterator[Any]:
         """The client of a service; what goes wrong inside comes out as CloudError, in words.
 
         `doing` is said in the message («uploading a clip»), `where` names the thing (a bucket, a queue).
+        `polling`: for requests that AWS answers late on purpose, and that are not repeated.
         """
         with _told(service, doing, self._wanted_region, self.endpoint, where):
-            yield self._client(service)
+            yield self._client(service, polling)
 
     def forget(self) -> None:
         """Drop everything: the next use reads the credentials anew, as a person may have mended them."""
@@ -70,19 +77,19 @@ class Clients:
             self._session = None
             self._made.clear()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, polling: bool) -> Any:
         with self._lock:
-            if service not in self._made:
-                self._made[service] = self._make(service, self._region())
-            return self._made[service]
+            if (service, polling) not in self._made:
+                self._made[service, polling] = self._make(service, self._region(), polling)
+            return self._made[service, polling]
 
-    def _make(self, service: str, region: str) -> Any:
+    def _make(self, service: str, region: str, polling: bool) -> Any:
         try:
             return self._session.client(
                 service,
                 region_name=region,
                 endpoint_url=self.endpoint or None,
-                config=_config(service, emulated=bool(self.endpoint)),
+                config=_config(polling=polling, emulated=bool(self.endpoint)),
             )
         except ValueError as error:  # so botocore calls an address that is none
             raise CloudError(
@@ -107,12 +114,11 @@ class Clients:
         return self._wanted_region
 
 
-def _config(service: str, *, emulated: bool) -> Any:
+def _config(*, polling: bool, emulated: bool) -> Any:
     return Config(
         connect_timeout=CONNECT,
-        # A long poll is silent for its whole length.
-        read_timeout=READ + (LONGEST_POLL if service == "sqs" else 0),
-        retries={"mode": "standard", "total_max_attempts": 3},
+        read_timeout=LONGEST_POLL + POLL_GRACE if polling else READ,
+        retries={"mode": "standard", "total_max_attempts": 1 if polling else TRIES},
         user_agent_extra=f"meerkat/{_version()}",
         tcp_keepalive=True,
         # An emulator has no host name for each bucket.

@@ -51,7 +51,7 @@ class _Queue:
 
     def receive(self, wait: float, limit: int, doing: str) -> tuple[list[dict[str, Any]], datetime]:
         """Messages, and SQS's own time when it answered."""
-        with self._asking(doing) as client:
+        with self._asking(doing, polling=True) as client:
             answer = client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, AT_A_TIME),
@@ -98,8 +98,8 @@ class _Queue:
         waiting, taken = (int(told.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
         return waiting, taken
 
-    def _asking(self, doing: str) -> Any:
-        return self._clients.asking("sqs", doing, f"queue {self.name}")
+    def _asking(self, doing: str, *, polling: bool = False) -> Any:
+        return self._clients.asking("sqs", doing, f"queue {self.name}", polling=polling)
 
 
 class SqsOrderQueue:
