@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CloudRule = Literal["never", "overflow", "always"]
 """Whether a camera's clips may leave the house: not at all, when they would be late, or in any case."""
@@ -74,3 +74,13 @@ class BurstSettings(_Section):
     cameras: dict[str, CloudRule] = Field(
         default_factory=dict, description="device/camera: what may happen to its clips; the stricter holds"
     )
+
+    @model_validator(mode="after")
+    def _outlasts_a_tick(self) -> Self:
+        """A worker that ends between two decisions boots anew for the next clip."""
+        if self.policy.kind == "drain" and self.fleet == "asg" and self.idle_grace <= self.tick:
+            raise ValueError(
+                f"idle_grace ({self.idle_grace:g} s) must be longer than tick ({self.tick:g} s): an instance "
+                "would end before the next decision and boot anew for it"
+            )
+        return self

@@ -289,3 +289,9 @@ def test_the_threshold_rule_keeps_no_machine_idle() -> None:
     settings = BurstSettings(policy=ThresholdSettings())
     assert Terms.of(settings).hold == Terms.of(BurstSettings()).hold - 60
     assert make_policy(settings) == make_policy(settings)
+
+
+def test_a_machine_must_outlast_a_tick() -> None:
+    with pytest.raises(ValueError, match=r"idle_grace \(20 s\) must be longer than tick \(20 s\)"):
+        BurstSettings(tick=20, idle_grace=20)
+    assert BurstSettings(tick=20, idle_grace=0, policy=ThresholdSettings())
