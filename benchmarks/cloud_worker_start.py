@@ -5,7 +5,8 @@
 A real worker process against an emulator of AWS on this machine (moto, a process of its own), with one
 order in the queue. *Ready*: the weights are open and the hub can read so. *First clip*: the order is taken.
 *Answered*: the result of its 5 s is announced. All in seconds from the exec of the process. The first run
-also reads its files from the disk; the others find them in the system's cache.
+finds no compiled Python files, as where nobody may write them; the others find those that it left, and the
+median is theirs.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Cloud:
         return str(made["QueueUrl"])
 
 
-def measure(cloud: Cloud, endpoint: str, clip: Path, model: str) -> tuple[float, float, float]:
+def measure(
+    cloud: Cloud, endpoint: str, clip: Path, model: str, compiled: Path
+) -> tuple[float, float, float]:
     """Ready, first clip, answered."""
     order = order_of(clip.read_bytes())
     cloud.store.put_clip(order.key, clip, "video/mp4")
@@ -73,6 +76,8 @@ def measure(cloud: Cloud, endpoint: str, clip: Path, model: str) -> tuple[float,
         "MEERKAT_BURST_RESULTS": cloud.results,
         "MEERKAT_BURST_MODEL": model,
         "MEERKAT_LOG": "warning",
+        "PYTHONPYCACHEPREFIX": str(compiled),
+        "PYTHONDONTWRITEBYTECODE": "",
     }
     command = [sys.executable, "-m", "meerkat_cli", "cloud-worker", "--stay"]
     begin = time.perf_counter()
@@ -101,7 +106,7 @@ def measure(cloud: Cloud, endpoint: str, clip: Path, model: str) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="yolo-fastest")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5, help="two at least")
     options = parser.parse_args()
     os.environ.update(credentials())
     with tempfile.TemporaryDirectory() as name:
@@ -109,7 +114,13 @@ def main() -> None:
         clip = make_clip(folder / "clip.mp4", seconds=5, size=(1280, 720))
         with Emulator(folder) as emulator:
             runs = [
-                measure(Cloud(emulator.endpoint, f"run-{number}"), emulator.endpoint, clip, options.model)
+                measure(
+                    Cloud(emulator.endpoint, f"run-{number}"),
+                    emulator.endpoint,
+                    clip,
+                    options.model,
+                    folder / "compiled",
+                )
                 for number in range(options.runs)
             ]
     table = Table(title=f"meerkat cloud-worker with {options.model}, seconds from its start")
@@ -117,7 +128,7 @@ def main() -> None:
         table.add_column(column, justify="right")
     for number, times in enumerate(runs, 1):
         table.add_row(str(number), *(f"{each:.2f}" for each in times))
-    table.add_row("median", *(f"{statistics.median(column):.2f}" for column in zip(*runs, strict=True)))
+    table.add_row("median", *(f"{statistics.median(column):.2f}" for column in zip(*runs[1:], strict=True)))
     Console().print(table)
 
 

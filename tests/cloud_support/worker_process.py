@@ -88,9 +88,9 @@ class Stack:
             self.orders.send(order)
         return order
 
-    def hear(self) -> list[Announced | Life]:
-        """All that workers have said so far."""
-        for message, receipt in self.results.receive(0):
+    def hear(self, wait: float = 0) -> list[Announced | Life]:
+        """All that workers have said so far; waits for the next word as long as that."""
+        for message, receipt in self.results.receive(wait):
             self.results.delete([receipt])
             self.said.append(message)
         return self.said
@@ -98,11 +98,12 @@ class Stack:
     def lives(self) -> list[str]:
         return [said.what for said in self.hear() if isinstance(said, Life)]
 
-    def announced(self, order: Order) -> int:
-        return sum(isinstance(said, Announced) and said.job == order.job.job for said in self.hear())
+    def announced(self, order: Order, wait: float = 0) -> int:
+        return sum(isinstance(said, Announced) and said.job == order.job.job for said in self.hear(wait))
 
-    def wait_announced(self, order: Order, count: int = 1) -> Finished:
-        wait_for(lambda: self.announced(order) >= count, seconds=30, what="the announcement")
+    def wait_announced(self, order: Order) -> Finished:
+        if not self.announced(order):  # a long poll: a busy one would slow the worker down
+            wait_for(lambda: self.announced(order, 1), seconds=30, what="the announcement")
         return self.store.result(result_key(order.job.job))
 
     def launch(self) -> str:

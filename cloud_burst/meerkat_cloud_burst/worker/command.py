@@ -16,7 +16,12 @@ ENGINES = ("opencv", "darknet", "libdarknet")
 
 
 @click.command("cloud-worker")
-@click.option("--stay", is_flag=True, help="Do not end when the queue is empty: for a PC of yours.")
+@click.option(
+    "--stay",
+    is_flag=True,
+    envvar="MEERKAT_BURST_STAY",
+    help="Do not end when the queue is empty: for a PC of yours.",
+)
 @click.option(
     "--idle-grace",
     type=click.FloatRange(0, 86_400),
@@ -108,7 +113,7 @@ def cloud_worker(
     instance's role, ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
     Each option can be given as a variable, as the service does: MEERKAT_BURST_REGION, _BUCKET, _JOBS,
-    _RESULTS, _GROUP, _STACK, _MODEL, _ENGINE, _IDLE_GRACE, _ENDPOINT, _NAME, _LOG.
+    _RESULTS, _GROUP, _STACK, _MODEL, _ENGINE, _IDLE_GRACE, _ENDPOINT, _NAME, _LOG, _STAY.
     """
     plan = Plan(
         region=region,

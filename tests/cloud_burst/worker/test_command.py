@@ -71,7 +71,9 @@ def test_empty_variables_are_not_set(plans: list[Plan]) -> None:
 
 def test_one_that_stays_has_no_grace(plans: list[Plan]) -> None:
     assert run("--stay", MEERKAT_BURST_IDLE_GRACE="5") == 0
-    assert plans[0].idle_grace is None
+    assert run(MEERKAT_BURST_STAY="1") == 0
+    assert run(MEERKAT_BURST_STAY="0") == 0
+    assert [plan.idle_grace for plan in plans] == [None, None, 60.0]
 
 
 def test_a_name_that_is_not_given_tells_nothing_of_the_machine(plans: list[Plan]) -> None:
