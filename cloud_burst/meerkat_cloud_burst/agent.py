@@ -41,8 +41,9 @@ PATIENCE = 120.0
 
 LOOKING = "looking"
 
-STOP = 2.0
-"""Seconds that `stop` takes at most. A thread that is still in a request then ends by itself, unheard."""
+STOP = 0.5
+"""Seconds that `stop` takes at most: a long poll is nearly always under way, and `meerkat up` has little time
+for its end. A thread that is still in a request then ends by itself, unheard."""
 
 
 class Agent:

@@ -167,6 +167,7 @@ class Show:
             metadata = Metadata(
                 id=new_id(),
                 captured_at=datetime.now(UTC),
+                trigger="submit",  # no device of this name needs to have introduced itself
                 content_type=storm.clip.content_type or "video/mp4",
                 duration=first.duration,
                 recording=new_id(),

@@ -58,7 +58,6 @@ def emulated(
             server.listen()
     if instances:
         machines.stop()
-    server.hang_up()
 
 
 def _signals() -> int:

@@ -35,6 +35,8 @@ NOTICE = 120.0
 """Seconds between the notice of an interruption and the end, as AWS has it."""
 SHUTDOWN = 5.0
 """Seconds that a worker has after SIGTERM."""
+LOOK = 1.0
+"""Seconds that the last look at the group may take at the end."""
 
 Say = Callable[[str, str], None]
 
@@ -94,8 +96,6 @@ class LocalInstances:
     def stop(self) -> None:
         """Every process is gone when it returns; the group is left as it is."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(30)
         with self._lock:
             until = time.monotonic() + SHUTDOWN
             while not all(self._end(instance, time.monotonic()) for instance in self._instances.values()):
@@ -103,6 +103,8 @@ class LocalInstances:
             for instance in self._instances.values():
                 instance.metadata.stop()
             self._instances.clear()
+        if self._thread.is_alive():
+            self._thread.join(LOOK)  # a question to the cloud that is under way is not waited for
         for descriptor in self._lifeline:
             os.close(descriptor)
         self._lifeline = ()
@@ -153,6 +155,8 @@ class LocalInstances:
     def _look(self) -> None:
         wanted = self._held()
         with self._lock:
+            if self._stopping.is_set():
+                return
             now = time.monotonic()
             for name in wanted - self._instances.keys():
                 self._add(name, now)
