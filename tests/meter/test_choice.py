@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat_inference.meter.choice import choose, units
+from meerkat_inference.meter.choice import (
+    LEAST_BESIDE_FIRM,
+    LEAST_SHARE,
+    PREFERRED,
+    best_fit,
+    choose,
+    judge,
+    units,
+)
 from meter_support.household import seen_as
 
 
@@ -90,3 +98,53 @@ def test_what_is_unreadable_stays_so() -> None:
 def test_values_are_the_floats_that_are_nearest_to_their_decimals() -> None:
     assert units(3, 0.1) == 0.3
     assert units(2069228, 0.0001) == 206.9228
+
+
+STEPS = {"previous": 2069000, "most": 50_000, "span": 10**9, "jitter": 3, "usual": 1000}
+
+
+def fit(*candidates: tuple[int, float], **more: object):
+    return best_fit(candidates, **{**STEPS, **more})  # type: ignore[arg-type]
+
+
+def test_of_two_usual_rises_the_smaller_is_likelier() -> None:
+    found = fit((2069100, 0.85), (2069900, 0.15))
+    assert found is not None
+    assert found.share > 0.95
+
+
+def test_but_flow_alone_makes_none_sure_that_the_picture_does_not_prefer() -> None:
+    found = fit((2069100, 0.79), (2069900, 0.21))
+    assert found is not None
+    assert (found.value, found.share) == (2069100, pytest.approx(0.79))
+    preferred = fit((2069100, PREFERRED), (2069900, 1 - PREFERRED))
+    assert preferred is not None
+    assert preferred.share > 0.9
+
+
+def test_what_is_known_of_the_meter_chooses_among_what_fits() -> None:
+    candidates = ((2069900, 0.6), (2069100, 0.4))
+    found = fit(*candidates, known=(0.01, 2.0))
+    assert found is not None
+    assert (found.value, found.rank) == (2069100, 1)
+    assert found.share > 0.95
+
+
+def test_what_is_known_of_the_meter_never_makes_a_picture_contradict_the_history() -> None:
+    found = fit((2079900, 0.5), (2069100, 0.5), known=(2.0, 0.001), most=5000)
+    assert found is not None
+    assert (found.value, found.covered) == (2069100, 0.5)
+
+
+@pytest.mark.parametrize(("share", "firm", "fits"), [
+    (LEAST_BESIDE_FIRM, True, True),
+    (LEAST_BESIDE_FIRM - 0.01, True, False),
+    (LEAST_SHARE - 0.01, False, False),
+    (LEAST_SHARE, False, True),
+])  # fmt: skip
+def test_a_firm_history_needs_less_of_a_picture(share: float, firm: bool, fits: bool) -> None:
+    found = fit((1069100, 1 - share), (2069100, share), firm=firm)
+    assert (found is not None) == fits
+    if found is not None:
+        verdict, _ = judge("accepted", 0.95, ((1069100, 1 - share), (2069100, share)), found, 3, firm=firm)
+        assert verdict == ("accepted" if firm else "held")

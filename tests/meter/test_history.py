@@ -243,3 +243,42 @@ def test_other_settings_judge_again() -> None:
     outcome = made.changed(MeterSettings(max_flow=0.5))
     assert outcome.verdict is not None
     assert outcome.verdict.verdict == "implausible"
+
+
+def half_way(hour: float, litres: float, wheel: int) -> PictureSeen:
+    """At 200 m³ and so many litres, with a wheel of which the picture is not sure."""
+    clear = [0.98] * 9
+    clear[wheel] = 0.7
+    return picture(hour, 200 + litres / 1000, clear=clear)
+
+
+def test_a_wheel_that_counts_more_than_can_have_flowed_need_not_be_clear() -> None:
+    made = history()
+    assert made.saw(half_way(30, 303, wheel=4)).reading is not None, "one step of it is a cubic metre"
+    assert made.saw(half_way(31, 313, wheel=6)).reading is None, "ten litres, as flow in an hour"
+    unknown = MeterHistory("basement", "water", MeterSettings())
+    assert unknown.saw(half_way(0, 303, wheel=4)).reading is None, "without a history each has to be"
+
+
+def test_nor_does_it_help_a_reading_that_rose_suddenly() -> None:
+    made = history()
+    made.saw(half_way(30, 1303, wheel=4))
+    assert made.saw(half_way(31, 1313, wheel=4)).reading is None
+    assert made.saw(picture(32, 200.33)).reading is not None
+
+
+def test_an_unsure_picture_that_may_show_much_else_is_not_confirmed_by_the_one_before() -> None:
+    made = history()
+    seen = seen_as([(round(200.29 * PER_UNIT), 0.6), (round(200.31 * PER_UNIT), 0.4)], (0.5,) * 9)
+    made.saw(PictureSeen(new_id(), at(30), seen.model_copy(update={"verdict": "held", "confidence": 0.3})))
+    made.saw(picture(31, 200.32))
+    assert verdicts(made, 2) == ["held", "accepted"]
+
+
+def test_between_two_that_say_the_same_it_is() -> None:
+    made = history()
+    seen = seen_as([(round(200.29 * PER_UNIT), 0.6), (round(200.31 * PER_UNIT), 0.4)], (0.5,) * 9)
+    made.saw(PictureSeen(new_id(), at(30), seen.model_copy(update={"verdict": "held", "confidence": 0.3})))
+    assert verdicts(made, 1) == ["held"]
+    made.saw(picture(31, 200.29))
+    assert verdicts(made, 2) == ["accepted", "accepted"]

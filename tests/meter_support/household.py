@@ -157,7 +157,10 @@ def seen_as(
     candidates: list[tuple[int, float]], clear: Sequence[float] = (0.94,) * 9, *, readable: bool = True
 ) -> CounterSeen:
     """As a reader gives it; candidates: (steps, likelihood), the likeliest first; clear: wheels, needle."""
-    seen = tuple(PositionSeen(position=0.0, confidence=one) for one in clear)
+    seen = tuple(
+        PositionSeen(position=0.0, confidence=one, factor=10.0 ** (4 - place))
+        for place, one in enumerate(clear)
+    )
     if not readable:
         return CounterSeen(
             verdict="unreadable", reason="the picture is too dark", unit="m³", step=1 / PER_UNIT, span=1e5

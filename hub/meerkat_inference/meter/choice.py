@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
+from typing import NamedTuple
 
 from meerkat_contract.meter_messages import CounterSeen, Verdict
 
@@ -23,11 +25,16 @@ SURE = 0.75
 AMBIGUOUS = 0.77
 """Likelihood of the likeliest reading up to which a held picture is held for want of a history: a bit more
 than the reader calls sure (`verdict.SURE`), for not all readings are listed."""
-LEAST_SHARE = 0.2
-"""Of the candidates' likelihood: with less on all that fit, the picture contradicts the history."""
-UNUSUAL = 0.15
-HISTORY_WRONG = 0.1
-"""Prior that it is the history that is wrong."""
+LEAST_SHARE, LEAST_BESIDE_FIRM = 0.2, 0.1
+"""Of the candidates' likelihood: a picture with less on all that fit contradicts a history, or a firm one."""
+UNUSUAL = 0.08
+"""Weight of a rise, however large, beside one that nobody wonders at."""
+PREFERRED = 0.8
+"""Of what the history allows, the share from which the picture itself prefers a reading. Renders whose wheel
+is half-way, and may be of two digits, are right nine times in ten when they prefer one so clearly, and hardly
+more than every second time when they do less."""
+HISTORY_WRONG, FIRM_WRONG = 0.1, 0.03
+"""Prior that it is the history that is wrong, or one that ends with a sure reading and has its own flow."""
 NEEDLE_JITTER, WHEEL_JITTER = 3, 1
 """Steps by which the finest needle, or wheel, may seem to go back."""
 GENEROUS = 100
@@ -155,17 +162,21 @@ def best_fit(
     usual: int | None = None,
     near: int = 0,
     known: Sequence[float] = (),
+    firm: bool = False,
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
-    usual: steps by which it rises usually, where that is known; twice as much is four times less likely,
-    and nothing less than UNUSUAL: some day somebody fills a pool.
+    usual: steps by which it rises usually, where that is known, twice what nine of ten hours stay below. The
+    flow of a house is nearly exponential: half of that is e times less likely than nothing, and no rise less
+    than UNUSUAL, for some day somebody fills a pool. That alone makes no reading sure: among usual rises the
+    picture itself must prefer it.
     near: steps by which two readings may differ and speak for each other; at least the jitter.
     known: times that each candidate is likelier than the picture says, where the meter's ways are known. It
     chooses among those that fit, and speaks for them all; it never makes a picture contradict the history.
+    firm: the reading before is sure, and so are those before it.
     None when nothing fits, or only what the picture all but excludes.
     """
-    fitting: list[tuple[float, int, int, int]] = []
+    fitting: list[_Fitting] = []
     covered = everything = covered_known = all_known = 0.0
     for rank, (value, likelihood) in enumerate(candidates):
         likelier = likelihood * (known[rank] if known else 1.0)
@@ -175,19 +186,39 @@ def best_fit(
         if rise is not None:
             covered += likelihood
             covered_known += likelier
-            if usual is None:
-                weight = likelier / (1 + 3 * rise / (most + 1))
-            else:
-                weight = likelier * (max(UNUSUAL, (usual / rise) ** 2) if rise > usual else 1.0)
-            fitting.append((weight, -rank, value, rise))
+            seen = likelier * _not_unusual(rise, most, usual)
+            weight = likelier * max(UNUSUAL, exp(-2 * rise / usual)) if usual else seen
+            fitting.append(_Fitting(weight, -rank, value, rise, seen))
     share_covered = max(covered / everything, covered_known / all_known) if fitting else 0.0
-    if share_covered < LEAST_SHARE:
+    if share_covered < (LEAST_BESIDE_FIRM if firm else LEAST_SHARE):
         return None
-    _, rank, value, rise = max(fitting)
-    alike = sum(weight for weight, _, _, other in fitting if abs(other - rise) <= max(jitter, near))
-    share = alike / sum(weight for weight, *_ in fitting)
-    backwards = rise == 0 and value != previous
-    return Fit(previous if backwards else value, rise, -rank, share, share_covered)
+    best = max(fitting, key=lambda one: (one.weight, one.place))
+    alike = [one for one in fitting if abs(one.rise - best.rise) <= max(jitter, near)]
+    share = sum(one.weight for one in alike) / sum(one.weight for one in fitting)
+    seen_share = sum(one.seen for one in alike) / sum(one.seen for one in fitting)
+    if seen_share < PREFERRED:
+        share = min(share, seen_share)
+    backwards = best.rise == 0 and best.value != previous
+    return Fit(previous if backwards else best.value, best.rise, -best.place, share, share_covered)
+
+
+class _Fitting(NamedTuple):
+    """A candidate that the history allows."""
+
+    weight: float
+    """What speaks for it: the picture, the meter's ways, and that a small rise is likelier than a large."""
+    place: int
+    """Minus its rank."""
+    value: int
+    rise: int
+    seen: float
+    """The same, but that all usual rises are alike."""
+
+
+def _not_unusual(rise: int, most: int, usual: int | None) -> float:
+    if usual is None:
+        return 1 / (1 + 3 * rise / (most + 1))
+    return max(UNUSUAL, (usual / rise) ** 2) if rise > usual else 1.0
 
 
 def judge(
@@ -198,6 +229,7 @@ def judge(
     jitter: int,
     *,
     sure: float = SURE,
+    firm: bool = False,
 ) -> tuple[Verdict, float]:
     """Whether a fit is accepted or held, and its confidence.
 
@@ -212,7 +244,7 @@ def judge(
     alone = sum(likelihood for value, likelihood in candidates if abs(value - top) <= jitter) / everything
     if verdict == "held" and alone > AMBIGUOUS:
         return "held", confidence
-    history = fit.covered / (fit.covered + (1 - fit.covered) * HISTORY_WRONG)
+    history = fit.covered / (fit.covered + (1 - fit.covered) * (FIRM_WRONG if firm else HISTORY_WRONG))
     freed = min(1.0, confidence / alone) * fit.share * history
     return ("accepted" if freed >= sure else "held"), freed
 

@@ -52,6 +52,8 @@ FAINT = 0.4
 ENORMOUS = 8.0
 """Times the usual above which each doubling costs DOUBLING more."""
 DOUBLING = 2.6
+KNOWN = 24
+"""Readings after which a meter is known."""
 GOES_ON = 2.0
 """So many times the flow that a chain ends with may come on top of what is usual."""
 
@@ -89,6 +91,14 @@ class Link:
     """The owner says what cannot follow from any reading before."""
     alike: int = 0
     """Parts by which the next reading may differ and say the same."""
+    share: float = 1.0
+    """Of the readings that go with the picture and the one before: how much speaks for this."""
+
+    @property
+    def firm(self) -> bool:
+        """Sure, as the one before is, and of a meter that is known."""
+        before = self.parent
+        return self.strong and self.learnt.count >= KNOWN and (before is None or before.strong)
 
     @property
     def total(self) -> int:
@@ -200,6 +210,7 @@ def _follow(end: Link, read: Offer, rules: Rules) -> Link | None:
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, score, end, strong, confidence,
         learnt, read.span, read.jitter, flow, end.reset, end.guessed, alone, sudden, alike=read.alike,
+        share=fit.share,
     )  # fmt: skip
 
 
@@ -210,12 +221,18 @@ def _fit(end: Link, read: Offer, rules: Rules) -> tuple[Fit, bool, float] | None
     usual = parts(_usual(end, hours)) + read.jitter
     fit = best_fit(
         read.candidates, end.value, most, read.span, read.jitter,
-        usual=usual, near=read.near, known=read.known(end.learnt),
+        usual=usual, near=read.near, known=read.known(end.learnt), firm=end.firm,
     )  # fmt: skip
     if fit is None:
         return None
     verdict, confidence = judge(
-        read.verdict, read.confidence, read.candidates, fit, read.jitter, sure=rules.settings.sure
+        read.verdict,
+        read.confidence,
+        read.candidates,
+        fit,
+        read.jitter,
+        sure=rules.settings.sure,
+        firm=end.firm,
     )
     return fit, verdict == "accepted" and fit.share >= ALONE, confidence
 

@@ -16,6 +16,8 @@ from .rows import PARTS, ReadingRow, parts
 from .settings import Rules
 
 SURER_CAME = "a surer picture came after it"
+LIKELY = 0.75
+"""Of the readings that go with an unsure picture: so much speaks for the one that a sure picture confirms."""
 RUN = 4
 """Pictures that are all less sure are believed when so many in a row go with each other."""
 
@@ -23,16 +25,17 @@ RUN = 4
 def confirmed(chain: Sequence[Link], index: int) -> bool:
     """Whether a link of the believed chain is accepted.
 
-    A picture that is not sure is, when a sure one before or after says the same, or in a row of RUN. Between
+    A picture that is not sure is, when a sure one before or after says the same and hardly anything else goes
+    with it, when both say the same, for then nothing has flowed, or in a row of RUN. Between
     two others that differ it may be wrong by as much as flowed, and nobody could tell; and what misleads
     one picture, as the sun on the glass does, often misleads the next in the same way.
     """
     link = chain[index]
     if link.strong:
         return True
-    if index > 0 and chain[index - 1].strong and _agree(chain[index - 1], link):
-        return True
-    if index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1]):
+    same_before = index > 0 and chain[index - 1].strong and _agree(chain[index - 1], link)
+    same_after = index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1])
+    if (same_before and same_after) or ((same_before or same_after) and link.share >= LIKELY):
         return True
     if not _unclear(link):
         return False
