@@ -8,6 +8,7 @@ from hub_support.cloud_driver import CloudDriver
 from hub_support.web_house import Served, WebHouse
 from meerkat_cloud_burst.news import BurstAsked
 from meerkat_cloud_burst.policy.view import LedgerEntry
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_hub.core.cloud_records import LedgerWritten
 from meerkat_hub.core.inputs import Input
 from meerkat_hub.web import burst_models
@@ -34,6 +35,24 @@ def test_how_it_stands_with_what_is_out_and_why(house: WebHouse, web: Served) ->
     ]
     assert told["decisions"][0]["reason"] == "1 clips"
     assert (told["decisions"][0]["sent"], told["decisions"][0]["desired"]) == (1, 1)
+
+
+def test_what_would_be_sent_now(house: WebHouse, web: Served) -> None:
+    hub = CloudDriver(BurstSettings(enabled=True, default="always"))
+    clip = hub.clip(1)
+    hub.tick()
+    for on in (True, False):
+        hub.cloud.on = on
+        before = hub.cloud.state(hub.now)
+        house.burst = hub.cloud.view(hub.now)
+        plan = web.json("/api/burst")["plan"]
+        assert [(one["clip"], one["device"], one["camera"]) for one in plan["send"]] == [
+            (clip.id, "porch", "front")
+        ]
+        assert plan["send"][0]["done_in"] is None, "no worker is there"
+        assert plan["machines"] == 1
+        assert plan["dollars"] > 0
+        assert hub.cloud.state(hub.now) == before, "asking changes nothing"
 
 
 def test_the_ledger_is_listed_latest_first(house: WebHouse, web: Served) -> None:

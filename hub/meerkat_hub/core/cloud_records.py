@@ -101,6 +101,31 @@ class Aloft:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedClip:
+    """A clip that would go out now. Seconds."""
+
+    clip: str
+    device: str
+    camera: str
+    age: float
+    done_in: float
+    """Until the house would have done it; inf where no worker is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be decided now; see `cloud.planned`."""
+
+    code: str
+    reason: str
+    send: tuple[PlannedClip, ...] = ()
+    machines: int | None = None
+    """That would be asked for; None: as many as now."""
+    dollars: float = 0.0
+    """That would be set apart for them."""
+
+
+@dataclass(frozen=True, slots=True)
 class BurstView:
     """How the cloud burst stands, at length."""
 
@@ -119,6 +144,7 @@ class BurstView:
     clip_seconds: float
     upload_rate: float
     """Bytes a second."""
+    plan: Planned
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from meerkat_contract.messages import BurstState, CloudRule
 
@@ -43,6 +44,7 @@ BURST: dict[str, Any] = {
     "boot": 84.0,
     "clip_seconds": 17.5,
     "upload_rate": 800000.0,
+    "plan": {"code": "hold", "reason": "all that is late is out", "send": [], "dollars": 0.0},
 }
 
 
@@ -67,6 +69,31 @@ class DecisionView(View):
     desired: int | None = Field(None, description="machines that it asked for; null: as many as before")
 
 
+class PlannedClipView(View):
+    """A clip that would go out now."""
+
+    clip: str = Field(description="its id")
+    device: str
+    camera: str
+    age: float = Field(description="seconds since the hub has it")
+    done_in: float | None = Field(description="seconds until the house would have done it; null: never")
+
+    @field_validator("done_in", mode="before")
+    @classmethod
+    def _never(cls, seconds: float | None) -> float | None:
+        return None if seconds is None or math.isinf(seconds) else seconds
+
+
+class PlanView(View):
+    """What would be decided now, were the burst on. Nothing is done by asking."""
+
+    code: str = Field(description="one word, as `state` of the burst's state")
+    reason: str
+    send: list[PlannedClipView] = Field(description="clips that would go out")
+    machines: int | None = Field(None, description="machines that would be asked for; null: as many as now")
+    dollars: float = Field(description="US dollars that would be set apart for them")
+
+
 class BurstDetails(View):
     """How the cloud burst stands."""
 
@@ -82,6 +109,7 @@ class BurstDetails(View):
     boot: float = Field(description="seconds until an instance works, measured")
     clip_seconds: float = Field(description="seconds of an instance for a clip of 5 s, measured")
     upload_rate: float = Field(description="bytes a second, measured")
+    plan: PlanView
 
 
 class LedgerLine(View):

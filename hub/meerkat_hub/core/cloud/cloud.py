@@ -57,6 +57,7 @@ from .flights import MAX_RETURNS, Flights
 from .measured import CLIP, Measured
 from .money import Money
 from .permission import SaidNow, nothing_said, rule_of
+from .planned import planned
 
 LOOKED_AT = 2000
 """Clips of the backlog that one tick looks at: those that would be served first."""
@@ -207,7 +208,8 @@ class Cloud:
         self._end(money.end, money.reason, out)
         if money.desired is not None and self._pays:  # after the policy, whatever that wants
             out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
-            out.effects.append(Scale(money.desired, money.reason))
+            fewer = min(money.desired, self._fleet.desired, self._limit)
+            out.effects.append(Scale(fewer, money.reason))
 
     def _see_launches(self, now: Now, out: Decision) -> None:
         """Where no machine comes, the house goes on alone for a while."""
@@ -399,4 +401,5 @@ class Cloud:
             boot=self.measured.boot,
             clip_seconds=self.measured.clip_seconds,
             upload_rate=self.measured.upload_rate,
+            plan=planned(self.settings, self.world(now), self._clips.unfinished),
         )
