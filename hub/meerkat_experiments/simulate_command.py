@@ -16,6 +16,11 @@ class _Simulate(Lazily):
             "meerkat_experiments.house.command",
             "house",
         ),
+        "burst": (
+            "Days of storms: what is late and what the cloud costs, by policy.",
+            "meerkat_experiments.burst.command",
+            "burst",
+        ),
         "e1": ("The MELINDA paper's experiment 1: workflow time.", "meerkat_experiments.paper.command", "e1"),
         "e2": (
             "The MELINDA paper's experiment 2: balance.",
