@@ -54,18 +54,23 @@ def ec2(status: int, code: str, message: str) -> Refusal:
 
 
 class RefusingServer:
-    """`refusal` may be changed at any time. `clients` are shared, as each costs a second of work."""
+    """`refusal` may be changed at any time; `refusals` come before it, each once, and `asked` is what came.
+
+    `clients` are shared by the tests, as each costs a second of work.
+    """
 
     def __init__(self) -> None:
         self.refusal = Refusal(500, "")
+        self.refusals: list[Refusal] = []
+        self.asked: list[bytes] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def _answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                refusal = outer.refusal
+                outer.asked.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                refusal = outer.refusals.pop(0) if outer.refusals else outer.refusal
                 self.send_response_only(refusal.status)
                 for name, value in refusal.headers.items():
                     self.send_header(name, value)

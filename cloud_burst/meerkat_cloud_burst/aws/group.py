@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from botocore.exceptions import ClientError
+
 from meerkat_cloud_burst.errors import CloudError, Gone
 from meerkat_cloud_burst.ports import FleetState, Instance
 
@@ -165,9 +167,17 @@ def leave(clients: Clients, instance: str) -> None:
     A worker ends itself with it. Raises Gone when no group counts this instance.
     """
     with clients.asking("autoscaling", "ending an instance", f"instance {instance}") as client:
-        client.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance, ShouldDecrementDesiredCapacity=True
-        )
+        try:
+            client.terminate_instance_in_auto_scaling_group(
+                InstanceId=instance, ShouldDecrementDesiredCapacity=True
+            )
+        except ClientError as error:
+            if "minSize" not in error.response["Error"].get("Message", ""):
+                raise
+            # Nothing is wanted of the group already, so that nothing replaces this one either.
+            client.terminate_instance_in_auto_scaling_group(
+                InstanceId=instance, ShouldDecrementDesiredCapacity=False
+            )
 
 
 def _machines_of(pages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -184,10 +194,9 @@ def _tag(machine: dict[str, Any]) -> str:
 
 
 def _instance(machine: dict[str, Any] | None, id: str, lifecycle: str, now: datetime) -> Instance:
-    """`machine` is None where EC2 does not list what the group does: just launched, or just gone."""
+    """`machine` is None where EC2 does not list as alive what the group counts: just launched, or gone."""
     if machine is None:
-        ending = lifecycle.startswith(("Terminat", "Detach"))
-        return Instance(id, "ending" if ending else "pending", now)
+        return Instance(id, "pending" if lifecycle.startswith("Pending") else "ending", now)
     state = _STATES.get(str(machine["State"]["Name"]), "ending")
     if lifecycle.startswith(("Terminat", "Detach")):
         state = "ending"

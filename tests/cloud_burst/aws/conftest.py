@@ -27,8 +27,15 @@ def stack(aws: Emulator, _made: Mapping[str, str]) -> Mapping[str, str]:
     return _made
 
 
+@pytest.fixture
+def server(_server: RefusingServer) -> RefusingServer:
+    """It has been asked nothing yet."""
+    _server.asked.clear()
+    return _server
+
+
 @pytest.fixture(scope="package")
-def server(aws: Emulator) -> Iterator[RefusingServer]:
+def _server(aws: Emulator) -> Iterator[RefusingServer]:
     server = RefusingServer()
     with pytest.MonkeyPatch.context() as patch:  # boto3 rests between its tries
         patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)

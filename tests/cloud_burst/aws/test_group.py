@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cloud_support.emulator import Emulator
+from cloud_support.refusing_server import Refusal, RefusingServer, query
 from meerkat_cloud_burst.aws import group
 from meerkat_cloud_burst.aws.external import SILENT, ExternalFleet
 from meerkat_cloud_burst.aws.group import AutoScalingFleet, leave
@@ -75,6 +76,36 @@ def test_a_worker_ends_itself_and_is_not_replaced(fleet: AutoScalingFleet, aws: 
     fleet.set_desired(1)
     leave(aws.clients, fleet.look().instances[0].id)
     assert fleet.look() == FleetState(desired=0, maximum=2)
+
+
+def test_an_instance_ends_though_nothing_is_wanted_of_its_group_already(
+    server: RefusingServer,
+) -> None:
+    """As after «stop»: the fleet is set to none and every instance is ended. The emulator allows it."""
+    server.refusals = [
+        query(
+            400,
+            "ValidationError",
+            "Currently, desiredSize equals minSize (0). Terminating instance without replacement will "
+            "violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
+            "group's min size.",
+        )
+    ]
+    ended = "TerminateInstanceInAutoScalingGroup"
+    server.refusal = Refusal(200, f"<{ended}Response><{ended}Result/></{ended}Response>")
+    leave(server.clients, "i-1")
+    assert [b"ShouldDecrementDesiredCapacity=true" in body for body in server.asked] == [True, False]
+
+
+def test_an_instance_that_ec2_has_taken_away_is_ending(fleet: AutoScalingFleet, aws: Emulator) -> None:
+    """The group counts it until it looks itself."""
+    fleet.set_desired(1)
+    [instance] = fleet.look().instances
+    from moto.ec2.models import ec2_backends
+
+    ec2_backends["123456789012"]["eu-central-1"].get_instance(instance.id)._state.name = "terminated"
+    [after] = fleet.look().instances
+    assert (after.id, after.state) == (instance.id, "ending")
 
 
 def test_an_instance_without_a_group_is_an_orphan_after_its_grace(
