@@ -42,7 +42,7 @@ def _hub(seen: Seen) -> str:
         return seen.hub_silent
     state = _state(seen.hub)
     switch = "on" if state.get("on", True) else "off"
-    out = f"{state.get('in_cloud', 0)} clips are out"
+    out = f"{_count(int(state.get('in_cloud', 0)), 'clip')} out"
     return f"{switch}; {state.get('state', '?')}: {state.get('reason', '')}; {out}"
 
 
@@ -87,24 +87,42 @@ def status_object(seen: Seen) -> dict[str, Any]:
 
 
 def plan(view: Mapping[str, Any], settings: BurstSettings) -> Iterator[str]:
-    """The hub's latest decision, and what its numbers are."""
-    state = _state(view)
-    yield f"{state.get('state', '?')}: {state.get('reason') or 'nothing was decided yet'}"
-    wait = float(view.get("boot") or settings.boot)
-    clip = float(view.get("clip_seconds") or settings.clip_seconds)
+    """What would go out now, with the figures that it follows from."""
+    state, planned = _state(view), view.get("plan") or {}
+    send = planned.get("send", ())
+    if not send:
+        yield "Nothing would be sent out now."
+    else:
+        machines = planned.get("machines")
+        how = "the machines that are there" if machines is None else _count(machines, "machine")
+        cents = 100 * float(planned.get("dollars", 0))
+        yield f"{_count(len(send), 'clip')} would go out, to {how}; {cents:.2f} cents would be set apart."
+    yield f"{planned.get('code', '?')}: {planned.get('reason', '')}"
+    for clip in send:
+        camera = f"{clip['device']}/{clip['camera']}"
+        yield f"  {clip['clip']}  {camera}  here {float(clip['age']):.0f} s, {_at_home(clip)}"
+    boot = float(view.get("boot") or settings.boot)
+    each = float(view.get("clip_seconds") or settings.clip_seconds)
     rate = float(view.get("upload_rate") or 0)
+    cents = 100 * settings.money.instance_hour * each / 3600
     up = f", {rate / 1e6:.1f} MB/s up" if rate else ""
-    cents = settings.money.instance_hour * clip / 36
-    each = f"{clip:.0f} s a clip of 5 s ({cents:.3f} cents)"
-    yield f"measured: {wait:.0f} s until a machine works, then {each}{up}"
-    left = (
-        float(state.get("ceiling_day", 0))
-        - float(state.get("spent_today", 0))
-        - float(state.get("reserved", 0))
-    )
-    yield f"left of today's {_dollars(state, 'ceiling_day')}: ${max(0.0, left):.4f}"
-    for clip_out in view.get("aloft", ()):
-        yield f"out: clip {clip_out.get('clip')} of {clip_out.get('device')}/{clip_out.get('camera')}"
+    yield f"Measured: {boot:.0f} s until a machine works, {each:.0f} s a clip of 5 s ({cents:.3f} cents){up}."
+    spent, reserved = (float(state.get(key, 0)) for key in ("spent_today", "reserved"))
+    left = float(state.get("ceiling_day", 0)) - spent - reserved
+    yield f"Left of today's {_dollars(state, 'ceiling_day')}: ${max(0.0, left):.4f}."
+    if not state.get("on", True):
+        yield "The burst is switched off: nothing goes out until it is on again."
+    if trouble := state.get("trouble"):
+        yield f"It could not go now: {trouble}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _at_home(clip: Mapping[str, Any]) -> str:
+    seconds = clip.get("done_in")
+    return "no worker at home" if seconds is None else f"done at home in {float(seconds):.0f} s"
 
 
 def cost(costs: Costs, settings: BurstSettings) -> Iterator[str]:
@@ -134,4 +152,6 @@ def _state(view: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _dollars(state: Mapping[str, Any], key: str) -> str:
-    return f"${float(state.get(key, 0)):.4f}".rstrip("0").ljust(3, "0")
+    """Four digits, of which the last two only where they say something: $0.50, $0.0105."""
+    text = f"{float(state.get(key, 0)):.4f}"
+    return f"${text.removesuffix('00')}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from meerkat_cloud_burst.policy.making import idle_grace
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import ModelError, UsageError
 
@@ -70,8 +71,6 @@ def parameters(
     """All that the template is given. Raises UsageError when the prices cannot hold."""
     if chosen.get("Purchase") == "on-demand":
         prices.check_on_demand(settings)
-    # The rule that sends above a threshold knows no waiting: a worker ends when the queue is empty.
-    grace = 0 if settings.policy.kind == "threshold" else round(settings.idle_grace)
     return {
         "MaxInstances": str(settings.max_instances),
         "MaxPrice": f"{prices.most_for_a_machine(settings):g}",
@@ -79,7 +78,7 @@ def parameters(
         "WheelHash": release.wheel_hash,
         "LockHash": release.lock_hash,
         "Model": model,
-        "IdleGrace": str(grace),
+        "IdleGrace": str(round(idle_grace(settings))),
         **chosen,
     }
 
