@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .latency import slots
-from .plan import FAR, Plan, best_plan
+from .plan import Plan, best_plan
 from .tend import closed, launchable, may_go, reservation, shortage, tend
 from .view import BurstDecision, WaitingClip, World
+from .words import last, many, seconds
 
 TICKS = 2
 """So many ticks in a row must clips be late before a burst begins."""
@@ -48,7 +49,7 @@ class Drain:
         self._late_ticks = self._late_ticks + 1 if late else 0
         if self._late_ticks >= TICKS:
             self._on = True
-        elif _last(world.waiting) < self.deadline / 2:
+        elif last(world.waiting) < self.deadline / 2:
             self._on = False
 
     def _burst(
@@ -95,21 +96,18 @@ class Drain:
     def _quiet(self, world: World) -> BurstDecision:
         if world.aloft:
             return BurstDecision(
-                code="hold", reason=f"{len(world.aloft)} clips are in the cloud, none is late"
+                code="hold", reason=f"{many(len(world.aloft), 'clip')} in the cloud, and none at home is late"
             )
         if not world.waiting:
             return BurstDecision(code="idle", reason="no clip waits")
-        reason = (
-            f"{len(world.waiting)} clips wait, the last for {_seconds(_last(world.waiting))}: none is late"
-        )
+        told = f"{many(len(world.waiting), 'clip')} at home, all done in {seconds(last(world.waiting))}"
+        reason = f"{told}: none is late"
         return BurstDecision(code="idle", reason=reason)
 
     def _told(self, world: World, late: Sequence[WaitingClip]) -> str:
-        last = _seconds(_last(world.waiting))
-        return (
-            f"{len(late)} of {len(world.waiting)} clips would be done later than {self.deadline:.0f} s, "
-            f"the last in {last}"
-        )
+        clips = many(len(world.waiting), "clip")
+        told = f"of {clips} {len(late)} would be done later than {self.deadline:.0f} s"
+        return f"{told}, the last in {seconds(last(world.waiting))}"
 
     def _why(
         self,
@@ -119,16 +117,9 @@ class Drain:
         plan: Plan,
         new: int,
     ) -> str:
-        machines = f"{slots(world.cloud) + new} machines ({new} new)"
+        machines = f"{many(slots(world.cloud) + new, 'machine')} ({new} new)"
         if not self._on:
-            return f"{len(always)} clips go to the cloud always: to {machines}, done in {plan.seconds:.0f} s"
-        told = f"{self._told(world, late)}: {len(plan.clips)} go to {machines}"
-        return f"{told}, and all is done in {plan.seconds:.0f} s, {_seconds(plan.gain)} sooner"
-
-
-def _last(waiting: Sequence[WaitingClip]) -> float:
-    return max((clip.done_in for clip in waiting), default=0.0)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < FAR / 2 else "no time that is known"
+            told = f"{many(len(always), 'clip')} of cameras that always use the cloud"
+            return f"{told}: to {machines}, done in {plan.seconds:.0f} s"
+        told = f"{self._told(world, late)}; with {len(plan.clips)} sent to {machines}"
+        return f"{told} all is done in {plan.seconds:.0f} s, {seconds(plan.gain)} sooner"

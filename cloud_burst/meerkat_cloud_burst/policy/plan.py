@@ -9,9 +9,7 @@ from math import inf
 from .latency import clip_seconds, done_by, slots, starts
 from .tend import may_go
 from .view import WaitingClip, World
-
-FAR = 86_400.0
-"""Seconds that stand for never, where the house has no worker."""
+from .words import FAR
 
 WORTH = 0.5
 """Of its boot, which is paid for nothing, a further machine must win so much."""

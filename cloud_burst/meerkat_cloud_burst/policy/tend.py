@@ -6,6 +6,7 @@ from math import floor, inf
 
 from .latency import clip_seconds, done_by, slots, starts
 from .view import AloftClip, BurstDecision, Reservation, WaitingClip, World
+from .words import many
 
 
 def may_go(clip: WaitingClip) -> bool:
@@ -61,7 +62,7 @@ def closed(world: World) -> BurstDecision | None:
     if world.enabled:
         return None
     back = tuple(clip.id for clip in world.aloft if not clip.taken)
-    reason = f"switched off; {len(world.aloft)} clips are in the cloud, {len(back)} of them are taken back"
+    reason = f"switched off; of {many(len(world.aloft), 'clip')} in the cloud {len(back)} taken back"
     return BurstDecision(take_back=back, desired=_withdrawn(world), code="off", reason=reason)
 
 
@@ -77,14 +78,11 @@ def _stranded(world: World) -> BurstDecision | None:
         return None
     launched = done_by(starts(world.cloud, 1), aloft, clip_seconds(world))
     home = aloft * world.home_seconds
-    told = f"{aloft} clips have no machine in the cloud"
+    told = f"{many(aloft, 'clip')} in the cloud and no machine"
     if world.idle_at_home and home <= launched:
-        reason = (
-            f"{aloft} clips have no machine in the cloud and the house is idle: done there in {home:.0f} s"
-        )
-        return _back(world.aloft, reason)
+        return _back(world.aloft, f"{told}: the idle house does them in {home:.0f} s")
     if not launchable(world):
-        return _back(world.aloft, f"{aloft} clips have no machine in the cloud, and {shortage(world)}")
+        return _back(world.aloft, f"{told}; {shortage(world)}")
     return BurstDecision(
         desired=1,
         reserve=reservation(world, 1),
@@ -102,10 +100,8 @@ def _idle(world: World) -> BurstDecision | None:
     if cloud <= world.home_seconds:
         return None
     last = min(untaken, key=lambda clip: clip.sent)
-    told = (
-        f"the house is idle and needs {world.home_seconds:.0f} s; the cloud's last clip waits {cloud:.0f} s"
-    )
-    return _back((last,), told)
+    home = f"the house is idle and does a clip in {world.home_seconds:.0f} s"
+    return _back((last,), f"{home}; the cloud's last would take {cloud:.0f} s")
 
 
 def _unwanted(world: World) -> BurstDecision | None:
@@ -113,8 +109,8 @@ def _unwanted(world: World) -> BurstDecision | None:
     desired = _withdrawn(world)
     if desired is None or world.aloft or world.cloud.queued:
         return None
-    asked = world.cloud.desired - desired
-    reason = f"{asked} launches are withdrawn: nothing waits for them"
+    asked = many(world.cloud.desired - desired, "machine")
+    reason = f"{asked} asked for and not there yet: withdrawn, as nothing waits for it"
     return BurstDecision(desired=desired, code="reconcile", reason=reason)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from .latency import slots
 from .tend import closed, launchable, may_go, reservation, shortage, tend
 from .view import BurstDecision, World
+from .words import many
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Threshold:
         held = slots(world.cloud)
         aloft = len(world.aloft) + len(send)
         new = min(launchable(world), max(0, aloft - held))
-        told = f"{len(world.waiting)} clips wait and {len(world.aloft)} are in the cloud"
+        told = f"{many(len(world.waiting), 'clip')} at home, {len(world.aloft)} in the cloud"
         if not send and not new:
             return tend(world) or self._nothing(world, told)
         if not held + new:
@@ -39,7 +40,7 @@ class Threshold:
             desired=held + new if new else None,
             reserve=reservation(world, new),
             code="burst" if send else "reconcile",
-            reason=f"{told}: {len(send)} above {self.threshold} go, to {held + new} machines ({new} new)",
+            reason=f"{told}: {len(send)} go, to {many(held + new, 'machine')} ({new} new)",
         )
 
     def _nothing(self, world: World, told: str) -> BurstDecision:
