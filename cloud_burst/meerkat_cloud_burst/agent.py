@@ -28,6 +28,7 @@ from .news import CloudEffect, CloudNews, Looked, SendOut
 from .ports import Fleet
 from .reach import FIRST_REST, Reach, unexpected
 from .settings import BurstSettings
+from .starts import Starts
 from .uploads import PART as UPLOADS
 from .uploads import Uploads
 
@@ -71,6 +72,7 @@ class Agent:
         self._external = (
             ExternalFleet(settings.max_instances, clock=clock) if settings.fleet == "external" else None
         )
+        self._starts = Starts(clock=clock)
         opening = open_ports or _open_aws
         self._line = Line(lambda: opening(settings))
         self._reach = Reach(self._tell, clock=clock, first_rest=first_rest)
@@ -147,7 +149,8 @@ class Agent:
 
     def _look(self) -> None:
         ports = self._line.get()
-        looked = Looked(self._fleet(ports).look(), ports.orders.look())
+        fleet = self._starts.looked(self._fleet(ports).look())
+        looked = Looked(fleet, ports.orders.look())
         self._reach.works(LOOKING)
         if self._uploads.idle:
             self._reach.forgive(UPLOADS)
@@ -161,9 +164,11 @@ class Agent:
     def _fleet(self, ports: Ports) -> Fleet:
         return self._external or ports.fleet
 
-    def _heard(self, worker: str, what: str) -> None:
+    def _heard(self, worker: str, what: str, reason: str) -> None:
         if self._external is not None:
             self._external.heard(worker, what)
+        else:
+            self._starts.heard(worker, what, reason)
 
     def _tell(self, news: CloudNews) -> None:
         with self._telling:

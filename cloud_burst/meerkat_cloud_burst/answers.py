@@ -70,11 +70,11 @@ class Answers:
         line: Line,
         reach: Reach,
         tell: Callable[[CloudAnswered | CloudDead | Booted], None],
-        heard: Callable[[str, str], None],
+        heard: Callable[[str, str, str], None],
         *,
         poll: float,
     ) -> None:
-        """`heard` is told what each worker says of itself (`Life.what`). `poll`: seconds of a long poll."""
+        """`heard` is told the worker, `what` and `reason` of each Life. `poll`: seconds of a long poll."""
         self._line = line
         self._reach = reach
         self._tell = tell
@@ -150,7 +150,7 @@ class Answers:
                 ports.results.delete(done)
 
     def _life(self, life: Life) -> None:
-        self._heard(life.worker, life.what)
+        self._heard(life.worker, life.what, life.reason)
         if life.what == "ready" and life.boot is not None:
             self._boot(life.worker, life.boot)
         elif life.reason:
@@ -178,7 +178,7 @@ class Answers:
 
     def _answered(self, finished: Finished, announcer: str) -> None:
         worker = finished.worker or announcer
-        self._heard(worker, "ready")
+        self._heard(worker, "ready", "")
         if finished.boot is not None:
             self._boot(worker, finished.boot)
         self._tell(CloudAnswered(finished.result, worker, finished.annotated))

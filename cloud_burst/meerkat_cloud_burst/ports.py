@@ -34,7 +34,8 @@ class FleetState:
     orphans: tuple[Instance, ...] = ()
     """Instances with the stack's tag that no group counts."""
     trouble: CloudError | None = None
-    """Why the last launch failed (quota, capacity, …), while instances are wanted and none is there."""
+    """Why the last launch failed (quota, capacity, …), while instances are wanted and none is there; or why
+    the last machine ended before it was ready."""
 
 
 class Fleet(Protocol):

@@ -48,7 +48,8 @@ class PretendPorts:
 
     def receive(self, wait: float, limit: int = 10) -> Sequence[tuple[Announced | Life, str]]:
         self._arrived.wait(0.05)
-        return []
+        some, self.results_waiting = self.results_waiting[:limit], self.results_waiting[limit:]
+        return some
 
     def delete(self, what: Sequence[str]) -> None:
         self.do("delete", *what)
@@ -64,15 +65,16 @@ class PretendPorts:
 
 
 class PretendFleet:
-    """No instances."""
+    """`state` is what it looks like."""
 
     def __init__(self, ports: PretendPorts) -> None:
+        self.state = FleetState()
         self._ports = ports
 
     def look(self) -> FleetState:
         if "look" in self._ports.failing:
             raise self._ports.failing["look"]
-        return FleetState()
+        return self.state
 
     def set_desired(self, count: int) -> None:
         self._ports.do("set_desired", count)

@@ -326,6 +326,19 @@ def test_without_the_stack_the_trouble_names_it_and_it_is_found_when_it_is_there
         hub.wait_for(Looked)
 
 
+def test_credentials_that_a_person_mends_are_taken_up(settings: BurstSettings, hub: NotingHub) -> None:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    with pytest.MonkeyPatch.context() as without:
+        for name in names:
+            without.delenv(name)
+        with running_agent(settings, hub):
+            [trouble] = hub.wait_for(Trouble)
+            assert trouble.cause == "credentials"
+            without.undo()
+            hub.wait_for(Looked)
+            assert len(hub.of(Reached)) == 1
+
+
 def test_it_ends_soon_even_in_a_long_poll_and_tells_nothing_after(
     settings: BurstSettings, hub: NotingHub, worker: AnsweringWorker
 ) -> None:

@@ -87,8 +87,8 @@ def test_an_instance_ends_though_nothing_is_wanted_of_its_group_already(
             400,
             "ValidationError",
             "Currently, desiredSize equals minSize (0). Terminating instance without replacement will "
-            "violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
-            "group's min size.",
+            "violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false "
+            "or lower group's min size.",
         )
     ]
     ended = "TerminateInstanceInAutoScalingGroup"
