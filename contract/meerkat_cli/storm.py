@@ -40,6 +40,8 @@ HOUSE_SECONDS = 75.0
 SAMPLED = 5.0
 """Frames of a second of clip that are looked at (Job.sample_fps)."""
 CONNECT_SECONDS = 30.0
+PAUSE_SECONDS = 4.0
+"""Between two lines that tell of figures alone."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Storm:
     most_out: int = 0
     over: bool = False
     _told: tuple[object, ...] = ()
+    _told_at: float = 0.0
+    _state: str = ""
 
     @property
     def ready(self) -> bool:
@@ -73,20 +77,25 @@ class Storm:
         assert self.clip is not None
         return (self.clip.metadata().duration or 5.0) * SAMPLED / self.house
 
-    def note_state(self, state: HubState) -> str:
-        """The line of it, where it shows anything new since the storm."""
+    def note_state(self, state: HubState, now: float) -> str:
+        """The line of it: where something turns, and else of figures that changed, every few seconds."""
         self.state = state
         burst = state.burst or BurstState()
         self.most_out = max(self.most_out, burst.in_cloud)
-        shown = (state.backlog, burst.in_cloud, burst.instances, burst.state, len(self.ended))
+        turn = (burst.state, burst.instances, burst.trouble)
+        shown = (state.backlog, burst.in_cloud, len(self.ended), *turn)
         if not self.sent or shown == self._told:
             return ""
-        self._told = shown
-        return (
+        if turn == self._told[-len(turn) :] and now - self._told_at < PAUSE_SECONDS:
+            return ""
+        words = (
             f"{state.backlog:3d} wait at home, {burst.in_cloud:2d} in the cloud, {len(self.ended):2d} done; "
-            f"machines: {burst.instances}; ${burst.spent_today:.3f} spent, ${burst.reserved:.3f} reserved; "
-            f"{burst.state}: {burst.reason}"
+            f"machines: {burst.instances}; ${burst.spent_today:.3f} spent, ${burst.reserved:.3f} set apart"
         )
+        if burst.state != self._state:
+            words += f" | {burst.state}: {burst.trouble or burst.reason}"
+        self._told, self._told_at, self._state = shown, now, burst.state
+        return words
 
     def verdict(self, now: float) -> str:
         """The last words, once all is done and no machine runs any more; else nothing."""
@@ -139,7 +148,8 @@ class Show:
             case HubTopic(kind="availability"):
                 storm.hub = message.payload == b"online"
             case HubTopic():
-                if words := storm.note_state(read(HubState, message.payload, topic=message.topic)):
+                state = read(HubState, message.payload, topic=message.topic)
+                if words := storm.note_state(state, time.monotonic()):
                     log.info("%s", words)
             case WorkerTopic() if message.payload:
                 worker = read(WorkerState, message.payload, topic=message.topic)

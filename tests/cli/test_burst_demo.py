@@ -12,7 +12,7 @@ import pytest
 from meerkat_cli import burst_demo
 from meerkat_cli.plan import Options, build_plan
 from meerkat_cli.private_broker import PrivateBroker
-from meerkat_cli.storm import FEWEST, MOST, Storm
+from meerkat_cli.storm import FEWEST, MOST, PAUSE_SECONDS, Storm
 from meerkat_cloud_burst.emulated.stack import REGION, template_text
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract import configfile
@@ -118,18 +118,34 @@ def test_a_storm_is_as_large_as_the_house_is_slow(frames_per_second: float, size
 def test_it_is_over_when_all_is_done_and_no_machine_runs() -> None:
     storm = Storm(clip=clip(), house=10, sent={"a": 100.0, "b": 100.0})
     busy = BurstState(state="burst", reason="2 clips would be late", in_cloud=1, instances=1)
-    assert "1 in the cloud" in storm.note_state(HubState(backlog=1, burst=busy))
-    assert storm.note_state(HubState(backlog=1, burst=busy)) == "", "said once"
+    line = storm.note_state(HubState(backlog=1, burst=busy), 101)
+    assert "1 in the cloud" in line
+    assert line.endswith("burst: 2 clips would be late")
+    assert storm.note_state(HubState(backlog=1, burst=busy), 110) == "", "said once"
     moment = datetime.now(UTC)
     for name in ("a", "b"):
         storm.ended[name] = Outcome(
             id=new_id(), device="street", camera="north", captured_at=moment, state="done"
         )
     assert storm.verdict(130) == "", "a machine runs still"
-    storm.note_state(HubState(burst=BurstState(spent_today=0.001, ceiling_day=0.5)))
+    assert storm.note_state(HubState(burst=BurstState(spent_today=0.001, ceiling_day=0.5)), 139)
     words = storm.verdict(140)
     assert words.startswith(
         "It is over after 40 s: 2 of 2 clips were looked at, up to 1 at a time in the cloud"
     )
     assert "$0.001 of the day's $0.50" in words
     assert storm.verdict(150) == "", "said once"
+
+
+def test_figures_alone_are_told_every_few_seconds_and_turns_at_once() -> None:
+    storm = Storm(clip=clip(), house=10, sent={"a": 100.0})
+
+    def said(now: float, backlog: int, **burst: object) -> bool:
+        return bool(storm.note_state(HubState(backlog=backlog, burst=BurstState.model_validate(burst)), now))
+
+    assert said(101, 9)
+    assert not said(102, 8)
+    assert said(103, 8, state="burst")
+    assert said(104, 8, state="burst", instances=1)
+    assert said(104 + PAUSE_SECONDS, 7, state="burst", instances=1)
+    assert not said(200, 7, state="burst", instances=1), "nothing has changed"

@@ -35,7 +35,7 @@ NOTICE = 120.0
 """Seconds between the notice of an interruption and the end, as AWS has it."""
 SHUTDOWN = 5.0
 """Seconds that a worker has after SIGTERM."""
-LOOK = 1.0
+LOOK = 0.2
 """Seconds that the last look at the group may take at the end."""
 
 Say = Callable[[str, str], None]
