@@ -91,6 +91,9 @@ class Uploads:
     def send(self, effect: SendOut) -> None:
         upload = _Upload(effect, self._clock())
         with self._changed:
+            before = self._known.get(effect.order.job.job)
+            if before is not None and before.state != "ordered":
+                before.state = "withdrawn"  # this one is newer
             self._known[effect.order.job.job] = upload
             self._waiting.append(upload)
             self._changed.notify()

@@ -71,12 +71,6 @@ class Clients:
         with _told(service, doing, self._wanted_region, self.endpoint, where):
             yield self._client(service, polling)
 
-    def forget(self) -> None:
-        """Drop everything: the next use reads the credentials anew, as a person may have mended them."""
-        with self._lock:
-            self._session = None
-            self._made.clear()
-
     def _client(self, service: str, polling: bool) -> Any:
         with self._lock:
             if (service, polling) not in self._made:

@@ -27,7 +27,7 @@ class StackNames:
 
 
 class Stack:
-    """Asks CloudFormation once, and again after `forget`. May be used by several threads."""
+    """Asks CloudFormation once. May be used by several threads."""
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
@@ -41,11 +41,6 @@ class Stack:
             if self._names is None:
                 self._names = self._ask()
             return self._names
-
-    def forget(self) -> None:
-        """The stack may have been made anew: look again at the next use."""
-        with self._lock:
-            self._names = None
 
     def _ask(self) -> StackNames:
         where = f"stack {self.name}"
