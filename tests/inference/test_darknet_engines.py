@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from meerkat_contract.errors import ModelError
+from meerkat_contract.errors import ModelError, StorageError
 from meerkat_inference import catalogue, opening
 from meerkat_inference.detector import BatchDetector, Found
 from meerkat_inference.engine import BatchEngine, Engine
@@ -164,6 +165,21 @@ def test_the_older_region_layer_gives_the_same_scores(tmp_path: Path) -> None:
     assert told.mean() > 0.5
     np.testing.assert_allclose(rows[:, 5:][told], others[:, 5:][told], rtol=1e-3, atol=1e-3)
     theirs.close()
+
+
+def test_numbers_that_are_none_are_an_error_and_no_empty_picture(tmp_path: Path) -> None:
+    weights, config = write_random(tmp_path)
+    data = bytearray(weights.read_bytes())
+    # The first layer's 8 biases, scales, means and variances; a variance below 0 has no root.
+    data[20 + 4 * 24 : 20 + 4 * 32] = np.full(8, -1, np.float32).tobytes()
+    weights.write_bytes(data)
+    broken = Darknet(ENTRY, open_engine(weights, config=config), ("person", "dog"))
+    with pytest.raises(ModelError, match="numbers that are none"):
+        broken.detect(picture(0))
+    data[-4:] = np.float32("nan").tobytes()
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match="the weights hold numbers that are none"):
+        open_engine(weights, config=config)
 
 
 # --- how each is used -----------------------------------------------------------------------------
@@ -325,6 +341,29 @@ def test_it_is_given_four_names_at_least(tmp_path: Path, monkeypatch: pytest.Mon
     (rows,) = engine.run(pixels(engine.inputs[0].shape))
     assert told.read_text().split() == ["pictures/0"] * 4
     assert rows.shape == (0, 7)
+
+
+def test_weights_that_go_or_shrink_are_noticed_before_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = program(tmp_path, monkeypatch, f"printf '\\n]\\n' > boxes.json; {DONE}")
+    weights, taken = tmp_path / "random.weights", pixels(engine.inputs[0].shape)
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-4])
+    with pytest.raises(ModelError, match=f"{len(data) - 4} bytes now"):
+        engine.run(taken)
+    weights.unlink()
+    with pytest.raises(ModelError, match="cannot be read any more"):
+        engine.run(taken)
+    weights.write_bytes(data)
+    engine.run(taken)
+
+
+def test_a_disk_without_room_is_no_empty_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = program(tmp_path, monkeypatch, DONE)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(StorageError, match="TMPDIR"):
+        engine.run(pixels(engine.inputs[0].shape))
 
 
 def test_more_classes_than_it_has_numbers_for_are_refused(

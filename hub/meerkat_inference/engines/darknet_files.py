@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from meerkat_contract.errors import ModelError
 
 from .darknet_cfg import Network, read_cfg
@@ -24,6 +26,25 @@ class DarknetFiles:
     network: Network
     config: bytes
     weights: Path
+    size: int
+    """Bytes of the weights."""
+
+    def still_there(self) -> None:
+        """Raise ModelError when the weights have gone, or changed their size, since they were checked."""
+        try:
+            size = self.weights.stat().st_size
+        except OSError as error:
+            raise ModelError(
+                f"the weights cannot be read any more ({error.strerror})",
+                where=str(self.weights),
+                remedy="Put the file back",
+            ) from error
+        if size != self.size:
+            raise ModelError(
+                f"the weights are {size} bytes now, they were {self.size}",
+                where=str(self.weights),
+                remedy="Start again when the file is whole",
+            )
 
 
 def check_darknet(weights: Path, config: Path, engine: str = "opencv") -> DarknetFiles:
@@ -49,7 +70,17 @@ def check_darknet(weights: Path, config: Path, engine: str = "opencv") -> Darkne
             where=str(weights),
             remedy="The file is truncated or belongs to another .cfg; fetch both again",
         )
-    return DarknetFiles(network, cfg.render(reader), weights)
+    _check_numbers(weights, size - network.parameters * 4)
+    return DarknetFiles(network, cfg.render(reader), weights, size)
+
+
+def _check_numbers(weights: Path, header: int) -> None:
+    """Weights of the right size may be damaged all the same; a network of such numbers finds nothing."""
+    numbers = np.memmap(weights, "<f4", mode="r", offset=header)
+    if not np.isfinite(numbers).all():
+        raise ModelError(
+            "the weights hold numbers that are none", where=str(weights), remedy="Fetch the file again"
+        )
 
 
 def _header_size(header: bytes, weights: Path) -> int:

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from meerkat_contract.errors import ModelError
+from meerkat_contract.errors import ModelError, StorageError
 from meerkat_inference.catalogue import COCO_90
 from meerkat_inference.engine import TensorInfo
 
@@ -83,18 +83,21 @@ class DarknetProgramEngine:
             raise ModelError("the engine is closed", where=where)
         for picture in pictures:
             check_inputs(self.inputs, (picture,), where=where)
-        with tempfile.TemporaryDirectory(prefix="meerkat-") as folder:
-            place = Path(folder)
-            self._lay_out(place, pictures)
-            said = self._start(place, len(pictures))
-            if said:
-                raise ModelError(
-                    f"darknet failed: {said}",
-                    where=where,
-                    remedy="Use the engine opencv, or install Debian's package darknet again",
-                )
-            rows = self._boxes(place / "boxes.json", len(pictures))
-        return [[each] for each in rows]
+        self._files.still_there()
+        try:
+            with tempfile.TemporaryDirectory(prefix="meerkat-") as folder:
+                place = Path(folder)
+                self._lay_out(place, pictures)
+                said = self._start(place, len(pictures))
+                if said:
+                    raise ModelError(
+                        f"darknet failed: {said}",
+                        where=where,
+                        remedy="Use the engine opencv, or install Debian's package darknet again",
+                    )
+                return [[each] for each in self._boxes(place / "boxes.json", len(pictures))]
+        except OSError as error:
+            raise no_room(error) from error
 
     def close(self) -> None:
         self._closed = True
@@ -171,6 +174,15 @@ class DarknetProgramEngine:
             row[4] = max(scores.values())
             row[[5 + number for number in scores]] = list(scores.values())
         return rows
+
+
+def no_room(error: OSError) -> StorageError:
+    """Files for Darknet cannot be written."""
+    return StorageError(
+        f"no files can be written for Darknet ({error.strerror or error})",
+        where=tempfile.gettempdir(),
+        remedy="Free some space there, or name another folder in $TMPDIR",
+    )
 
 
 def open_darknet_program(weights: Path, config: Path, program: Path) -> DarknetProgramEngine:

@@ -20,6 +20,7 @@ from meerkat_contract.errors import ModelError
 from meerkat_inference.engine import TensorInfo
 
 from .darknet_files import DarknetFiles, check_darknet
+from .darknet_program import no_room
 from .darknet_words import complaint, last_line
 from .tensors import check_inputs
 
@@ -71,6 +72,13 @@ class LibDarknetEngine:
 
     def _start(self) -> _Child:
         files = self._files
+        files.still_there()
+        try:
+            return self._load(files)
+        except OSError as error:
+            raise no_room(error) from error
+
+    def _load(self, files: DarknetFiles) -> _Child:
         with tempfile.TemporaryDirectory(prefix="meerkat-") as folder:
             config = Path(folder) / "network.cfg"
             config.write_bytes(files.config)

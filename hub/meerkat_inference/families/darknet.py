@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meerkat_contract.errors import ModelError
 from meerkat_inference.catalogue import Entry
 from meerkat_inference.engine import Engine
 
@@ -30,6 +31,12 @@ class Darknet(NetworkDetector):
         return planes(pixels, scale=1 / 255, rgb=True)
 
     def _read(self, outputs: list[NDArray[Any]]) -> Boxes:
+        if any(np.isnan(layer[:, 4]).any() for layer in outputs):
+            raise ModelError(
+                "the network answered with numbers that are none",
+                where=self.info.name,
+                remedy="Its weights may be damaged: `meerkat models pull` fetches them again",
+            )
         rows = np.concatenate([layer[layer[:, 4] >= self._floor] for layer in outputs])
         classes = rows[:, 5:].argmax(axis=1)
         scores = rows[np.arange(len(rows)), 5 + classes]
