@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meerkat_cloud_burst.aws.clients import Clients
 from meerkat_cloud_burst.messages import model_key
 
-from .release import Release
-from .wanted import ModelFiles
+if TYPE_CHECKING:
+    from .release import Release
+    from .wanted import ModelFiles
 
 Say = Callable[[str], None]
 AT_A_TIME = 1000

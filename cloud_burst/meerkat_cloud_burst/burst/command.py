@@ -224,8 +224,10 @@ def stop(*, config: Path | None, region: str | None, stack: str | None, hub_at: 
     try:
         hub.say("stop")
         told = ""
+        click.echo("the hub is told: it ends its machines and sends nothing more", err=True)
     except HubSilent as silent:
         told = str(silent)
+        click.echo(f"{told}. A hub elsewhere would start new ones: set burst.enabled: false", err=True)
     clients = _clients(settings)
     found = _stacks(clients, settings).find()
     group = found.outputs.get("Group", "") if found else ""
@@ -236,12 +238,6 @@ def stop(*, config: Path | None, region: str | None, stack: str | None, hub_at: 
         return
     ended = [*stopped.instances, *stopped.orphans]
     click.echo(f"ended: {', '.join(ended)}" if ended else "no machine runs")
-    if told:
-        click.echo(
-            f"{told}. A hub elsewhere would start machines again: set burst.enabled: false there", err=True
-        )
-    else:
-        click.echo("the hub sends nothing more until it is switched on again")
 
 
 @burst.command()
