@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from math import fsum
 
 from .clocks import Clocks, Moment, Period
@@ -20,8 +21,6 @@ DUST = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    at: float
-    """By the wall clock."""
     steady: float
     """By the steady clock of this run; of earlier runs what it would have been."""
     dollars: float
@@ -33,6 +32,9 @@ class Books:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._costs: list[Cost] = []
+        """In the order of the steady clock."""
+        self._days: dict[float, float] = {}
+        """Dollars by day, keyed by its beginning on the wall clock."""
         self._open: dict[str, float] = {}
         self._rates: dict[str, float] = {}
         self.recorded: dict[str, float] = {}
@@ -63,6 +65,7 @@ class Books:
                 age = max(0.0, now.wall - entry.at - leaps)
                 self._note(entry, now.steady - age)
             self.latest = entry.at if self.latest is None else max(self.latest, entry.at)
+        self._costs.sort(key=lambda cost: cost.steady)
         self._open = {key: left for key, left in self._open.items() if left > DUST}
 
     @property
@@ -77,17 +80,18 @@ class Books:
 
     def spent(self, period: Period, now: Moment, doubt: float) -> float:
         """Dollars of a period: by its dates and, where the clock is in doubt, whatever may belong to it."""
-        dated = fsum(cost.dollars for cost in self._costs if period.begin <= cost.at < period.end)
+        dated = fsum(sum for day, sum in self._days.items() if period.begin <= day < period.end)
         if not doubt:
             return dated
-        since = now.steady - period.reach(now.wall, doubt)
-        return max(dated, fsum(cost.dollars for cost in self._costs if cost.steady >= since))
+        return max(dated, self._since(now.steady - period.reach(now.wall, doubt)))
 
     def spent_within(self, seconds: float, now: Moment) -> tuple[float, float]:
         """(dollars of the last `seconds`, how far back the lines reach within them)."""
-        recent = [cost for cost in self._costs if now.steady - cost.steady <= seconds]
-        reach = max((now.steady - cost.steady for cost in self._costs), default=0.0)
-        return fsum(cost.dollars for cost in recent), min(seconds, reach)
+        reach = now.steady - self._costs[0].steady if self._costs else 0.0
+        return self._since(now.steady - seconds), min(seconds, reach)
+
+    def _since(self, steady: float) -> float:
+        return fsum(cost.dollars for cost in takewhile(lambda cost: cost.steady >= steady, self._costs[::-1]))
 
     def reserve(self, dollars: float, seconds: float, now: Moment, reason: str) -> LedgerEntry:
         entry = LedgerEntry(self._new_id(), now.wall, "reserved", dollars, seconds, reason=reason)
@@ -121,8 +125,9 @@ class Books:
         reason = f"the clock was set {'on' if seconds > 0 else 'back'} by {abs(seconds):.0f} s"
         return LedgerEntry(self._new_id(), now.wall, "spent", 0.0, seconds, CLOCK, reason)
 
-    def forget_before(self, now: Moment) -> None:
-        self._costs = [cost for cost in self._costs if now.steady - cost.steady < KEPT]
+    def forget_old(self, now: Moment) -> None:
+        if self._costs and now.steady - self._costs[0].steady >= KEPT:
+            self._costs = [cost for cost in self._costs if now.steady - cost.steady < KEPT]
 
     def forget(self, instance: str) -> None:
         self.recorded.pop(instance, None)
@@ -151,7 +156,9 @@ class Books:
         return entry
 
     def _note(self, entry: LedgerEntry, steady: float) -> None:
-        self._costs.append(Cost(entry.at, steady, entry.dollars))
+        self._costs.append(Cost(steady, entry.dollars))
+        day = Period.day(entry.at).begin
+        self._days[day] = self._days.get(day, 0.0) + entry.dollars
         if entry.instance:
             self.recorded[entry.instance] = self.recorded.get(entry.instance, 0.0) + entry.seconds
             self.last_of[entry.instance] = max(entry.at, self.last_of.get(entry.instance, entry.at))

@@ -191,7 +191,8 @@ class Ledger:
             each = f"{machines} x {seconds:.0f} s at ${self._rate * 3600:g}/h = ${needed:.4f}"
             return Refused(needed, available, f"{each} is more than the ${available:.4f} that are left")
         fleet = self._fleet
-        fleet.hoped = max(fleet.hoped, len(fleet.accounts) + fleet.pending) + machines
+        hoped = fleet.hoped if now.steady < fleet.hoped_until else 0
+        fleet.hoped = max(hoped, len(fleet.accounts) + fleet.pending) + machines
         fleet.hoped_until = now.steady + PATIENCE
         fleet.pending += machines
         return (self._books.reserve(needed, machines * seconds, now, reason),)
@@ -222,7 +223,7 @@ class Ledger:
         self._looked = True
         end, cut = self._hold(now, entries)
         self._give_back(now, entries)
-        self._books.forget_before(now)
+        self._books.forget_old(now)
         if not end and not cut:
             return Observed(tuple(entries))
         kept = sum(not account.dropped for account in fleet.accounts.values()) + fleet.pending - cut

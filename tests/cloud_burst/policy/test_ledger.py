@@ -79,6 +79,18 @@ def test_a_launch_that_is_refused_is_released_at_the_next_look() -> None:
     assert len(desk.lines("released")) == 1
 
 
+def test_an_earlier_burst_holds_no_money_of_the_next() -> None:
+    desk = Desk()
+    desk.reserve(4)
+    for _ in range(10):
+        desk.pass_time(20)
+        desk.observe()
+    desk.reserve()
+    desk.pass_time(20)
+    desk.observe(desired=1)
+    assert desk.reserved == pytest.approx(LEAD)
+
+
 def test_while_the_fleet_still_wants_it_the_money_stays() -> None:
     desk = Desk()
     desk.reserve()

@@ -15,7 +15,7 @@ from meerkat_experiments.burst.world import day
 from meerkat_experiments.simulate_command import simulate
 
 GOLDEN = {
-    "7 / 18": (552, 170, 10, 76, 0.08331),
+    "7 / 18": (552, 168, 0, 33, 0.06118),
     "drain, D = 300": (552, 175, 0, 10, 0.05214),
     "drain, D = 120": (552, 191, 1, 9, 0.05125),
 }
