@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from meerkat_cloud_burst.errors import CloudError
 from meerkat_contract.errors import ModelError
 from meerkat_contract.messages import ModelInfo
 from meerkat_inference.detector import Detector, Found
@@ -44,9 +47,14 @@ class OneModel:
         self.detector = detector
         self.asked: list[str] = []
         self.missing: set[str] = set()
+        self.faults: list[CloudError] = []
+        self.on_open: Callable[[], None] = lambda: None
 
     def open(self, name: str = "") -> Detector:
         self.asked.append(name)
+        self.on_open()
+        if self.faults:
+            raise self.faults.pop(0)
         if name in self.missing:
             raise ModelError(f"model {name} is neither on this machine nor in the bucket")
         return self.detector

@@ -91,19 +91,18 @@ class Doing:
         order = hand.received.order
         about = {"job": order.job.job}
         begin = self.now()
-        if order.until is not None and self.utc() > order.until:
-            _logger.info("An order is dropped: nobody waits for it any more", extra=about)
-            self._insist(hand, lambda: self.cloud.orders.delete(hand.received.receipt))
+        if self._late(order):
+            self._drop(hand, "nobody waits for it any more")
             return
         if hand.received.receives > 1:
             _logger.info("A clip that was taken before (%d times)", hand.received.receives, extra=about)
         try:
             result, payload = self._look(hand, order, folder / "clip")
         except Gone:
-            _logger.info(
-                "An order is dropped: its clip is gone, so it was taken back or answered", extra=about
-            )
-            self._insist(hand, lambda: self.cloud.orders.delete(hand.received.receipt))
+            self._drop(hand, "its clip is gone, so it was taken back or answered")
+            return
+        if result.state == "failed" and self._late(order):
+            self._drop(hand, "it took longer than anybody waits")
             return
         video = folder / "annotated.mp4" if order.annotated and result.state == "done" else None
         annotated = self._annotate(hand, payload, result, video) if video else ""
@@ -124,6 +123,17 @@ class Doing:
                 extra={**about, "seconds": took},
             )
         self._doubt(result)
+
+    def allowed(self, order: Order, longest: float) -> float:
+        """Seconds that the order may take from now on; `longest` where it does not say."""
+        return longest if order.until is None else max(0.0, (order.until - self.utc()).total_seconds())
+
+    def _late(self, order: Order) -> bool:
+        return order.until is not None and self.utc() > order.until
+
+    def _drop(self, hand: Hand, why: str) -> None:
+        _logger.info("An order is dropped: %s", why, extra={"job": hand.received.order.job.job})
+        self._insist(hand, lambda: self.cloud.orders.delete(hand.received.receipt))
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -146,9 +156,15 @@ class Doing:
             raise
         except MeerkatError as error:
             return self._failed(order, str(error)), payload
-        called_off: Callable[[], bool] = lambda: hand.given_back  # noqa: E731
         result = Looking(detector).do(
-            order.job, payload, Circumstances(self._incarnation, called_off, self.now, self.threads)
+            order.job,
+            payload,
+            Circumstances(
+                self._incarnation,
+                cancelled=lambda: hand.given_back or self._late(order),
+                now=self.now,
+                threads=self.threads,
+            ),
         )
         if hand.given_back:
             raise _GivenBack

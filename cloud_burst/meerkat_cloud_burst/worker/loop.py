@@ -6,8 +6,8 @@
        ▼                    ▼
     broken: why is told, the fleet is left, status 1          ended: the clip in hand is given back, status 0
 
-    A fault of ours ends with status 1 and does not leave: systemd starts it anew, and a clip that brings it
-    about is a dead letter after three times.
+    A fault of ours, and a detector that hangs, end with status 1 and do not leave: systemd starts it anew,
+    and a clip that brings it about is a dead letter after three times.
 
 Two threads: `orders` opens, takes and does; the one that calls `run()` waits for what is said to it by
 signals, by EC2 and by the other thread, so that the end never waits for a network or a detector.
@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from meerkat_cloud_burst.errors import CloudError, Gone
 from meerkat_cloud_burst.messages import LIFE_AGAIN, Life
@@ -50,8 +50,16 @@ RESERVE = 15.0
 """Seconds before an interruption within which nothing is finished any more."""
 SURE = 1.5
 """A clip surely needs no longer than so many times the longest of the last ones."""
+LONGEST = 1800.0
+"""Seconds that a clip may take when its order does not say until when it is waited for…"""
+HANGS = 60.0
+"""…and so much later the detector is believed to hang: it did not see that nobody waits any more."""
+WATCH = 5.0
+"""Seconds between two looks at that."""
 BOOT_LONGEST = 1800.0
 """A launch longer ago than this was no boot: the process was started again."""
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -97,6 +105,7 @@ class CloudWorker:
         self._ending = threading.Event()
         self._hand: Hand | None = None
         self._begun = 0.0
+        self._allowed = LONGEST
         self._took: deque[float] = deque(maxlen=20)
         self._away = False
         self._told = 0.0
@@ -132,13 +141,20 @@ class CloudWorker:
         deadline: float | None = None
         why = _Over("ended")
         while True:
+            left = WATCH if deadline is None else min(WATCH, deadline - self._now())
             try:
-                said = self._said.get(timeout=None if deadline is None else max(0.0, deadline - self._now()))
+                said = self._said.get(timeout=max(0.0, left))
             except queue.Empty:
-                if self._give_back():
-                    deadline = self._now() + CALLED_OFF
+                if self._hangs():
+                    return _Over(
+                        "fault", f"a clip has kept it for {self._now() - self._begun:.0f} s: it hangs"
+                    )
+                if deadline is None or self._now() < deadline:
                     continue
-                return why
+                if not self._give_back():
+                    return why
+                deadline = self._now() + CALLED_OFF
+                continue
             if isinstance(said, _Over):
                 return why if self._ending.is_set() else said
             self._ending.set()
@@ -148,6 +164,9 @@ class CloudWorker:
                 deadline = self._now() + CALLED_OFF
             else:
                 why, deadline = self._interrupted(said), self._now() + self._finishing(said)
+
+    def _hangs(self) -> bool:
+        return self._hand is not None and self._now() - self._begun > self._allowed + HANGS
 
     def _interrupted(self, notice: Notice) -> _Over:
         left = (notice.at - datetime.now(UTC)).total_seconds()
@@ -168,8 +187,8 @@ class CloudWorker:
         if 0 < expected < left:
             _logger.info("The clip in hand is finished first: it needs about %.0f s", expected)
             return left
-        self._give_back()
-        return CALLED_OFF
+        # What is being answered in this moment is not given back, and has the time for it.
+        return CALLED_OFF if self._give_back() else max(left, CALLED_OFF)
 
     def _give_back(self) -> bool:
         """Whether there was something to give back."""
@@ -215,8 +234,8 @@ class CloudWorker:
     def _work(self) -> None:
         over = _Over("fault", "a fault in Meerkat; the log has the details")
         try:
-            self._doing.models.open()
-            self._ready()
+            if self._persist(self._doing.models.open, "The model cannot be fetched") is not None:
+                self._ready()
             over = self._take()
         except MeerkatError as error:
             over = _Over("broken", str(error))
@@ -268,6 +287,7 @@ class CloudWorker:
 
     def _do(self, received: Received) -> None:
         self._begun = self._now()
+        self._allowed = self._doing.allowed(received.order, LONGEST)
         visible = self._visibility
         with Hand(self._doing.cloud.orders, received, visibility=visible, beat=visible * BEAT) as hand:
             self._hand = hand
@@ -282,25 +302,29 @@ class CloudWorker:
 
     def _receive(self, wait: float) -> Received | None:
         """The next order; None when there is none, or the end is near. Raises CloudError at last."""
+        return self._persist(lambda: self._doing.cloud.orders.receive(wait), "No orders can be had")
+
+    def _persist(self, action: Callable[[], T], trouble: str) -> T | None:
+        """What it returns, tried as long as the cloud may still come round; None when the end is near."""
         begin = self._now()
         pauses: Iterator[float] = self._doing.pauses.anew()
         said = ""
         while not self._ending.is_set():
             try:
-                received = self._doing.cloud.orders.receive(wait)
+                found = action()
             except CloudError as error:
                 lasts = self._now() - begin
                 passing = error.cause in PASSING
                 if lasts > (LATER if passing else SOON) and not (passing and self._grace is None):
                     raise
                 if str(error) != said:
-                    _logger.warning("No orders can be had: %s", error)
+                    _logger.warning("%s: %s", trouble, error)
                 said, self._away = str(error), True
                 self._ending.wait(next(pauses))
             else:
                 if said:
-                    _logger.info("The queue answers again")
-                return received
+                    _logger.info("The cloud answers again")
+                return found
         return None
 
     def _tell(self, life: Life) -> None:

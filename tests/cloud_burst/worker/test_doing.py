@@ -132,6 +132,19 @@ def test_an_order_that_nobody_waits_for_is_dropped(house: House, late: int, answ
     assert house.orders.deleted == ["receipt"]
 
 
+def test_a_clip_that_takes_longer_than_anybody_waits_is_called_off(house: House) -> None:
+    order = house.order()
+    order = order.model_copy(update={"until": order.sent_at + timedelta(seconds=900)})
+    times = [order.sent_at, order.sent_at + timedelta(seconds=900)]  # at its beginning, at the first look
+    house.doing.utc = lambda: times.pop(0) if times else order.sent_at + timedelta(seconds=901)
+    looks: list[int] = []
+    house.squares.during = lambda: looks.append(1)
+    house.do(order)
+    assert len(looks) == 1
+    assert house.orders.deleted == ["receipt"]
+    assert not house.results.announced
+
+
 def test_a_clip_that_differs_from_its_hash_is_fetched_again_and_then_refused(house: House) -> None:
     order = house.order()
     house.store.objects[order.key] = house.clip[:-1]
