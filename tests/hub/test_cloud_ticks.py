@@ -230,6 +230,20 @@ def test_where_no_machine_comes_the_house_goes_on_alone_for_a_while(hub: CloudDr
     assert hub.tick().trouble == ""
 
 
+def test_no_more_goes_out_than_can_be_answered_in_time(hub: CloudDriver) -> None:
+    """Of 300 s, 240 are counted on; 90 are the boot, and a clip takes 20."""
+    clips = [hub.clip(number).id for number in range(20)]
+    hub.send(clips)
+    assert [job for job, _ in hub.sky.sent] == clips[:7]
+    hub.send(clips[7:])
+    assert len(hub.sky.sent) == 7
+    hub.cloud_answers(clips[0], seconds=20)
+    hub.send(clips[7:])
+    assert [job for job, _ in hub.sky.sent] == clips[:8]
+    hub.send(clips[8:], machines=2)
+    assert len(hub.sky.sent) == 16  # 15 of them are out
+
+
 # --- the switch -----------------------------------------------------------------------------------
 
 

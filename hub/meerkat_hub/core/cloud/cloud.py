@@ -68,6 +68,9 @@ BUS_GRACE = 60.0
 ASKED_AGAIN = 60.0
 """Seconds after which an order is asked back again."""
 
+IN_TIME = 0.8
+"""No more goes out than should be answered within this part of the timeout."""
+
 LAUNCH_PAUSE = 900.0
 """Seconds without a further launch after one failed: a quota or a shortage is not over in a minute."""
 
@@ -295,18 +298,29 @@ class Cloud:
     def _apply(self, decision: BurstDecision, now: Now, out: Decision) -> None:
         desired = self._scale(decision, now, out)
         sent = 0
-        if desired or self._fleet.instances or self._fleet.desired or not self._pays:
-            for clip_id in decision.send:
-                sent += self._may_go(clip_id) and self.flights.send(clip_id, now, out)
+        machines = max(desired or 0, self._fleet.desired, len(self._fleet.instances), not self._pays)
+        room = self._room(machines)
+        for clip_id in decision.send if machines else ():
+            clip = self._clips.unfinished.get(clip_id)
+            if clip is None or not self._may_go(clip):
+                continue
+            room -= frames_of(clip) / SAMPLE_FPS
+            if room < 0:
+                break
+            sent += self.flights.send(clip_id, now, out)
         back = self._ask_back(decision, now, out)
         self._note(decision, now, out, sent=sent, taken_back=back, desired=desired)
 
-    def _may_go(self, clip_id: str) -> bool:
-        """Whether its cameras let it, whatever the policy says."""
-        clip = self._clips.unfinished.get(clip_id)
-        if clip is None or not self.on or self.flights.returns(clip_id) >= MAX_RETURNS:
-            return False
-        return self._rule(clip) != "never"
+    def _room(self, machines: int) -> float:
+        """Seconds of media that may go out besides what is aloft: what would not be answered in time would
+        only come back."""
+        in_time = max(IN_TIME * self.settings.timeout - self.measured.boot, self.measured.clip_seconds)
+        aloft = sum(frames_of(self._clips.unfinished[one]) for one in self._clips.aloft) / SAMPLE_FPS
+        return machines * in_time / self.measured.clip_seconds * CLIP - aloft
+
+    def _may_go(self, clip: Clip) -> bool:
+        """Whether its camera lets it, whatever the policy says."""
+        return self.on and self.flights.returns(clip.id) < MAX_RETURNS and self._rule(clip) != "never"
 
     def _rule(self, clip: Clip) -> CloudRule:
         return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
