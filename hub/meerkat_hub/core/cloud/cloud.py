@@ -207,6 +207,7 @@ class Cloud:
         money = self.money.look(news.fleet, now)
         out.changes += money.changes
         self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", out)
+        self._outlook.learn()
         self._apply(self._policy.decide(self.world(now)), now, out)
         self._end(money.end, money.reason, out)
         if money.desired is not None and self._pays:  # after the policy, whatever that wants

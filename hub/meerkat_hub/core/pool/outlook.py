@@ -45,13 +45,25 @@ class Prospect:
 
 
 class Outlook:
-    """Of one flow. `look` at even times: it learns from every look."""
+    """Of one flow. `learn` at even times; `look` whenever somebody wants to know."""
 
     def __init__(self, pool: Pool, flow: str) -> None:
         self._pool = pool
         self._flow = flow
         self._busy: dict[str, float] = {}
         """How much of the time each other flow has had work, by flow."""
+
+    def learn(self) -> None:
+        """See which other flows have work."""
+        leased = {held[0].item.flow for held in self._pool.leases.values() if held}
+        queues = self._pool.queues
+        self._busy = {
+            other.id: _smooth(
+                self._busy.get(other.id, 0.0), bool(queues.length(other.id)) or other.id in leased
+            )
+            for other in queues.flows()
+            if other.id != self._flow
+        }
 
     def look(self, now: float, most: int, *, reachable: bool = True) -> Prospect:
         """Of the first `most` items. Not `reachable`: work reaches nobody, whoever is there."""
@@ -86,17 +98,9 @@ class Outlook:
         group = queues.group(flow.id)
         near = {group, *self._pool.neighbours_of(group)} if group is not None else set()
         others = [other for other in queues.flows() if other.id != flow.id and queues.group(other.id) in near]
-        leased = self._leased()
-        self._busy = {
-            other.id: _smooth(
-                self._busy.get(other.id, 0.0), bool(queues.length(other.id)) or other.id in leased
-            )
-            for other in others
-        }
-        return flow.weight / (flow.weight + sum(other.weight * self._busy[other.id] for other in others))
-
-    def _leased(self) -> set[str]:
-        return {held[0].item.flow for held in self._pool.leases.values() if held}
+        return flow.weight / (
+            flow.weight + sum(other.weight * self._busy.get(other.id, 0.0) for other in others)
+        )
 
 
 def _smooth(before: float, busy: bool) -> float:
