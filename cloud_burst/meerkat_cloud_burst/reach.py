@@ -75,7 +75,7 @@ class Reach:
             before = self._failed.get(part)
             rest = self._first_rest if before is None else min(before.rest * 2, LONGEST_REST)
             self._failed[part] = _Failure(error, self._clock(), rest)
-            (log.warning if before is None else log.info)("The cloud, %s: %s", part, error)
+            log.debug("The cloud, %s: %s", part, error)
             self._show()
 
     def works(self, part: str) -> None:
@@ -129,7 +129,9 @@ class Reach:
         if self._failed:
             latest = max(self._failed.values(), key=lambda failure: failure.at)
             self._shown = latest.error.cause
+            log.warning("The cloud cannot be used: %s", latest.error)
             self._tell(Trouble(latest.error.cause, str(latest.error)))
         elif self._shown is not None:
             self._shown = None
+            log.info("The cloud can be used again")
             self._tell(Reached())

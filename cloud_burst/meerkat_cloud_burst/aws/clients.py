@@ -7,6 +7,7 @@ that is done under a lock.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.settings import BurstSettings
 
 from .errors import explain
+
+# It tells at each new session where the credentials are from, and a session is made anew after each refusal.
+logging.getLogger("botocore.credentials").setLevel(logging.WARNING)
 
 CONNECT = 5
 """Seconds."""

@@ -42,9 +42,13 @@ def causes(told: list[Trouble | Reached]) -> list[str]:
     return [news.cause if isinstance(news, Trouble) else "reached" for news in told]
 
 
-def test_each_cause_is_told_once_until_it_is_over(reach: Reach, told: list[Trouble | Reached]) -> None:
-    for part in ("looking", "uploads", "looking"):
-        reach.failed(part, error("network"))
+def test_each_cause_is_told_once_until_it_is_over(
+    reach: Reach, told: list[Trouble | Reached], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        for part in ("looking", "uploads", "looking"):
+            reach.failed(part, error("network"))
+    assert len(caplog.records) == 1
     assert told == [Trouble("network", "there: no")]
     reach.works("looking")  # and with it the uploads are believed to
     assert causes(told) == ["network", "reached"]
