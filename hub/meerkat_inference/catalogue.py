@@ -261,6 +261,12 @@ def get(name: str) -> Entry:
     )
 
 
+def own_file(name: str) -> Path | None:
+    """The owner's catalogue, if that is where this model stands; None for ours."""
+    path = os.environ.get("MEERKAT_CATALOGUE", "")
+    return Path(path) if any(entry.name == name for entry in _owned(path)[0]) else None
+
+
 def ranked(task: str, place: Place = "home") -> tuple[Entry, ...]:
     """The models of a task, the default first, then in the catalogue's order.
 
