@@ -50,6 +50,10 @@ def model_key(file: str) -> str:
     return f"models/{file}"
 
 
+OWN_CATALOGUE = "catalogue.toml"
+"""What the owner's catalogue is called beside the files of a model that stands there alone."""
+
+
 class Order(Message):
     """One clip to look at (queue jobs)."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from meerkat_cloud_burst.messages import OWN_CATALOGUE
 from meerkat_cloud_burst.policy.making import idle_grace
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import ModelError, UsageError
@@ -119,6 +120,8 @@ def find_model(name: str, folders: Sequence[Path] = ()) -> ModelFiles:
         if not file.pinned:  # a worker believes it by the note of our own fetch
             note = kept[file.name].with_name(file.name + store.NOTE)
             kept[note.name] = note
+    if (own := catalogue.own_file(entry.name)) is not None:
+        kept[OWN_CATALOGUE] = own
     return ModelFiles(entry.name, kept)
 
 

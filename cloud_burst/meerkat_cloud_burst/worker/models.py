@@ -16,6 +16,7 @@ from pathlib import Path
 
 from meerkat_cloud_burst.errors import Gone
 from meerkat_cloud_burst.messages import model_key
+from meerkat_cloud_burst.worker.own_catalogue import find_entry
 from meerkat_contract.errors import ModelError, StorageError
 from meerkat_inference import catalogue, store
 from meerkat_inference.catalogue import Entry, ModelFile
@@ -66,7 +67,7 @@ class Models:
             self.close()
             self._open, self._name, self._model = load_detector(FALLBACK), name, self._model or name
             return self._open
-        entry = catalogue.get(name)
+        entry = find_entry(name, self._fetch)
         if entry.task != TASK:
             raise ModelError(
                 f"model {name} does not look for objects ({entry.task})",
