@@ -201,6 +201,8 @@ def test_list_names_every_model_and_marks_the_defaults() -> None:
     for entry in ENTRIES:
         assert f"{entry.name} *" in result.output if entry.default else entry.name in result.output
     assert "the built-in people detector is used" in result.output
+    (large,) = (line.split() for line in result.output.splitlines() if line.startswith("yolov7 "))
+    assert large[:4] == ["yolov7", "80", "kinds", "cloud"]
 
 
 def test_list_json_tells_where_a_model_is(tmp_path: Path) -> None:

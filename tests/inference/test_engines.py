@@ -51,6 +51,8 @@ CASES = [
     Case("onnxruntime", "relu", (1, 3), "float32", ((1, 3),)),
     Case("opencv", "relu", (1, 3), "float32", ((1, 3),)),
     Case("opencv", "darknet", (1, 3, 32, 32), "float32", ((192, 6),)),
+    Case("libdarknet", "darknet", (1, 3, 32, 32), "float32", ((192, 6),)),
+    Case("darknet", "darknet", (1, 3, 32, 32), "float32", ((158, 6),)),  # doubles are dropped
 ]
 
 
