@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cloud_support.orders import finished, order
 from meerkat_cloud_burst.agent import Agent
-from meerkat_cloud_burst.aws.opening import Cloud, open_cloud
+from meerkat_cloud_burst.aws.opening import Cloud
 from meerkat_cloud_burst.messages import Announced, Order, result_key
 from meerkat_cloud_burst.news import CloudNews, SendOut
 from meerkat_cloud_burst.ports import Received
@@ -80,7 +80,3 @@ def running_agent(settings: BurstSettings, hub: NotingHub, **options: Any) -> It
         yield agent
     finally:
         agent.stop()
-
-
-def worker_of(settings: BurstSettings) -> AnsweringWorker:
-    return AnsweringWorker(open_cloud(settings))

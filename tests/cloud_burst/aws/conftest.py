@@ -7,6 +7,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 from cloud_support.emulator import Emulator, running_emulator
 from cloud_support.refusing_server import RefusingServer
+from meerkat_cloud_burst.aws.opening import Cloud, open_cloud
 
 
 @pytest.fixture(scope="package")
@@ -25,6 +26,12 @@ def stack(aws: Emulator, _made: Mapping[str, str]) -> Mapping[str, str]:
     """The outputs of a stack of two instances at most, empty."""
     aws.empty_stack(_made)
     return _made
+
+
+@pytest.fixture(scope="package")
+def cloud(aws: Emulator, _made: Mapping[str, str]) -> Cloud:
+    """What the product makes of that stack; shared, as opening it costs a second of work."""
+    return open_cloud(aws.settings())
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud_support.agent import AnsweringWorker, NotingHub, running_agent, worker_of
+from cloud_support.agent import AnsweringWorker, NotingHub, running_agent
 from cloud_support.emulator import Emulator
 from meerkat_cloud_burst.agent import Agent
+from meerkat_cloud_burst.aws.opening import Cloud, open_cloud
 from meerkat_cloud_burst.errors import Gone
 from meerkat_cloud_burst.messages import RECEIVES, Announced, Life, clip_key, result_key
 from meerkat_cloud_burst.news import (
@@ -44,13 +45,13 @@ def settings(aws: Emulator, stack: Mapping[str, str]) -> BurstSettings:
 
 
 @pytest.fixture
-def worker(settings: BurstSettings) -> AnsweringWorker:
-    return worker_of(settings)
+def worker(stack: Mapping[str, str], cloud: Cloud) -> AnsweringWorker:
+    return AnsweringWorker(cloud)
 
 
 @pytest.fixture
-def agent(settings: BurstSettings, hub: NotingHub) -> Iterator[Agent]:
-    with running_agent(settings, hub) as agent:
+def agent(settings: BurstSettings, hub: NotingHub, cloud: Cloud) -> Iterator[Agent]:
+    with running_agent(settings, hub, open_ports=lambda _: cloud) as agent:
         yield agent
 
 
@@ -92,7 +93,7 @@ def test_an_answer_is_offered_until_it_is_forgotten(
     aws: Emulator, hub: NotingHub, settings: BurstSettings, worker: AnsweringWorker
 ) -> None:
     """As after a hub that was killed before it had committed: the next one hears it again."""
-    with running_agent(settings, hub) as agent:
+    with running_agent(settings, hub, open_ports=lambda _: worker.cloud) as agent:
         clip = hub.clip()
         agent.carry_out(clip)
         order = worker.do_one()
@@ -100,7 +101,7 @@ def test_an_answer_is_offered_until_it_is_forgotten(
         job = order.job.job
     give_back_all(aws, worker)
     second = NotingHub(hub.folder)
-    with running_agent(settings, second) as agent:
+    with running_agent(settings, second, open_ports=lambda _: worker.cloud) as agent:
         second.wait_for(CloudAnswered)
         agent.carry_out(Forget(job, 1))
         wait_for(lambda: gone(worker, clip_key(job, 1)), what="the clip to be deleted")
@@ -188,7 +189,7 @@ def test_a_clip_that_waits_for_its_upload_is_taken_back_without_one(
         assert released.wait(20)
         return hub.media(id)
 
-    agent = Agent(settings, media=media, tell=hub.tell, poll=1)
+    agent = Agent(settings, media=media, tell=hub.tell, poll=1, open_ports=lambda _: worker.cloud)
     agent.start()
     try:
         clips = [hub.clip() for _ in range(4)]
@@ -343,7 +344,7 @@ def test_it_ends_soon_even_in_a_long_poll_and_tells_nothing_after(
     settings: BurstSettings, hub: NotingHub, worker: AnsweringWorker
 ) -> None:
     before = set(threading.enumerate())
-    with running_agent(settings, hub, poll=20) as agent:
+    with running_agent(settings, hub, poll=20, open_ports=lambda _: worker.cloud) as agent:
         hub.wait_for(Looked)
     # It did not wait for the poll: that goes on by itself, and what it brings is given back.
     left = {thread.name for thread in set(threading.enumerate()) - before}
@@ -359,8 +360,6 @@ def test_it_ends_soon_even_in_a_long_poll_and_tells_nothing_after(
 def test_an_error_of_our_own_is_told_and_the_agent_goes_on(
     settings: BurstSettings, hub: NotingHub, stack: Mapping[str, str]
 ) -> None:
-    from meerkat_cloud_burst.aws.opening import open_cloud
-
     faults = iter([KeyError("secret")])
 
     def opening(wanted: BurstSettings) -> object:
