@@ -155,6 +155,9 @@ class WorkerProcess:
                     "MEERKAT_MODELS": "",
                     "XDG_CACHE_HOME": str(stack.folder / "cache"),
                     "HANG": str(self.hang),
+                    # Compiled once for all that are started: half of a start is compiling otherwise.
+                    "PYTHONPYCACHEPREFIX": str(stack.folder.parent / "compiled"),
+                    "PYTHONDONTWRITEBYTECODE": "",
                     **(environment or {}),
                 },
             )
