@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from hub_support.cloud_driver import CloudDriver, a_result
 from hub_support.core_driver import START, a_clip, an_id
-from meerkat_contract.messages import Job, ModelInfo, Receipt, Result, TaskInfo, WorkerState
+from meerkat_cloud_burst.news import CloudAnswered, SendOut
+from meerkat_contract.messages import (
+    HubState,
+    Job,
+    ModelInfo,
+    Receipt,
+    Result,
+    TaskInfo,
+    WorkerState,
+)
 from meerkat_experiments.house.clock import Clock
 from meerkat_experiments.house.network import Packet
 from meerkat_experiments.house.report import failure
 from meerkat_experiments.house.trace import Trace
-from meerkat_experiments.house.watch import INVARIANTS, Broken, Watch
+from meerkat_experiments.house.watch import INVARIANTS, PRIVATE, Broken, Watch
 from meerkat_experiments.house.world import Plan, run_in_scratch
 from meerkat_hub.adapters.announcer import Announcer
+from meerkat_hub.core.clips import CLIPS
 from meerkat_hub.core.inputs import Input, MediaLost, ResultArrived, TimeReached, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import (
@@ -29,6 +41,7 @@ from meerkat_hub.core.outputs import (
     SendJob,
     SendReceipt,
 )
+from meerkat_hub.core.pool.work import Item
 from meerkat_hub.core.workflows.frames import Frames, Step
 
 
@@ -137,6 +150,30 @@ def test_what_a_device_forgets_and_what_waits_must_be_there(books: Books) -> Non
         books.watch.forgotten("porch", an_id(9))
     with pytest.raises(Broken, match="acknowledged: the file of"):
         books.step(MediaLost(an_id(9), "no such file"))
+
+
+def test_what_must_not_leave_the_house_and_what_it_costs_are_watched() -> None:
+    hub = CloudDriver()
+    clip = hub.clip(1)
+    hub.send([clip.id])
+    order = next(effect for effect in hub.effects if isinstance(effect, SendOut))
+    books = Books()
+    answered = CloudAnswered(a_result(clip.id, hub.sky.token_of(clip.id)), "i-0")
+    settled = ClipSettled(clip.id, "done", worker="cloud:i-0")
+    with pytest.raises(Broken, match=r"one result: .* never sent, counts"):
+        books.step(answered, changes=(settled,))
+    books.step(TimeReached(), order)
+    books.step(answered, changes=(settled,))
+    books.watch.committed([ClipStored(replace(clip, device=PRIVATE))], [])
+    with pytest.raises(Broken, match=r"at home: .* its camera says never"):
+        books.step(TimeReached(), order)
+    books.watch.billed(0.5, 0.5)
+    with pytest.raises(Broken, match=r"money: machines have cost \$0.51"):
+        books.watch.billed(0.51, 0.5)
+    hub.core.clips.aloft[an_id(5)] = Item(an_id(5), CLIPS, 25)
+    hub.core.pool.add(Item(an_id(5), CLIPS, 25), 0.0)
+    with pytest.raises(Broken, match="in the cloud and in the pool"):
+        books.watch.stated(HubState(), hub.core, 0)
 
 
 def _fault(*_: Any) -> Any:

@@ -30,6 +30,7 @@ MEAN_MINUTES = {
     "partition": 8,
     "set clock": 90,
     "fill disk": 60,
+    "cloud away": 60,
 }
 """Mean minutes between two faults of a kind, at an intensity of 1."""
 
@@ -51,7 +52,7 @@ def _seconds(chance: Random, kind: str) -> float:
         return chance.uniform(-size, size)
     if kind == "no workers":
         return chance.uniform(300, 6000)
-    mean = {"partition": 15.0, "fill disk": 60.0}.get(kind, 10.0)
+    mean = {"partition": 15.0, "fill disk": 60.0, "cloud away": 60.0}.get(kind, 10.0)
     return 0.2 + chance.expovariate(1 / mean) * (10 if chance.random() < 0.1 else 1)
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from sqlalchemy import event
 
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters.bus import HubBus
@@ -39,6 +40,7 @@ from meerkat_hub.settings import HubSettings
 from meerkat_hub.turn import BATCH, Turn
 
 from .clock import Clock
+from .cloud import Sky, SkyAgent
 from .network import Line
 from .session import NOWHERE, Bus, SimulatedSession
 from .watch import Broken, Watch
@@ -149,7 +151,10 @@ class HubProcess:
         disk: Disk,
         settings: HubSettings,
         workflows: Mapping[str, WorkflowSpec],
+        sky: Sky | None = None,
+        burst: BurstSettings | None = None,
     ) -> None:
+        """`sky` and `burst`: the cloud, where the house has one."""
         self._clock: Clock = bus.clock
         self._bus = bus
         self._line = line
@@ -184,8 +189,12 @@ class HubProcess:
             frames=self.frames,
             workflows=workflows,
             policy=Policy(),
+            burst=burst,
         )
         self.turn.watch = watch
+        self.agent: SkyAgent | None = None
+        if sky is not None and burst is not None:
+            self.agent = SkyAgent(sky, burst, tell=self.happened, later=self._later)
         ingest = SimulatedIngest(
             self.media, settings, lambda device: device in self.live.devices, self.give, self._clock.now
         )
@@ -207,6 +216,7 @@ class HubProcess:
                 new_id=self._clock.new_id,
                 address="",
             ),
+            cloud=None if self.agent is None else self.agent.carry_out,
             clock=self._clock.now,
             make_session=self._make_session,
         )
@@ -239,6 +249,8 @@ class HubProcess:
         self.turn.load(self._clock.now())
         self._watch.check_database(self.store, self.engine, self.media.root)
         self.bus.start()
+        if self.agent is not None:
+            self.agent.start()
         self._sleep()
         self._sweep_later()
 

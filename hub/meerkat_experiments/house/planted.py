@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from meerkat_contract.messages import Result
+from meerkat_contract.messages import CloudRule, Result
 from meerkat_hub.core.clips import CLIPS
 from meerkat_hub.core.inputs import Input, ResultArrived, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import Decision, SendReceipt
 from meerkat_hub.core.pool.work import Dropped, Item
-from meerkat_hub.core.records import Now
+from meerkat_hub.core.records import Clip, Now
 from meerkat_hub.turn import Work
 
 from .hub import HubProcess, WatchedTurn
@@ -91,6 +91,21 @@ class _AcknowledgesFirst(WatchedTurn):
         super().finish(work, now)
 
 
+def _anybody(clip: Clip) -> CloudRule:
+    del clip
+    return "overflow"
+
+
+class _TellsAll(WatchedTurn):
+    """What a camera says of the cloud is not heard."""
+
+    def make_core(self, epoch: int) -> HubCore:
+        core = super().make_core(epoch)
+        if core.cloud is not None:
+            core.cloud._rule = _anybody  # type: ignore[method-assign]
+        return core
+
+
 def _hub_with(turn: type[WatchedTurn]) -> type[HubProcess]:
     return type(turn.__name__, (HubProcess,), {"turn_type": turn})
 
@@ -110,5 +125,6 @@ PLANTED = {
         "receipts go out before the commit", _hub_with(_AcknowledgesFirst), "acknowledged"
     ),
     "no-requeue": Planted("clips that workers lose are forgotten", _hub_with(_NoRequeue), "counts"),
+    "no-secret": Planted("clips of any camera leave the house", _hub_with(_TellsAll), "at home"),
     "no-window": Planted("windows are ignored", _hub_with(_NoWindow), "window"),
 }

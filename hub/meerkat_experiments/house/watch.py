@@ -16,6 +16,7 @@ from zlib import crc32
 
 from sqlalchemy import Engine, select
 
+from meerkat_cloud_burst.news import CloudAnswered, SendOut
 from meerkat_contract.messages import HubState, WorkerState
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.store import Store, Waiting
@@ -50,12 +51,17 @@ INVARIANTS = {
     "one result": "each clip is stored once and ends once, by a result whose lease was good",
     "frames": "each is done, dropped for a reason that is told, or in work; the bytes of the others are gone",
     "window": "no worker holds more leases than its window",
+    "at home": "no clip of a camera that says never leaves the house, and none that is at a worker of it",
+    "money": "what the cloud's machines have cost in a day never passes the ceiling",
     "counts": "received = done + failed + expired + waiting, in the hub's state and in the database",
     "ends": "once the faults are over, everything durable ends and is published",
     "rest": "a hub with nothing to do does nothing",
     "no fault": "no exception but those that say what is wrong and what helps",
 }
 
+
+PRIVATE = "device-0"
+"""The device whose camera says never."""
 
 WORKFLOW = "door"
 """The workflow of the house, to which its cameras' frames go."""
@@ -97,6 +103,10 @@ class Watch:
         self._told: dict[str, int] = {}
         self._leases: dict[int, _Lease] = {}
         self._workers: dict[str, WorkerState] = {}
+        self._flown: set[tuple[str, int]] = set()
+        """Job and token of every order."""
+        self._private: set[str] = set()
+        """Clips of the camera that says never."""
 
     @property
     def waiting(self) -> int:
@@ -138,7 +148,17 @@ class Watch:
                 raise Broken("acknowledged", f"the file of {clip[:8]} was gone: {reason}")
             case _:
                 pass
+        self._cloud_answered(happened, decision)
         self._effects(decision.effects)
+
+    def _cloud_answered(self, happened: Input, decision: Decision) -> None:
+        if not isinstance(happened, CloudAnswered):
+            return
+        job, token = happened.result.job, happened.result.token
+        self.note("sky", f"answers {job[:8]}", count="answers of the cloud")
+        settled = any(isinstance(change, ClipSettled) and change.worker for change in decision.changes)
+        if settled and (job, token) not in self._flown:
+            raise Broken("one result", f"the cloud's word on {job[:8]}, which was never sent, counts")
 
     def _worker(self, state: WorkerState) -> None:
         known = self._workers.get(state.worker)
@@ -175,8 +195,16 @@ class Watch:
                     self.note("hub", f"job {job.job[:8]} token {job.token} to {worker}", count="jobs sent")
                     if job.ahead:
                         self.note("hub", f"job {job.job[:8]} goes ahead", count="jobs sent ahead")
+                case SendOut(order=order):
+                    self._sent_out(order.job.job, order.job.token)
                 case _:
                     pass
+
+    def _sent_out(self, clip: str, token: int) -> None:
+        if clip in self._private:
+            raise Broken("at home", f"clip {clip[:8]} is sent out, and its camera says never")
+        self._flown.add((clip, token))
+        self.note("hub", f"sends {clip[:8]} out, token {token}", count="clips sent out")
 
     def _by_token(self, token: int) -> list[_Lease]:
         return [self._leases[token]] if token in self._leases else []
@@ -203,6 +231,8 @@ class Watch:
                     if clip.id in self.stored:
                         raise Broken("one result", f"clip {clip.id[:8]} was stored twice")
                     self.stored.add(clip.id)
+                    if clip.device == PRIVATE:
+                        self._private.add(clip.id)
                     self.note("hub", f"stored {clip.id[:8]}", count="clips stored")
                 case ClipSettled(id=clip_id, state=state):
                     before = self.settled.get(clip_id)
@@ -225,10 +255,14 @@ class Watch:
     def stated(self, state: HubState, core: HubCore, bytes_of: int) -> None:
         """The hub says how much it has; told after each commit. `bytes_of` so many frames are held."""
         at_workers = Counter(leases[0].item.flow == CLIPS for leases in core.leases.values())
-        if state.backlog + at_workers[True] != self.waiting:
+        aloft = core.clips.aloft
+        both = [clip for clip in aloft if core.pool.has(clip)]
+        if both:
+            raise Broken("at home", f"clip {both[0][:8]} is in the cloud and in the pool of the house")
+        if state.backlog + at_workers[True] + len(aloft) != self.waiting:
             raise Broken(
                 "counts",
-                f"{state.backlog} clips wait and {at_workers[True]} are at workers, "
+                f"{state.backlog} clips wait, {at_workers[True]} are at workers and {len(aloft)} aloft, "
                 f"but {len(self.stored)} were stored and {len(self.settled)} have ended",
             )
         waiting = len(core.waiting) + len(core.pool.aside)
@@ -271,6 +305,11 @@ class Watch:
         for name, want_count in expected.items():
             if totals.get(name, 0) != want_count:
                 raise Broken("counts", f"the total of {name} is {totals.get(name, 0)}, not {want_count}")
+
+    def billed(self, dollars: float, ceiling: float) -> None:
+        """What the machines of the cloud have cost since the world began, which is less than a day ago."""
+        if dollars > ceiling:
+            raise Broken("money", f"machines have cost ${dollars:.4f}, above the ceiling of ${ceiling:.2f}")
 
     # --- what others do -------------------------------------------------------------------------
 

@@ -13,12 +13,14 @@ from typing import TextIO, TypeVar
 
 from sqlalchemy import func, select
 
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import StorageError
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.core.workflow_records import WorkflowSpec
 from meerkat_hub.settings import HubSettings, RetentionSettings
 
 from .clock import Clock
+from .cloud import Sky
 from .device import FRAMES_PER_SECOND, Device, Pace
 from .faults import Fault, draw
 from .hub import Disk, HubProcess, Killed
@@ -26,13 +28,22 @@ from .network import Broker, Line
 from .planted import PLANTED
 from .session import Bus, SimulatedSession
 from .trace import Trace
-from .watch import WORKFLOW, Broken, Watch
+from .watch import PRIVATE, WORKFLOW, Broken, Watch
 from .worker import Habits, Worker
 
 T = TypeVar("T")
 
 SETTLE = 6 * 3600.0
 """Seconds in which all must have ended once the faults are over."""
+
+CLOUDY = 0.8
+"""Of the houses have a cloud."""
+
+EAGER: tuple[dict[str, float | str], ...] = (
+    {"kind": "drain", "deadline": 30, "gain": 0},
+    {"kind": "threshold", "threshold": 1},
+)
+"""Policies that send more than anybody would pay for."""
 
 LOOK_EVERY = 600.0
 """Seconds between two looks into the database."""
@@ -96,6 +107,8 @@ class World:
         self._hub_line = Line(self._clock)
         self._process = PLANTED[plan.planted].hub if plan.planted else HubProcess
         self._hub: HubProcess | None = None
+        self._sky: Sky | None = None
+        self._burst: BurstSettings | None = None
         retention = RetentionSettings(days=1.5 / 24, reserve_megabytes=0)
         self._settings = HubSettings(expire_after_hours=1.0, retention=retention)
 
@@ -125,6 +138,10 @@ class World:
         plan, chance = self._plan, self._clock.chance("house")
         names = [f"device-{number}" for number in range(chance.randint(2, 6))]
         self._workflows = {WORKFLOW: _workflow(names)}
+        of_cloud = self._clock.chance("cloud")
+        if of_cloud.random() < CLOUDY:
+            self._sky = Sky(self._clock, self._trace)
+            self._burst = _burst(of_cloud.choice(EAGER))
         self._start_hub()
         self._devices = [Device(name, self._bus, self._watch, plan.pace) for name in names]
         speed = chance.choice((0.2, 1.0, 3.0))  # of a house that cannot keep up, to one that idles
@@ -158,6 +175,8 @@ class World:
             disk=self._disk,
             settings=self._settings,
             workflows=self._workflows,
+            sky=self._sky,
+            burst=self._burst,
         )
         hub.on_death = self._hub_died
         try:
@@ -179,7 +198,13 @@ class World:
     def _look(self) -> None:
         if self._hub is not None and self._hub.alive and self._hub.core is not None:
             self._watch.check_database(self._hub.store, self._hub.engine, self._hub.media.root)
+        self._check_bill()
         self._clock.after(LOOK_EVERY, self._look)
+
+    def _check_bill(self) -> None:
+        if self._sky is not None and self._burst is not None:
+            money = self._burst.money
+            self._watch.billed(self._sky.billed(money.instance_hour), money.per_day)
 
     # --- faults ---------------------------------------------------------------------------------
 
@@ -215,7 +240,13 @@ class World:
                 self._disk.media_full = fault.detail != "database"
                 self._clock.after(fault.seconds, self._free_disk)
             case _:
-                raise AssertionError(fault.kind)
+                self._strike_cloud(fault)
+
+    def _strike_cloud(self, fault: Fault) -> None:
+        if fault.kind != "cloud away":
+            raise AssertionError(fault.kind)
+        if self._sky is not None:
+            self._sky.away_until = self._clock.mono + fault.seconds
 
     def _kill_hub(self, fault: Fault) -> None:
         if fault.detail:
@@ -277,6 +308,7 @@ class World:
 
     def _check_end(self) -> None:
         assert self._hub is not None
+        self._check_bill()
         self._watch.check_database(self._hub.store, self._hub.engine, self._hub.media.root)
         made = Counter(self._trace.counts)
         given = made["forgotten by devices"] + made["refused and put aside"]
@@ -288,6 +320,20 @@ class World:
             ).scalar_one()
         if left:
             raise Broken("ends", f"{left} recordings are open in the database")
+
+
+def _burst(policy: dict[str, float | str]) -> BurstSettings:
+    """A cloud that is cheap enough to be used and whose ceiling is met now and then."""
+    return BurstSettings.model_validate(
+        {
+            "enabled": True,
+            "policy": policy,
+            "max_instances": 3,
+            "timeout": 600,
+            "money": {"per_day": 0.25},
+            "cameras": {f"{PRIVATE}/front": "never"},
+        }
+    )
 
 
 def _workflow(devices: Sequence[str]) -> WorkflowSpec:

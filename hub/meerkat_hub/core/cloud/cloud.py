@@ -376,7 +376,8 @@ class Cloud:
         made = Decided(now.wall, decision.code, decision.reason, sent, taken_back, desired)
         latest = self._decisions[0] if self._decisions else None
         acts = bool(sent or taken_back or desired is not None)
-        if latest is not None and latest.code == made.code and not acts and not latest.sent:
+        acted = latest is not None and (latest.sent or latest.taken_back or latest.desired is not None)
+        if latest is not None and latest.code == made.code and not acts and not acted:
             self._decisions[0] = replace(latest, reason=made.reason)
             return
         self._decisions.appendleft(made)
