@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from meerkat_contract.errors import ModelError
+
 if TYPE_CHECKING:
     from .own_model import Outcome, Report
 
@@ -18,10 +20,17 @@ def check(
     given: tuple[Path, ...], names: Path | None, pictures: Path | None, *, entry: bool, as_json: bool
 ) -> int:
     """Examine the pair and print what came of it; the exit status, 1 when no engine runs it."""
+    from .opening import installed
     from .own_model import draft, entry_text, examine, find_pair
     from .verify_command import known_pictures, own_ones
 
     weights, config = find_pair(given)
+    if not installed("opencv"):
+        raise ModelError(
+            "without OpenCV no picture can be read here",
+            where="meerkat models check",
+            remedy="pip install 'meerkat-home[worker]'",
+        )
     seen = own_ones(pictures) or known_pictures()
     report = examine(weights, config, names, seen)
     if as_json:

@@ -71,7 +71,7 @@ def open_darknet(weights: Path, config: Path, *, device: str = "cpu") -> OpenCvE
     files = check_darknet(weights, config)
     try:
         net = cv2.dnn.readNetFromDarknet(
-            np.frombuffer(files.config, np.uint8), np.fromfile(files.weights, np.uint8)
+            np.frombuffer(files.config, np.uint8), np.memmap(files.weights, np.uint8, mode="r")
         )
     except (cv2.error, OSError) as error:
         raise ModelError(
