@@ -120,6 +120,18 @@ def test_the_rows_are_the_same_before_anything_is_dropped(tmp_path: Path) -> Non
     theirs.close()
 
 
+def test_what_a_cfg_leaves_out_is_what_darknet_takes(tmp_path: Path) -> None:
+    needs("libdarknet")
+    cfg = DETECTOR.replace("size=5\nstride=1\n", "size=5\n").replace("activation=relu\n", "")
+    assert cfg.count("activation=relu") == 0
+    weights, config = write_random(tmp_path, cfg)
+    ours, theirs = (open_engine(weights, kind=each, config=config) for each in ("opencv", "libdarknet"))
+    taken = pixels(ours.inputs[0].shape)
+    rows, (others,) = np.concatenate(ours.run(taken)), theirs.run(taken)
+    np.testing.assert_allclose(rows[rows[:, 4] > 0.01][:, 2:], others[:, 2:], rtol=2e-4, atol=2e-4)
+    theirs.close()
+
+
 YOLO2 = """\
 [net]
 width=32

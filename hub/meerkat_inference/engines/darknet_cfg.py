@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meerkat_contract.errors import ModelError
 
-from .darknet_readers import LAYERS, NET, NEUTRAL, OPENCV, TRAINING, TRAINING_ANYWHERE, Reader
+from .darknet_readers import DEFAULTS, LAYERS, NET, NEUTRAL, OPENCV, TRAINING, TRAINING_ANYWHERE, Reader
 
 _LIMIT = 4096
 """Largest width, height and number of filters that is believed."""
@@ -136,11 +136,14 @@ class Cfg:
         lines += [f"{key}={net.text(key, '3')}" for key in sorted(NET)]
         for section in self.sections[1:]:
             lines += ["", f"[{section.name}]"]
-            for key, option in section.options.items():
-                if key in reader.layers[section.name]:
-                    # 2 is a way of training it; OpenCV takes it for none at all.
-                    value = "1" if key == "batch_normalize" and option.value != "0" else option.value
-                    lines.append(f"{key}={value}")
+            values = {**DEFAULTS.get(section.name, {})}
+            values |= {key: option.value for key, option in section.options.items()}
+            if section.name == "maxpool":
+                values.setdefault("size", values["stride"])
+            if values.get("batch_normalize", "0") != "0":
+                values["batch_normalize"] = "1"  # 2 is a way of training it; OpenCV takes it for none at all
+            known = reader.layers[section.name]
+            lines += [f"{key}={value}" for key, value in values.items() if key in known]
             lines += [f"{key}={value}" for key, value in reader.added.get(section.name, {}).items()]
         return ("\n".join(lines) + "\n").encode()
 

@@ -100,6 +100,17 @@ NEUTRAL: Mapping[str, str] = {
 }
 """Values with which an option changes nothing; 0 of all others."""
 
+DEFAULTS: Mapping[str, Mapping[str, str]] = {
+    "convolutional": {"filters": "1", "size": "1", "stride": "1", "activation": "logistic"},
+    "maxpool": {"stride": "1"},
+    "reorg": {"stride": "1"},
+    "upsample": {"stride": "2"},
+    "shortcut": {"activation": "linear"},
+    "yolo": {"classes": "20"},
+    "region": {"classes": "20", "coords": "4", "softmax": "0"},
+}
+"""What Darknet, which trained it, takes where an option is left out: OpenCV takes other values for some."""
+
 TRAINING_ANYWHERE = _words(
     "stopbackward onlyforward dontsave learning_rate burnin_update train_only_bn dont_update"
 )
