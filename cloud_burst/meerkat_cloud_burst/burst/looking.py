@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from meerkat_cloud_burst.ports import FleetState, QueueState
 from meerkat_cloud_burst.settings import BurstSettings
 
 from .hub import Hub, HubSilent
+from .prices import unbooked
+from .stacks import Stacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ def look(clients: Clients, settings: BurstSettings, hub: Hub) -> Seen:
         names = Stack(clients, settings.stack).names()
         queue = SqsOrderQueue(clients, names.jobs, names.dead).look()
         if settings.fleet == "asg":
+            trouble.extend(_unbooked(clients, settings))
             group = AutoScalingFleet(clients, names.group, settings.stack, settings.max_instances)
             fleet = group.look()
             if fleet.trouble is not None:
@@ -58,3 +61,9 @@ def look(clients: Clients, settings: BurstSettings, hub: Hub) -> Seen:
     if said and said not in trouble:
         trouble.append(said)
     return Seen(fleet, queue, view, "", tuple(trouble))
+
+
+def _unbooked(clients: Clients, settings: BurstSettings) -> Iterator[str]:
+    found = Stacks(clients, settings.stack, say=lambda _line: None).find()
+    if found is not None and (wrong := unbooked(settings, found.parameters)):
+        yield wrong

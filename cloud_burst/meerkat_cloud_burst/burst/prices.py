@@ -6,6 +6,7 @@ price moves, so that only its upper limit is certain: the group never pays more 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -74,3 +75,21 @@ def check_on_demand(settings: BurstSettings) -> None:
             where="burst.money.instance_hour",
             remedy=f"Set it to {least + 0.02:.2f} or more: in some regions it is dearer",
         )
+
+
+def unbooked(settings: BurstSettings, stack: Mapping[str, str]) -> str:
+    """What is wrong when the stack (its parameters) may pay more than the ledger books; empty: nothing."""
+    try:
+        if stack.get("Purchase") == "on-demand":
+            check_on_demand(settings)
+            return ""
+        most = most_for_a_machine(settings)
+    except UsageError as error:
+        return str(error)
+    paid = float(stack.get("MaxPrice") or 0)
+    if paid <= most + 1e-9:
+        return ""
+    return (
+        f"the stack pays up to ${paid:g} an hour for a machine, and the ledger books ${most:g}: "
+        "`meerkat burst deploy` brings both together"
+    )

@@ -220,3 +220,19 @@ def test_stop_ends_every_machine_without_the_hub(
     assert "127.0.0.1:9" in told["hub"]
     (after,) = fleet.describe_auto_scaling_groups()["AutoScalingGroups"]
     assert (after["DesiredCapacity"], after["Instances"]) == (0, [])
+
+
+def test_status_tells_what_the_ledger_would_not_book(
+    account: Emulator, config: Path, wheel: Path, model: ModelFiles
+) -> None:
+    deploy(config, wheel)
+    arguments = ("status", "--config", str(config), "--hub", "http://127.0.0.1:9")
+    well = run(*arguments)
+    assert (well.exit_code, "All is well" in well.output) == (0, True), well.output
+    assert "machines  none, 2 at most" in well.output
+    config.write_text(config.read_text().replace("region:", "money: {instance_hour: 0.02}, region:"))
+    cheaper = run(*arguments)
+    assert cheaper.exit_code == 1
+    assert (
+        "the stack pays up to $0.0285 an hour for a machine, and the ledger books $0.0135" in cheaper.output
+    )

@@ -82,6 +82,19 @@ def test_the_machine_may_cost_what_address_and_disk_leave() -> None:
         prices.check_on_demand(BurstSettings(money=MoneySettings(instance_hour=least - 0.001)))
 
 
+@pytest.mark.parametrize(
+    ("stack", "wrong"),
+    [
+        ({"MaxPrice": "0.0285", "Purchase": "spot"}, ""),
+        ({"MaxPrice": "0.0286", "Purchase": "spot"}, "up to $0.0286 an hour"),
+        ({"MaxPrice": "0.0100", "Purchase": "on-demand"}, "on demand"),
+    ],
+)
+def test_a_stack_that_may_pay_more_than_the_ledger_books(stack: dict[str, str], wrong: str) -> None:
+    assert wrong in prices.unbooked(BurstSettings(), stack)
+    assert bool(prices.unbooked(BurstSettings(), stack)) == bool(wrong)
+
+
 def test_the_default_price_is_the_one_of_the_template() -> None:
     text = files.template().read_text()
     default = text.partition("  MaxPrice:\n")[2].partition('Default: "')[2].partition('"')[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from cloud_support.templates import IMAGE_BUILDER, TEMPLATE, listed, load, of_type, statements, user_data
+from cloud_support.templates import (
+    IMAGE_BUILDER,
+    ROOT,
+    TEMPLATE,
+    listed,
+    load,
+    of_type,
+    statements,
+    user_data,
+)
 from meerkat_cloud_burst.messages import RECEIVES
 
 
@@ -189,6 +199,44 @@ def test_each_may_only_what_its_work_needs(template: dict[str, Any]) -> None:
             assert statement["Condition"] == {
                 "StringEquals": {"aws:ResourceTag/meerkat:stack": {"Ref": "AWS::StackName"}}
             }
+
+
+ASKED = re.compile(r"client\.([a-z_]+)\(|get_paginator\(\"([a-z_]+)\"")
+ACTIONS = {
+    "abort_multipart_upload": "s3:AbortMultipartUpload",
+    "change_message_visibility": "sqs:ChangeMessageVisibility",
+    "complete_multipart_upload": "s3:PutObject",
+    "create_multipart_upload": "s3:PutObject",
+    "delete_message_batch": "sqs:DeleteMessage",
+    "delete_objects": "s3:DeleteObject",
+    "describe_auto_scaling_groups": "autoscaling:DescribeAutoScalingGroups",
+    "describe_instances": "ec2:DescribeInstances",
+    "describe_scaling_activities": "autoscaling:DescribeScalingActivities",
+    "describe_stacks": "cloudformation:DescribeStacks",
+    "get_object": "s3:GetObject",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
+    "put_object": "s3:PutObject",
+    "receive_message": "sqs:ReceiveMessage",
+    "send_message": "sqs:SendMessage",
+    "set_desired_capacity": "autoscaling:SetDesiredCapacity",
+    "terminate_instance_in_auto_scaling_group": "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "terminate_instances": "ec2:TerminateInstances",
+    "upload_part": "s3:PutObject",
+}
+"""What IAM calls the requests of the product's adapters (service authorization reference)."""
+
+
+def test_whatever_the_product_asks_of_aws_is_allowed(template: dict[str, Any]) -> None:
+    """A request that is new in the adapters needs a line in ACTIONS, and a policy that allows it."""
+    adapters = sorted((ROOT / "cloud_burst" / "meerkat_cloud_burst" / "aws").glob("*.py"))
+    asked = {
+        found[1] or found[2]
+        for adapter in adapters
+        for found in ASKED.finditer(adapter.read_text(encoding="utf-8"))
+    } - {"get_paginator"}
+    assert asked == set(ACTIONS)
+    allowed = {action for _, statement in statements(template) for action in listed(statement["Action"])}
+    assert {ACTIONS[request] for request in asked} <= allowed
 
 
 def test_the_worker_cannot_write_what_it_runs(template: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cloud_support.debian import DebianRoot, fresh_root
+from cloud_support.debian import FAKE, DebianRoot, fresh_root
 from cloud_support.emulator import Emulator
 from cloud_support.templates import launched_with
 from meerkat_cloud_burst.burst.command import burst
@@ -134,3 +134,19 @@ def test_what_fails_ends_the_machine_with_its_reason(machine: Machine, root: Deb
     assert machine.last_words().reason == "it failed while fetching Meerkat from the bucket"
     log = store.get_object(Bucket=bucket, Key=f"logs/{machine.id}.txt")["Body"].read()
     assert log == b"what cloud-init wrote\n"
+
+
+def test_a_mirror_that_fails_ends_the_machine_too(machine: Machine, root: DebianRoot) -> None:
+    """Before there is a library that speaks with AWS: by the command that Debian's image for EC2 brings."""
+    (root.path / "etc/apt/sources.list").write_text("")
+    aws = root.path / "usr/bin/aws"
+    aws.write_text(FAKE)
+    aws.chmod(0o755)
+    done = root.run(launched_with(machine.account), machine.environment)
+    assert done.returncode == 1
+    assert "it failed while installing Debian's packages" in done.stdout
+    assert root.said()[-2:] == [
+        "aws --region eu-central-1 autoscaling terminate-instance-in-auto-scaling-group "
+        f"--should-decrement-desired-capacity --instance-id {machine.id}",
+        "shutdown -h now",
+    ]
