@@ -17,7 +17,7 @@ from meerkat_cloud_burst.news import Booted, Reached, Scale, Sent, Trouble
 from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
 from meerkat_cloud_burst.ports import FleetState, Instance, QueueState
 from meerkat_cloud_burst.settings import BurstSettings, CloudRule, MoneySettings
-from meerkat_hub.core.cloud.cloud import BUS_GRACE, LAUNCH_PAUSE
+from meerkat_hub.core.cloud.cloud import ASKED_AGAIN, BUS_GRACE, LAUNCH_PAUSE
 from meerkat_hub.core.cloud.permission import rule_of
 from meerkat_hub.core.inputs import BusChanged, ClipArrived
 from meerkat_hub.core.outputs import EventSaved
@@ -194,7 +194,11 @@ def test_never_more_machines_than_configured_or_than_the_group_takes(hub: CloudD
 def test_machines_that_no_group_counts_are_ended(hub: CloudDriver) -> None:
     hub.sky.orphans = (Instance("i-lost", "running", START),)
     hub.tick()
+    hub.tick()
     assert hub.sky.ended == ["i-lost"]
+    hub.turn(ASKED_AGAIN)
+    hub.tick()
+    assert hub.sky.ended == ["i-lost"] * 2  # it is still there
     assert hub.cloud.money.view(hub.now).available < 0.5  # it is paid for while it runs
 
 

@@ -9,9 +9,7 @@ says never, never more machines than configured, never a machine that is not pai
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from meerkat_cloud_burst.news import (
     Booted,
@@ -55,6 +53,7 @@ from meerkat_hub.core.records import Clip, Now
 
 from .flights import MAX_RETURNS, Flights
 from .measured import CLIP, Measured
+from .minutes import Minutes
 from .money import Money
 from .permission import SaidNow, nothing_said, rule_of
 from .planned import planned
@@ -66,16 +65,13 @@ BUS_GRACE = 60.0
 """Seconds for which a broker may be away before the house counts as without workers."""
 
 ASKED_AGAIN = 60.0
-"""Seconds after which an order is asked back again."""
+"""Seconds after which an order is asked back again, and a machine told again to end."""
 
 IN_TIME = 0.8
 """No more goes out than should be answered within this part of the timeout."""
 
 LAUNCH_PAUSE = 900.0
 """Seconds without a further launch after one failed: a quota or a shortage is not over in a minute."""
-
-REMEMBERED = 50
-"""Decisions that are shown."""
 
 ON = "on"
 """The fact that somebody switched it: 1 or 0."""
@@ -116,8 +112,10 @@ class Cloud:
         """Instances that have worked."""
         self._asked_back: dict[str, float] = {}
         """When an order was asked back, by clip."""
+        self._ended: dict[str, float] = {}
+        """When a machine was last told to end."""
         self._bus_down_at: float | None = None
-        self._decisions: deque[Decided] = deque(maxlen=REMEMBERED)
+        self._minutes = Minutes()
 
     def load(self, stored: StoredBurst, now: Now, out: Decision) -> None:
         """Take over what the database holds, once the clips are there."""
@@ -188,7 +186,7 @@ class Cloud:
             reason = f"stopped{by}: every machine ends now, and clips that are out are done at home"
             self.flights.all_home("the cloud burst was stopped", now, out)
             out.effects.append(Scale(0, reason))
-            self._end([instance.id for instance in self._fleet.instances], reason, out)
+            self._end([instance.id for instance in self._fleet.instances], reason, now, out)
             self._note(BurstDecision(code="stop", reason=reason), now, out)
         elif asked.what == "off":
             reason = f"switched off{by}: nothing new goes out, what is out is finished"
@@ -206,10 +204,10 @@ class Cloud:
         self._see_launches(now, out)
         money = self.money.look(news.fleet, now)
         out.changes += money.changes
-        self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", out)
+        self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", now, out)
         self._outlook.learn()
         self._apply(self._policy.decide(self.world(now)), now, out)
-        self._end(money.end, money.reason, out)
+        self._end(money.end, money.reason, now, out)
         if money.desired is not None and self._pays:  # after the policy, whatever that wants
             out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
             fewer = min(money.desired, self._fleet.desired, self._limit)
@@ -357,10 +355,13 @@ class Cloud:
         out.effects.append(Scale(desired, decision.reason))
         return desired
 
-    def _end(self, instances: Sequence[str], reason: str, out: Decision) -> None:
-        if instances:
-            out.effects.append(EndInstances(tuple(instances), reason))
-            out.notes.append(f"cloud burst: {', '.join(instances)} to be ended: {reason}")
+    def _end(self, instances: Sequence[str], reason: str, now: Now, out: Decision) -> None:
+        self._ended = {one: at for one, at in self._ended.items() if now.mono - at < ASKED_AGAIN}
+        fresh = [one for one in instances if one not in self._ended]
+        self._ended |= dict.fromkeys(fresh, now.mono)
+        if fresh:
+            out.effects.append(EndInstances(tuple(fresh), reason))
+            out.notes.append(f"cloud burst: {', '.join(fresh)} to be ended: {reason}")
 
     def _note(
         self,
@@ -374,20 +375,14 @@ class Cloud:
     ) -> None:
         """Keep it for people; into the log when it is another one, or something is done."""
         made = Decided(now.wall, decision.code, decision.reason, sent, taken_back, desired)
-        latest = self._decisions[0] if self._decisions else None
-        acts = bool(sent or taken_back or desired is not None)
-        acted = latest is not None and (latest.sent or latest.taken_back or latest.desired is not None)
-        if latest is not None and latest.code == made.code and not acts and not acted:
-            self._decisions[0] = replace(latest, reason=made.reason)
-            return
-        self._decisions.appendleft(made)
-        out.notes.append(f"cloud burst: {made.code}: {made.reason}")
+        if said := self._minutes.note(made):
+            out.notes.append(said)
 
     # --- what it says of itself -----------------------------------------------------------------
 
     def state(self, now: Now) -> BurstState:
         """For the bus."""
-        latest = self._decisions[0] if self._decisions else Decided(now.wall, "idle", "")
+        latest = self._minutes.latest or Decided(now.wall, "idle", "")
         running = sum(one.state != "ending" for one in self._fleet.instances)
         return BurstState(
             on=self.on,
@@ -412,7 +407,7 @@ class Cloud:
                 for flight in self.flights.aloft
                 if (clip := self._clips.unfinished.get(flight.id)) is not None
             ),
-            decisions=tuple(self._decisions),
+            decisions=self._minutes.all,
             dropped=self.flights.dropped,
             boot=self.measured.boot,
             clip_seconds=self.measured.clip_seconds,
