@@ -1,4 +1,4 @@
-"""What was decided and why, for people: the last decisions, those that say the same one after another as one."""
+"""What was decided and why, for people: the last decisions; what is decided again is one with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Minutes:
         return self._made[0] if self._made else None
 
     def note(self, made: Decided) -> str:
-        """Keep it; what the log is to say of it, nothing when it is the same as before and nothing is done."""
+        """Keep it; what the log is to say: nothing when it is the same as before and nothing is done."""
         latest = self.latest
         if latest is not None and latest.code == made.code and not (_acts(made) or _acts(latest)):
             self._made[0] = replace(latest, reason=made.reason)
