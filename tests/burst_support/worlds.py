@@ -38,6 +38,7 @@ def world(
     *,
     money: float = inf,
     launch_seconds: float = 1600.0,
+    runway: float = inf,
     cloud: dict[str, Any] | None = None,
     **more: Any,
 ) -> World:
@@ -46,6 +47,6 @@ def world(
         tuple(waiting),
         tuple(flying),
         CloudView(**(cloud or {})),
-        MoneyView(money, 0.036, launch_seconds),
+        MoneyView(money, 0.036, launch_seconds, runway),
         **more,
     )

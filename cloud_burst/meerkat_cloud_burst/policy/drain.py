@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .latency import slots
 from .plan import Plan, best_plan
-from .tend import closed, launchable, may_go, reservation, shortage, tend
+from .tend import closed, launchable, may_go, reservation, shortage, spent_up, tend
 from .view import BurstDecision, WaitingClip, World
 from .words import last, many, seconds
 
@@ -57,7 +57,7 @@ class Drain:
     ) -> BurstDecision:
         held = slots(world.cloud)
         most = launchable(world)
-        if not held and not most:
+        if spent_up(world) or not (held or most):
             code = "ceiling" if world.fresh_instances else "no-gain"
             reason = f"{self._told(world, late)}; {shortage(world)}"
             return tend(world) or BurstDecision(code=code, reason=reason)

@@ -240,7 +240,17 @@ class Ledger:
         return max(0.0, room - self._reserved(now))
 
     def view(self, now: Moment) -> MoneyView:
-        return MoneyView(self.available(now), self._rate * 3600, self._terms.lead)
+        return MoneyView(self.available(now), self._rate * 3600, self._terms.lead, self._runway(now))
+
+    def _runway(self, now: Moment) -> float:
+        """Seconds for which what runs and is not being ended can still be held."""
+        accounts = self._fleet.accounts.values()
+        slots = sum(not account.dropped for account in accounts) + self._fleet.pending
+        if not slots:
+            return 0.0 if accounts else inf
+        kept = fsum(account.ahead for account in accounts if account.dropped)
+        held = (slots * self._terms.hold + kept) * self._rate
+        return max(0.0, (self._reserved(now) + self.available(now) - held) / (slots * self._rate))
 
     def today(self, now: Moment) -> Totals:
         return self._totals(Period.day(now.wall), self._terms.per_day, 86_400.0, now)

@@ -8,6 +8,9 @@ from .latency import clip_seconds, done_by, slots, starts
 from .view import AloftClip, BurstDecision, Reservation, WaitingClip, World
 from .words import many
 
+RUNWAY = 60.0
+"""Seconds that machines must still be paid for, so that clips are sent to them."""
+
 
 def may_go(clip: WaitingClip) -> bool:
     """Whether a clip may leave the house at all.
@@ -34,6 +37,11 @@ def launchable(world: World) -> int:
     return floor(min(room, world.money.available / dollars + 1e-9)) if dollars > 0 else room
 
 
+def spent_up(world: World) -> bool:
+    """Machines that run are ended within a minute for want of money: what is sent to them would come back."""
+    return world.fresh_instances and world.money.runway < RUNWAY
+
+
 def reservation(world: World, new: int) -> Reservation | None:
     if not new:
         return None
@@ -43,10 +51,13 @@ def reservation(world: World, new: int) -> Reservation | None:
 def shortage(world: World) -> str:
     """The sentence for a machine that is wanted and cannot be had; empty when one can."""
     cloud, money = world.cloud, world.money
-    if launchable(world):
+    if launchable(world) and not spent_up(world):
         return ""
     if not world.fresh_instances:
         return "no machine of yours takes clips now"
+    if spent_up(world):
+        told = f"machines that run are paid for {money.runway:.0f} s more before one is ended"
+        return f"{told}, with ${money.available:.4f} left under the ceilings"
     if slots(cloud) >= cloud.maximum:
         return f"{slots(cloud)} of at most {cloud.maximum} machines run or are asked for"
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .latency import slots
-from .tend import closed, launchable, may_go, reservation, shortage, tend
+from .tend import closed, launchable, may_go, reservation, shortage, spent_up, tend
 from .view import BurstDecision, World
 from .words import many
 
@@ -33,7 +33,7 @@ class Threshold:
         told = f"{many(len(world.waiting), 'clip')} at home, {len(world.aloft)} in the cloud"
         if not send and not new:
             return tend(world) or self._nothing(world, told)
-        if not held + new:
+        if spent_up(world) or not held + new:
             return tend(world) or BurstDecision(code="ceiling", reason=f"{told}; {shortage(world)}")
         return BurstDecision(
             send=send,

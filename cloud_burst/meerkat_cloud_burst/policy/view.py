@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal, Protocol
 
 Rule = Literal["never", "overflow", "always"]
@@ -66,6 +67,8 @@ class MoneyView:
     instance_hour: float
     launch_seconds: float = 0.0
     """For so long each machine that is launched has to be paid beforehand (`Terms.lead` of the ledger)."""
+    runway: float = inf
+    """Seconds for which all machines that run can still be paid; then one must be ended."""
 
 
 @dataclass(frozen=True, slots=True)

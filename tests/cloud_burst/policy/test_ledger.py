@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -113,6 +114,19 @@ def test_a_machine_is_ended_while_there_is_money_for_its_end() -> None:
     assert seen.desired == 0
     assert "paid for 600 s" in seen.reason
     assert age == pytest.approx(0.15 / 1e-4 - TERMS.hold, abs=40)
+
+
+def test_it_says_how_long_what_runs_can_still_be_paid() -> None:
+    desk = Desk(replace(TERMS, per_day=0.15))
+    assert desk.ledger.view(desk.now).runway == inf
+    desk.reserve()
+    assert desk.ledger.view(desk.now).runway == pytest.approx(1500 - 600)
+    desk.run("i-1", 0, 300)
+    assert desk.ledger.view(desk.now).runway == pytest.approx(600, abs=1)
+    while not desk.run("i-1", desk.steady - 1000, 20).end:
+        before = desk.ledger.view(desk.now).runway
+    assert before <= 20
+    assert desk.ledger.view(desk.now).runway == 0, "what is being ended is no machine to send to"
 
 
 def test_of_two_the_younger_is_ended_and_its_money_carries_the_other() -> None:

@@ -8,7 +8,7 @@ from burst_support.worlds import aloft, backlog, world
 from meerkat_cloud_burst.policy.drain import Drain
 from meerkat_cloud_burst.policy.latency import done_by, starts
 from meerkat_cloud_burst.policy.threshold import Threshold
-from meerkat_cloud_burst.policy.view import CloudView, Policy
+from meerkat_cloud_burst.policy.view import BurstDecision, CloudView, Policy
 
 POLICIES = [Drain(), Threshold()]
 
@@ -100,3 +100,17 @@ def test_when_machines_are_done(begins: tuple[float, ...], clips: int, seconds: 
 def test_when_machines_begin() -> None:
     cloud = CloudView(desired=4, ages=(300.0, 60.0, 100.0), ready=1, boot=90.0)
     assert starts(cloud, 1) == [0.0, 10.0, 30.0, 90.0, 90.0]
+
+
+@pytest.mark.parametrize("policy", [Drain(), Threshold()])
+def test_nothing_is_sent_to_machines_that_are_ended_soon_for_want_of_money(policy: Policy) -> None:
+    def decided(runway: float) -> BurstDecision:
+        warm = {"desired": 2, "ages": (300.0, 300.0), "ready": 2}
+        view = world(backlog(30), money=0.0, runway=runway, cloud=warm)
+        policy.decide(view)
+        return policy.decide(view)
+
+    assert decided(60.0).send
+    decision = decided(59.9)
+    assert (decision.code, decision.send) == ("ceiling", ())
+    assert "60 s more" in decision.reason
