@@ -64,7 +64,9 @@ class BurstSettings(_Section):
     clip_seconds: float = Field(
         20, gt=0, le=3600, description="seconds an instance needs for a clip of 5 s; measured later"
     )
-    idle_grace: float = Field(60, ge=0, le=3600, description="seconds that an instance waits for more work")
+    idle_grace: float = Field(
+        60, ge=0, le=3600, description="seconds that an instance waits for more work; longer than tick"
+    )
     timeout: float = Field(
         900, ge=10, le=86_400, description="seconds after which a clip without an answer is done at home"
     )
