@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from meerkat_experiments.paper.output import drawing, progress
+from meerkat_experiments.paper.output import progress
 
 from .parameters import LATE, rows
 from .run import Outcome, run
@@ -32,7 +32,9 @@ from .run import Outcome, run
 def burst(*, seeds: int, grace: float | None, plot: Path | None, as_json: bool) -> None:
     """Days of storms in a house: what is late, and what the cloud costs, by policy."""
     if plot:
-        drawing()
+        from .plot import check
+
+        check(plot)
     table = rows()
     with progress("burst", seeds * len(table)) as tick:
         outcomes = list(run(table, seeds, grace=grace, tick=tick))

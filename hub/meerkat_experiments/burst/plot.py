@@ -10,6 +10,8 @@ from meerkat_experiments.paper.output import drawing, save
 from .parameters import DAY, FAST, rows
 from .world import Sample, day
 
+FLAG = "--plot"
+
 SEED = 0
 """The day that is drawn."""
 
@@ -19,12 +21,18 @@ BEFORE, AFTER = 300.0, 2700.0
 """Seconds around the beginning of the first burst that are drawn large."""
 
 
-def draw(path: Path) -> Path:
-    """Write `path`. Raises UsageError for another ending than png or svg, StorageError from the disk."""
+def check(path: Path) -> None:
+    """Before the days are simulated. Raises UsageError for another ending than png or svg, or without
+    matplotlib."""
+    drawing(FLAG)
     if path.suffix not in {".png", ".svg"}:
         what = f"{path.suffix or 'a file without an ending'!r} is no picture"
-        raise UsageError(what, where="--plot", remedy="Write .png or .svg")
-    figure = drawing()(figsize=(10, 6), layout="constrained")
+        raise UsageError(what, where=FLAG, remedy="Write .png or .svg")
+
+
+def draw(path: Path) -> Path:
+    """Write `path`. Raises StorageError."""
+    figure = drawing(FLAG)(figsize=(10, 6), layout="constrained")
     axes = figure.subplots(3, 2, sharex="col", height_ratios=(2.4, 1, 1))
     days = {policy: _samples(policy) for policy in SHOWN}
     storm = next(one.at for one in days["drain, D = 120"] if one.machines)

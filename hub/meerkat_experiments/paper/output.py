@@ -26,14 +26,14 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def drawing() -> type[Figure]:
+def drawing(where: str = "--figures") -> type[Figure]:
     """matplotlib's Figure, which needs no display. Raises UsageError with the remedy without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise UsageError(
             f"drawing needs {error.name}, which is not installed",
-            where="--figures",
+            where=where,
             remedy="Type: pip install 'meerkat-home[experiments]'",
         ) from None
     return Figure
