@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meerkat_cloud_burst.aws.clients import Clients
+from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.messages import model_key
+
+from .release import sha256
 
 if TYPE_CHECKING:
     from .release import Release
     from .wanted import ModelFiles
 
 Say = Callable[[str], None]
+DIGEST = "sha256"
+"""Name of the objects' own note."""
 AT_A_TIME = 1000
 """Objects that S3 deletes with one request."""
 
@@ -27,11 +32,11 @@ class Bucket:
         self.name = name
 
     def fill(self, release: Release, model: ModelFiles, say: Say) -> None:
-        """Upload what is not there yet; other models go, old releases stay for machines that start now."""
-        self._put(release.wheel, release.wheel_key, release.wheel_hash, say)
-        self._put(release.lock, release.lock_key, release.lock_hash, say)
+        """Upload what is not there yet, or is another file. Other models stay: an order may name one."""
+        self._put(release.wheel, release.wheel_key, say)
+        self._put(release.lock, release.lock_key, say)
         for name, path in model.files.items():
-            self._put(path, model_key(name), _digest(path), say)
+            self._put(path, model_key(name), say)
 
     def forget_releases(self, keep: set[str]) -> int:
         """Delete the releases outside of these folders of the bucket; how many files went."""
@@ -58,25 +63,22 @@ class Bucket:
                     )
         return gone
 
-    def _put(self, path: Path, key: str, digest: str, say: Say) -> None:
-        size = path.stat().st_size
+    def _put(self, path: Path, key: str, say: Say) -> None:
+        digest = sha256(path)
         with self._asking(f"uploading {path.name}") as client:
-            if self._there(client, key) == (size, digest):
+            if self._digest(client, key) == digest:
                 say(f"{key} is there")
                 return
-            say(f"uploading {key}, {size / 1e6:.1f} MB")
-            client.upload_file(
-                str(path), self.name, key, ExtraArgs={"Metadata": {"sha256": digest}} if digest else None
-            )
+            say(f"uploading {key}, {path.stat().st_size / 1e6:.1f} MB")
+            client.upload_file(str(path), self.name, key, ExtraArgs={"Metadata": {DIGEST: digest}})
 
-    def _there(self, client: Any, key: str) -> tuple[int, str] | None:
-        """Size and SHA-256 of what lies there: a network trained anew has the old one's size."""
+    def _digest(self, client: Any, key: str) -> str:
+        """SHA-256 of what lies there, as it was uploaded; empty where nothing does."""
         try:
-            head = client.head_object(Bucket=self.name, Key=key)
-            return int(head["ContentLength"]), str(head["Metadata"].get("sha256", ""))
+            return str(client.head_object(Bucket=self.name, Key=key)["Metadata"].get(DIGEST, ""))
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
-                return None
+                return ""
             raise
 
     def _keys(self, prefix: str) -> Iterator[str]:
@@ -88,8 +90,15 @@ class Bucket:
     def _delete(self, keys: list[str]) -> int:
         if keys:
             with self._asking("deleting objects") as client:
-                client.delete_objects(
+                answer = client.delete_objects(
                     Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                )
+            if refused := answer.get("Errors"):
+                raise CloudError(
+                    f"{len(refused)} objects cannot be deleted, {refused[0]['Key']} first: {refused[0]['Code']}",
+                    cause="permission" if refused[0]["Code"] == "AccessDenied" else "other",
+                    where=f"bucket {self.name}",
+                    remedy="Delete them in the S3 console, and type the same command again",
                 )
         return len(keys)
 

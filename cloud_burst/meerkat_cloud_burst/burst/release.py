@@ -36,7 +36,7 @@ class Release:
 
     @classmethod
     def of(cls, wheel: Path, lock: Path) -> Release:
-        return cls(wheel, lock, _sha256(wheel), _sha256(lock))
+        return cls(wheel, lock, sha256(wheel), sha256(lock))
 
     @property
     def folder(self) -> str:
@@ -128,6 +128,6 @@ def _record(contents: dict[str, bytes], own: str) -> bytes:
     return text.getvalue().encode()
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -113,6 +113,11 @@ def test_typed_again_it_changes_what_differs_and_nothing_else(
     assert "is there" in again.stderr
     assert "uploading" not in again.stderr
     assert outputs_of(account) == outputs
+    (weights,) = model.files.values()
+    weights.write_bytes(b"WEIGHTS")
+    other = deploy(config, wheel)
+    assert "uploading models/tiny.weights" in other.stderr, "as large as before, and another"
+    assert "uploading wheels" not in other.stderr
     config.write_text(config.read_text().replace("region:", "max_instances: 3, idle_grace: 90, region:"))
     wheel.write_bytes(b"a newer wheel")
     changed = deploy(config, wheel)
@@ -156,7 +161,7 @@ def test_json_for_scripts(account: Emulator, config: Path, wheel: Path, model: M
         ("Purchase=on-demand", "burst.money.instance_hour"),
     ],
 )
-@pytest.mark.usefixtures("account", "model")
+@pytest.mark.usefixtures("model")
 def test_what_cannot_be_set(config: Path, wheel: Path, given: str, says: str) -> None:
     refused = deploy(config, wheel, "--set", given)
     assert isinstance(refused.exception, UsageError)
