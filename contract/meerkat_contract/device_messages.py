@@ -127,6 +127,9 @@ class DeviceInfo(Message):
     device: Name
     label: str = ""
     model: str = Field("", description="hardware, such as Raspberry Pi 4 Model B Rev 1.5")
+    model_id: str = Field("", description="what its maker calls it, such as raspberrypi,4-model-b")
+    serial: str = Field("", description="of the board, when it says one")
+    mac: str = Field("", pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$", description="of its network interface")
     software: str = ""
     host: str = ""
     cameras: tuple[CameraInfo, ...] = ()

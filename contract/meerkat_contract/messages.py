@@ -37,6 +37,8 @@ from .meter_messages import MeterOrder as MeterOrder
 from .meter_messages import MeterReading as MeterReading
 from .meter_messages import MeterSeen as MeterSeen
 from .meter_messages import MeterVerdict as MeterVerdict
+from .presence_messages import Today as Today
+from .presence_messages import ZonesNow as ZonesNow
 
 # --- what a worker says -------------------------------------------------------------------------
 
@@ -249,6 +251,7 @@ class EventState(Message):
     model: ModelInfo | None = None
     zones: tuple[str, ...] = ()
     identity: str | None = Field(None, description="who it is, when somebody known was recognised")
+    stranger: bool | None = Field(None, description="true: a face that is well seen and that nobody knows")
     workflow: Name | None = Field(None, description="the workflow that decided it")
     alert: bool = Field(False, description="a decision rule asks for attention")
     reason: str = Field("", description="what the decision rule says, in words")
@@ -287,6 +290,10 @@ class HubState(Message):
     failed: int = 0
     expired: int = 0
     workers: int = 0
+    per_minute: int = Field(0, ge=0, description="clips that were done within the last minute")
+    jobs: dict[Name, int] = Field(
+        default_factory=dict, description="how many each worker holds now; those that hold none are left out"
+    )
     frames: dict[str, int] = Field(
         default_factory=dict, description="perishable frames by fate: received, done, and dropped by reason"
     )

@@ -3,12 +3,12 @@
 A topic is a value: `DeviceTopic("porch-pi", "front", "clip")`; `str()` builds it and `parse()`
 reads it back. `ANY` stands for the single-level wildcard in a subscription.
 
-    meerkat/device/<device>/<kind>                    availability info error receipt
+    meerkat/device/<device>/<kind>                    availability info error receipt heard
     meerkat/device/<device>/<thing>/<kind>            motion picture clip frame condition seen
     meerkat/device/<device>/<thing>/<setting>/set     and …/state
     meerkat/hub/<kind>                                availability state
     meerkat/hub/<setting>/set
-    meerkat/camera/<device>/<camera>/<kind>           detections event outcome, or a label's count
+    meerkat/camera/<device>/<camera>/<kind>           detections event outcome zones today, or a label's count
     meerkat/camera/<device>/<camera>/event/picture
     meerkat/meter/<device>/<meter>/<kind>             reading verdict
     meerkat/worker/<worker>/<kind>                    state jobs cancel deploy results error
@@ -28,7 +28,7 @@ ANY = "+"
 
 
 class DeviceTopic(NamedTuple):
-    """About the device itself. kind: availability | info | error | receipt."""
+    """About the device itself. kind: availability | info | error | receipt | heard (by the hub)."""
 
     device: str
     kind: str
@@ -80,7 +80,10 @@ class HubSettingTopic(NamedTuple):
 
 
 class CameraTopic(NamedTuple):
-    """What the hub says about a camera. kind: detections | event | outcome | a label (its count in view)."""
+    """What the hub says about a camera.
+
+    kind: detections | event | outcome | zones | today | a label (its count in view).
+    """
 
     device: str
     camera: str

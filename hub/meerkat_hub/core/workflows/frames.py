@@ -354,6 +354,7 @@ class Frames:
             model=look.model,
             zones=zones_of([box], self._zones_of(arrived.device, arrived.camera)),
             identity=seen.identity,
+            stranger=seen.stranger or None,
             workflow=run.name,
             alert=decision.alert,
             reason=decision.reason,
