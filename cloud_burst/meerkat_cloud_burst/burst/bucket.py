@@ -94,9 +94,10 @@ class Bucket:
                     Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
             if refused := answer.get("Errors"):
+                first = refused[0]
                 raise CloudError(
-                    f"{len(refused)} objects cannot be deleted, {refused[0]['Key']} first: {refused[0]['Code']}",
-                    cause="permission" if refused[0]["Code"] == "AccessDenied" else "other",
+                    f"{len(refused)} objects stay, {first['Key']} first: {first['Code']}",
+                    cause="permission" if first["Code"] == "AccessDenied" else "other",
                     where=f"bucket {self.name}",
                     remedy="Delete them in the S3 console, and type the same command again",
                 )
