@@ -117,7 +117,7 @@ class House:
 
     def states_of(self, *clips: str) -> list[str]:
         with self.engine.connect() as connection:
-            rows = dict(connection.execute(select(db.clips.c.id, db.clips.c.state)).all())  # type: ignore[arg-type]
+            rows = dict(connection.execute(select(db.clips.c.id, db.clips.c.state)).all())
         return [rows[clip] for clip in clips]
 
     def flights(self) -> int:
