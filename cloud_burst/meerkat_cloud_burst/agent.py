@@ -42,7 +42,7 @@ PATIENCE = 120.0
 
 LOOKING = "looking"
 
-STOP = 0.5
+STOP = 0.2
 """Seconds that `stop` takes at most: a long poll is nearly always under way, and `meerkat up` has little time
 for its end. A thread that is still in a request then ends by itself, unheard."""
 

@@ -58,6 +58,8 @@ def emulated(
             server.listen()
     if instances:
         machines.stop()
+    logging.shutdown()
+    os._exit(0)  # all that is left are moto's threads and its memory
 
 
 def _signals() -> int:
