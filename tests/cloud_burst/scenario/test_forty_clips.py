@@ -120,12 +120,24 @@ def _kill_the_hub(site: Site, patience: float) -> None:
 
 
 def _take_the_cloud_away(site: Site, patience: float) -> None:
-    answered = len(site.listener.states)
-    wait_for(lambda: len(site.listener.states) > answered, seconds=patience, what="the hub to be back")
-    site.emulator.hang_up()
-    back = time.monotonic() + site.times.outage
-    wait_for(lambda: time.monotonic() >= back, seconds=patience, what="the end of the outage")
-    site.emulator.listen()
+    """First it refuses every connection, later it takes them and says nothing."""
+    heard = len(site.listener.states)
+    wait_for(lambda: len(site.listener.states) > heard, seconds=patience, what="the hub to be back")
+    for gone, back in (
+        (site.emulator.hang_up, site.emulator.listen),
+        (site.emulator.freeze, site.emulator.thaw),
+    ):
+        gone()
+        until = time.monotonic() + site.times.outage
+        wait_for(
+            lambda until=until: time.monotonic() >= until, seconds=patience, what="the end of the outage"
+        )  # type: ignore[misc]
+        back()
+
+
+def _pass_time(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() >= until, seconds=seconds + 5, what="the end of the outage")
 
 
 def _the_fleet_returns_to_zero(site: Site) -> None:
