@@ -125,7 +125,7 @@ def deploy(
     click.echo(
         f"\n{settings.stack} is ready, and costs nothing until it is needed. In the hub's meerkat.yaml:\n"
     )
-    click.echo(wanted.settings_text(settings, deployment.clients.region, model.name))
+    click.echo(wanted.settings_text(settings, deployment.clients.region))
     click.echo(
         f"\nThe user whose AWS key the hub has needs one policy:\n{done.outputs['HubPolicy']}\n"
         "(IAM, Users, Add permissions, Attach policies directly.) Then restart the hub, and ask "

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from meerkat_cloud_burst.policy.books import CLOCK
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -29,7 +31,7 @@ class Costs:
         months: dict[str, float] = defaultdict(float)
         seconds: dict[str, float] = defaultdict(float)
         for entry in ledger.get("entries", ()):
-            if entry.get("kind") != "spent":
+            if entry.get("kind") != "spent" or entry.get("instance") == CLOCK:
                 continue
             at = _moment(entry["at"])
             days[f"{at:%Y-%m-%d}"] += float(entry["dollars"])

@@ -125,12 +125,11 @@ def find_model(name: str, folders: Sequence[Path] = ()) -> ModelFiles:
     return ModelFiles(entry.name, kept)
 
 
-def settings_text(settings: BurstSettings, region: str, model: str) -> str:
+def settings_text(settings: BurstSettings, region: str) -> str:
     """What to write into meerkat.yaml so that the hub uses the stack: only what is not there yet."""
     lines = ["burst:", "  enabled: true", f"  region: {region}"]
     if settings.stack != "meerkat-burst":
         lines.append(f"  stack: {settings.stack}")
-    lines.append(f"  model: {model}")
     money = settings.money
     lines.append(f"  money: {_flow({'per_day': money.per_day, 'per_month': money.per_month})}")
     return "\n".join(lines)

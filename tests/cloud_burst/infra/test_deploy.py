@@ -56,7 +56,7 @@ def test_from_an_empty_account_to_a_cloud_and_back(
     assert "at most $0.035 an hour" in made.stderr
     outputs = outputs_of(account)
     assert outputs["HubPolicy"] in made.stdout
-    assert "  region: eu-central-1\n  model: tiny\n" in made.stdout
+    assert "  region: eu-central-1\n  money: {per_day: 0.5, per_month: 5.0}\n" in made.stdout
     (group,) = account.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert (group["AutoScalingGroupName"], group["MinSize"], group["MaxSize"]) == (
         "meerkat-burst-workers",

@@ -16,12 +16,15 @@ from click.testing import CliRunner
 
 from cloud_support.debian import FAKE, DebianRoot, fresh_root
 from cloud_support.emulator import Emulator
+from cloud_support.pretend_cloud import order_of
 from cloud_support.templates import launched_with
 from meerkat_cloud_burst.burst.command import burst
 from meerkat_cloud_burst.burst.wanted import ModelFiles
 from meerkat_cloud_burst.emulated.metadata import MetadataService
-from meerkat_cloud_burst.messages import Life
+from meerkat_cloud_burst.messages import Finished, Life, result_key
 from meerkat_contract.message import read
+from support.media import make_clip
+from support.shared import shared
 
 pytestmark = [
     pytest.mark.nightly,
@@ -43,9 +46,9 @@ def root(tmp_path: Path) -> Iterator[DebianRoot]:
 class Machine:
     """One machine of the group, and what it is told of itself."""
 
-    def __init__(self, account: Emulator, config: Path) -> None:
+    def __init__(self, account: Emulator, config: Path, *more: str) -> None:
         arguments = ["deploy", "--config", str(config), "--set", "ImageId=ami-12345678", "--yes", "--json"]
-        made = CliRunner().invoke(burst, arguments)
+        made = CliRunner().invoke(burst, [*arguments, *more])
         assert made.exit_code == 0, made.output
         self.account = account
         self.outputs: dict[str, str] = json.loads(made.stdout)["outputs"]
@@ -150,3 +153,31 @@ def test_a_mirror_that_fails_ends_the_machine_too(machine: Machine, root: Debian
         f"--should-decrement-desired-capacity --instance-id {machine.id}",
         "shutdown -h now",
     ]
+
+
+def test_from_an_empty_debian_to_an_answer(
+    account: Emulator, config: Path, root: DebianRoot, tmp_path: Path
+) -> None:
+    """All that a worker imports is in the lock, the model comes from the bucket, and the end is an end."""
+    models = shared("models/yolo-fastest-1.1.weights").parent
+    # A worker of this rule ends as soon as the queue is empty.
+    config.write_text(config.read_text().replace("region:", "policy: {kind: threshold}, region:"))
+    machine = Machine(account, config, "--models-folder", str(models))
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, seconds=1, fps=5, size=(320, 240))
+    order = order_of(clip.read_bytes())
+    account.client("s3").upload_file(str(clip), machine.outputs["Bucket"], order.key)
+    account.client("sqs").send_message(QueueUrl=machine.outputs["Jobs"], MessageBody=order.to_json().decode())
+    with machine.metadata:
+        done = root.run(launched_with(account), machine.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        program = "set -a; . /etc/meerkat/burst.env; exec /opt/meerkat/bin/meerkat cloud-worker"
+        environment = {**machine.environment, "MEERKAT_BURST_ENDPOINT": account.url}
+        worked = root.command(["/bin/sh", "-c", program], environment, seconds=120)
+    assert worked.returncode == 0, worked.stdout + worked.stderr
+    body = account.client("s3").get_object(Bucket=machine.outputs["Bucket"], Key=result_key(order.job.job))
+    answer = read(Finished, body["Body"].read())
+    assert (answer.result.state, answer.worker) == ("done", machine.id), worked.stderr
+    assert answer.result.model is not None
+    assert answer.result.model.name == "yolo-fastest"
+    assert (machine.group()["DesiredCapacity"], machine.group()["Instances"]) == (0, [])
