@@ -109,7 +109,7 @@ def up(
     With nothing given it draws a porch and a meter in a basement, so that there is something to see.
     """
     if burst_demo:
-        demonstration.check(video=video, camera=camera, config=config, no_demo=no_demo)
+        demonstration.check(video=video, camera=camera, config=config, no_demo=no_demo, broker=broker)
         data, config, no_homeassistant = data or demonstration.own_folder(), demonstration.FILE, True
     if video is not None and camera is not None:
         raise UsageError("both --video and --camera are given", remedy="Choose one of them")
@@ -196,8 +196,10 @@ def _broker(
     open_lan: bool,
     was_killed: bool,
 ) -> private_broker.PrivateBroker | Connection:
-    """Somebody else's broker if one is named anywhere, else our own."""
-    if option or settings.url or os.environ.get("MEERKAT_BROKER"):
+    """Somebody else's broker if one is named anywhere, else our own; the burst's demonstration has its own
+    in any case, or its storm would come over the house."""
+    named = option or settings.url or os.environ.get("MEERKAT_BROKER")
+    if named and options.emulator is None:
         if mqtt_port or open_lan:
             raise UsageError(
                 "--mqtt-port and --open-lan are for the private broker, and another one is named",

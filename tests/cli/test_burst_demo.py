@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from meerkat_cli import burst_demo
+from meerkat_cli import burst_demo, up
 from meerkat_cli.plan import Options, build_plan
 from meerkat_cli.private_broker import PrivateBroker
 from meerkat_cli.storm import FEWEST, MOST, PAUSE_SECONDS, Storm
 from meerkat_cloud_burst.emulated.stack import REGION, template_text
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract import configfile
+from meerkat_contract.connection import BrokerSettings
 from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import BurstState, HubState, Outcome
@@ -24,6 +26,7 @@ from meerkat_contract.session import Incoming
 from meerkat_devices.settings.address import parse_source
 from meerkat_devices.settings.device import DevicesSettings
 from meerkat_inference.detector import FALLBACK
+from support.broker import free_port
 
 BROKER = PrivateBroker(
     ("mosquitto",),
@@ -77,6 +80,17 @@ def test_without_an_emulator_it_says_what_to_type(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError, match="moto is missing") as raised:
         burst_demo.check()
     assert "scripts/run --burst-demo" in raised.value.remedy
+
+
+def test_its_storm_never_comes_over_the_broker_of_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEERKAT_BROKER", "mqtt://house")
+    port, more = free_port(), {"open_lan": False, "was_killed": False}
+    demo = replace(OPTIONS, data=tmp_path)
+    assert isinstance(up._broker(demo, None, port, BrokerSettings(), **more), PrivateBroker)
+    usual = replace(demo, emulator=None)
+    assert not isinstance(up._broker(usual, None, None, BrokerSettings(), **more), PrivateBroker)
 
 
 def test_the_command_line_knows_it(tmp_path: Path) -> None:
