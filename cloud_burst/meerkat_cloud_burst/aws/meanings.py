@@ -56,17 +56,17 @@ _LIMIT = Meaning(
 _NO_MACHINES = Meaning(
     "capacity",
     "Amazon has no machine of this kind to rent just now",
-    "It is tried again by itself; more instance types or zones in the stack's parameters help",
+    "It is tried again by itself; `meerkat burst deploy --set Purchase=on-demand` takes dearer ones instead",
 )
 _PRICE = Meaning(
     "capacity",
     "the price of spot machines is above what the stack would pay",
-    "It is tried again by itself; or raise the price in the launch template",
+    "It is tried again by itself; or raise burst.money.instance_hour and type `meerkat burst deploy`",
 )
 _NO_IMAGE = Meaning(
     "missing",
     "the machine image of the stack is not there in region {region}",
-    "Deploy again with an ImageId of this region: meerkat burst deploy",
+    "Name one of this region, `meerkat burst deploy --set ImageId=ami-…`, or none: ImageId= takes Debian's",
 )
 
 CODES: dict[str, Meaning] = {
