@@ -158,3 +158,19 @@ def test_an_emulator_that_cannot_start_says_why(tmp_path: Path, emulator: Emulat
     taken = Emulator(tmp_path, port=int(emulator.endpoint.rpartition(":")[2]))
     with pytest.raises(MeerkatError, match="is taken by"):
         taken.start()
+
+
+def test_the_process_itself_runs_a_real_worker_that_ends_when_nothing_is_to_do(tmp_path: Path) -> None:
+    arguments = ("--instances", "--parameter", "IdleGrace=0", "--parameter", "Model=hog-people")
+    with Emulator(tmp_path, *arguments) as emulator:
+        scaling, group = client(emulator.endpoint, "autoscaling"), emulator.stack.group
+
+        def capacity() -> int:
+            found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])
+            return int(found["AutoScalingGroups"][0]["DesiredCapacity"])
+
+        scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=1)
+        wait_for(lambda: "Ready: hog-people" in emulator.log.read_text(), seconds=60, what="the worker")
+        wait_for(lambda: capacity() == 0, seconds=30, what="the worker to take itself out of the group")
+        life = client(emulator.endpoint, "sqs").receive_message(QueueUrl=emulator.stack.outputs["Results"])
+        assert '"what":"ready"' in life["Messages"][0]["Body"]
