@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .ids import UtcTime
 from .message import Message
 
 CloudRule = Literal["never", "overflow", "always"]
@@ -22,9 +23,13 @@ class BurstState(Message):
         "| forbidden | take-back | stop",
     )
     reason: str = Field("", description="in words, with the numbers")
+    since: UtcTime | None = Field(
+        None, description="when that was decided first; absent while the hub has not looked yet"
+    )
     in_cloud: int = Field(0, ge=0, description="clips that are out and have no result yet")
     instances: int = Field(0, ge=0, description="machines that start or run")
     desired: int = Field(0, ge=0, description="machines that are asked for")
+    max_instances: int = Field(0, ge=0, description="machines at most")
     spent_today: float = Field(0, ge=0)
     spent_month: float = Field(0, ge=0)
     reserved: float = Field(0, ge=0, description="set apart for machines that run")

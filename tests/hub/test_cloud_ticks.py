@@ -18,7 +18,9 @@ from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
 from meerkat_cloud_burst.ports import FleetState, Instance, QueueState
 from meerkat_cloud_burst.settings import BurstSettings, CloudRule, MoneySettings
 from meerkat_hub.core.cloud.cloud import ASKED_AGAIN, BUS_GRACE, LAUNCH_PAUSE
+from meerkat_hub.core.cloud.history import REACH, History
 from meerkat_hub.core.cloud.permission import rule_of
+from meerkat_hub.core.cloud_records import Sample
 from meerkat_hub.core.inputs import BusChanged, ClipArrived
 from meerkat_hub.core.outputs import EventSaved
 
@@ -356,3 +358,24 @@ def test_fleet_and_queue_may_be_empty(hub: CloudDriver) -> None:
     world = hub.policy.worlds[-1]
     assert world.cloud.ages == (0,)  # one that ends does no more work
     assert hub.cloud.state(hub.now).instances == 1
+
+
+def test_a_hub_that_has_not_looked_yet_says_so(hub: CloudDriver) -> None:
+    state = hub.cloud.state(hub.now)
+    assert (state.state, state.since) == ("idle", None)
+    assert "has not looked yet" in state.reason
+    hub.tick()
+    assert hub.cloud.state(hub.now).since == hub.now.wall
+
+
+def test_hours_are_remembered_by_their_changes() -> None:
+    """Of what is older than REACH only the state at the beginning is kept; a clock that is set back begins
+    anew."""
+    history = History()
+    for minutes, clips in ((0, 1), (1, 1), (2, 2), (358, 3)):
+        history.note(Sample(START + timedelta(minutes=minutes), clips, 0, 0, 0.0))
+    assert [sample.at_home for sample in history.all] == [1, 2, 3]
+    history.note(Sample(START + timedelta(minutes=2) + REACH, 4, 0, 0, 0.0))
+    assert [sample.at_home for sample in history.all] == [2, 3, 4]
+    history.note(Sample(START, 5, 0, 0, 0.0))
+    assert [sample.at_home for sample in history.all] == [5]

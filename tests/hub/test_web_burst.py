@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from hub_support.cloud_driver import CloudDriver
 from hub_support.web_house import Served, WebHouse
 from meerkat_cloud_burst.news import BurstAsked
+from meerkat_cloud_burst.policy.books import CLOCK
 from meerkat_cloud_burst.policy.view import LedgerEntry
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_hub.core.cloud_records import LedgerWritten
@@ -66,6 +69,46 @@ def test_the_ledger_is_listed_latest_first(house: WebHouse, web: Served) -> None
     assert (lines[0]["kind"], lines[0]["dollars"], lines[0]["refers"]) == ("spent", 0.01, "a")
     assert [line["id"] for line in web.json("/api/burst/ledger?limit=1")["entries"]] == ["b"]
     assert web.json("/api/burst/ledger?limit=0", status=422)["where"] == "query limit"
+
+
+def test_what_was_spent_is_summed_by_day(house: WebHouse, web: Served) -> None:
+    """Days of UTC; what was only set apart is no cost, nor is a leap of the clock an hour of a machine."""
+    assert web.json("/api/burst/days") == {"days": []}
+    midnight = datetime(2026, 11, 19, tzinfo=UTC).timestamp()
+    spent = [
+        (midnight - 60, 0.01, 600, "i-0"),
+        (midnight, 0.02, 1200, "i-0"),
+        (midnight + 60, 0.005, 300, "i-1"),
+        (midnight + 70, 0, 86_400, CLOCK),
+    ]
+    house.commit(LedgerWritten(LedgerEntry("r", midnight, "reserved", 9, 9)))
+    house.commit(
+        *(
+            LedgerWritten(LedgerEntry(f"s{i}", at, "spent", dollars, seconds, instance))
+            for i, (at, dollars, seconds, instance) in enumerate(spent)
+        )
+    )
+    today, before = web.json("/api/burst/days")["days"]
+    assert (today["day"], today["machines"], today["seconds"]) == ("2026-11-19", 2, 1500)
+    assert today["dollars"] == pytest.approx(0.025)
+    assert before == {"day": "2026-11-18", "dollars": 0.01, "machines": 1, "seconds": 600}
+    assert web.json("/api/burst/days?limit=1")["days"] == [today]
+
+
+def test_how_it_went_is_told_by_its_changes(house: WebHouse, web: Served) -> None:
+    assert web.json("/api/burst/history", status=404)["where"] == "/api/burst"
+    hub = CloudDriver()
+    clips = [hub.clip(number).id for number in (1, 2, 3)]
+    hub.tick()
+    hub.mono += 20
+    hub.tick()
+    hub.mono += 20
+    hub.send(clips[:2])
+    house.burst = hub.cloud.view(hub.now)
+    told = web.json("/api/burst/history")["samples"]
+    assert [(one["at_home"], one["in_cloud"], one["machines"]) for one in told] == [(3, 0, 0), (1, 2, 0)]
+    assert told[1]["at"] == "2026-11-20T08:00:40Z"
+    assert "history" not in web.json("/api/burst")
 
 
 @pytest.mark.parametrize("what", ["on", "off", "stop"])

@@ -73,7 +73,10 @@ def closed(world: World) -> BurstDecision | None:
     if world.enabled:
         return None
     back = tuple(clip.id for clip in world.aloft if not clip.taken)
-    reason = f"switched off; of {many(len(world.aloft), 'clip')} in the cloud {len(back)} taken back"
+    reason = "switched off: nothing goes out"
+    if world.aloft:
+        told = f"of {many(len(world.aloft), 'clip')} still in the cloud {len(back)}"
+        reason += f"; {told} {'is' if len(back) == 1 else 'are'} taken back"
     return BurstDecision(take_back=back, desired=_withdrawn(world), code="off", reason=reason)
 
 

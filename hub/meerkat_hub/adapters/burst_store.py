@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from meerkat_cloud_burst.policy.books import CLOCK
 from meerkat_cloud_burst.policy.view import LedgerEntry
 from meerkat_hub.core.cloud_records import (
     BurstFact,
@@ -69,6 +72,36 @@ def ledger(connection: Connection, last: int) -> list[LedgerEntry]:
     table = db.burst_ledger
     rows = connection.execute(select(table).order_by(table.c.seq.desc()).limit(last)).all()
     return [_entry(row) for row in reversed(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a day (UTC) has cost, in US dollars."""
+
+    day: date
+    dollars: float
+    machines: int
+    seconds: float
+    """Of machines."""
+
+
+def days(connection: Connection, last: int) -> list[Day]:
+    """The last so many days on which something was spent, the latest first."""
+    table = db.burst_ledger
+    day = func.date(table.c.at, "unixepoch")
+    rows = connection.execute(
+        select(
+            day,
+            func.sum(table.c.dollars),
+            func.count(func.distinct(table.c.instance)),
+            func.sum(table.c.seconds),
+        )
+        .where(table.c.kind == "spent", table.c.instance != CLOCK)
+        .group_by(day)
+        .order_by(day.desc())
+        .limit(last)
+    )
+    return [Day(date.fromisoformat(when), *sums) for when, *sums in rows]
 
 
 def _recent(connection: Connection) -> list[LedgerEntry]:

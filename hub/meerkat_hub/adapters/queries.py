@@ -234,6 +234,11 @@ class Queries:
         with self._connection() as connection:
             return burst_store.ledger(connection, limit)[::-1]
 
+    def burst_days(self, limit: int) -> list[burst_store.Day]:
+        """What the cloud burst has cost, the latest day first."""
+        with self._connection() as connection:
+            return burst_store.days(connection, limit)
+
     def totals(self) -> Totals:
         """In one statement, which sees one state of the database, so that the counts add up."""
         waiting = select(literal("waiting"), func.count()).where(db.WAITING)

@@ -126,6 +126,20 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """How it stood from then on, until the next sample."""
+
+    at: datetime
+    at_home: int
+    """Clips that wait for a worker of the house, or are with one."""
+    in_cloud: int
+    machines: int
+    """That start or run."""
+    spent_today: float
+    """US dollars of the day (UTC) until then."""
+
+
+@dataclass(frozen=True, slots=True)
 class BurstView:
     """How the cloud burst stands, at length."""
 
@@ -145,6 +159,10 @@ class BurstView:
     upload_rate: float
     """Bytes a second."""
     plan: Planned
+    fleet: str = "asg"
+    """asg: machines are rented, external: they are the owner's and cost nothing."""
+    history: tuple[Sample, ...] = ()
+    """The earliest first."""
 
 
 @dataclass(frozen=True, slots=True)

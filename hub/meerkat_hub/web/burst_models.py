@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
@@ -16,10 +16,13 @@ BURST: dict[str, Any] = {
     "state": {
         "on": True,
         "state": "burst",
-        "reason": "9 of 21 clips would be done later than 120 s, the last in 168 s: 12 go to 2 machines",
+        "reason": "of 21 clips 9 would be done later than 120 s, the last in 168 s; with 12 sent to 2 "
+        "machines (2 new) all is done in 124 s, 44 s sooner",
+        "since": "2026-11-20T08:15:00.250Z",
         "in_cloud": 12,
         "instances": 2,
         "desired": 2,
+        "max_instances": 2,
         "spent_today": 0.021,
         "spent_month": 0.34,
         "reserved": 0.018,
@@ -28,6 +31,7 @@ BURST: dict[str, Any] = {
         "forecast_day": 0.06,
     },
     "policy": "drain",
+    "fleet": "asg",
     "default": "overflow",
     "rules": {"porch/front": "never"},
     "aloft": [
@@ -101,6 +105,9 @@ class BurstDetails(View):
 
     state: BurstState = Field(description="as it is said on the bus")
     policy: str = Field(description="drain | threshold")
+    fleet: Literal["asg", "external"] = Field(
+        description="asg: machines are rented; external: they are yours, and nothing is paid"
+    )
     default: CloudRule = Field(description="for cameras of which nothing is said")
     rules: dict[str, CloudRule] = Field(description="device/camera: what the configuration says of it")
     aloft: list[AloftView] = Field(description="clips that are out, the first that went first")
@@ -129,3 +136,34 @@ class LedgerView(View):
     """The ledger, the latest line first."""
 
     entries: list[LedgerLine]
+
+
+class DayView(View):
+    """What was spent on a day (UTC)."""
+
+    day: date
+    dollars: float = Field(description="US dollars")
+    machines: int = Field(description="that ran on it")
+    seconds: float = Field(description="that they ran, together, as billed")
+
+
+class DaysView(View):
+    """Days on which something was spent, the latest first."""
+
+    days: list[DayView]
+
+
+class SampleView(View):
+    """How it stood from then on, until the next sample."""
+
+    at: datetime
+    at_home: int = Field(description="clips that wait for a worker of the house, or are with one")
+    in_cloud: int = Field(description="clips that are out")
+    machines: int = Field(description="that start or run")
+    spent_today: float = Field(description="US dollars of the day (UTC) until then")
+
+
+class HistoryView(View):
+    """The last six hours at most, since the hub began: a sample for each change, the earliest first."""
+
+    samples: list[SampleView]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,8 +12,17 @@ from fastapi import APIRouter, Query
 from meerkat_cloud_burst.news import BurstAsked
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.adapters.queries import Queries
+from meerkat_hub.core.cloud_records import BurstView
 
-from .burst_models import BurstDetails, LedgerLine, LedgerView
+from .burst_models import (
+    BurstDetails,
+    DaysView,
+    DayView,
+    HistoryView,
+    LedgerLine,
+    LedgerView,
+    SampleView,
+)
 from .models import Problem
 from .problems import BAD_QUERY, REFUSED, ApiError
 
@@ -26,7 +35,7 @@ def routes(desk: Desk, queries: Queries, happened: Callable[[BurstAsked], None])
     """`happened` tells the hub what somebody asks of it."""
     router = APIRouter(prefix=WHERE, tags=["cloud"], responses={**REFUSED, **_NONE})
 
-    def details() -> BurstDetails:
+    def known() -> BurstView:
         view = desk.burst()
         if view is None:
             raise ApiError(
@@ -35,7 +44,11 @@ def routes(desk: Desk, queries: Queries, happened: Callable[[BurstAsked], None])
                 where=WHERE,
                 remedy="docs/how-to/cloud-burst.md sets one up; burst.enabled in meerkat.yaml switches it on",
             )
-        return BurstDetails.model_validate({**asdict(view), "state": view.state})
+        return view
+
+    def details() -> BurstDetails:
+        view = known()
+        return BurstDetails.model_validate({**asdict(replace(view, history=())), "state": view.state})
 
     @router.get("", summary="How the cloud burst stands")
     def burst() -> BurstDetails:
@@ -54,10 +67,23 @@ def routes(desk: Desk, queries: Queries, happened: Callable[[BurstAsked], None])
             ]
         )
 
+    @router.get("/days", summary="What it cost, by day", responses=BAD_QUERY)
+    def days(
+        limit: Annotated[int, Query(ge=1, le=1000, description="days at most, the latest")] = 31,
+    ) -> DaysView:
+        """Sums of the ledger; days on which nothing was spent are left out."""
+        return DaysView(days=[DayView(**asdict(day)) for day in queries.burst_days(limit)])
+
+    @router.get("/history", summary="How it went in the last hours")
+    def history() -> HistoryView:
+        """Clips at home and in the cloud, machines and dollars, for a picture."""
+        return HistoryView(samples=[SampleView(**asdict(sample)) for sample in known().history])
+
     @router.post("/{what}", summary="Switch it", responses=BAD_QUERY)
     def switch(what: Literal["on", "off", "stop"]) -> BurstDetails:
-        """`off`: nothing new goes out, what is out is finished. `stop`: off, every machine ends now, and what
-        is out is done at home. It stays so over restarts. Answers with how the burst then stands."""
+        """`off`: nothing new goes out, and what a machine has begun is finished. `stop`: off, every rented
+        machine ends now, and what is out is done at home. It stays so over restarts. Answers with how the
+        burst then stands."""
         details()
         happened(BurstAsked(what, by="the page"))
         return details()

@@ -44,6 +44,7 @@ from meerkat_hub.core.cloud_records import (
     BurstFact,
     BurstView,
     Decided,
+    Sample,
     StoredBurst,
 )
 from meerkat_hub.core.outputs import Decision
@@ -52,6 +53,7 @@ from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.records import Clip, Now
 
 from .flights import MAX_RETURNS, Flights
+from .history import History
 from .measured import CLIP, Measured
 from .minutes import Minutes
 from .money import Money
@@ -116,6 +118,7 @@ class Cloud:
         """When a machine was last told to end."""
         self._bus_down_at: float | None = None
         self._minutes = Minutes()
+        self._history = History()
 
     def load(self, stored: StoredBurst, now: Now, out: Decision) -> None:
         """Take over what the database holds, once the clips are there."""
@@ -183,13 +186,14 @@ class Cloud:
         self.on = asked.what == "on"
         out.changes.append(BurstFact(ON, int(self.on)))
         if asked.what == "stop":
-            reason = f"stopped{by}: every machine ends now, and clips that are out are done at home"
+            ends = "every machine ends now, and " if self._pays else ""
+            reason = f"stopped{by}: {ends}clips that are out are done at home"
             self.flights.all_home("the cloud burst was stopped", now, out)
             out.effects.append(Scale(0, reason))
             self._end([instance.id for instance in self._fleet.instances], reason, now, out)
             self._note(BurstDecision(code="stop", reason=reason), now, out)
         elif asked.what == "off":
-            reason = f"switched off{by}: nothing new goes out, what is out is finished"
+            reason = f"switched off{by}: nothing new goes out, what a machine has begun is finished"
             self._note(BurstDecision(code="off", reason=reason), now, out)
         else:
             self._note(BurstDecision(code="idle", reason=f"switched on{by}"), now, out)
@@ -212,6 +216,7 @@ class Cloud:
             out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
             fewer = min(money.desired, self._fleet.desired, self._limit)
             out.effects.append(Scale(fewer, money.reason))
+        self._remember(now)
 
     def _see_launches(self, now: Now, out: Decision) -> None:
         """Where no machine comes, the house goes on alone for a while."""
@@ -296,19 +301,25 @@ class Cloud:
 
     def _apply(self, decision: BurstDecision, now: Now, out: Decision) -> None:
         desired = self._scale(decision, now, out)
-        sent = 0
+        going = self._going(decision.send, desired) if self.on else ()
+        sent = sum(self.flights.send(clip_id, now, out) for clip_id in going)
+        back = self._ask_back(decision, now, out)
+        self._note(decision, now, out, sent=sent, taken_back=back, desired=desired)
+
+    def _going(self, wanted: Sequence[str], desired: int | None) -> list[str]:
+        """Which of these clips may go, with so many machines asked for."""
         machines = max(desired or 0, self._fleet.desired, len(self._fleet.instances), not self._pays)
-        room = self._room(machines)
-        for clip_id in decision.send if machines else ():
+        room = self._room(machines) if machines else 0.0
+        going: list[str] = []
+        for clip_id in wanted:
             clip = self._clips.unfinished.get(clip_id)
             if clip is None or not self._may_go(clip):
                 continue
             room -= frames_of(clip) / SAMPLE_FPS
             if room < 0:
                 break
-            sent += self.flights.send(clip_id, now, out)
-        back = self._ask_back(decision, now, out)
-        self._note(decision, now, out, sent=sent, taken_back=back, desired=desired)
+            going.append(clip_id)
+        return going
 
     def _room(self, machines: int) -> float:
         """Seconds of media that may go out besides what is aloft: what would not be answered in time would
@@ -319,7 +330,7 @@ class Cloud:
 
     def _may_go(self, clip: Clip) -> bool:
         """Whether its camera lets it, whatever the policy says."""
-        return self.on and self.flights.returns(clip.id) < MAX_RETURNS and self._rule(clip) != "never"
+        return self.flights.returns(clip.id) < MAX_RETURNS and self._rule(clip) != "never"
 
     def _rule(self, clip: Clip) -> CloudRule:
         return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
@@ -382,18 +393,30 @@ class Cloud:
 
     def state(self, now: Now) -> BurstState:
         """For the bus."""
-        latest = self._minutes.latest or Decided(now.wall, "idle", "")
-        running = sum(one.state != "ending" for one in self._fleet.instances)
+        latest = self._minutes.latest
         return BurstState(
             on=self.on,
-            state=latest.code,
-            reason=latest.reason,
+            state=latest.code if latest else "idle",
+            reason=latest.reason if latest else "the hub has just begun and has not looked yet",
+            since=latest.at if latest else None,
             in_cloud=len(self._clips.aloft),
-            instances=running,
+            instances=self._running,
             desired=self._fleet.desired,
+            max_instances=self.settings.max_instances,
             trouble=self.trouble or self._launching,
             **self.money.figures(now),
         )
+
+    @property
+    def _running(self) -> int:
+        """Machines that start or run."""
+        return sum(one.state != "ending" for one in self._fleet.instances)
+
+    def _remember(self, now: Now) -> None:
+        out_there = len(self._clips.aloft)
+        at_home = len(self._clips.unfinished) - out_there
+        spent = self.money.figures(now)["spent_today"]
+        self._history.note(Sample(now.wall, at_home, out_there, self._running, spent))
 
     def view(self, now: Now) -> BurstView:
         """For the page, at length."""
@@ -412,5 +435,7 @@ class Cloud:
             boot=self.measured.boot,
             clip_seconds=self.measured.clip_seconds,
             upload_rate=self.measured.upload_rate,
-            plan=planned(self.settings, self.world(now), self._clips.unfinished),
+            plan=planned(self.settings, self.world(now), self._clips.unfinished, self._going),
+            fleet=self.settings.fleet,
+            history=self._history.all,
         )
