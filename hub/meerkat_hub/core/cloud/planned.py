@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from meerkat_cloud_burst.policy.making import make_policy
@@ -15,8 +15,14 @@ TICKS = 2
 """A burst begins when so many ticks in a row want it."""
 
 
-def planned(settings: BurstSettings, world: World, clips: Mapping[str, Clip]) -> Planned:
-    """By a policy of its own, so that the hub's keeps what it remembers."""
+def planned(
+    settings: BurstSettings,
+    world: World,
+    clips: Mapping[str, Clip],
+    going: Callable[[Sequence[str], int | None], list[str]],
+) -> Planned:
+    """By a policy of its own, so that the hub's keeps what it remembers. `going`: which of the clips that it
+    wants to send may go with so many machines."""
     policy = make_policy(settings)
     asked = replace(world, enabled=True)
     for _ in range(TICKS):
@@ -27,7 +33,7 @@ def planned(settings: BurstSettings, world: World, clips: Mapping[str, Clip]) ->
         reason=decision.reason,
         send=tuple(
             PlannedClip(id, clip.device, clip.camera, waiting[id].age, waiting[id].done_in)
-            for id in decision.send
+            for id in going(decision.send, decision.desired)
             if (clip := clips.get(id)) is not None and id in waiting
         ),
         machines=decision.desired,
