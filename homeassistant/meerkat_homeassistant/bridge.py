@@ -17,7 +17,7 @@ from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.ids import new_id
 from meerkat_contract.session import Delivery, Incoming, Session
-from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, MeterTopic
+from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, MeterTopic, WorkerTopic
 
 from .discovery import config_topic
 from .keeper import (
@@ -57,7 +57,9 @@ class Bridge:
         self._settings = settings
         self._chance = chance
         self._clock = clock
-        self._keeper = Keeper(prefix=settings.prefix, software=software, nonce=new_id())
+        self._keeper = Keeper(
+            prefix=settings.prefix, software=software, nonce=new_id(), events=settings.events
+        )
         # A SimpleQueue may be filled from a signal handler, even one that interrupted a put.
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._session = Session(
@@ -73,6 +75,7 @@ class Bridge:
         for topic in (
             str(DeviceTopic(ANY, "info")),
             str(HubTopic("state")),
+            str(WorkerTopic(ANY, "state")),
             str(MeterTopic(ANY, ANY, "reading")),
             str(MeterTopic(ANY, ANY, "verdict")),
             config_topic(ANY, prefix),

@@ -18,7 +18,7 @@ from meerkat_contract.connection import BrokerSettings, Connection, find_connect
 from meerkat_contract.errors import UsageError
 from meerkat_contract.ids import is_name
 
-from .discovery import HUB_OBJECT, device_object
+from .discovery import HUB_OBJECT, device_object, worker_object
 from .settings import HomeAssistantSettings
 
 log = logging.getLogger(__name__)
@@ -82,14 +82,22 @@ def bridge(connection: Connection, settings: HomeAssistantSettings) -> None:
 @ha.command()
 @click.argument("device", required=False)
 @click.option("--hub", is_flag=True, help="the hub itself")
+@click.option("--worker", metavar="NAME", help="a worker")
 @_connects
-def restore(connection: Connection, settings: HomeAssistantSettings, device: str | None, hub: bool) -> None:
+def restore(
+    connection: Connection, settings: HomeAssistantSettings, device: str | None, hub: bool, worker: str | None
+) -> None:
     """Show a DEVICE again that was deleted in Home Assistant."""
     from .bridge import restore as ask
 
-    if hub == bool(device):
-        raise UsageError("name the device, or say --hub", where="meerkat ha restore")
-    if device and not is_name(device):
-        raise UsageError(f"{device!r} is not a device's name", where="meerkat ha restore")
-    ask(connection, device_object(device) if device else HUB_OBJECT, settings.prefix)
-    click.echo(f"{device or 'The hub'} may be shown in Home Assistant again.")
+    if sum((hub, bool(device), bool(worker))) != 1:
+        raise UsageError("name the device, or say --worker or --hub", where="meerkat ha restore")
+    name = device or worker
+    if name and not is_name(name):
+        raise UsageError(f"{name!r} is not a device's name", where="meerkat ha restore")
+    if worker:
+        name, which = f"Worker {worker}", worker_object(worker)
+    else:
+        which = device_object(device) if device else HUB_OBJECT
+    ask(connection, which, settings.prefix)
+    click.echo(f"{name or 'The hub'} may be shown in Home Assistant again.")

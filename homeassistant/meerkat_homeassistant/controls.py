@@ -18,6 +18,12 @@ SMALLEST_STEP = 0.001
 UNBOUNDED = 1e9
 """Without bounds Home Assistant takes 1 to 100."""
 
+BUTTONS = {("device", "identify"): "identify", ("device", "restart"): "restart"}
+"""(thing, setting) of buttons for which Home Assistant has a class."""
+
+EVERYDAY_SELECTS = frozenset({"cloud"})
+"""Of the configuration, but nothing to hunt for: whether a camera's clips may leave the house."""
+
 MOST_PRIMARY = 8
 """Entities of a device that are neither configuration nor diagnostic."""
 
@@ -33,7 +39,7 @@ def controls(
 
 
 def _set_once(info: SettingInfo) -> dict[str, Any]:
-    noisy = info.kind in ("number", "select")
+    noisy = info.kind in ("number", "select") and info.name not in EVERYDAY_SELECTS
     return {"ent_cat": "config", **({"en": False} if noisy else {})}
 
 
@@ -49,7 +55,9 @@ def _kind(info: SettingInfo, device: str, thing: str) -> dict[str, Any]:
         case "select":
             return {"p": "select", **topics, "ret": False, "ops": list(info.options)}
         case "button":
-            return {"p": "button", "cmd_t": topics["cmd_t"], "ret": False}
+            kind = BUTTONS.get((thing, info.name))
+            named = {"dev_cla": kind} if kind else {}
+            return {"p": "button", "cmd_t": topics["cmd_t"], "ret": False, **named}
         case "light":
             dimming = {"sup_clrm": ["brightness"], "bri_scl": 100, "flsh": False, "trns": False}
             return {"p": "light", "schema": "json", **topics, "ret": False, **dimming}

@@ -18,7 +18,7 @@ from meerkat_contract.device_messages import MeterInfo
 from meerkat_contract.meter_messages import Verdict
 from meerkat_contract.topics import MeterTopic
 
-from .catalogue import Entity
+from .catalogue.entity import Entity
 
 
 @dataclass(frozen=True)

@@ -32,21 +32,25 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from meerkat_contract.errors import BadMessage
-from meerkat_contract.messages import DeviceInfo, HubState, MeterReading, read
-from meerkat_contract.topics import DeviceTopic, HubTopic, MeterTopic, parse
+from meerkat_contract.messages import DeviceInfo, HubState, MeterReading, WorkerState, read
+from meerkat_contract.topics import DeviceTopic, HubTopic, MeterTopic, WorkerTopic, parse
 
 from . import diff
+from .catalogue.events import EVENT_TYPES
+from .catalogue.worker import Worker
 from .counters import Counter
 from .discovery import (
     HUB_OBJECT,
     Bus,
     Payload,
+    called,
     config_topic,
     device_object,
-    device_of,
     discovery,
     object_of,
+    restore_words,
     to_json,
+    worker_object,
 )
 
 SETTLE = 0.5
@@ -124,8 +128,16 @@ def sync_topic(prefix: str) -> str:
 class Keeper:
     """`step` is the only entry; times are seconds of any clock that does not run backwards."""
 
-    def __init__(self, *, prefix: str = "homeassistant", software: str = "", nonce: str = "sync") -> None:
+    def __init__(
+        self,
+        *,
+        prefix: str = "homeassistant",
+        software: str = "",
+        nonce: str = "sync",
+        events: tuple[str, ...] = EVENT_TYPES,
+    ) -> None:
         self.prefix = prefix
+        self._events = events
         self.software = software
         self.wake_at: float | None = None
         self._nonce = nonce.encode()
@@ -134,6 +146,7 @@ class Keeper:
         self._told_before: set[str] = set()
         # Kept when the connection is lost: a broker that lost its memory hears the next reading in an hour.
         self._counters: dict[tuple[str, str], Counter] = {}
+        self._hub = HubState()
         self._reset()
 
     def _reset(self) -> None:
@@ -141,7 +154,7 @@ class Keeper:
         self._sync_at: float | None = None
         self._sync_tries = 0
         self._devices: dict[str, DeviceInfo] = {}
-        self._hub = HubState()
+        self._workers: dict[str, Worker] = {}
         self._removed: set[str] = set()
         self._unreadable: set[str] = set()
         self._dismissed: set[str] = set()
@@ -157,7 +170,15 @@ class Keeper:
     @property
     def wanted(self) -> dict[str, Payload]:
         """What the discovery topics should hold, by what is known now."""
-        bus = Bus(self._devices, self._hub.page, self._hub.software, self._counters)
+        bus = Bus(
+            self._devices,
+            self._hub.page,
+            self._hub.software,
+            self._counters,
+            self._workers,
+            burst=self._hub.burst is not None,
+            events=self._events,
+        )
         return discovery(
             bus, prefix=self.prefix, software=self.software, dismissed=frozenset(self._dismissed)
         )
@@ -209,7 +230,7 @@ class Keeper:
         return []
 
     def _bus(self, topic: str, payload: bytes, now: float) -> None:
-        before = (dict(self._devices), dict(self._counters), self._hub.page, self._hub.software)
+        before = self._known()
         match parse(topic):
             case DeviceTopic(device, "info") if not payload:
                 self._devices.pop(device, None)
@@ -236,8 +257,33 @@ class Keeper:
                 self._hub = read(HubState, payload, topic=topic)
             case MeterTopic(device, meter, ("reading" | "verdict") as kind):
                 self._counter((device, meter), kind, payload, topic)
-        if before != (self._devices, self._counters, self._hub.page, self._hub.software):
+            case WorkerTopic(worker, "state"):
+                self._worker(worker, payload, topic, now)
+        if before != self._known():
             self._changed(now)
+
+    def _known(self) -> tuple[object, ...]:
+        """What discovery is made of, to see whether it changes."""
+        hub = self._hub
+        about = (hub.page, hub.software, hub.burst is not None)
+        return (dict(self._devices), dict(self._counters), dict(self._workers), *about)
+
+    def _worker(self, worker: str, payload: bytes, topic: str, now: float) -> None:
+        """One that went away before we came tells too little of itself: what was told of it stays."""
+        name = worker_object(worker)
+        if not payload:
+            self._workers.pop(worker, None)
+            self._unreadable.discard(name)
+            self._removed.add(name)
+            self._changed(now)
+            return
+        self._unreadable.add(name)
+        state = read(WorkerState, payload, topic=topic)
+        known = self._workers.get(worker)
+        if state.worker == worker and (state.online or known is not None):
+            self._workers[worker] = Worker.of(state, known)
+            self._removed.discard(name)
+            self._unreadable.discard(name)
 
     def _counter(self, of: tuple[str, str], kind: str, payload: bytes, topic: str) -> None:
         """What a reading tells is its unit; a verdict, that there is one. Empty: there is none any more."""
@@ -258,7 +304,7 @@ class Keeper:
         elif object_id in self._dismissed:
             self._dismissed.discard(object_id)
             self._changed(now)
-            return [Note(f"{_called(object_id)} comes back to Home Assistant, as asked")]
+            return [Note(f"{called(object_id)} comes back to Home Assistant, as asked")]
         self._changed(now)
         return []
 
@@ -281,12 +327,11 @@ class Keeper:
             return []
         self._dismissed.add(object_id)
         self._changed(now)
-        name = device_of(object_id) or "--hub"
         return [
             Publish(marker_topic(object_id, self.prefix), b'{"deleted_in":"Home Assistant"}'),
             Note(
-                f"{_called(object_id)} was deleted in Home Assistant and stays away; "
-                f"to have it back, type: meerkat ha restore {name}"
+                f"{called(object_id)} was deleted in Home Assistant and stays away; "
+                f"to have it back, type: meerkat ha restore {restore_words(object_id)}"
             ),
         ]
 
@@ -347,12 +392,12 @@ class Keeper:
         return effects
 
     def _note(self, change: diff.Change) -> list[Note]:
-        name = _called(object_of(change.topic, self.prefix) or change.topic)
+        name = called(object_of(change.topic, self.prefix) or change.topic)
         if change.payload is None:
             return [Note(f"{name} is taken out of Home Assistant")]
         if self._published.get(change.topic):
             return []
-        count = len(diff.components(change.payload))
+        count = sum("uniq_id" in part for part in diff.components(change.payload).values())
         return [Note(f"{name} is shown in Home Assistant with {count} entities")]
 
     def _publish(self, topic: str, payload: Payload | None, now: float) -> Publish:
@@ -373,10 +418,6 @@ class Keeper:
 
     def _sync_payload(self) -> bytes:
         return self._nonce + b"-%d" % self._runs
-
-
-def _called(object_id: str) -> str:
-    return device_of(object_id) or "the hub"
 
 
 def _payload_or_nothing(text: bytes) -> Payload:

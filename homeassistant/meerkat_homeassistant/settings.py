@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from pydantic import BaseModel, ConfigDict, Field
+
+EventType = Literal["person", "known_person", "unknown_person", "vehicle", "animal", "package", "object"]
 
 _TOPIC = r"^[^/+#\s\x00][^+#\s\x00]*$"
 
@@ -27,6 +31,13 @@ class HomeAssistantSettings(BaseModel):
     )
     birth_jitter: float = Field(
         3.0, ge=0, le=60, description="seconds: publish again within this time of Home Assistant's start"
+    )
+
+    events: tuple[EventType, ...] = Field(
+        get_args(EventType),
+        min_length=1,
+        description="what cameras' event entities tell. Without known_person or unknown_person those are "
+        "person, without package an object; what else is left out is not told",
     )
 
     @property

@@ -37,11 +37,15 @@ ENTITY = {
     "select": _EVERY_ENTITY | set("cmd_t cmd_tpl ops opt ret stat_t val_tpl".split()),
     "switch": _EVERY_ENTITY
     | set("cmd_t cmd_tpl dev_cla opt pl_off pl_on ret stat_off stat_on stat_t val_tpl".split()),
+    "device_automation": set("p atype pl qos stype t type val_tpl".split()),
     "sensor": _EVERY_ENTITY
     | set("dev_cla exp_aft frc_upd lrst_val_tpl ops stat_cla stat_t".split())
     | set("sug_dsp_prc unit_of_meas val_tpl".split()),
 }
+NO_ENTITY = {"device_automation"}
+"""Platforms that make no entity: device triggers, of `DISCOVERY_SCHEMA` in device_trigger.py."""
 REQUIRED = {
+    "device_automation": {"atype", "type", "stype", "t"},
     "button": {"cmd_t"},
     "light": {"cmd_t", "schema"},
     "number": {"cmd_t", "min", "max"},
@@ -67,6 +71,9 @@ def faults(payload: dict[str, Any]) -> Iterator[str]:
     groups = [payload, *payload.get("cdevs", ())]
     for child in groups[1:]:
         yield from _unknown("cdevs", child, CHILD)
+        for name, component in child["cmps"].items():
+            if component["p"] in NO_ENTITY:
+                yield f"{name}: a child device has entities only"
     names = [name for group in groups for name in group.get("cmps", {})]
     yield from (f"component id {name} twice" for name in {n for n in names if names.count(n) > 1})
     ids = [identifier for child in groups[1:] for identifier in child["ids"]] + payload["dev"]["ids"]
@@ -81,7 +88,8 @@ def _component(name: str, component: dict[str, Any]) -> Iterator[str]:
     if set(component) == {"p"}:
         return
     yield from _unknown(name, component, ENTITY[platform])
-    for key in (REQUIRED[platform] | {"uniq_id", "def_ent_id"}) - component.keys():
+    identity = set() if platform in NO_ENTITY else {"uniq_id", "def_ent_id"}
+    for key in (REQUIRED[platform] | identity) - component.keys():
         yield f"{name}: {key} is missing"
     if (platform, component.get("ent_cat")) in REFUSED:
         yield f"{name}: a {platform} cannot be of category {component['ent_cat']}"

@@ -157,5 +157,5 @@ def test_the_command_finds_its_broker_and_ends_on_sigterm(
         process.kill()
         process.wait()
     assert process.returncode == 0, said
-    assert "porch is shown in Home Assistant with 5 entities" in said
+    assert "porch is shown in Home Assistant with 10 entities" in said
     assert home.retained[PORCH], "what is shown outlives the bridge"

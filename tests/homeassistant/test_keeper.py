@@ -24,10 +24,10 @@ from meerkat_homeassistant.keeper import (
     Tick,
 )
 
-from .world import HUB, World, info, topic
+from .world import HUB, World, info, parts, topic
 
-FRONT = {"connectivity", "camera-front", "motion-front", "event-front", "event_picture-front"}
-YARD = {"camera-yard", "motion-yard", "event-yard", "event_picture-yard"}
+FRONT = {"connectivity", "last_seen"} | parts("front")
+YARD = parts("yard")
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_the_hub_first_and_the_devices_after_it() -> None:
     assert world.shown(topic("porch")) == FRONT
     assert world.home.dangling == []
     assert world.notes == [
-        "the hub is shown in Home Assistant with 3 entities",
-        "porch is shown in Home Assistant with 5 entities",
+        "the hub is shown in Home Assistant with 6 entities",
+        "porch is shown in Home Assistant with 10 entities",
     ]
 
 
@@ -75,10 +75,16 @@ def test_a_sensor_and_a_setting_that_are_gone_are_taken_out(world: World) -> Non
     )
     world.appear(before)
     world.settle()
-    assert world.shown(topic("porch")) == FRONT | {"state-pir", "press-bell", ":log_level"}
+    assert world.shown(topic("porch")) == FRONT | {
+        "state-pir",
+        "pir:on:motion",
+        "press-bell",
+        "bell:on:pressed",
+        ":log_level",
+    }
     world.appear(before.model_copy(update={"sensors": before.sensors[1:], "settings": ()}))
     world.settle()
-    assert world.shown(topic("porch")) == FRONT | {"press-bell"}
+    assert world.shown(topic("porch")) == FRONT | {"press-bell", "bell:on:pressed"}
 
 
 def test_a_restart_with_nothing_new_writes_nothing(world: World) -> None:
@@ -283,7 +289,7 @@ def test_the_hubs_page_becomes_the_link(world: World) -> None:
     world.hub("http://192.168.1.5:8480")
     world.settle()
     device = json.loads(world.broker.retained[topic("porch")])["dev"]
-    assert device["cu"] == "http://192.168.1.5:8480"
+    assert device["cu"] == "http://192.168.1.5:8480/#device=porch"
 
 
 def test_the_backlog_of_the_hub_is_no_reason_to_publish(world: World) -> None:
@@ -378,11 +384,7 @@ class Houses(RuleBasedStateMachine):
         for name in ("a", "b", "c"):
             expected = set()
             if name in self.there and name not in self.dismissed:
-                expected = {"connectivity"} | {
-                    f"{key}-{camera}"
-                    for camera in self.there[name]
-                    for key in ("camera", "motion", "event", "event_picture")
-                }
+                expected = {"connectivity", "last_seen"}.union(*map(parts, self.there[name]))
             assert self.world.shown(topic(name)) == expected
             stands = config_topic(device_object(name), "homeassistant") in self.world.broker.retained
             assert stands == bool(expected)

@@ -38,6 +38,13 @@ def info(device: str, *cameras: str, label: str = "") -> DeviceInfo:
     return DeviceInfo(device=device, label=label, cameras=tuple(CameraInfo(name=name) for name in cameras))
 
 
+def parts(camera: str) -> set[str]:
+    """The component ids of a camera, its device triggers among them."""
+    kinds = ("camera", "motion", "event", "event_picture")
+    days = ("today_person", "today_vehicle", "today_animal", "today_object")
+    return {f"{key}-{camera}" for key in (*kinds, *days)} | {f"{camera}:on:person", f"{camera}:on:vehicle"}
+
+
 class World:
     def __init__(self) -> None:
         self.now = 1000.0
