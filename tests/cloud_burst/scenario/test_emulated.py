@@ -132,7 +132,8 @@ def test_a_worker_is_told_what_the_user_data_says(emulator: Emulator) -> None:
     assert client(emulator.endpoint, "s3").list_objects_v2(Bucket=outputs["Bucket"])["KeyCount"] == 0
 
 
-def test_an_instance_learns_about_itself_with_a_token_only() -> None:
+def test_an_instance_learns_about_itself_with_a_token_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
     with MetadataService("i-0123", "eu-north-1") as service:
         fetcher = InstanceMetadataFetcher(base_url=service.endpoint, timeout=5)
         found = InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
