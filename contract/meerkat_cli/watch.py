@@ -29,6 +29,7 @@ from meerkat_contract.topics import (
 )
 
 from .reach import connect
+from .watch_burst import BurstTold, burst_in_words
 from .watch_devices import Sensors, device_in_words
 from .watch_meters import meter_in_words
 
@@ -37,6 +38,7 @@ CONNECT_SECONDS = 10
 # What people want to read about. Pictures and clips are not fetched for it.
 FILTERS = (
     HubTopic("availability"),
+    HubTopic("state"),  # of its cloud burst
     DeviceTopic(ANY, "info"),  # before its sensors: it says of which kind they are
     DeviceTopic(ANY, "availability"),
     DeviceTopic(ANY, "error"),
@@ -67,7 +69,7 @@ def watch(*, as_json: bool, topic: str | None, broker: str | None, data: Path | 
     session = Session(find_connection("client", broker=broker, run=data), client_id=f"watch-{new_id()}")
     waiting: queue.Queue[Incoming] = queue.Queue(_BACKLOG)
     missed = 0
-    told = Told()
+    told = Told(all_of_hub=topic is not None)
 
     def note(message: Incoming) -> None:
         nonlocal missed
@@ -118,15 +120,27 @@ AGAIN = (f"{topics.ROOT}/worker/", f"{topics.ROOT}/workflow/")
 """Whose states come again with every figure in them."""
 
 
-class Told:
-    """Knows what was said of each worker, workflow and device; and of which kind the sensors are."""
+HUB_STATE = str(HubTopic("state"))
 
-    def __init__(self) -> None:
+
+class Told:
+    """Knows what was said of each worker, workflow, device and the cloud; and of which kind sensors are."""
+
+    def __init__(self, *, all_of_hub: bool = False) -> None:
+        """`all_of_hub`: its state is wanted where it has no cloud burst, too."""
+        self._all_of_hub = all_of_hub
         self._last: dict[str, str] = {}
         self.sensors: Sensors = {}
+        self._burst = BurstTold()
 
     def is_news(self, message: Incoming, words: str) -> bool:
         """Whether `words` say of the message more than the line before on its topic did."""
+        if message.topic == HUB_STATE:
+            try:
+                burst = _hub(message).burst
+                return self._all_of_hub if burst is None else self._burst.is_news(burst)
+            except BadMessage:
+                return True
         info = message.topic.startswith(f"{topics.ROOT}/device/") and message.topic.endswith("/info")
         if not info and not message.topic.startswith(AGAIN):
             return words != ""
@@ -153,6 +167,9 @@ def _words(message: Incoming, sensors: Sensors) -> str:
     match topics.parse(message.topic) if message.topic.startswith(f"{topics.ROOT}/") else None:
         case HubTopic("availability"):
             return f"the hub is {text}"
+        case HubTopic("state"):
+            burst = _hub(message).burst
+            return f"cloud: {burst_in_words(burst)}" if burst is not None else f"{message.topic}: {text}"
         case (DeviceTopic() | ThingTopic() | SettingTopic()) as topic:
             return device_in_words(topic, message, text, sensors)
         case CameraTopic(device, camera, "event"):
@@ -180,6 +197,10 @@ def outcome_in_words(outcome: messages.Outcome) -> str:
     listed = ", ".join(f"{count} {label}" for label, count in seen.most_common()) or "nothing seen"
     fallback = " (by the built-in fallback)" if outcome.model and outcome.model.fallback else ""
     return f"clip {outcome.id} is done: {listed}{fallback}"
+
+
+def _hub(message: Incoming) -> messages.HubState:
+    return messages.read(messages.HubState, message.payload, topic=message.topic)
 
 
 def _event(event: messages.Event) -> str:
