@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, time
 from math import inf
 
 from meerkat_cloud_burst.policy.view import Policy as BurstPolicy
@@ -44,7 +44,7 @@ from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
-from .turn_work import Actions, Work, told
+from .turn_work import Actions, Pace, Work, cameras_of, held, told
 
 __all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
@@ -102,6 +102,7 @@ class Turn:
         """When what is announced is forgotten, though nothing else is to be written."""
         self._bus_up = False
         self._counts: dict[str, int] = {}
+        self._pace = Pace()
         self._state_at = 0.0
         self._state_due = False
         self._stepped_at = 0.0
@@ -147,6 +148,7 @@ class Turn:
                 stored=self._store.workflows(),
                 meters=self._store.meters(),
                 burst=self._store.burst() if self._burst is not None else NO_BURST,
+                today=self._store.begun_since(_midnight(now.wall)),
             )
         )
         core.bus_up = self._bus_up
@@ -156,7 +158,9 @@ class Turn:
         self.core = core
         try:
             self.finish(work, now)
-            self.process([Arrived(WorkerSeen(worker)) for worker in self._live.workers.values()], now)
+            known: list[Input] = [WorkerSeen(worker) for worker in self._live.workers.values()]
+            known += [cameras_of(device) for device in self._live.devices.values()]
+            self.process([Arrived(one) for one in known], now)
         except BaseException:
             self.core = None
             raise
@@ -367,6 +371,7 @@ class Turn:
                 case ClipStored():
                     self._counts["received"] = self._counts.get("received", 0) + 1
                 case ClipSettled(state=state):
+                    self._pace.settled(state, now.mono)
                     self._counts[state] = self._counts.get(state, 0) + 1
                 case _:
                     pass
@@ -387,6 +392,8 @@ class Turn:
                 failed=self._counts.get("failed", 0),
                 expired=self._counts.get("expired", 0),
                 workers=len(core.workers),
+                per_minute=self._pace.per_minute(now.mono),
+                jobs=held(core.leases),
                 frames=self._fates_of_frames(core),
                 burst=None if core.cloud is None else core.cloud.state(now),
             )
@@ -414,6 +421,11 @@ class Turn:
 def _local(wall: datetime) -> datetime:
     """A time in the zone of this machine, which is the house's."""
     return wall.astimezone()
+
+
+def _midnight(wall: datetime) -> datetime:
+    """When the house's day began, in UTC, also where a clock was put forward or back since."""
+    return datetime.combine(_local(wall).date(), time.min).astimezone(UTC)
 
 
 def _with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError
-from meerkat_contract.messages import HubState
+from meerkat_contract.messages import DeviceInfo, HubState
 from meerkat_contract.topics import CameraTopic, MeterTopic, parse
 
 from .adapters.live import Change as LiveChange
 from .adapters.store import Waiting
+from .core.inputs import CamerasTold
 from .core.meter_records import LayoutSaved, SettingsSaved
 from .core.outputs import Announce, Change, Decision, Effect, RecordingClosed
+from .core.pool.work import Lease
 
 log = logging.getLogger("meerkat.hub")
+
+MINUTE = 60.0
 
 TOLD = ("/event", "/outcome", "/reading", "/verdict")
 """Ends of the topics that the page hears of too."""
@@ -41,6 +46,22 @@ class Actions:
 
 
 @dataclass(slots=True)
+class Pace:
+    """How many clips were done within the last minute."""
+
+    _done: deque[float] = field(default_factory=deque)
+
+    def settled(self, state: str, mono: float) -> None:
+        if state == "done":
+            self._done.append(mono)
+
+    def per_minute(self, mono: float) -> int:
+        while self._done and self._done[0] <= mono - MINUTE:
+            self._done.popleft()
+        return len(self._done)
+
+
+@dataclass(slots=True)
 class Work:
     """What the core decided and is not committed yet."""
 
@@ -58,6 +79,15 @@ class Work:
 
     def closes(self, recording: str) -> bool:
         return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
+
+
+def cameras_of(info: DeviceInfo) -> CamerasTold:
+    return CamerasTold(info.device, tuple(camera.name for camera in info.cameras))
+
+
+def held(leases: Mapping[str, list[Lease]]) -> dict[str, int]:
+    """How many jobs each worker holds."""
+    return dict(Counter(lease.worker for each in leases.values() for lease in each))
 
 
 def told(change: Change) -> LiveChange | None:

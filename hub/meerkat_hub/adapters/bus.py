@@ -37,6 +37,7 @@ from meerkat_hub.clock import now
 from meerkat_hub.core.cloud_records import ShowBurst
 from meerkat_hub.core.inputs import (
     BusChanged,
+    CamerasTold,
     Input,
     MediaLost,
     ResultArrived,
@@ -45,9 +46,10 @@ from meerkat_hub.core.inputs import (
     WorkerSeen,
 )
 from meerkat_hub.core.meter_records import AnswerMeter, SendPicture, ShowMeters
-from meerkat_hub.core.outputs import CancelJob, Effect, SendFrame, SendJob, SendReceipt
+from meerkat_hub.core.outputs import CancelJob, Effect, KeepState, SendFrame, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
 from meerkat_hub.turn import Actions
+from meerkat_hub.turn_work import cameras_of
 
 from .announcer import Announcer
 from .ingest import Ingest
@@ -64,7 +66,17 @@ DURABLE = ("schedule", "start", "command")
 """Triggers of pictures that are kept, rather than shown until the next one comes."""
 
 
-_OWN = SendReceipt | CancelJob | SendJob | SendPicture | SendFrame | AnswerMeter | ShowMeters | ShowBurst
+_OWN = (
+    SendReceipt
+    | KeepState
+    | CancelJob
+    | SendJob
+    | SendPicture
+    | SendFrame
+    | AnswerMeter
+    | ShowMeters
+    | ShowBurst
+)
 """Effects that neither workflows nor the cloud know anything of."""
 
 SWITCH: dict[bytes, Literal["on", "off", "stop"]] = {b"ON": "on", b"OFF": "off", b"STOP": "stop"}
@@ -186,6 +198,7 @@ class HubBus:
         assert isinstance(topic, DeviceTopic)
         if not message.payload:
             self._live.devices.pop(topic.device, None)
+            self._service.happened(CamerasTold(topic.device))
             self.asleep.forgotten(topic.device)
             self._live.tell(Change("device", topic.device))
             return
@@ -200,6 +213,7 @@ class HubBus:
         if self._live.devices.get(topic.device) != info:
             self._live.devices[topic.device] = info
             self._store.save_device(info, self._clock().wall)
+            self._service.happened(cameras_of(info))
             self._live.tell(Change("device", topic.device, payload=message.payload))
 
     def _availability(self, message: Incoming) -> None:
@@ -308,6 +322,8 @@ class HubBus:
                 self._send_clip(effect)
             case SendPicture():
                 self._send_picture(effect)
+            case KeepState(topic=topic, payload=payload):
+                self.session.keep(topic, payload, content_type="application/json")
             case AnswerMeter() | ShowMeters() | ShowBurst():
                 self._answer(effect)
             case SendFrame() if self._workflows is not None:

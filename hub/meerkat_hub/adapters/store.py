@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.messages import DeviceInfo, EventState, ModelInfo
+from meerkat_contract.vocabulary import category
 from meerkat_hub.core.cloud_records import StoredBurst
 from meerkat_hub.core.meter_records import StoredMeters
 from meerkat_hub.core.meters.history import KEEP
@@ -181,6 +182,22 @@ class Store:
         """Those that were asked for at run time, by age."""
         with self._reading() as connection:
             return workflow_store.read(connection)
+
+    def begun_since(self, when: datetime) -> dict[tuple[str, str], dict[str, int]]:
+        """How many events of recordings began since then, by (device, camera) and category."""
+        table = db.events
+        query = (
+            select(table.c.device, table.c.camera, table.c.label, func.count().label("many"))
+            .where(table.c.start_time >= when, table.c.recording.is_not(None))
+            .group_by(table.c.device, table.c.camera, table.c.label)
+        )
+        counts: dict[tuple[str, str], dict[str, int]] = {}
+        with self._reading() as connection:
+            for row in connection.execute(query):
+                of = counts.setdefault((row.device, row.camera), {})
+                kind = category(row.label)
+                of[kind] = of.get(kind, 0) + row.many
+        return counts
 
     def event_picture(self, event_id: str) -> str | None:
         """The file name of an event's picture, without suffix."""

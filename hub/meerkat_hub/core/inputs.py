@@ -95,6 +95,14 @@ class BusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CamerasTold:
+    """A device told what cameras it has; none when it was removed."""
+
+    device: str
+    cameras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TimeReached:
     """A moment the core asked to be woken at, or any other."""
 
@@ -110,6 +118,7 @@ Input = (
     | WorkerAbsent
     | MediaLost
     | BusChanged
+    | CamerasTold
     | TimeReached
     | WorkflowInput
     | MeterInput

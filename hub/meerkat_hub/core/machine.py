@@ -23,6 +23,7 @@ from .cloud_records import NO_BURST, BurstQuestion, CloudInput, ShowBurst, Store
 from .inputs import (
     AlreadyKnown,
     BusChanged,
+    CamerasTold,
     ClipArrived,
     Input,
     MediaLost,
@@ -50,6 +51,7 @@ from .pool.members import Member
 from .pool.pool import Pool
 from .pool.settings import PoolSettings
 from .pool.work import Answer, Dropped, Flow, Item, Lease, TryEnded
+from .presence import Counts, Presence
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot
 from .workflow_records import (
@@ -66,6 +68,8 @@ from .workflows.gallery import Gallery
 from .workflows.recognition import Recogniser
 from .workflows.workflows import Outcome, Workflows
 from .zones import ZonesOf, no_zones
+
+NOBODY_YET: Counts = {}
 
 MEASURED_EVERY = 1.0
 """Seconds between two looks of the orchestrator at a worker's measured speed."""
@@ -109,6 +113,7 @@ class HubCore:
             self.cloud = Cloud(
                 self.clips, self.pool, *burst, first_token=epoch << 32, new_id=new_id, said_now=cloud_of
             )
+        self.presence = Presence(local, zones_of)
         self.bus_up = False
         self.deals = True
         """Whether a step looks at the time and deals out work: not while more inputs of the same moment
@@ -128,6 +133,7 @@ class HubCore:
         stored: Sequence[Stored] = (),
         meters: StoredMeters = NO_METERS,
         burst: StoredBurst = NO_BURST,
+        today: Counts = NOBODY_YET,
     ) -> Decision:
         """Take over what the database holds: open recordings, clips that have not ended, and so on."""
         aloft = {flight.id for flight in burst.flights if flight.aloft} if self.cloud is not None else ()
@@ -135,6 +141,7 @@ class HubCore:
         out = self.meters.load(meters, now)
         if self.cloud is not None:
             self.cloud.load(burst, now, out)
+        self.presence.load(today, now)
         self._apply(self.workflows.load(configured or {}, stored, now), now, out)
         return out
 
@@ -183,26 +190,29 @@ class HubCore:
                 self._media_lost(clip_id, reason, now, out)
             case FrameArrived() | WorkflowRequested() | WorkflowWithdrawn() | WorkflowsAsked():
                 self._apply(self.workflows.happened(happened, now), now, out)
-            case TimeReached():
-                pass
             case _:
-                self._cloud_happened(happened, now, out)
+                self._otherwise(happened, now, out)
         if self.deals or isinstance(happened, TimeReached):
             self._pass_time(now, out)
         if self.bus_up and self.deals:
             self._send(self.pool.dispatch(now.mono), now, out)
+        self.presence.follow(out.changes, now, out)
         return out
 
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
-        parts = (self.pool, self.clips, self.meters, self.workflows)
+        parts = (self.pool, self.clips, self.meters, self.workflows, self.presence)
         times = [part.wake_at() for part in parts]
         if self.cloud is not None:
             times.append(self.cloud.wake_at())
         return min((at for at in times if at is not None), default=None)
 
-    def _cloud_happened(self, happened: CloudInput, now: Now, out: Decision) -> None:
-        if isinstance(happened, BurstQuestion):
+    def _otherwise(self, happened: CamerasTold | TimeReached | CloudInput, now: Now, out: Decision) -> None:
+        if isinstance(happened, CamerasTold):
+            self.presence.described(happened, now, out)
+        elif isinstance(happened, TimeReached):
+            return
+        elif isinstance(happened, BurstQuestion):
             view = None if self.cloud is None else self.cloud.view(now)
             out.effects.append(ShowBurst(happened.ticket, view))
         elif self.cloud is not None:
@@ -291,6 +301,7 @@ class HubCore:
             self.cloud.pass_time(now, out)
         self.clips.pass_time(now, out)
         self.meters.pass_time(now, out)
+        self.presence.pass_time(now, out)
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:
             self._apply(self.workflows.pass_time(now), now, out)

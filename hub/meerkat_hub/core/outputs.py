@@ -142,7 +142,17 @@ class SendFrame:
     job: Job
 
 
-Effect = SendReceipt | SendJob | SendFrame | CancelJob | WorkflowEffect | MeterEffect | AnyCloudEffect
+@dataclass(frozen=True, slots=True)
+class KeepState:
+    """Publish what is so now, retained: the latest alone counts. Empty: there is nothing to say any more."""
+
+    topic: str
+    payload: bytes
+
+
+Effect = (
+    SendReceipt | SendJob | SendFrame | CancelJob | KeepState | WorkflowEffect | MeterEffect | AnyCloudEffect
+)
 
 
 @dataclass(slots=True)

@@ -146,7 +146,7 @@ class Recording:
         )
         if before is not None and _same(before, after):
             return []
-        record = EventRecord(after, tuple(thing.members))
+        record = EventRecord(after, tuple(thing.members), where=thing.last.box if thing.last else None)
         self.events[thing.event_id] = record
         kind = "update" if before else "new"
         return [
@@ -174,7 +174,7 @@ class Recording:
 
     def _end(self, event_id: str, record: EventRecord) -> list[Change]:
         after = record.state.model_copy(update={"revision": record.state.revision + 1})
-        ended = EventRecord(after, record.members, ended=True)
+        ended = EventRecord(after, record.members, ended=True, where=record.where)
         self.events[event_id] = ended
         return [EventSaved(ended), *event_message("end", record.state, after, picture=False)]
 

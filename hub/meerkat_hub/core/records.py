@@ -87,6 +87,8 @@ class EventRecord:
     state: EventState
     members: tuple[tuple[str, int], ...]
     ended: bool = False
+    where: Box | None = field(default=None, compare=False)
+    """Its box at its last sighting; not known of one that was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
