@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hub_support.cloud_driver import FakeCloud, a_result
-from hub_support.core_driver import track
+from hub_support.cloud_memory import CloudInMemory
 from hub_support.peers import FakeDevice
-from meerkat_cloud_burst.news import CloudAnswered, CloudEffect, CloudNews, Sent
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import BurstState, HubState, Outcome
@@ -27,45 +24,6 @@ from support.media import make_clip
 from support.wait import wait_for
 
 SETTINGS = BurstSettings(enabled=True, boot=1, clip_seconds=1)
-
-
-class CloudInMemory:
-    """An agent whose cloud looks when it is told to and answers when it is told to."""
-
-    def __init__(
-        self, settings: BurstSettings, media: Callable[[str], Path], tell: Callable[[CloudNews], None]
-    ) -> None:
-        self.settings, self.media, self.tell = settings, media, tell
-        self.sky = FakeCloud()
-        self.files: dict[str, bytes] = {}
-        self.life: list[str] = []
-        self._lock = threading.Lock()
-
-    def start(self) -> None:
-        self.life.append("started")
-
-    def stop(self) -> None:
-        self.life.append("stopped")
-
-    def carry_out(self, effect: CloudEffect) -> None:
-        with self._lock:
-            self.sky.carry_out(effect)
-
-    def tick(self) -> None:
-        with self._lock:
-            self.tell(self.sky.looked())
-
-    def take_up(self) -> None:
-        """Fetch the media of every order."""
-        for (job, token), order in list(self.sky.orders.items()):
-            self.files[job] = self.media(order.media).read_bytes()
-            self.tell(Sent(job, token, 0.1, len(self.files[job])))
-
-    def answer(self, *, times: int = 1) -> None:
-        """Every order, each so often."""
-        for job, token in list(self.sky.orders):
-            for _ in range(times):
-                self.tell(CloudAnswered(a_result(job, token, track()), "i-0"))
 
 
 class Listener:

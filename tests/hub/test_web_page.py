@@ -32,8 +32,9 @@ FILES = sorted(FOLDER.iterdir())
 
 def test_the_page_is_small_and_every_file_is_served(web: Served) -> None:
     sizes = {path.name: path.stat().st_size for path in FILES}
-    assert sum(sizes.values()) < 125_000
-    assert sum(sizes.values()) - sizes["calibrate.js"] < 105_000, "what is loaded for a first look"
+    assert sum(sizes.values()) < 140_000
+    when_needed = sizes["calibrate.js"] + sizes["burst.js"]
+    assert sum(sizes.values()) - when_needed < 105_000, "what is loaded for a first look"
     for path in FILES:
         url = "/" if path.name == "index.html" else f"/static/{path.name}"
         answer = web.get(url)
@@ -97,6 +98,9 @@ def test_an_empty_house_is_explained_in_words(web: Served, browser: Browser) -> 
     assert "No camera has introduced itself yet" in text
     assert "No events yet: when something moves" in text
     assert browser.js("document.getElementById('more').hidden")
+    assert browser.js("document.getElementById('cloud').hidden"), "no cloud burst is set up"
+    fetched = "performance.getEntriesByType('resource').map(({ name }) => name).join(' ')"
+    assert "burst" not in browser.js(fetched), "and nothing of it is fetched"
     assert browser.complaints == []
 
 

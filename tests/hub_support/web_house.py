@@ -187,24 +187,31 @@ class WebHouse:
 
         `prefix` is a path under which it is mounted, as a proxy would.
         """
-        with listen("127.0.0.1", 0) as listener:
-            server = HubServer(self.hub, self.settings)
-            if prefix:
-                server.config.app = Starlette(routes=[Mount(prefix, server.config.app)])
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            try:
-                wait_for(lambda: server.started, what="the server")
-                with httpx.Client(base_url=base, timeout=20) as client:
-                    yield Served(client, server, base)
-            finally:
-                server.should_exit = True
-                thread.join(20)
-        assert not thread.is_alive()
+        with serving(self.hub, self.settings, prefix=prefix) as served:
+            yield served
 
     def close(self) -> None:
         self.hub.engine.dispose()
+
+
+@contextmanager
+def serving(hub: Hub, settings: HubSettings, *, prefix: str = "") -> Iterator[Served]:
+    """A hub's API and page on a free loopback port, whether the hub runs or not."""
+    with listen("127.0.0.1", 0) as listener:
+        server = HubServer(hub, settings)
+        if prefix:
+            server.config.app = Starlette(routes=[Mount(prefix, server.config.app)])
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            wait_for(lambda: server.started, what="the server")
+            with httpx.Client(base_url=base, timeout=20) as client:
+                yield Served(client, server, base)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert not thread.is_alive()
 
 
 class Served:

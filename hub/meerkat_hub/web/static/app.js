@@ -12,7 +12,7 @@ import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, pos
 // So few at first that the devices below are not far away.
 const FIRST = 12, PAGE = 24, OPENED = Date.now();
 let state = null, devices = [], labels = [], events = [], latest = null, next = null, connected = null;
-let watched = "";
+let watched = "", cloud = null;
 const cards = new Keyed(), pictures = new Map(), awaited = new Map(), moving = new Map(), troubles = new Map();
 const key = (device, thing) => `${device}/${thing}`;
 const { absent, named } = gadgets;
@@ -40,6 +40,9 @@ function notices() {
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => key(device.device, camera.name)));
   for (const text of work.idle(cameras, people.names())) warn(text);
   for (const text of [...meters.alarms(), ...meters.unread()]) warn(text);
+  const { trouble, state: burst, reason } = state.hub.burst ?? {};
+  if (trouble) warn(`The cloud cannot help, the hub goes on at home: ${trouble}`);
+  if (burst === "ceiling") warn(`The cloud is at its ceiling: ${reason}.`);
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
     if (device.availability === "offline") warn(`Device ${device.label || device.device} is offline.`);
@@ -85,6 +88,12 @@ function speed(worker, workers) {
     : worker.tasks.map((task) => `${name(task)}${task.model.fallback ? "" : ` on ${task.model.engine}`}, ${rate(task)} frames/s`);
   const alone = worker.host && workers.filter((one) => one.host === worker.host).length === 1;
   return `${alone ? worker.host : worker.worker}: ${tasks.join(", ") || "no task"}`;
+}
+
+/** The cloud burst's part of the page is fetched where one is set up. */
+async function showCloud() {
+  if (state?.hub.burst) (await (cloud ??= import("./burst.js"))).show(state.hub, () => refresh.state(true));
+  else $("cloud").hidden = true;
 }
 
 // --- devices ---------------------------------------------------------------------------------------
@@ -280,7 +289,7 @@ const careful = (name, work) => async () => {
 };
 
 const refresh = {
-  state: soon(careful("state", async () => { state = await api("state"); }), 400),
+  state: soon(careful("state", async () => { state = await api("state"); await showCloud(); }), 400),
   devices: soon(careful("devices", async () => { devices = await api("devices"); showDevices(); if (events.length) showEvents(); else headline(); })),
   events: soon(careful("events", reload)),
   work: soon(careful("work", work.load), 1000),

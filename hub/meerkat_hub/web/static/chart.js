@@ -36,11 +36,12 @@ export function used(readings, times) {
   });
 }
 
+/** Drawn as wide as it is shown, so that its words can be read on a telephone. */
+export const width = () => Math.max(LEAST, Math.min(MOST, document.documentElement.clientWidth - 60));
+
 /** The bars, with a scale and a name for each that a mouse rests on. */
 export function bars(amounts, times, kind, unit) {
-  // Drawn as wide as it is shown, so that its words can be read on a telephone.
-  const WIDTH = Math.max(LEAST, Math.min(MOST, document.documentElement.clientWidth - 60));
-  const most = Math.max(...amounts.map((one) => one ?? 0)), step = WIDTH / amounts.length, high = HEIGHT - BELOW - ABOVE;
+  const WIDTH = width(), most = Math.max(...amounts.map((one) => one ?? 0)), step = WIDTH / amounts.length, high = HEIGHT - BELOW - ABOVE;
   const named = (time) => (kind === "days" ? time.toLocaleDateString([], { day: "numeric", month: "short" }) : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   const every = Math.ceil(amounts.length / (WIDTH / 90)), all = amounts.reduce((sum, one) => sum + (one ?? 0), 0);
   const drawing = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${amount(all, unit)} in the last ${amounts.length} ${kind}, at most ${amount(most, unit)} in one` },

@@ -108,6 +108,14 @@ function play(index, from = 0) {
   }
 }
 
+const place = (worker) => (worker.startsWith("cloud:") ? `the cloud (${worker.slice(6)})` : worker);
+
+/** Who looked at the clips; how many of them each, where there were several. */
+function lookers() {
+  const names = clips.map((clip) => clip.worker).filter(Boolean), each = [...new Set(names)];
+  return each.map((name) => `${place(name)}${each.length > 1 ? `: ${count(names.filter((one) => one === name).length, "clip")}` : ""}`).join(", ");
+}
+
 const media = (clip) => `api/clips/${clip.id}/media`;
 
 function say(text, bad = false) {
@@ -126,7 +134,7 @@ function describe() {
   $("detail-title").textContent = `${event.identity || title(event.label)} · ${cameraOf(event)}`;
   $("parts").replaceChildren(...clips.map((clip, i) => h("li", {}, h("button", {
     type: "button", onclick: () => play(i), disabled: !clip.available,
-    title: [clip.state, clip.reason].filter(Boolean).join(": "),
+    title: [clip.state, clip.reason].filter(Boolean).join(": ") + (clip.worker && `, looked at by ${place(clip.worker)}`),
     "aria-label": `Clip ${i + 1}, ${clock(clip.captured_at)}, ${span(clip.duration)}, ${clip.state}`,
   }, `${clock(clip.captured_at)} · ${span(clip.duration)}${clip.state === "done" ? "" : ` · ${clip.state}`}`))));
   $("parts").hidden = clips.length < 2;
@@ -143,7 +151,7 @@ function describe() {
     ["Came through", event.zones.map(title).join(", ")],
     ["Camera", `${event.device} / ${event.camera}`],
     ["Model", model && `${model.name} on ${model.engine}${model.fallback ? " (built-in fallback)" : ""}`],
-    ["Looked at by", [...new Set(clips.map((clip) => clip.worker).filter(Boolean))].join(", ")],
+    ["Looked at by", lookers()],
     ["Clips", clips.length > 0 && `${count(clips.length, "clip")}, ${(clips.reduce((sum, clip) => sum + clip.size, 0) / 1e6).toFixed(1)} MB`],
     ...clips.filter((clip) => clip.reason).map((clip) => [`Clip of ${clock(clip.captured_at)}`, `${clip.state}: ${clip.reason}`]),
   ];
