@@ -132,6 +132,7 @@ class Hub:
         due = 0.0
         while True:
             self.bus.asleep.look(now())
+            self.bus.roll_call.look(now())
             try:
                 if time.monotonic() >= due or self.retention.is_low():
                     due = time.monotonic() + SWEEP_EVERY

@@ -55,6 +55,7 @@ from .announcer import Announcer
 from .ingest import Ingest
 from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
+from .roll_call import RollCall
 from .sleepers import SleepWatch
 from .store import Store
 from .wired import Wired
@@ -78,6 +79,9 @@ _OWN = (
     | ShowBurst
 )
 """Effects that neither workflows nor the cloud know anything of."""
+
+WAIT_STEP = 10
+"""Seconds by which the oldest wait has to change to be told for itself."""
 
 SWITCH: dict[bytes, Literal["on", "off", "stop"]] = {b"ON": "on", b"OFF": "off", b"STOP": "stop"}
 """What meerkat/hub/burst/set takes."""
@@ -133,6 +137,7 @@ class HubBus:
             on_disconnected=self._disconnected,
         )
         self.asleep = SleepWatch(self.session, live)
+        self.roll_call = RollCall(self.session, live)
         self._wired = Wired(self.session, live)
         if workflows is not None:
             workflows.attach(self.session)
@@ -200,6 +205,7 @@ class HubBus:
             self._live.devices.pop(topic.device, None)
             self._service.happened(CamerasTold(topic.device))
             self.asleep.forgotten(topic.device)
+            self.roll_call.forgotten(topic.device)
             self._live.tell(Change("device", topic.device))
             return
         info = read(DeviceInfo, message.payload, topic=message.topic)
@@ -225,6 +231,7 @@ class HubBus:
                 f"{word[:40]!r} is no availability", where=message.topic, remedy="online, offline or asleep"
             )
         self.asleep.told(topic.device, word, self._clock())
+        self.roll_call.told(topic.device, word, self._clock(), news=not message.retain)
         if self._live.availability.get(topic.device) != word:
             self._live.availability[topic.device] = word
             log.info("device %s is %s", topic.device, word or "forgotten")
@@ -243,6 +250,8 @@ class HubBus:
         topic = parse(message.topic)
         assert isinstance(topic, WorkerTopic)
         if not message.payload:
+            self.roll_call.worker_gone(topic.worker)
+            self._live.tell(Change("worker"))
             return
         state = read(WorkerState, message.payload, topic=message.topic)
         if state.worker != topic.worker:
@@ -254,6 +263,7 @@ class HubBus:
         known = self._live.workers.get(state.worker)
         if known is None or state.online or known.incarnation == state.incarnation:
             self._live.workers[state.worker] = state
+        self.roll_call.worker(state.worker, online=state.online, now=self._clock())
         self._service.happened(WorkerSeen(state))
         self._live.tell(Change("worker", payload=message.payload))
 
@@ -398,10 +408,13 @@ class HubBus:
         self.session.publish(HubTopic("availability"), b"online", qos=1, retain=True)
 
     def _publish_state(self, state: HubState) -> None:
-        """Retained; only when something but the waiting time has changed."""
+        """Retained; only when something but the waiting time has changed, or that by WAIT_STEP."""
         state = state.model_copy(update=self._about)
-        if self._state is None or self._state != state.model_copy(
-            update={"oldest_wait": self._state.oldest_wait}
+        known = self._state
+        if (
+            known is None
+            or abs(known.oldest_wait - state.oldest_wait) >= WAIT_STEP
+            or known != state.model_copy(update={"oldest_wait": known.oldest_wait})
         ):
             self._state = state
             self._live.hub = state
