@@ -101,3 +101,31 @@ def restore(
         which = device_object(device) if device else HUB_OBJECT
     ask(connection, which, settings.prefix)
     click.echo(f"{name or 'The hub'} may be shown in Home Assistant again.")
+
+
+@ha.command()
+@click.option("--all", "everything", is_flag=True, help="what other programs announce, too")
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+@click.option(
+    "--listen", metavar="SECONDS", type=click.FloatRange(0, 3600), default=0.0, help="for events, so long"
+)
+@_connects
+def check(
+    connection: Connection, settings: HomeAssistantSettings, everything: bool, as_json: bool, listen: float
+) -> None:
+    """Say what Home Assistant would reject, or drop without a word.
+
+    Looks at the discovery messages and at the states on the broker. Exit status 1 if there is an error or
+    a warning, or nothing to look at.
+    """
+    from .check.report import check as look
+    from .retained import discovered
+
+    report = look(discovered(connection, settings.prefix, everything=everything, listen=listen))
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        for line in report.lines():
+            click.echo(line)
+    if not report.good:
+        raise SystemExit(1)
