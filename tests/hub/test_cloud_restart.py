@@ -15,11 +15,12 @@ from sqlalchemy import func, select
 from hub_support.cloud_driver import SETTINGS, FakeCloud, ToldPolicy, a_result
 from hub_support.core_driver import START, a_clip, an_id, track
 from meerkat_cloud_burst.news import BurstAsked, CloudAnswered, CloudDead, CloudEffect, SendOut, Sent
-from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
+from meerkat_cloud_burst.policy.view import BurstDecision, LedgerEntry, Reservation
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import BurstState, HubState, Outcome
 from meerkat_hub.adapters import schema as db
-from meerkat_hub.adapters.burst_store import ledger
+from meerkat_hub.adapters.burst_store import days as days_of
+from meerkat_hub.adapters.burst_store import ledger, write
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.ingest import Arrived
 from meerkat_hub.adapters.live import Live
@@ -27,6 +28,7 @@ from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.retention import Retention
 from meerkat_hub.adapters.store import Store, Waiting
 from meerkat_hub.core.cloud.flights import GRACE
+from meerkat_hub.core.cloud_records import LedgerWritten
 from meerkat_hub.core.inputs import ClipArrived, Input
 from meerkat_hub.core.outputs import Effect
 from meerkat_hub.core.records import Now
@@ -331,3 +333,80 @@ def test_the_orders_name_media_that_are_there(house: House) -> None:
     effect = house.sky.orders[clip, house.sky.token_of(clip)]
     assert isinstance(effect, SendOut)
     assert house.media.path("clips", effect.media).read_bytes() == b"video"
+
+
+def test_a_clip_whose_camera_says_never_by_now_is_not_sent_by_the_next_hub(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its way out was committed and not begun when somebody forbade it and started the hub anew."""
+    clip = house.clip(1)
+    house.deaf = True
+    house.send(clip)
+    forbidding = SETTINGS.model_copy(update={"cameras": {"porch/front": "never"}})
+    monkeypatch.setattr(house, "_burst", lambda: (forbidding, house.policy))
+    house.restart()
+    assert house.sky.sent == []
+    assert house.turn.core is not None
+    assert clip in house.turn.core.waiting
+    house.restart()
+    assert house.flights() == 1
+    assert house.sky.sent == []
+
+
+def test_a_machine_that_runs_for_long_is_not_taken_for_one_that_boots(house: House) -> None:
+    """Else the hub that comes after would rent another beside it."""
+    house.sky.desired = 1
+    house.restart(after=SETTINGS.boot + 1)
+    house.sky.launch("i-1", at=house.now.wall)
+    house.do(house.sky.looked())
+    assert house.policy.worlds[-1].cloud.ready == 1
+    house.later(SETTINGS.boot * 2)
+    house.do(house.sky.looked())
+    assert house.policy.worlds[-1].cloud.ready == 1  # the other was seen to boot, and has said nothing
+
+
+def test_a_stop_that_was_committed_and_not_carried_out_is_by_the_next_hub(house: House) -> None:
+    house.sky.desired = 1
+    house.do(house.sky.looked())
+    house.deaf = True
+    house.do(BurstAsked("stop"))
+    assert (house.sky.desired, house.sky.ended) == (1, [])
+    house.restart()
+    house.do(house.sky.looked())
+    assert (house.sky.desired, house.sky.ended) == (0, ["i-0"])
+    house.do(BurstAsked("on"))
+    house.restart()
+    house.sky.desired = 1
+    house.mono += 100
+    house.do(house.sky.looked())
+    assert (house.sky.desired, house.sky.ended) == (1, ["i-0"])
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=1500), timedelta(days=90)])
+def test_what_was_spent_is_known_to_a_hub_whose_clock_was_once_far_ahead(
+    house: House, wrong: timedelta
+) -> None:
+    """A line of the future does not hide those of today."""
+    spent = LedgerEntry(new_id(), house.now.wall.timestamp(), "spent", 0.30, 3600, "i-0")
+    ahead = LedgerEntry(new_id(), (house.now.wall + wrong).timestamp(), "spent", 0.01, 60, "i-0")
+    again = replace(spent, id=new_id(), dollars=0.05)
+    with house.engine.begin() as connection:
+        for entry in (spent, ahead, again):
+            write(connection, LedgerWritten(entry))
+    house.restart()
+    assert house.burst().spent_today >= 0.35
+
+
+def test_lines_of_the_ledger_are_kept_for_a_year_and_more(house: House) -> None:
+    now = house.now.wall.timestamp()
+    ages = {"long ago": 420, "last year": 390, "last month": 40, "today": 0}
+    with house.engine.begin() as connection:
+        for name, days in ages.items():
+            write(connection, LedgerWritten(LedgerEntry(name, now - days * 86_400, "spent", 0.1, 60, "i-0")))
+    retention = Retention(house.engine, house.media, RetentionSettings(reserve_megabytes=0))
+    retention.sweep(house.now.wall)
+    with house.engine.connect() as connection:
+        assert [line.id for line in ledger(connection, 10)] == ["last year", "last month", "today"]
+        days = days_of(connection, 10)
+    assert [(house.now.wall.date() - day.day).days for day in days] == [0, 40, 390]
+    assert [day.dollars for day in days] == [0.1, 0.1, 0.1]

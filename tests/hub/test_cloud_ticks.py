@@ -17,9 +17,10 @@ from meerkat_cloud_burst.news import Booted, Reached, Scale, Sent, Trouble
 from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
 from meerkat_cloud_burst.ports import FleetState, Instance, QueueState
 from meerkat_cloud_burst.settings import BurstSettings, CloudRule, MoneySettings
-from meerkat_hub.core.cloud.cloud import ASKED_AGAIN, BUS_GRACE, LAUNCH_PAUSE
+from meerkat_hub.core.cloud.cloud import ASKED_AGAIN, LAUNCH_PAUSE
 from meerkat_hub.core.cloud.history import REACH, History
 from meerkat_hub.core.cloud.permission import rule_of
+from meerkat_hub.core.cloud.scene import BUS_GRACE
 from meerkat_hub.core.cloud_records import Sample
 from meerkat_hub.core.inputs import BusChanged, ClipArrived
 from meerkat_hub.core.outputs import EventSaved
@@ -154,6 +155,21 @@ def test_a_clip_of_a_camera_that_says_never_stays_whatever_the_policy_wants(hub:
     assert hub.policy.worlds[-1].waiting[0].rule == "never"
 
 
+def test_a_clip_that_is_out_comes_back_when_its_camera_may_send_none_any_more() -> None:
+    said = {"porch": ""}
+    hub = CloudDriver(cloud_of=lambda device, camera: said[device])
+    clip = hub.clip(1)
+    hub.send([clip.id])
+    token = hub.sky.token_of(clip.id)
+    hub.do(Sent(clip.id, token, 1.0, 5))
+    said["porch"] = "never"
+    hub.tick()
+    assert clip.id in hub.core.waiting
+    assert hub.sky.forgotten == [(clip.id, token)]  # it lies there no longer
+    assert any("may not leave" in note for note in hub.notes)
+    hub.check()
+
+
 # --- money ----------------------------------------------------------------------------------------
 
 
@@ -234,6 +250,32 @@ def test_where_no_machine_comes_the_house_goes_on_alone_for_a_while(hub: CloudDr
     assert hub.tick().trouble == trouble
     hub.turn(1)
     assert hub.tick().trouble == ""
+
+
+def test_a_launch_that_fails_is_withdrawn_also_when_the_money_runs_out() -> None:
+    """Money for one of two launches would leave one that no quota lets come."""
+    hub = CloudDriver(SETTINGS.model_copy(update={"money": MoneySettings(per_day=0.029)}))
+    hub.sky.desired = 2
+    looked = hub.sky.looked()
+    error = CloudError("you may have 0 of these machines", cause="quota", remedy="Ask AWS for more")
+    hub.do(replace(looked, fleet=replace(looked.fleet, trouble=error)))
+    assert hub.sky.desired == 0
+
+
+def test_a_stop_holds_until_somebody_switches_it_on(hub: CloudDriver) -> None:
+    """A machine that comes late, or that could not be ended, is ended too."""
+    hub.switch("stop")
+    hub.sky.launch("i-late")
+    hub.sky.desired = 1
+    hub.tick()
+    assert (hub.sky.desired, hub.sky.ended) == (0, ["i-late"])
+    hub.turn(ASKED_AGAIN)
+    hub.tick()
+    assert hub.sky.ended == ["i-late"] * 2
+    hub.switch("off")
+    hub.sky.launch("i-other")
+    hub.tick()
+    assert "i-other" not in hub.sky.ended
 
 
 def test_no_more_goes_out_than_can_be_answered_in_time(hub: CloudDriver) -> None:

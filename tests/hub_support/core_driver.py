@@ -20,6 +20,7 @@ from meerkat_contract.messages import (
     WorkerState,
 )
 from meerkat_hub.core.clips import CoreSettings
+from meerkat_hub.core.cloud.permission import SaidNow, nothing_said
 from meerkat_hub.core.inputs import BusChanged, ClipArrived, Input, ResultArrived, TimeReached, WorkerSeen
 from meerkat_hub.core.machine import HubCore
 from meerkat_hub.core.outputs import (
@@ -66,14 +67,18 @@ def a_clip(
 
 class CoreDriver:
     def __init__(
-        self, *, settings: CoreSettings | None = None, burst: tuple[BurstSettings, Policy] | None = None
+        self,
+        *,
+        settings: CoreSettings | None = None,
+        burst: tuple[BurstSettings, Policy] | None = None,
+        cloud_of: SaidNow = nothing_said,
     ) -> None:
         self._next_id = 0xE000
         self.mono = 0.0
         self.changes: list[Change] = []
         self.effects: list[Effect] = []
         self.notes: list[str] = []
-        self.core = HubCore(epoch=1, new_id=self._new_id, settings=settings, burst=burst)
+        self.core = HubCore(epoch=1, new_id=self._new_id, settings=settings, burst=burst, cloud_of=cloud_of)
         self.do(BusChanged(up=True))
 
     def _new_id(self) -> str:

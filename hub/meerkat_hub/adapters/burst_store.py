@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from meerkat_cloud_burst.policy.books import CLOCK
@@ -26,8 +26,13 @@ from . import schema as db
 FACT = "burst_"
 """What the names of the burst's numbers begin with, among the hub's facts."""
 
-COUNTS = 70 * 86_400.0
+DAY = 86_400
+
+COUNTS = 70.0 * DAY
 """Seconds for which lines of the ledger count: this month and the one before, whatever the clock did."""
+
+KEPT = 400.0 * DAY
+"""Seconds for which they are kept for people: this month and the same one of last year."""
 
 _UNFINISHED = select(db.clips.c.id).where(db.WAITING)
 
@@ -88,27 +93,38 @@ class Day:
 def days(connection: Connection, last: int) -> list[Day]:
     """The last so many days on which something was spent, the latest first."""
     table = db.burst_ledger
-    day = func.date(table.c.at, "unixepoch")
+    number = cast(table.c.at, BigInteger) // DAY
     rows = connection.execute(
         select(
-            day,
+            number,
             func.sum(table.c.dollars),
             func.count(func.distinct(table.c.instance)),
             func.sum(table.c.seconds),
         )
         .where(table.c.kind == "spent", table.c.instance != CLOCK)
-        .group_by(day)
-        .order_by(day.desc())
+        .group_by(number)
+        .order_by(number.desc())
         .limit(last)
     )
-    return [Day(date.fromisoformat(when), *sums) for when, *sums in rows]
+    return [Day(datetime.fromtimestamp(day * DAY, UTC).date(), *sums) for day, *sums in rows]
+
+
+def younger_than(seconds: float) -> Any:
+    """The time from which lines of the ledger are no older, for a query; null where there is none.
+
+    It is reckoned from the line that was written last, not from the one that says the latest time: the clock
+    may have been wrong in between. What it is known to have leapt is added.
+    """
+    table = db.burst_ledger
+    latest = select(table.c.at).order_by(table.c.seq.desc()).limit(1).scalar_subquery()
+    leaps = select(func.coalesce(func.sum(func.abs(table.c.seconds)), 0.0)).where(table.c.instance == CLOCK)
+    return latest - leaps.scalar_subquery() - seconds
 
 
 def _recent(connection: Connection) -> list[LedgerEntry]:
     """All that count, in the order in which they were written."""
     table = db.burst_ledger
-    latest = select(func.max(table.c.at)).scalar_subquery()
-    rows = connection.execute(select(table).where(table.c.at >= latest - COUNTS).order_by(table.c.seq))
+    rows = connection.execute(select(table).where(table.c.at >= younger_than(COUNTS)).order_by(table.c.seq))
     return [_entry(row) for row in rows]
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine, Table, delete, select, update
 from meerkat_contract.errors import StorageError
 from meerkat_hub.settings import RetentionSettings
 
+from . import burst_store
 from . import schema as db
 from .database import connected
 from .media import MediaFolder, suffix_of
@@ -333,12 +334,14 @@ class Retention:
         return swept
 
     def _forget(self, now: datetime) -> None:
-        """Rows whose file is long gone, recordings of which nothing is left, old refusals."""
+        """Rows whose file is long gone, recordings of which nothing is left, old refusals, ledger lines."""
         limit = now - timedelta(days=self._settings.days) - REMEMBER
         for table in (db.clips, db.meter_pictures):
             self._delete(table, table.c.id, (table.c.file.is_(False), table.c.received_at < limit))
         self._delete(db.recordings, db.recordings.c.id, EMPTY)
         self._delete(db.refusals, db.refusals.c.seq, (db.refusals.c.at < limit,))
+        lines = db.burst_ledger.c
+        self._delete(db.burst_ledger, lines.seq, (lines.at < burst_store.younger_than(burst_store.KEPT),))
 
     def _delete(self, table: Any, key: Any, conditions: tuple[Any, ...]) -> None:
         """Look up what meets the conditions, then delete it in short transactions if it still does."""

@@ -2,14 +2,15 @@
 
     Looked ──► world ──► policy ──► changes (clips aloft, ledger) ──commit──► effects (send, scale, …)
 
-The clips' way is `flights`, the money `money`, the decision the policy's. Here the world of each tick is
-put together and what was decided is carried out, under limits of its own: never a clip of a camera that
-says never, never more machines than configured, never a machine that is not paid for in the ledger.
+The clips' way is `flights`, the money `money`, what is looked upon the `scene`, the decision the policy's.
+Here what was decided is carried out, under limits of its own: never a clip of a camera that says never,
+never more machines than configured, never a machine that is not paid for in the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from meerkat_cloud_burst.news import (
     Booted,
@@ -27,18 +28,10 @@ from meerkat_cloud_burst.news import (
     TakenBack,
     Trouble,
 )
-from meerkat_cloud_burst.policy.view import (
-    AloftClip,
-    BurstDecision,
-    CloudView,
-    Policy,
-    WaitingClip,
-    World,
-)
-from meerkat_cloud_burst.ports import FleetState, QueueState
+from meerkat_cloud_burst.policy.view import BurstDecision, Policy, World
 from meerkat_cloud_burst.settings import BurstSettings
-from meerkat_contract.messages import BurstState, CloudRule
-from meerkat_hub.core.clips import CLIPS, SAMPLE_FPS, Clips, frames_of
+from meerkat_contract.messages import BurstState
+from meerkat_hub.core.clips import SAMPLE_FPS, Clips, frames_of
 from meerkat_hub.core.cloud_records import (
     Aloft,
     BurstFact,
@@ -48,7 +41,6 @@ from meerkat_hub.core.cloud_records import (
     StoredBurst,
 )
 from meerkat_hub.core.outputs import Decision
-from meerkat_hub.core.pool.outlook import Outlook, Prospect
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.records import Clip, Now
 
@@ -57,14 +49,9 @@ from .history import History
 from .measured import CLIP, Measured
 from .minutes import Minutes
 from .money import Money
-from .permission import SaidNow, nothing_said, rule_of
+from .permission import SaidNow, nothing_said
 from .planned import planned
-
-LOOKED_AT = 2000
-"""Clips of the backlog that one tick looks at: those that would be served first."""
-
-BUS_GRACE = 60.0
-"""Seconds for which a broker may be away before the house counts as without workers."""
+from .scene import Scene
 
 ASKED_AGAIN = 60.0
 """Seconds after which an order is asked back again, and a machine told again to end."""
@@ -77,6 +64,17 @@ LAUNCH_PAUSE = 900.0
 
 ON = "on"
 """The fact that somebody switched it: 1 or 0."""
+
+STOPPED = "stopped"
+"""The fact that somebody stopped it, so that no machine may run: 1 or 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fewer:
+    """Machines at most, whatever the policy wants."""
+
+    machines: int
+    reason: str
 
 
 class Cloud:
@@ -99,24 +97,18 @@ class Cloud:
         self.measured = Measured(settings)
         self.on = True
         self.trouble = ""
+        self._stopped = False
         self._policy = policy
         self._clips = clips
-        self._pool = pool
-        self._outlook = Outlook(pool, CLIPS)
-        self._said_now = said_now
-        self._fleet = FleetState()
-        self._queue = QueueState()
+        self._scene = Scene(clips, pool, settings, self.measured, said_now)
         self._launching = ""
         """Why no machine came that was asked for."""
         self._launch_again = 0.0
         """When another may be asked for, in monotonic seconds."""
-        self._ready: set[str] = set()
-        """Instances that have worked."""
         self._asked_back: dict[str, float] = {}
         """When an order was asked back, by clip."""
         self._ended: dict[str, float] = {}
         """When a machine was last told to end."""
-        self._bus_down_at: float | None = None
         self._minutes = Minutes()
         self._history = History()
 
@@ -124,9 +116,10 @@ class Cloud:
         """Take over what the database holds, once the clips are there."""
         facts = stored.facts or {}
         self.on = bool(facts.get(ON, 1))
+        self._stopped = bool(facts.get(STOPPED, 0))
         self.measured.load(facts)
         self.money.load(stored.ledger, now)
-        self.flights.load(stored.flights, now, out)
+        self.flights.load(stored.flights, lambda clip: self._scene.rule(clip) != "never", now, out)
 
     def happened(self, news: CloudNews, now: Now, out: Decision) -> None:
         match news:
@@ -144,7 +137,7 @@ class Cloud:
             case TakenBack():
                 self.flights.taken_back(news, now, out)
             case Booted(worker=worker, seconds=seconds):
-                self._ready.add(worker)
+                self._scene.worked(worker)
                 out.changes += self.measured.booted(seconds)
             case Trouble(reason=reason):
                 self._troubled(reason, now, out)
@@ -154,7 +147,7 @@ class Cloud:
                 self._switched(news, now, out)
 
     def bus_changed(self, up: bool, now: Now) -> None:
-        self._bus_down_at = None if up else now.mono
+        self._scene.bus_changed(up, now)
 
     def pass_time(self, now: Now, out: Decision) -> None:
         self.flights.pass_time(now, out)
@@ -166,7 +159,7 @@ class Cloud:
 
     def _answered(self, news: CloudAnswered, now: Now, out: Decision) -> None:
         clip = self._clips.unfinished.get(news.result.job)
-        self._ready.add(news.worker)
+        self._scene.worked(news.worker)
         if self.flights.answered(news, now, out) and clip is not None and news.result.state == "done":
             media = frames_of(clip) / SAMPLE_FPS
             out.changes += self.measured.looked_at(news.result.seconds, media)
@@ -183,14 +176,14 @@ class Cloud:
 
     def _switched(self, asked: BurstAsked, now: Now, out: Decision) -> None:
         by = f" by {asked.by}" if asked.by else ""
-        self.on = asked.what == "on"
-        out.changes.append(BurstFact(ON, int(self.on)))
+        self.on, self._stopped = asked.what == "on", asked.what == "stop"
+        out.changes += (BurstFact(ON, int(self.on)), BurstFact(STOPPED, int(self._stopped)))
         if asked.what == "stop":
-            ends = "every machine ends now, and " if self._pays else ""
+            ends = "every machine ends now, and " if self._scene.pays else ""
             reason = f"stopped{by}: {ends}clips that are out are done at home"
             self.flights.all_home("the cloud burst was stopped", now, out)
             out.effects.append(Scale(0, reason))
-            self._end([instance.id for instance in self._fleet.instances], reason, now, out)
+            self._end([instance.id for instance in self._scene.fleet.instances], reason, now, out)
             self._note(BurstDecision(code="stop", reason=reason), now, out)
         elif asked.what == "off":
             reason = f"switched off{by}: nothing new goes out, what a machine has begun is finished"
@@ -201,101 +194,59 @@ class Cloud:
     # --- a tick ---------------------------------------------------------------------------------
 
     def _looked(self, news: Looked, now: Now, out: Decision) -> None:
-        self._fleet, self._queue = news.fleet, news.queue
-        there = {instance.id for instance in news.fleet.instances}
-        self._ready &= there
+        self._scene.looked(news, now)
         self.flights.forget_ended(out)
-        self._see_launches(now, out)
+        self._call_home(now, out)
+        fewer = [self._see_launches(now, out), self._see_stop(now, out)]
         money = self.money.look(news.fleet, now)
         out.changes += money.changes
         self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", now, out)
-        self._outlook.learn()
         self._apply(self._policy.decide(self.world(now)), now, out)
         self._end(money.end, money.reason, now, out)
-        if money.desired is not None and self._pays:  # after the policy, whatever that wants
-            out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
-            fewer = min(money.desired, self._fleet.desired, self._limit)
-            out.effects.append(Scale(fewer, money.reason))
+        if money.desired is not None:
+            fewer.append(_Fewer(min(money.desired, news.fleet.desired, self._scene.limit), money.reason))
+        self._shrink([one for one in fewer if one is not None], out)
         self._remember(now)
 
-    def _see_launches(self, now: Now, out: Decision) -> None:
+    def _call_home(self, now: Now, out: Decision) -> None:
+        """What is out of a camera that says never by now."""
+        for flight in self.flights.aloft:
+            clip = self._clips.unfinished.get(flight.id)
+            if clip is not None and self._scene.rule(clip) == "never":
+                self.flights.forbidden(flight, now, out)
+
+    def _see_launches(self, now: Now, out: Decision) -> _Fewer | None:
         """Where no machine comes, the house goes on alone for a while."""
-        failed = self._fleet.trouble
-        if failed is not None and not self._fleet.instances:
+        failed = self._scene.fleet.trouble
+        if failed is not None and not self._scene.fleet.instances:
             self._launching = f"no machine is launched: {failed}"
             self._launch_again = now.mono + LAUNCH_PAUSE
             self.flights.all_home("no machine comes in the cloud", now, out)
-            out.effects.append(Scale(0, self._launching))
-        elif now.mono >= self._launch_again:
+            return _Fewer(0, self._launching)
+        if now.mono >= self._launch_again:
             self._launching = ""
+        return None
+
+    def _see_stop(self, now: Now, out: Decision) -> _Fewer | None:
+        """A stop holds: also for a machine that came late, and where the hub ended before it was told."""
+        fleet = self._scene.fleet
+        if not (self._stopped and self._scene.pays and (fleet.instances or fleet.desired)):
+            return None
+        reason = "somebody stopped the cloud burst"
+        self._end([one.id for one in fleet.instances if one.state != "ending"], reason, now, out)
+        return _Fewer(0, reason)
+
+    def _shrink(self, limits: Sequence[_Fewer], out: Decision) -> None:
+        """After the policy, whatever that wants."""
+        if limits and self._scene.pays:
+            least = min(limits, key=lambda one: one.machines)
+            out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
+            out.effects.append(Scale(least.machines, least.reason))
 
     def world(self, now: Now) -> World:
         """All that the policy may know, as of now."""
-        reachable = self._bus_down_at is None or now.mono - self._bus_down_at < BUS_GRACE
-        prospect = self._outlook.look(now.mono, LOOKED_AT, reachable=reachable)
-        return World(
-            waiting=tuple(self._waiting(prospect, now)),
-            aloft=tuple(self._aloft(now)),
-            cloud=self._cloud_view(now),
-            money=self.money.view(now),
-            idle_at_home=prospect.idle and not prospect.items,
-            home_seconds=prospect.unit * CLIP * SAMPLE_FPS,
-            trouble=self.trouble or self._launching,
-            enabled=self.on,
-            fresh_instances=self._pays,
-        )
-
-    def _waiting(self, prospect: Prospect, now: Now) -> list[WaitingClip]:
-        waiting = []
-        for expected in prospect.items:
-            clip = self._clips.unfinished[expected.item.id]
-            waiting.append(
-                WaitingClip(
-                    id=clip.id,
-                    age=now.mono - self._clips.since[clip.id],
-                    done_in=expected.done_in,
-                    size=clip.size,
-                    seconds=frames_of(clip) / SAMPLE_FPS,
-                    rule=self._rule(clip),
-                    attempts=self.flights.returns(clip.id),
-                )
-            )
-        return waiting
-
-    def _aloft(self, now: Now) -> list[AloftClip]:
-        return [
-            AloftClip(
-                flight.id,
-                age=now.mono - self._clips.since[flight.id],
-                sent=max((now.wall - flight.at).total_seconds(), 0.0),
-                taken=place < self._queue.taken,
-                rule=self._rule(self._clips.unfinished[flight.id]),
-            )
-            for place, flight in enumerate(self.flights.aloft)
-        ]
-
-    def _cloud_view(self, now: Now) -> CloudView:
-        running = [one for one in self._fleet.instances if one.state != "ending"]
-        return CloudView(
-            desired=self._fleet.desired,
-            maximum=self._limit,
-            ages=tuple(max((now.wall - one.since).total_seconds(), 0.0) for one in running),
-            ready=len(self._ready & {one.id for one in running}),
-            boot=self.measured.boot,
-            clip_seconds=self.measured.clip_seconds,
-            upload_rate=self.measured.upload_rate,
-            queued=self._queue.waiting + self._queue.taken,
-        )
-
-    @property
-    def _pays(self) -> bool:
-        """Whether machines are launched, which costs money."""
-        return self.settings.fleet == "asg"
-
-    @property
-    def _limit(self) -> int:
-        """Machines at most."""
-        return min(self.settings.max_instances, self._fleet.maximum)
+        trouble = self.trouble or self._launching
+        return self._scene.world(self.flights, self.money, now, trouble=trouble, enabled=self.on)
 
     # --- a decision -----------------------------------------------------------------------------
 
@@ -308,7 +259,8 @@ class Cloud:
 
     def _going(self, wanted: Sequence[str], desired: int | None) -> list[str]:
         """Which of these clips may go, with so many machines asked for."""
-        machines = max(desired or 0, self._fleet.desired, len(self._fleet.instances), not self._pays)
+        fleet = self._scene.fleet
+        machines = max(desired or 0, fleet.desired, len(fleet.instances), not self._scene.pays)
         room = self._room(machines) if machines else 0.0
         going: list[str] = []
         for clip_id in wanted:
@@ -330,10 +282,7 @@ class Cloud:
 
     def _may_go(self, clip: Clip) -> bool:
         """Whether its camera lets it, whatever the policy says."""
-        return self.flights.returns(clip.id) < MAX_RETURNS and self._rule(clip) != "never"
-
-    def _rule(self, clip: Clip) -> CloudRule:
-        return rule_of(clip, self.settings, self._said_now(clip.device, clip.camera))
+        return self.flights.returns(clip.id) < MAX_RETURNS and self._scene.rule(clip) != "never"
 
     def _ask_back(self, decision: BurstDecision, now: Now, out: Decision) -> int:
         jobs = []
@@ -349,19 +298,19 @@ class Cloud:
 
     def _scale(self, decision: BurstDecision, now: Now, out: Decision) -> int | None:
         """Ask for so many machines, if that is something else than now and is paid for."""
-        if decision.desired is None or not self._pays:
+        if decision.desired is None or not self._scene.pays:
             return None
-        desired = max(min(decision.desired, self._limit), 0)
-        if decision.reserve is not None and desired > self._fleet.desired:
+        desired = max(min(decision.desired, self._scene.limit), 0)
+        if decision.reserve is not None and desired > self._scene.fleet.desired:
             paid = self.money.reserve(decision.reserve.instances, now, decision.reason)
             if isinstance(paid, str):
                 out.notes.append(f"cloud burst: no machine is asked for: {paid}")
                 return None
             out.changes += paid
-        elif desired > self._fleet.desired:
+        elif desired > self._scene.fleet.desired:
             out.notes.append("cloud burst: no machine is asked for that is not paid for in the ledger")
             return None
-        if desired == self._fleet.desired:
+        if desired == self._scene.fleet.desired:
             return None
         out.effects.append(Scale(desired, decision.reason))
         return desired
@@ -400,23 +349,18 @@ class Cloud:
             reason=latest.reason if latest else "the hub has just begun and has not looked yet",
             since=latest.at if latest else None,
             in_cloud=len(self._clips.aloft),
-            instances=self._running,
-            desired=self._fleet.desired,
+            instances=self._scene.running,
+            desired=self._scene.fleet.desired,
             max_instances=self.settings.max_instances,
             trouble=self.trouble or self._launching,
             **self.money.figures(now),
         )
 
-    @property
-    def _running(self) -> int:
-        """Machines that start or run."""
-        return sum(one.state != "ending" for one in self._fleet.instances)
-
     def _remember(self, now: Now) -> None:
         out_there = len(self._clips.aloft)
         at_home = len(self._clips.unfinished) - out_there
         spent = self.money.figures(now)["spent_today"]
-        self._history.note(Sample(now.wall, at_home, out_there, self._running, spent))
+        self._history.note(Sample(now.wall, at_home, out_there, self._scene.running, spent))
 
     def view(self, now: Now) -> BurstView:
         """For the page, at length."""

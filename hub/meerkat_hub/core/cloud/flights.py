@@ -12,7 +12,7 @@ and whatever comes later is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -56,8 +56,11 @@ class Flights:
         """When each that is aloft is waited for no longer, in monotonic seconds."""
         self._next: float | None = None
 
-    def load(self, flights: Iterable[Flight], now: Now, out: Decision) -> None:
-        """Take over what the database holds, once the clips are there."""
+    def load(
+        self, flights: Iterable[Flight], may_go: Callable[[Clip], bool], now: Now, out: Decision
+    ) -> None:
+        """Take over what the database holds, once the clips are there. `may_go`: whether a clip's camera
+        still lets it leave the house."""
         for flight in flights:
             clip = self._clips.unfinished.get(flight.id)
             if clip is None:
@@ -65,7 +68,9 @@ class Flights:
             self.known[flight.id] = flight
             if flight.reason:
                 self._clips.cloud_said[flight.id] = flight.reason
-            if flight.aloft:
+            if flight.aloft and not may_go(clip):
+                self.forbidden(flight, now, out)
+            elif flight.aloft:
                 age = max((now.wall - flight.at).total_seconds(), 0.0)
                 self._wait_for(flight.id, now.mono + max(self._settings.timeout - age, GRACE))
                 if not flight.sent:
@@ -135,6 +140,10 @@ class Flights:
 
     def taken_back(self, news: TakenBack, now: Now, out: Decision) -> None:
         self._home(news.job, news.token, "it was taken back", now, out)
+
+    def forbidden(self, flight: Flight, now: Now, out: Decision) -> None:
+        """Its camera says never by now: what lies there of it is deleted, and nobody waits for it."""
+        self._home(flight.id, flight.token, "clips of this camera may not leave the house any more", now, out)
 
     def all_home(self, reason: str, now: Now, out: Decision) -> None:
         """Wait for none any longer."""
