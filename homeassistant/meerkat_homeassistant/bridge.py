@@ -20,19 +20,21 @@ from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, MeterTopic, WorkerTopic
 
 from .discovery import config_topic
-from .keeper import (
+from .exchange import (
     Birth,
     Connected,
+    Death,
     Disconnected,
     Event,
-    Keeper,
     Note,
     Publish,
     Received,
     Tick,
     marker_topic,
+    record_topic,
     sync_topic,
 )
+from .keeper import Keeper
 from .settings import HomeAssistantSettings
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,7 @@ class Bridge:
             str(MeterTopic(ANY, ANY, "verdict")),
             config_topic(ANY, prefix),
             marker_topic(ANY, prefix),
+            record_topic(ANY, prefix),
             sync_topic(prefix),
         ):
             self._session.subscribe(topic, self._take)
@@ -101,6 +104,8 @@ class Bridge:
         if message.payload == b"online":
             # Not all at once with everything else that greets Home Assistant.
             self._inbox.put(Birth(self._chance() * self._settings.birth_jitter))
+        elif message.payload == b"offline":
+            self._inbox.put(Death())
 
     def _step(self) -> bool:
         """Wait for the next event or moment and act on it; False when it is time to end."""

@@ -3,11 +3,14 @@
 Home Assistant forgets a component only when it is sent once more with nothing but its platform, and
 may be left out only after that. So a change can take two messages on one topic, with time between
 them: call `next_messages` again, with the first as published, until it returns nothing.
+
+What it missed because it was away it cannot forget, since it does not know it any more: it has to be
+told of it once again first (`beside`), and then to forget it (`without`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from .discovery import Payload
@@ -45,28 +48,60 @@ def components(payload: Payload) -> dict[str, Payload]:
     return found
 
 
+def gone(current: Payload, target: Payload) -> Payload:
+    """What of `current` is no more in `target`, as a payload of its own; empty when all is still there.
+
+    A component that is a stub has been removed already, and one of another platform is another one.
+    """
+    there = components(target)
+
+    def rest(parts: Mapping[str, Payload]) -> dict[str, Payload]:
+        return {
+            name: part
+            for name, part in parts.items()
+            if len(part) > 1 and part["p"] != there.get(name, {}).get("p")
+        }
+
+    left = _shaped(current, rest)
+    return left if components(left) else {}
+
+
+def without(payload: Payload, left: Payload) -> Payload:
+    """The payload, and beside it what is to be forgotten (whose names it must not use yet)."""
+    stubs = {name: {"p": part["p"]} for name, part in components(left).items()}
+    rest = _unnamed(payload, stubs)
+    return {**rest, "cmps": {**rest.get("cmps", {}), **stubs}}
+
+
+def beside(payload: Payload, left: Payload) -> Payload:
+    """The payload, and what is `left` with it. Where both use a name, only the latter has it."""
+    rest = _unnamed(payload, components(left))
+    children = {child["ids"][0]: child for child in rest.get("cdevs", ())}
+    for child in left.get("cdevs", ()):
+        known = children.get(child["ids"][0], child)
+        children[child["ids"][0]] = {**known, "cmps": {**known["cmps"], **child["cmps"]}}
+    cdevs = {"cdevs": list(children.values())} if children else {}
+    return {**left, **rest, "cmps": {**rest.get("cmps", {}), **left.get("cmps", {})}, **cdevs}
+
+
 def _toward(current: Payload | None, target: Payload) -> Payload | None:
     if current == target:
         return None
     if current is None:
         return target
-    there = components(target)
-    # A component that is a stub already has been removed by the message before.
-    gone = {
-        name: {"p": old["p"]}
-        for name, old in components(current).items()
-        if len(old) > 1 and old["p"] != there.get(name, {}).get("p")
-    }
-    if not gone:
-        return target
-    return _with_stubs(target, gone)
+    left = gone(current, target)
+    return without(target, left) if left else target
 
 
-def _with_stubs(target: Payload, stubs: Mapping[str, Payload]) -> Payload:
-    """The target, and beside it what is to be forgotten (whose names it must not use yet)."""
+def _unnamed(payload: Payload, names: Collection[str]) -> Payload:
+    return _shaped(payload, lambda parts: {name: part for name, part in parts.items() if name not in names})
+
+
+def _shaped(payload: Payload, choose: Callable[[Mapping[str, Payload]], dict[str, Payload]]) -> Payload:
+    """The payload with the chosen components alone, and no child device without any."""
     children = [
-        {**child, "cmps": {name: part for name, part in child["cmps"].items() if name not in stubs}}
-        for child in target.get("cdevs", ())
+        {**child, "cmps": parts} for child in payload.get("cdevs", ()) if (parts := choose(child["cmps"]))
     ]
-    payload = {**target, "cmps": {**target.get("cmps", {}), **stubs}}
-    return {**payload, "cdevs": children} if children else payload
+    shaped = {key: value for key, value in payload.items() if key != "cdevs"}
+    shaped["cmps"] = choose(payload.get("cmps", {}))
+    return {**shaped, "cdevs": children} if children else shaped

@@ -21,108 +21,51 @@ Timing, and why:
 A user who deletes a device in Home Assistant makes it empty our topic. Such a device is dismissed: a
 retained marker beside the discovery topic says so, and it stays away until the marker is cleared
 (`meerkat ha restore`). The marker lives on the broker, not in a file, because the discovery it
-speaks of lives there: both are lost together or kept together, wherever the bridge runs.
+speaks of lives there: both are lost together or kept together, wherever the bridge runs. That goes
+for the record of what is shown, and of what Home Assistant may have missed, too: see `leftovers`.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Literal
-
-from meerkat_contract.errors import BadMessage
-from meerkat_contract.messages import DeviceInfo, HubState, MeterReading, WorkerState, read
-from meerkat_contract.topics import DeviceTopic, HubTopic, MeterTopic, WorkerTopic, parse
 
 from . import diff
 from .catalogue.events import EVENT_TYPES
-from .catalogue.worker import Worker
-from .counters import Counter
 from .discovery import (
     HUB_OBJECT,
-    Bus,
     Payload,
     called,
     config_topic,
-    device_object,
     discovery,
     object_of,
     restore_words,
     to_json,
-    worker_object,
 )
+from .exchange import (
+    Birth,
+    Connected,
+    Death,
+    Disconnected,
+    Effect,
+    Event,
+    Note,
+    Publish,
+    Received,
+    Tick,
+    marker_topic,
+    sync_topic,
+)
+from .heard import Heard
+from .leftovers import SPACING, Leftovers, Telling
 
 SETTLE = 0.5
-SPACING = 2.0
 HUB_LEAD = 1.0
 GRACE = 30.0
 SYNC_AGAIN = 2.0
 SYNC_LONGEST = 60.0
 SYNC_TRIES = 3
 """Unanswered ones after which the log says what is wrong with the broker."""
-
-
-@dataclass(frozen=True)
-class Connected:
-    """The session has subscribed, for the first time or again."""
-
-
-@dataclass(frozen=True)
-class Disconnected:
-    """The connection is gone. Nothing is decided until the broker's truth has been read again."""
-
-
-@dataclass(frozen=True)
-class Received:
-    """A message of one of the topics that the bridge subscribes to."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class Birth:
-    """Home Assistant has started; all is to be published again after `delay` seconds."""
-
-    delay: float
-
-
-@dataclass(frozen=True)
-class Tick:
-    """`wake_at` has come."""
-
-
-Event = Connected | Disconnected | Received | Birth | Tick
-
-
-@dataclass(frozen=True)
-class Publish:
-    """One message for the broker, QoS 1."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to tell people in the log."""
-
-    text: str
-    level: Literal["info", "warning"] = "info"
-
-
-Effect = Publish | Note
-
-
-def marker_topic(object_id: str, prefix: str) -> str:
-    """Says, retained, that Home Assistant's user deleted this device. Home Assistant does not read it."""
-    return f"{prefix}/meerkat/{object_id}/dismissed"
-
-
-def sync_topic(prefix: str) -> str:
-    return f"{prefix}/meerkat/bridge/sync"
 
 
 class Keeper:
@@ -137,29 +80,25 @@ class Keeper:
         events: tuple[str, ...] = EVENT_TYPES,
     ) -> None:
         self.prefix = prefix
-        self._events = events
         self.software = software
         self.wake_at: float | None = None
         self._nonce = nonce.encode()
         self._runs = 0
+        self._heard = Heard(events)
+        self._leftovers = Leftovers(prefix)
         self._published: dict[str, Payload] = {}
-        self._told_before: set[str] = set()
-        # Kept when the connection is lost: a broker that lost its memory hears the next reading in an hour.
-        self._counters: dict[tuple[str, str], Counter] = {}
-        self._hub = HubState()
+        self._told_before: dict[str, Payload] = {}
         self._reset()
 
     def _reset(self) -> None:
         self._synced = False
         self._sync_at: float | None = None
         self._sync_tries = 0
-        self._devices: dict[str, DeviceInfo] = {}
-        self._workers: dict[str, Worker] = {}
-        self._removed: set[str] = set()
-        self._unreadable: set[str] = set()
+        self._heard.forget()
+        self._leftovers.disconnected()
         self._dismissed: set[str] = set()
         # A broker that lost its memory does not make Home Assistant lose its own.
-        self._told_before |= self._published.keys()
+        self._told_before |= self._published
         self._published = {}
         self._unread: dict[str, deque[bytes]] = {}
         self._not_before: dict[str, float] = {}
@@ -170,17 +109,11 @@ class Keeper:
     @property
     def wanted(self) -> dict[str, Payload]:
         """What the discovery topics should hold, by what is known now."""
-        bus = Bus(
-            self._devices,
-            self._hub.page,
-            self._hub.software,
-            self._counters,
-            self._workers,
-            burst=self._hub.burst is not None,
-            events=self._events,
-        )
         return discovery(
-            bus, prefix=self.prefix, software=self.software, dismissed=frozenset(self._dismissed)
+            self._heard.bus(),
+            prefix=self.prefix,
+            software=self.software,
+            dismissed=frozenset(self._dismissed),
         )
 
     def step(self, event: Event, now: float) -> list[Effect]:
@@ -201,6 +134,9 @@ class Keeper:
             case Birth():
                 again_at = now + event.delay
                 self._again_at = again_at if self._again_at is None else min(self._again_at, again_at)
+                self._leftovers.born(again_at)
+            case Death():
+                self._leftovers.died()
             case Tick():
                 pass
         effects += self._due(now)
@@ -212,100 +148,51 @@ class Keeper:
     def _received(self, topic: str, payload: bytes, now: float) -> list[Effect]:
         if topic == sync_topic(self.prefix):
             if payload == self._sync_payload() and not self._synced:
-                self._synced = True
-                self._sync_at = None
-                for told in self._told_before - self._published.keys():
-                    self._published[told] = {}
-                self._told_before.clear()
-                # The run before us may have written them just now.
-                self._not_before = dict.fromkeys(self._published, now + SPACING)
-                self._settle_at = now
-                self._grace_until = now + GRACE
+                return self._sync(now)
         elif topic.startswith(f"{self.prefix}/meerkat/"):
-            return self._marker(topic, payload, now)
+            return self._own(topic, payload, now)
         elif object_id := object_of(topic, self.prefix):
             return self._discovery_read(object_id, topic, payload, now)
-        elif topic.startswith("meerkat/"):
-            self._bus(topic, payload, now)
+        elif topic.startswith("meerkat/") and self._heard.take(topic, payload):
+            self._changed(now)
         return []
 
-    def _bus(self, topic: str, payload: bytes, now: float) -> None:
-        before = self._known()
-        match parse(topic):
-            case DeviceTopic(device, "info") if not payload:
-                self._devices.pop(device, None)
-                self._removed.add(device_object(device))
-                self._changed(now)
-                self._unreadable.discard(device_object(device))
-            case DeviceTopic(device, "info"):
-                # Until it has been read: what cannot be read must not pass for a device that is gone.
-                self._unreadable.add(device_object(device))
-                info = read(DeviceInfo, payload, topic=topic)
-                if info.device != device:
-                    raise BadMessage(
-                        f"the message names device {info.device!r}",
-                        where=topic,
-                        remedy="A device publishes its info on its own topic",
-                    )
-                known = self._devices.get(device)
-                if known and info.battery is None:  # a device that has just started has not looked at it yet
-                    info = info.model_copy(update={"battery": known.battery})
-                self._devices[device] = info
-                self._removed.discard(device_object(device))
-                self._unreadable.discard(device_object(device))
-            case HubTopic("state") if payload:
-                self._hub = read(HubState, payload, topic=topic)
-            case MeterTopic(device, meter, ("reading" | "verdict") as kind):
-                self._counter((device, meter), kind, payload, topic)
-            case WorkerTopic(worker, "state"):
-                self._worker(worker, payload, topic, now)
-        if before != self._known():
-            self._changed(now)
+    def _sync(self, now: float) -> list[Effect]:
+        """All that is retained has been read."""
+        self._synced = True
+        self._sync_at = None
+        stand = {object_of(topic, self.prefix) or "" for topic in self._published}
+        deleted = self._leftovers.deleted(stand)
+        effects: list[Effect] = [*self._leftovers.synced(stand, now)]
+        for name in deleted:
+            self._told_before.pop(config_topic(name, self.prefix), None)
+            effects += self._dismiss(name)
+        for told, payload in self._told_before.items():
+            # Without its origin it is not what is wanted, and so is published again.
+            self._published.setdefault(told, {key: value for key, value in payload.items() if key != "o"})
+        self._told_before.clear()
+        # The run before us may have written them just now.
+        left = (config_topic(name, self.prefix) for name in self._leftovers.left)
+        self._not_before = dict.fromkeys((*self._published, *left), now + SPACING)
+        self._settle_at = now
+        self._grace_until = now + GRACE
+        return effects
 
-    def _known(self) -> tuple[object, ...]:
-        """What discovery is made of, to see whether it changes."""
-        hub = self._hub
-        about = (hub.page, hub.software, hub.burst is not None)
-        return (dict(self._devices), dict(self._counters), dict(self._workers), *about)
-
-    def _worker(self, worker: str, payload: bytes, topic: str, now: float) -> None:
-        """One that went away before we came tells too little of itself: what was told of it stays."""
-        name = worker_object(worker)
-        if not payload:
-            self._workers.pop(worker, None)
-            self._unreadable.discard(name)
-            self._removed.add(name)
-            self._changed(now)
-            return
-        self._unreadable.add(name)
-        state = read(WorkerState, payload, topic=topic)
-        known = self._workers.get(worker)
-        if state.worker == worker and (state.online or known is not None):
-            self._workers[worker] = Worker.of(state, known)
-            self._removed.discard(name)
-            self._unreadable.discard(name)
-
-    def _counter(self, of: tuple[str, str], kind: str, payload: bytes, topic: str) -> None:
-        """What a reading tells is its unit; a verdict, that there is one. Empty: there is none any more."""
-        known = self._counters.get(of, Counter())
-        if kind == "verdict":
-            known = replace(known, judged=bool(payload))
-        else:
-            known = replace(known, unit=read(MeterReading, payload, topic=topic).unit if payload else "")
-        if known == Counter():
-            self._counters.pop(of, None)
-        else:
-            self._counters[of] = known
-
-    def _marker(self, topic: str, payload: bytes, now: float) -> list[Effect]:
-        object_id = topic.removeprefix(f"{self.prefix}/meerkat/").removesuffix("/dismissed")
+    def _own(self, topic: str, payload: bytes, now: float) -> list[Effect]:
+        """One of the bridge's own topics: who was dismissed, and what is to be remembered."""
+        object_id, _, what = topic.removeprefix(f"{self.prefix}/meerkat/").partition("/")
+        if what == "record":
+            if not self._synced and object_of(config_topic(object_id, self.prefix), self.prefix):
+                self._leftovers.take(object_id, payload)
+            return []
+        if what != "dismissed":
+            return []
+        self._changed(now)
         if payload:
             self._dismissed.add(object_id)
         elif object_id in self._dismissed:
             self._dismissed.discard(object_id)
-            self._changed(now)
             return [Note(f"{called(object_id)} comes back to Home Assistant, as asked")]
-        self._changed(now)
         return []
 
     def _discovery_read(self, object_id: str, topic: str, payload: bytes, now: float) -> list[Effect]:
@@ -325,10 +212,17 @@ class Keeper:
             return [Note(text, "warning")]
         if self._published.pop(topic, None) is None or topic not in self.wanted:
             return []
-        self._dismissed.add(object_id)
         self._changed(now)
+        return self._dismiss(object_id)
+
+    def _dismiss(self, object_id: str) -> list[Effect]:
+        record = self._leftovers.forget(object_id)
+        if object_id in self._dismissed:
+            return [*record]
+        self._dismissed.add(object_id)
         return [
             Publish(marker_topic(object_id, self.prefix), b'{"deleted_in":"Home Assistant"}'),
+            *record,
             Note(
                 f"{called(object_id)} was deleted in Home Assistant and stays away; "
                 f"to have it back, type: meerkat ha restore {restore_words(object_id)}"
@@ -343,17 +237,10 @@ class Keeper:
 
     def _due(self, now: float) -> list[Effect]:
         if self._sync_at is not None and now >= self._sync_at:
-            self._sync_at = now + min(SYNC_LONGEST, SYNC_AGAIN * 2**self._sync_tries)
-            self._sync_tries += 1
-            effects: list[Effect] = [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
-            if self._sync_tries == SYNC_TRIES + 1:
-                text = f"the broker does not deliver {sync_topic(self.prefix)}, so nothing can be shown"
-                remedy = f"allow this user to read and write {self.prefix}/# in the broker's access list"
-                effects.append(Note(f"{text}; {remedy}", "warning"))
-            return effects
+            return self._ask_again(now)
         if not self._synced:
             return []
-        effects = []
+        effects: list[Effect] = []
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             there = [topic for topic in self.wanted if topic in self._published]
@@ -364,15 +251,31 @@ class Keeper:
             self._settle_at = now
         if self._settle_at is not None and now >= self._settle_at:
             effects += self._bring_in_line(now)
+        for message in self._leftovers.due(now, self._published, self._free_at):
+            match message:
+                case Telling(name, payload):
+                    effects.append(self._tell(config_topic(name, self.prefix), payload, now, retain=False))
+                case _:
+                    effects.append(message)
+        return effects
+
+    def _ask_again(self, now: float) -> list[Effect]:
+        self._sync_at = now + min(SYNC_LONGEST, SYNC_AGAIN * 2**self._sync_tries)
+        self._sync_tries += 1
+        effects: list[Effect] = [Publish(sync_topic(self.prefix), self._sync_payload(), retain=False)]
+        if self._sync_tries == SYNC_TRIES + 1:
+            text = f"the broker does not deliver {sync_topic(self.prefix)}, so nothing can be shown"
+            remedy = f"allow this user to read and write {self.prefix}/# in the broker's access list"
+            effects.append(Note(f"{text}; {remedy}", "warning"))
         return effects
 
     def _bring_in_line(self, now: float) -> list[Effect]:
         wanted = self.wanted
         hub = config_topic(HUB_OBJECT, self.prefix)
         hub_is_new = hub in wanted and not self._published.get(hub)
-        keep = {config_topic(name, self.prefix) for name in self._unreadable}
+        keep = {config_topic(name, self.prefix) for name in self._heard.unreadable}
         if self._grace_until is not None:
-            removed = {config_topic(name, self.prefix) for name in self._removed | self._dismissed}
+            removed = {config_topic(name, self.prefix) for name in self._heard.removed | self._dismissed}
             keep |= self._published.keys() - removed
         effects: list[Effect] = []
         later: list[float] = []
@@ -385,11 +288,19 @@ class Keeper:
                 break
             else:
                 effects += self._note(change)
-                effects.append(self._publish(change.topic, change.payload, now))
+                effects += self._change(change, wanted.get(change.topic), now)
                 # There may be a second step to this change, or none: the next look will tell.
                 later.append(now + SPACING)
         self._settle_at = min(later, default=None)
         return effects
+
+    def _change(self, change: diff.Change, target: Payload | None, now: float) -> list[Publish]:
+        """The record says that a device is shown only while it is, and what is left before that goes."""
+        name = object_of(change.topic, self.prefix) or ""
+        was_shown = self._leftovers.was_shown(name)
+        record = self._leftovers.changes(name, self._published.get(change.topic) or {}, target, now)
+        message = self._publish(change.topic, change.payload, now)
+        return [*record, message] if was_shown or target is None else [message, *record]
 
     def _note(self, change: diff.Change) -> list[Note]:
         name = called(object_of(change.topic, self.prefix) or change.topic)
@@ -401,19 +312,28 @@ class Keeper:
         return [Note(f"{name} is shown in Home Assistant with {count} entities")]
 
     def _publish(self, topic: str, payload: Payload | None, now: float) -> Publish:
-        text = b"" if payload is None else to_json(payload)
         if payload is None:
             self._published.pop(topic, None)
         else:
             self._published[topic] = payload
+        return self._tell(topic, payload, now)
+
+    def _tell(self, topic: str, payload: Payload | None, now: float, *, retain: bool = True) -> Publish:
+        text = b"" if payload is None else to_json(payload)
         self._unread.setdefault(topic, deque()).append(text)
         self._not_before[topic] = now + SPACING
-        return Publish(topic, text)
+        return Publish(topic, text, retain)
+
+    def _free_at(self, topic: str) -> float | None:
+        """When a topic may be written to; None: only after its device has been shown."""
+        if topic in self.wanted and not self._published.get(topic):
+            return None
+        return self._not_before.get(topic, 0.0)
 
     def _next_wake(self) -> float | None:
         if not self._synced:
             return self._sync_at
-        times = (self._settle_at, self._again_at, self._grace_until)
+        times = (self._settle_at, self._again_at, self._grace_until, self._leftovers.wake_at)
         return min((at for at in times if at is not None), default=None)
 
     def _sync_payload(self) -> bytes:

@@ -19,7 +19,7 @@ from meerkat_contract.connection import Connection, write_connections
 from meerkat_contract.messages import HubState
 from meerkat_contract.session import Incoming, Session
 from meerkat_homeassistant.bridge import Bridge, restore
-from meerkat_homeassistant.keeper import marker_topic
+from meerkat_homeassistant.exchange import marker_topic
 from meerkat_homeassistant.settings import HomeAssistantSettings
 from support.broker import Mosquitto
 from support.wait import wait_for

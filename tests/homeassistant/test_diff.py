@@ -54,7 +54,7 @@ def test_a_child_device_is_removed_with_stubs_for_all_it_had() -> None:
 
 def test_a_component_of_another_kind_is_removed_before_it_comes_back() -> None:
     before, after = device({}, {"x": {"a": CAMERA}}), device({}, {"x": {"a": {**CAMERA, "p": "image"}}})
-    assert messages(before, after) == [device({"a": {"p": "camera"}}, {"x": {}}), after]
+    assert messages(before, after) == [device({"a": {"p": "camera"}}), after]
 
 
 def test_what_returns_while_it_is_being_removed_is_simply_sent() -> None:

@@ -6,25 +6,27 @@ from collections import deque
 
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.messages import CameraInfo, DeviceInfo, HubState
-from meerkat_homeassistant.fake import FakeBroker, FakeHomeAssistant
-from meerkat_homeassistant.keeper import (
+from meerkat_homeassistant.exchange import (
     Birth,
     Connected,
+    Death,
     Disconnected,
     Event,
-    Keeper,
     Note,
     Received,
     Tick,
     marker_topic,
     sync_topic,
 )
+from meerkat_homeassistant.fake import FakeBroker, FakeHomeAssistant
+from meerkat_homeassistant.keeper import Keeper
 
 HUB = "homeassistant/device/meerkat_hub/config"
 HEARD = (
     "meerkat/device/",
     "meerkat/meter/",
     "meerkat/hub/state",
+    "meerkat/worker/",
     "homeassistant/device/",
     "homeassistant/meerkat/",
 )
@@ -71,6 +73,7 @@ class World:
         self._work()
 
     def restart_bridge(self) -> None:
+        self.disconnect()
         self.keeper = Keeper()
         self.connect()
 
@@ -84,7 +87,7 @@ class World:
         self.now = end
 
     def settle(self) -> None:
-        self.advance(100)
+        self.advance(300)
         assert self.keeper.wake_at is None
 
     # --- what happens in the house ---
@@ -111,6 +114,11 @@ class World:
         self._work()
 
     def restart_home_assistant(self) -> None:
+        self.home.stop()
+        self._work()
+        self.start_home_assistant()
+
+    def start_home_assistant(self) -> None:
         """It greets five seconds after it has read what is retained."""
         self.home.start()
         self.advance(5)
@@ -122,7 +130,7 @@ class World:
 
     def shown(self, name: str) -> set[str]:
         """The component ids that Home Assistant has of one discovery topic."""
-        return {component for where, component in self.home.entities if where == name}
+        return {part.name for part in self.home.entities if part.topic == name}
 
     def sent_to(self, name: str) -> list[float]:
         return [at for at, where, _ in self.sent if where == name]
@@ -131,10 +139,8 @@ class World:
         if not self.there:
             return
         if name == "homeassistant/status":
-            self._inbox.append(Birth(1.0))
-        elif name.startswith(
-            ("meerkat/device/", "meerkat/meter/", "meerkat/hub/state", "homeassistant/device/")
-        ) or (name.startswith("homeassistant/meerkat/")):
+            self._inbox.append(Birth(1.0) if payload == b"online" else Death())
+        elif name.startswith(HEARD):
             self._inbox.append(Received(name, payload))
 
     def _work(self) -> None:
