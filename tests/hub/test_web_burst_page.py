@@ -89,17 +89,18 @@ def test_a_burst_is_followed_from_the_first_late_clip_to_where_each_was_looked_a
     site.cloud.tick()
     site.reads(CARD, "About to help", "a burst begins if it is so at the next tick too.", "3 clips")
     site.burst(ticks=1)
-    site.reads(CARD, "Enough is out", "3 clips in the cloud", "1, 2 at most", "set apart of $0.50")
+    site.reads(CARD, "Enough is out", "3 clips in the cloud", "1, 2 at most", "of $0.50, and $0.0")
     assert site.browser.js(f"parseFloat({CARD}.querySelector('.gauge span + span').style.width) > 1")
 
     site.browser.click("#cloud a[href='#cloud']")
     site.reads(DETAILS, "The last hours", "What was decided", "3 clips out, 1 machine asked for")
-    site.reads(DETAILS, "Out now", "porch / front", "Nothing was spent yet", "Today", "This month")
-    site.browser.wait(f"{DETAILS}.querySelectorAll('.chart .area').length === 5")
+    site.reads(DETAILS, "3 clips out now", "Nothing was spent yet", "Today", "This month")
+    site.browser.wait(f"{DETAILS}.querySelectorAll('.chart path').length === 4")
     site.browser.js(f"{DETAILS}.querySelectorAll('details').forEach((one) => {{ one.open = true; }})")
-    site.reads(DETAILS, "What it records never leaves the house", "go out when it would be late")
+    site.reads(DETAILS, "porch / front", "What it records never leaves the house")
+    site.reads(DETAILS, "What they record go out when it would be late")
     site.cloud.answer()
-    site.browser.wait(f"!{DETAILS}.innerText.includes('Out now')", what="the clips to be back")
+    site.browser.wait(f"!{DETAILS}.innerText.includes('out now')", what="the clips to be back")
     assert site.browser.js(f"{DETAILS}.querySelectorAll('details[open]').length") == 2, (
         "what is open stays so"
     )

@@ -1,21 +1,22 @@
 // The cloud burst: what it does and why, what it costs, and its switch. Fetched only where one is set up.
 
 import { s, width } from "./chart.js";
-import { $, Keyed, api, arrange, clock, count, day, h, minute, post, since, soon, span } from "./tools.js";
+import { $, Keyed, api, arrange, clock, count, day, h, minute, post, since, soon, span, words } from "./tools.js";
 
 const MONTH = 31, FIRST = 12;
 const section = $("cloud"), dialog = $("cloud-detail"), cards = new Keyed();
-let burst = null, hub = null, shown = "", details = null, every = false, changed = () => {};
+let burst = null, hub = null, shown = "", details = null, every = false, changed = () => {}, switched = null;
 
-const words = {
+const codes = {
   idle: ["good", "Not needed"], waiting: ["warn", "About to help"], burst: ["good", "Sends clips"], hold: ["good", "Enough is out"],
   ceiling: ["warn", "At its ceiling"], reconcile: ["good", "Puts in order"], "take-back": ["good", "Takes clips back"],
   "no-gain": ["good", "Not worth it"], forbidden: ["warn", "May not leave"], trouble: ["bad", "Cannot be used"],
   off: ["", "Switched off"], stop: ["", "Stopped"],
 };
-const word = (code) => words[code] ?? ["", code];
+const word = (code) => codes[code] ?? ["", code];
 const dollars = (some) => `$${some > 0 && some < .0095 ? some.toFixed(3) : some.toFixed(2)}`;
 const sentence = (text) => text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+const when = (time) => (day(time) === "Today" ? clock(time) : new Date(time).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }));
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
 /** Only rented machines cost anything. */
 const paid = ({ ceiling_day, ceiling_month }) => ceiling_day + ceiling_month > 0;
@@ -29,12 +30,11 @@ function machines({ instances, desired, max_instances }) {
 
 /** Money of a day or month as a bar: what is spent, and behind it what is set apart for machines that run. */
 function gauge(name, spent, reserved, ceiling) {
-  const part = (some) => Math.min(100, ceiling > 0 ? some / ceiling * 100 : 0), apart = reserved ? ` and ${dollars(reserved)} set apart` : "";
-  const bar = h("div", { class: "gauge", role: "meter", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": ceiling, "aria-valuenow": spent,
-    "aria-valuetext": `${dollars(spent)}${apart} of ${dollars(ceiling)}` }, h("span"), h("span"));
+  const part = (some) => Math.min(100, ceiling > 0 ? some / ceiling * 100 : 0), apart = reserved ? `, and ${dollars(reserved)} set apart` : "", said = `${dollars(spent)} of ${dollars(ceiling)}${apart}`;
+  const bar = h("div", { class: "gauge", role: "meter", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": ceiling, "aria-valuenow": spent, "aria-valuetext": said }, h("span"), h("span"));
   bar.children[0].style.width = `${part(spent)}%`;
   bar.children[1].style.width = `${Math.min(100 - part(spent), part(reserved))}%`;
-  return h("div", {}, h("p", { class: "line" }, h("span", {}, name), h("span", { class: "soft" }, `${dollars(spent)}${apart} of ${dollars(ceiling)}`)), bar);
+  return h("div", {}, h("p", { class: "line" }, h("span", {}, name), h("span", { class: "soft" }, said)), bar);
 }
 
 const forecast = ({ forecast_day }) => `If it goes on like this, ${dollars(forecast_day)} by the end of the day (UTC).`;
@@ -43,6 +43,9 @@ const forecast = ({ forecast_day }) => `If it goes on like this, ${dollars(forec
 
 /** Bring the card up to date. `then`: to be called when it was switched. */
 export function show(state, then) {
+  // What is said of the hub may be half a second old, from before the switch was pressed.
+  if (switched && state.burst.on !== switched.on && Date.now() < switched.until) return;
+  switched = null;
   [burst, hub, changed] = [state.burst, state, then];
   section.hidden = false;
   if (!section.children.length) build();
@@ -50,9 +53,9 @@ export function show(state, then) {
   const [kind, text] = word(code);
   section.querySelector(".pill").className = `pill ${kind}`;
   put(".pill", text);
-  put("[data-why]", sentence(trouble || burst.reason));
+  arrange(section.querySelector("[data-why]"), [cards.get("why", trouble || burst.reason, (why) => h("span", {}, ...words(sentence(why))))]);
   section.querySelector("[data-why]").classList.toggle("why", Boolean(trouble));
-  arrange(section.querySelector("[data-since]"), from ? [cards.get("since", from, () => h("span", {}, "since ", since(from)))] : []);
+  put("[data-since]", from ? `Since ${when(from)}` : "");
   const facts = [["At home", count(hub.backlog + hub.running, "clip")], ["In the cloud", count(in_cloud, "clip")], ["Machines", machines(burst)]];
   arrange(section.querySelector("dl"), facts.map((one) => cards.get(`fact ${one[0]}`, one, ([name, value]) => fact(name, value))));
   const { spent_today, reserved, ceiling_day, forecast_day } = burst;
@@ -103,7 +106,9 @@ async function turn(what) {
   said.hidden = true;
   try {
     const { state } = await post(`burst/${what}`, {});
+    switched = null;
     show({ ...hub, burst: state }, changed);
+    switched = { on: state.on, until: Date.now() + 3000 };
   } catch (error) {
     said.textContent = error.message;
     said.hidden = false;
@@ -140,15 +145,16 @@ const table = (names, rows) => h("div", { class: "scroll" }, h("table", {}, h("t
 function describe() {
   const [found, days, samples] = details, open = new Set([...$("cloud-body").querySelectorAll("details[open]")].map((one) => one.dataset.part));
   const more = (name, title, ...children) => h("details", { "data-part": name, open: open.has(name) }, h("summary", {}, title), ...children);
-  $("cloud-body").replaceChildren(...[now(found), part("The last hours", picture(samples)), decided(found), cost(found, days), out(found),
+  $("cloud-body").replaceChildren(...[now(found), part("The last hours", picture(samples)), decided(found), cost(found, days),
+    found.aloft.length > 0 && more("out", `${count(found.aloft.length, "clip")} out now`, out(found)),
     more("rules", "Which cameras may", ...rules(found)), more("measured", "What it reckons with", measured(found))].filter(Boolean));
 }
 
 function now({ state, plan }) {
   const { send, machines: asked, dollars: apart } = plan;
   const would = `${send.length ? `${count(send.length, "clip")} would go out${asked == null ? "" : `, to ${count(asked, "machine")}`}${apart ? `; ${dollars(apart)} would be set apart` : ""}` : "nothing would go out"}: ${plan.reason}`;
-  return h("div", { class: "now" }, h("p", { class: "row" }, pill(state.state), state.since && h("span", { class: "soft" }, "since ", since(state.since))),
-    h("p", { class: state.trouble ? "why" : "" }, sentence(state.trouble || state.reason)),
+  return h("div", { class: "now" }, h("p", { class: "row" }, pill(state.state), state.since && h("span", { class: "soft" }, `since ${when(state.since)}`)),
+    h("p", { class: state.trouble ? "why" : "" }, ...words(sentence(state.trouble || state.reason))),
     !state.on && h("p", { class: "soft" }, `Were it on, ${sentence(would)}`));
 }
 
@@ -156,9 +162,9 @@ function picture(samples) {
   if (!samples.length) return h("p", { class: "soft" }, "Nothing yet: the hub has just begun.");
   const most = (of) => Math.max(...samples.map(of)), waiting = most((one) => one.at_home + one.in_cloud), at_once = most((one) => one.machines);
   const strips = [
-    { name: `Clips: at home, and in the cloud on top; ${waiting} at most`, values: [(one) => one.at_home, (one) => one.in_cloud], tall: 76 },
-    { name: `Machines; ${at_once} at most`, values: [() => 0, (one) => one.machines], tall: 34 },
-    ...(paid(burst) ? [{ name: `Spent on the day (UTC); ${dollars(most((one) => one.spent_today))} at most`, values: [(one) => one.spent_today], tall: 34 }] : []),
+    { name: `Clips, ${waiting} at most: `, values: [["at home", "", (one) => one.at_home], ["in the cloud", "more", (one) => one.in_cloud]], tall: 76 },
+    { name: `Machines, ${at_once} at most`, values: [["", "more", (one) => one.machines]], tall: 34 },
+    ...(paid(burst) ? [{ name: `Spent on the day (UTC), ${dollars(most((one) => one.spent_today))} at most`, values: [["", "more", (one) => one.spent_today]], tall: 34 }] : []),
   ];
   return bands(samples, strips);
 }
@@ -173,27 +179,27 @@ function bands(samples, strips) {
   const times = [...samples.map(({ at }) => new Date(at).getTime()), end];
   let top = 0;
   const drawn = strips.map(({ name, values, tall }) => {
-    const floor = (top += LABEL + tall), sums = samples.map((one) => values.map((_, i) => values.slice(0, i + 1).reduce((sum, of) => sum + of(one), 0)));
+    const floor = (top += LABEL + tall), sums = samples.map((one) => values.map((_, i) => values.slice(0, i + 1).reduce((sum, [, , of]) => sum + of(one), 0)));
     const most = Math.max(...sums.map((some) => some.at(-1))) || 1, y = (value) => (floor - value / most * tall).toFixed(1);
     top += GAP;
     // The highest first: what lies below is drawn over it.
-    const areas = values.map((_, i) => s("path", { class: i ? "area more" : "area", d: `M${x(times[0])},${floor}${sums.map((some, j) => `V${y(some[i])}H${x(times[j + 1])}`).join("")}V${floor}Z` })).reverse();
-    return [s("text", { x: 0, y: floor - tall - 5 }, name), ...areas, s("line", { class: "axis", x1: 0, x2: wide, y1: floor, y2: floor })];
+    const areas = values.map(([, kind], i) => s("path", { class: `area ${kind}`, d: `M${x(times[0])},${floor}${sums.map((some, j) => `V${y(some[i])}H${x(times[j + 1])}`).join("")}V${floor}Z` })).reverse();
+    const key = values.flatMap(([of, kind]) => (of ? [s("tspan", { class: `area ${kind}` }, "■ "), `${of} `] : []));
+    return [s("text", { x: 0, y: floor - tall - 5 }, name, ...key), ...areas, s("line", { class: "axis", x1: 0, x2: wide, y1: floor, y2: floor })];
   });
-  const step = 60e3 * (MINUTES.find((some) => (end - begin) / 60e3 / some <= wide / 90) ?? 120), offset = new Date(end).getTimezoneOffset() * 60e3;
+  const step = 60e3 * (MINUTES.find((some) => (end - begin) / 60e3 / some <= wide / 70) ?? 120), offset = new Date(end).getTimezoneOffset() * 60e3;
   const ticks = [];
   for (let at = Math.ceil((begin - offset) / step) * step + offset; at <= end; at += step) {
     if (x(at) > 20 && x(at) < wide - 20) ticks.push(s("text", { class: "tick", x: x(at), y: high - 6 }, minute(at)));
   }
-  return s("svg", { viewBox: `0 0 ${wide} ${high}`, class: "chart", role: "img", "aria-label": strips.map(({ name }) => name).join(". ") }, ...drawn.flat(), ...ticks);
+  return s("svg", { viewBox: `0 0 ${wide} ${high}`, class: "chart", role: "img", "aria-label": strips.map(({ name, values }) => name + values.map(([of]) => of).join(", ")).join(". ") }, ...drawn.flat(), ...ticks);
 }
 
 function decided({ decisions }) {
   const did = ({ sent, taken_back: back, desired }) => [sent && `${count(sent, "clip")} out`, back && `${back} back`, desired != null && `${count(desired, "machine")} asked for`].filter(Boolean).join(", ");
-  const when = (at) => (day(at) === "Today" ? clock(at) : `${day(at)}, ${minute(at)}`);
   const rows = decisions.slice(0, every ? decisions.length : FIRST).map((one) => [
-    h("td", { class: "figure" }, h("time", { datetime: one.at }, when(one.at))),
-    h("td", {}, pill(one.code), " ", sentence(one.reason), did(one) && h("p", { class: "soft" }, sentence(did(one))))]);
+    h("td", {}, h("time", { class: "soft", datetime: one.at }, when(one.at))),
+    h("td", {}, pill(one.code), " ", ...words(sentence(one.reason)), did(one) && h("p", { class: "soft" }, sentence(did(one))))]);
   return part("What was decided", decisions.length ? table(["From", "What, and why"], rows) : h("p", { class: "soft" }, "Nothing yet: the hub has not looked."),
     decisions.length > rows.length && h("button", { class: "button", type: "button", onclick: () => { every = true; describe(); } }, `Show all ${decisions.length}`));
 }
@@ -209,9 +215,9 @@ function cost({ state }, days) {
 }
 
 function out({ aloft }) {
-  return aloft.length > 0 && part("Out now", table(["Sent", "Camera", "Clip"], aloft.map((one) => [
+  return table(["Sent", "Camera", "Clip"], aloft.map((one) => [
     h("td", { class: "figure" }, since(one.sent_at)), h("td", {}, `${one.device} / ${one.camera}${one.returns ? `, for the ${one.returns === 1 ? "second" : "third"} time` : ""}`),
-    h("td", {}, h("a", { href: `api/clips/${one.clip}/media`, target: "_blank" }, "Watch"))])));
+    h("td", {}, h("a", { href: `api/clips/${one.clip}/media`, target: "_blank" }, "Watch"))]));
 }
 
 const may = { never: "never leaves the house", overflow: "goes out when it would be late", always: "always goes out" };
