@@ -16,10 +16,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from meerkat_contract.ids import new_id
-from meerkat_contract.messages import CameraInfo, DeviceInfo, Event, EventState, HubState
 from support.wait import wait_for
 
+from .house import FRONT, SHED, YARD, House
 from .phone import Phone, ask, automation, of_blueprint, save_blueprint
 from .test_real_home_assistant import COMMAND, JPEG, HomeAssistant, Publish, home, publish  # noqa: F401
 from .websocket import Socket
@@ -28,51 +27,6 @@ pytestmark = [
     pytest.mark.skipif(not COMMAND, reason="MEERKAT_TEST_HOMEASSISTANT names no Home Assistant to test with"),
     pytest.mark.timeout(300),
 ]
-
-PORCH = DeviceInfo(
-    device="porch",
-    cameras=(CameraInfo(name="front", label="Front door"), CameraInfo(name="yard"), CameraInfo(name="shed")),
-)
-FRONT, YARD, SHED = (f"event.porch_{camera.name}_event" for camera in PORCH.cameras)
-
-
-class House:
-    """Two cameras, and what they see."""
-
-    def __init__(self, home: HomeAssistant, publish: Publish) -> None:
-        self.home = home
-        self._publish = publish
-        self._pictures = 0
-        publish("meerkat/hub/availability", b"online")
-        publish("meerkat/hub/state", HubState(workers=1).to_json())
-        publish("meerkat/device/porch/availability", b"online")
-        for camera in PORCH.cameras:
-            publish(f"meerkat/device/porch/{camera.name}/picture", JPEG)
-        publish("meerkat/device/porch/info", PORCH.to_json())
-        for entity in (FRONT, YARD, SHED):
-            home.until(entity, "unknown")
-        allowed = json.loads(home.get("/api/config"))["allowlist_external_dirs"]
-        (self.media,) = [folder for folder in allowed if folder.endswith("media")]
-
-    def sees(self, camera: str = "front", *, picture: bool = True, **event: Any) -> bytes:
-        """An event, with its picture before it; the picture."""
-        self._pictures += 1
-        jpeg = JPEG + f"picture {self._pictures}".encode()
-        if picture:
-            self._publish(f"meerkat/camera/porch/{camera}/event/picture", jpeg)
-        now = "2026-11-20T08:15:00.250Z"
-        times = {"start_time": now, "end_time": now, "picture_time": now, "revision": 1}
-        seen = {"label": "person", "category": "person", "score": 0.8734, "box": (0.1, 0.1, 0.2, 0.5)}
-        where = {"id": new_id(), "device": "porch", "camera": camera}
-        state = EventState.model_validate({**where, **times, **seen, **event})
-        told = Event(type="new", after=state)
-        self._publish(f"meerkat/camera/porch/{camera}/event", told.to_json(), False)
-        return jpeg
-
-    def proceed(self, phone: Phone, marker: str) -> None:
-        """Nothing was told before this: the next notification is that of an event made for the purpose."""
-        self.sees("yard", reason=marker)
-        assert marker in phone.next()["message"]
 
 
 @pytest.fixture
@@ -183,10 +137,14 @@ def filters(house: House, phone: Phone) -> None:
         assert data["channel"] == "alarm_stream"
 
 
-def times_and_presence(house: House, phone: Phone) -> None:
+def hours_from_now(house: House, *hours: int) -> list[str]:
+    """Times of the day, as its Home Assistant's clock will show them."""
     zone = ZoneInfo(json.loads(house.home.get("/api/config"))["time_zone"])
-    local = datetime.now(zone)
-    later, much_later = (f"{local + timedelta(hours=hours):%H:%M:%S}" for hours in (2, 4))
+    return [f"{datetime.now(zone) + timedelta(hours=ahead):%H:%M:%S}" for ahead in hours]
+
+
+def times_and_presence(house: House, phone: Phone) -> None:
+    later, much_later = hours_from_now(house, 2, 4)
     with (
         notify(house, phone, "not_now", cameras=[FRONT], after=later, before=much_later),
         notify(house, phone, "overnight", cameras=[YARD], after=much_later, before=later),
@@ -292,3 +250,114 @@ def where_pictures_cannot_be_kept(house: House, phone: Phone) -> None:
         push = phone.next()
         assert push["data"]["image"].startswith("/api/image_proxy/")
         assert phone.picture(push) == picture
+
+
+METER = "sensor.porch_water"
+
+
+def test_meter(house: House, phone: Phone) -> None:
+    save_blueprint(house.home, "meter")
+    house.reads(734.9)
+    house.home.until("sensor.porch_water", "734.9")
+    house.home.until("sensor.porch_water_flow", "0.0")
+    with automation(house.home, "nothing", of_blueprint("meter", meter=METER)) as entity:
+        ask(house.home, "POST", "/api/services/automation/trigger", {"entity_id": entity})
+        wait_for(lambda: "734.9 m" in _shown(house.home), seconds=20, what="a notification of its own")
+    a_leak(house, phone)
+    flow_for_too_long(house, phone)
+    no_reading(house, phone)
+    assert house.home.complaints() == []
+
+
+def meter(house: House, phone: Phone, name: str, **inputs: Any) -> contextlib.AbstractContextManager[str]:
+    off = {"verdict": False, "minutes": 0, "night_minutes": 0, "hours": 0}
+    given = {"meter": METER, "phones": [phone.device], **off, **inputs}
+    return automation(house.home, name, of_blueprint("meter", **given))
+
+
+def a_leak(house: House, phone: Phone) -> None:
+    valve = "switch.porch_front_test_valve"
+    ask(house.home, "POST", f"/api/states/{valve}", {"state": "on", "attributes": {"friendly_name": "Main"}})
+    with meter(house, phone, "verdict", verdict=True, valves=[valve]):
+        house.reads(735, leak="it has flowed for 30 h: a leak?")
+        push = phone.next()
+        assert (push["title"], push["message"]) == ("Water meter", "it has flowed for 30 h: a leak?")
+        assert push["data"]["push"]["sound"]["critical"] == 1
+        assert phone.picture(push) == JPEG + b"meter"
+        (button,) = push["data"]["actions"]
+        ask(
+            house.home,
+            "POST",
+            f"/api/states/{valve}",
+            {"state": "off", "attributes": {"friendly_name": "Main"}},
+        )
+        phone.tap(button["action"])
+        assert phone.next()["message"] == "Main: off"
+        house.reads(735.1)
+        house.home.until("binary_sensor.porch_water_leak", "off")
+    with meter(house, phone, "at_once", verdict=True, valves=[valve], at_once=True, critical=False):
+        house.reads(735.2, leak="a leak?")
+        push = phone.next()
+        assert push["message"] == "a leak?. Main: off"
+        assert (push["data"]["channel"], push["data"]["actions"]) == ("Meerkat", [])
+        house.reads(735.3)
+        house.home.until("binary_sensor.porch_water_leak", "off")
+
+
+def flow_for_too_long(house: House, phone: Phone) -> None:
+    message = {"message": "{{ cause }} {{ flow }} {{ flow_unit }}"}
+    with meter(house, phone, "long", minutes=0.01, above=0.1, **message):
+        house.reads(735.4, flow=0.05)
+        house.reads(735.5, flow=0.2)
+        assert phone.next()["message"] == "flow 0.2 m³/h"
+        house.reads(735.6)
+        house.home.until("sensor.porch_water_flow", "0.0")
+    always = {"night_from": "00:00:00", "night_until": "00:00:00"}
+    later, much_later = hours_from_now(house, 2, 4)
+    with (
+        meter(house, phone, "day", night_minutes=0.01, night_from=later, night_until=much_later),
+        meter(house, phone, "night", night_minutes=0.01, **always, **message),
+    ):
+        house.reads(735.7, flow=0.3)
+        assert phone.next()["message"] == "night 0.3 m³/h"
+
+
+def no_reading(house: House, phone: Phone) -> None:
+    with meter(house, phone, "late", hours=2):
+        house.reads(735.8, ago=3 * 3600)
+        assert phone.next()["message"] == "No reading for more than 2 h; the last one was 735.8 m³"
+        house.reads(735.9)
+        house.home.until("sensor.porch_water", "735.9")
+    with meter(house, phone, "hub_gone", hours=0.0002):
+        house.hub(online=False)
+        assert phone.next()["message"] == "No reading for more than 0 h"
+        house.hub()
+
+
+def test_pool(house: House, phone: Phone) -> None:
+    save_blueprint(house.home, "pool")
+    worker = "binary_sensor.meerkat_worker_jetson_connectivity"
+    for entity, state in ((worker, "on"), ("sensor.meerkat_hub_spent_today", "0.0")):
+        house.home.until(entity, state)
+    with automation(house.home, "nothing", of_blueprint("pool")) as entity:
+        ask(house.home, "POST", "/api/services/automation/trigger", {"entity_id": entity})
+        wait_for(lambda: "0 clips wait" in _shown(house.home), seconds=20, what="a notification of its own")
+    given = {"phones": [phone.device], "workers": [worker], "lost_minutes": 0, "late_minutes": 0}
+    with automation(house.home, "pool", of_blueprint("pool", **given)):
+        house.worker(online=False)
+        assert phone.next()["message"] == "Worker jetson is gone for 0 min"
+        house.hub(workers=0, backlog=4)
+        assert phone.next()["message"] == "No worker is left: 4 clips wait for one"
+        house.hub(backlog=9, oldest_wait=720)
+        assert phone.next()["message"] == "Clips wait for 12 min; 9 are waiting"
+        house.hub(spent=4.25)
+        push = phone.next()
+        assert push["message"] == "The cloud has cost 4.25 of 5.0 USD today: so it is"
+        (button,) = push["data"]["actions"]
+        house.hub(spent=5, state="ceiling")
+        assert phone.next()["message"].startswith("The cloud has cost 5.0 of 5.0")
+        phone.tap(button["action"])
+        house.home.until("button.meerkat_hub_burst_stop", "20.*")
+        house.hub(online=False)
+        assert phone.next()["message"].startswith("The hub is gone")
+    assert house.home.complaints() == []
