@@ -91,16 +91,24 @@ def device(
         f"device-{name}", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
 
+    from .running.errands import is_looked_after
     from .service import Device, Replay
 
     # Lines on standard error, unless the program that called us has set up its own.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     replay = Replay(pace="fast" if fast else "own", loop=loop)
-    own = _live(lambda: Device(name, settings, connection, folder, replay=replay), settings.sleep)
+
+    def wake(restart: Callable[[], None]) -> Device:
+        again = restart if is_looked_after() else None
+        return Device(name, settings, connection, folder, replay=replay, restart=again)
+
+    own, status = _live(wake, settings.sleep)
     if own.hangs:
-        _leave(own.failed)
+        _leave(own.failed, status)
     if own.failed:
         raise own.failed
+    if status:
+        sys.exit(status)
 
 
 def _device_name(name: str | None, devices: DevicesSettings) -> str:
@@ -189,7 +197,7 @@ def _name_and_source(option: str, where: str) -> tuple[str, str]:
     return name, source
 
 
-def _leave(failed: MeerkatError | None) -> NoReturn:
+def _leave(failed: MeerkatError | None, status: int = 0) -> NoReturn:
     """End without Python's own ending, which would take a thread apart inside a library.
 
     A daemon thread that comes back from C++ while Python ends (OpenCV, at any call) is ended where it
@@ -200,24 +208,31 @@ def _leave(failed: MeerkatError | None) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(failed.exit_status if failed else 0)
+    os._exit(failed.exit_status if failed else status)
 
 
-def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
+def _live(wake: Callable[[Callable[[], None]], Device], settings: SleepSettings | None) -> tuple[Device, int]:
     """Until a signal comes or the replay is handed over; one that sleeps wakes as a new device each time.
 
-    Returns the last one, which has ended.
+    `wake` gets what is to be called to end this program so that it is started again. Returns the last device,
+    which has ended, and the exit status.
     """
+    from .running.errands import RESTART_STATUS
     from .running.systemd import Attendance
 
-    asked = threading.Event()
+    asked, restart = threading.Event(), threading.Event()
+
+    def again() -> None:
+        restart.set()
+        asked.set()
+
     ends = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # its terminal is closed; `nohup` ignores that
         ends.append(signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in ends}
     attendance = Attendance()
     try:
-        own = wake()
+        own = wake(again)
         while _run(own, asked, attendance) and settings:
             from .clock import SystemClock
             from .sleep.sleeper import say_offline, sleep
@@ -227,10 +242,10 @@ def _live(wake: Callable[[], Device], settings: SleepSettings | None) -> Device:
                 if trouble or not settings.command:  # else it is the command that switches the machine off
                     say_offline(own.session.connection, own.name)
                 break
-            own = wake()
+            own = wake(again)
             if trouble:
                 own.report(trouble)
-        return own
+        return own, RESTART_STATUS if restart.is_set() else 0
     finally:
         attendance.end()
         for number, handler in before.items():

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +33,8 @@ from .outbox.outbox import Outbox
 from .outbox.sender import Sender
 from .pins.wiring import Pins
 from .reports import REPEAT_SECONDS, Reports
+from .running.board import software, this_board
+from .running.errands import IDENTIFY, RESTART, Blinker, find_led
 from .running.heartbeat import PATIENCE, Heartbeats
 from .running.systemd import describe
 from .settings.device import DeviceSettings
@@ -78,8 +79,10 @@ class Device:
         replay: Replay | None = None,
         clock: Clock | None = None,
         zone: tzinfo | None = None,
+        restart: Callable[[], None] | None = None,
     ) -> None:
-        """`data` is the data folder; the outbox lies in <data>/devices/<name>/outbox.
+        """`data` is the data folder; the outbox lies in <data>/devices/<name>/outbox. `restart` asks for the
+        end of this program by who will start it again, where there is somebody.
 
         Raises StorageError when it cannot be opened.
         """
@@ -89,6 +92,7 @@ class Device:
         self.replay = replay or Replay()
         self._stop = threading.Event()
         self._info_lock = threading.Lock()
+        self._board = this_board()
         folder = data / "devices" / name
         self.pins = Pins(settings, folder, station=self, clock=self._clock)
         self.pins.open()  # before anything that may fail: a lamp that a killed run left on goes off
@@ -150,6 +154,7 @@ class Device:
         for meter in self.meters:
             offer_meter(self.tuning, meter)
         offer_device(self.tuning, lambda: self.settings, self._retune)
+        self._offer_errands(restart)
         for camera in self.cameras:
             self.pins.connect(camera.name, camera.senses, camera.settings)
         self._threads: dict[str, threading.Thread] = {}
@@ -309,6 +314,15 @@ class Device:
         logging.getLogger("meerkat").setLevel(settings.log_level.upper())
         self._sender.spool_rate(settings.outbox.spooled_bytes_per_second)
 
+    def _offer_errands(self, restart: Callable[[], None] | None) -> None:
+        lights = sorted(self.pins.light_infos, key=lambda light: light.kind != "white")
+        lamp = self.pins.lamp(lights[0].name) if lights else None
+        blinker = Blinker(find_led(), lamp, clock=self._clock, stop=self._stop, report=self.report)
+        if blinker.possible:
+            self.tuning.offer(DEVICE, IDENTIFY, get=lambda: None, set_=lambda _: blinker.start())
+        if restart is not None:
+            self.tuning.offer(DEVICE, RESTART, get=lambda: None, set_=lambda _: restart())
+
     def _await_clock(self, stop: threading.Event) -> None:
         """The info says `unsynced` until the network's time has come."""
         while clock_state(self._clock.now()) == "unsynced":
@@ -379,7 +393,10 @@ class Device:
             info = DeviceInfo(
                 device=self.name,
                 label=self.settings.label,
-                model=hardware_model(),
+                model=self._board.model,
+                model_id=self._board.model_id,
+                serial=self._board.serial,
+                mac=self._board.mac,
                 software=software(),
                 host=platform.node(),
                 cameras=tuple(self._with_settings(camera.info) for camera in self.cameras),
@@ -413,19 +430,3 @@ class Device:
             )
         )
         return self._hub_here
-
-
-def software() -> str:
-    """Name and version of this program."""
-    try:
-        return f"meerkat {version('meerkat-home')}"
-    except PackageNotFoundError:
-        return "meerkat"
-
-
-def hardware_model() -> str:
-    """Such as `Raspberry Pi 4 Model B Rev 1.5`; the kind of machine where no board says its name."""
-    try:
-        return Path("/proc/device-tree/model").read_text().strip("\0 \n")
-    except OSError:
-        return f"{platform.system()} {platform.machine()}"

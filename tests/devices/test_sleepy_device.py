@@ -59,7 +59,7 @@ def test_one_that_is_ended_in_its_sleep_is_offline_unless_its_command_switches_i
 
     monkeypatch.setattr(sleeper, "sleep", sleep)
     try:
-        _live(lambda: Device("pi", settings, broker.connection, tmp_path), settings.sleep)
+        _live(lambda _: Device("pi", settings, broker.connection, tmp_path), settings.sleep)
         wait_for(lambda: said(hub)[-1:] == [last], what="the last word")
     finally:
         hub.stop()
@@ -100,7 +100,7 @@ def test_each_time_it_wakes_it_is_pictured_hands_over_and_says_when_it_comes_bac
 
     monkeypatch.setattr(sleeper, "sleep", sleep)
     try:
-        _live(lambda: Device("pi", settings, broker.connection, tmp_path), settings.sleep)
+        _live(lambda _: Device("pi", settings, broker.connection, tmp_path), settings.sleep)
         wait_for(lambda: said(hub)[-1:] == [b"offline"], what="its end")
     finally:
         hub.stop()
