@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from meerkat_contract import configfile
 from meerkat_contract.connection import BrokerSettings, Connection, find_connection
-from meerkat_contract.errors import UsageError
+from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name
 
 from .discovery import HUB_OBJECT, device_object, worker_object
@@ -129,3 +129,26 @@ def check(
             click.echo(line)
     if not report.good:
         raise SystemExit(1)
+
+
+@ha.command()
+@click.option("--json", "as_json", is_flag=True, help="for programs; without it YAML")
+@click.option("--title", default="Meerkat", show_default=True)
+@_connects
+def dashboard(connection: Connection, settings: HomeAssistantSettings, as_json: bool, title: str) -> None:
+    """Print a dashboard of your cameras, meters and machines, for Home Assistant's raw editor."""
+    import json
+
+    from .dashboard import dashboard as made
+    from .dashboard import to_yaml
+    from .retained import discovered
+
+    told = discovered(connection, settings.prefix, states=False)
+    if not told.messages:
+        raise MeerkatError(
+            "nothing is announced to Home Assistant",
+            where=f"{connection.url}, {settings.prefix}/…",
+            remedy="Start `meerkat up` or `meerkat ha bridge` first",
+        )
+    config = made(told.messages, title=title)
+    click.echo(json.dumps(config, indent=2, ensure_ascii=False) if as_json else to_yaml(config), nl=as_json)
