@@ -6,8 +6,8 @@
     errands    Scale, EndInstances, TakeBack → TakenBack, Forget
 
 None of them is the hub's own thread, and nothing here decides: a cloud that does not answer costs the house
-nothing but the cloud. Trouble is told once per cause; each thread goes on trying, from every second to every
-minute, and all are awake at once when the cloud can be reached again.
+nothing but the cloud. Trouble is logged once per cause; each thread goes on trying, from every second to
+every minute, and all are awake at once when the cloud can be reached again.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ class Agent:
         if self._errands.idle:
             for part in ERRANDS.values():
                 self._reach.forgive(part)
+        self._reach.tell_again()
         self._tell(looked)
         if looked.queue.dead:
             self._answers.look_for_the_dead()

@@ -76,7 +76,8 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The cloud cannot be used: the hub goes on at home. Told once per cause, and again when it changes."""
+    """The cloud cannot be used: the hub goes on at home. Told when that begins or changes, and with each look
+    as long as it stands."""
 
     cause: Cause
     reason: str

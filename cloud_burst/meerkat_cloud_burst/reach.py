@@ -60,7 +60,7 @@ class Reach:
         self._first_rest = first_rest
         self._changed = threading.Condition()
         self._failed: dict[str, _Failure] = {}
-        self._shown: Cause | None = None
+        self._shown: Trouble | None = None
         self._awakened = 0
         self._stopped = False
 
@@ -102,6 +102,12 @@ class Reach:
                 self._show()
                 self._wake()
 
+    def tell_again(self) -> None:
+        """The trouble that stands, for a hub whose core was loaded anew since it was told."""
+        with self._changed:
+            if self._shown is not None:
+                self._tell(self._shown)
+
     def rest(self, part: str) -> None:
         """Wait as long as this part's failures ask for, or until something works again, or until `stop`."""
         with self._changed:
@@ -124,13 +130,13 @@ class Reach:
     def _show(self) -> None:
         """Tell what is true now, if that is not what was told last."""
         causes = {failure.error.cause for failure in self._failed.values()}
-        if self._shown in causes:
+        if self._shown is not None and self._shown.cause in causes:
             return
         if self._failed:
             latest = max(self._failed.values(), key=lambda failure: failure.at)
-            self._shown = latest.error.cause
+            self._shown = Trouble(latest.error.cause, str(latest.error))
             log.warning("The cloud cannot be used: %s", latest.error)
-            self._tell(Trouble(latest.error.cause, str(latest.error)))
+            self._tell(self._shown)
         elif self._shown is not None:
             self._shown = None
             log.info("The cloud can be used again")

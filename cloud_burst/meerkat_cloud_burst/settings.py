@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from meerkat_contract.ids import NAME_PATTERN
 
 CloudRule = Literal["never", "overflow", "always"]
 """Whether a camera's clips may leave the house: not at all, when they would be late, or in any case."""
+
+CameraName = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}/{NAME_PATTERN}$")]
+"""device/camera. What can be no camera's name would forbid nothing, and nobody would notice."""
 
 
 class _Section(BaseModel):
@@ -73,7 +78,7 @@ class BurstSettings(_Section):
     model: str = Field("", description="model of the cloud workers; empty: what the stack was deployed with")
     annotated: bool = Field(False, description="keep a video with the boxes drawn in")
     default: CloudRule = Field("overflow", description="for cameras that say nothing of it")
-    cameras: dict[str, CloudRule] = Field(
+    cameras: dict[CameraName, CloudRule] = Field(
         default_factory=dict, description="device/camera: what may happen to its clips; the stricter holds"
     )
 
@@ -84,5 +89,16 @@ class BurstSettings(_Section):
             raise ValueError(
                 f"idle_grace ({self.idle_grace:g} s) must be longer than tick ({self.tick:g} s): an instance "
                 "would end before the next decision and boot anew for it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _waits_for_an_answer(self) -> Self:
+        """A machine would be rented for clips that come home before it can have looked at them."""
+        first = self.boot + self.clip_seconds
+        if self.fleet == "asg" and self.timeout <= first:
+            raise ValueError(
+                f"timeout ({self.timeout:g} s) must be longer than boot and clip_seconds together "
+                f"({first:g} s): no clip would be answered in time"
             )
         return self

@@ -14,6 +14,7 @@ from hub_support.cloud_driver import SETTINGS, CloudDriver
 from hub_support.core_driver import START, a_clip
 from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.news import Booted, Reached, Scale, Sent, Trouble
+from meerkat_cloud_burst.policy import make_policy
 from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
 from meerkat_cloud_burst.ports import FleetState, Instance, QueueState
 from meerkat_cloud_burst.settings import BurstSettings, CloudRule, MoneySettings
@@ -197,6 +198,22 @@ def test_above_the_ceiling_nothing_is_asked_for_and_no_clip_goes_out() -> None:
     assert (hub.sky.desired, hub.sky.sent, hub.ledger()) == (0, [], [])
     assert clip.id in hub.core.waiting
     assert hub.cloud.state(hub.now).ceiling_day == 0.001
+
+
+@pytest.mark.parametrize("money", [MoneySettings(per_day=0), MoneySettings(per_month=0)])
+def test_with_a_ceiling_of_nothing_nothing_is_rented_and_why_is_told(money: MoneySettings) -> None:
+    settings = SETTINGS.model_copy(update={"money": money})
+    hub = CloudDriver(settings)
+    hub.core.cloud._policy = make_policy(settings)  # type: ignore[union-attr]
+    for number in range(30):
+        hub.clip(number)
+    hub.turn(130)
+    for _ in range(3):
+        hub.do(hub.sky.looked())
+    assert (hub.sky.desired, hub.sky.sent, hub.ledger()) == (0, [], [])
+    state = hub.cloud.state(hub.now)
+    assert state.state == "ceiling"
+    assert "$0.0000 are left under the ceilings" in state.reason
 
 
 def test_never_more_machines_than_configured_or_than_the_group_takes(hub: CloudDriver) -> None:

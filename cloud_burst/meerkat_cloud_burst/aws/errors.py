@@ -98,11 +98,7 @@ def _refused(error: Any, asked: _Asked, now: datetime) -> CloudError:
         return _clock(asked, off)
     if code in DENIED:
         return _denied(asked, message, str(error.operation_name))
-    if (
-        "Instance Id not found" in message
-        or code in GONE
-        or (code in RECEIPTS and "receipt" in message.lower())
-    ):
+    if code in GONE or _says_gone(code, message):
         return Gone(f"it is not there ({asked.doing})", where=asked.where or asked.service)
     if code in ELSEWHERE:
         return _elsewhere(asked, told, message)

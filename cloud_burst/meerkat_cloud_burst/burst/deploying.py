@@ -74,7 +74,7 @@ class Deployment:
         most = prices.most_for_a_machine(self.settings)
         money, count = self.settings.money, self.settings.max_instances
         lines = [
-            "While nothing is sent: the idle alarm, about $0.30 a month "
+            f"While nothing is sent: the idle alarm, about ${prices.ALARM:.2f} a month "
             "(nothing while AWS's ten free alarms last), and a cent for what lies in the bucket.",
             f"A machine: at most ${money.instance_hour:g} an hour with its address and disk; {count} at once "
             f"at most; the hub's ledger holds ${money.per_day:.2f} a day and ${money.per_month:.2f} a month.",

@@ -122,3 +122,20 @@ def test_who_rests_is_woken(reach: Reach, what: str) -> None:
 
 def test_who_did_not_fail_does_not_rest(reach: Reach) -> None:
     reach.rest("looking")
+
+
+def test_a_trouble_that_lasts_is_told_again_to_a_hub_that_began_anew(
+    reach: Reach, told: list[Trouble | Reached], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its core may have been loaded from the database meanwhile, which knows of no trouble."""
+    reach.tell_again()
+    assert told == []
+    reach.failed("uploads", error("permission"))
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        reach.tell_again()
+    assert told == [Trouble("permission", "there: no")] * 2
+    assert not caplog.records  # people have read it
+    reach.works("uploads")
+    reach.tell_again()
+    assert causes(told) == ["permission", "permission", "reached"]

@@ -321,3 +321,17 @@ def test_a_machine_must_outlast_a_tick() -> None:
     with pytest.raises(ValueError, match=r"idle_grace \(20 s\) must be longer than tick \(20 s\)"):
         BurstSettings(tick=20, idle_grace=20)
     assert BurstSettings(tick=20, idle_grace=0, policy=ThresholdSettings())
+
+
+def test_a_machine_must_have_the_time_to_answer() -> None:
+    with pytest.raises(ValueError, match=r"timeout \(110 s\) must be longer than boot and clip_seconds"):
+        BurstSettings(timeout=110, boot=90, clip_seconds=20)
+    assert BurstSettings(timeout=110.5, boot=90, clip_seconds=20)
+    assert BurstSettings(timeout=30, fleet="external"), "which boots for nobody"
+
+
+@pytest.mark.parametrize("name", ["cot", "nursery/Cot", "nursery cot", "nursery/cot/", ""])
+def test_what_can_be_no_camera_is_refused(name: str) -> None:
+    """It would forbid nothing, and the clips would leave."""
+    with pytest.raises(ValueError, match="cameras"):
+        BurstSettings(cameras={name: "never"})

@@ -31,7 +31,7 @@ def random_site(seed: int) -> Site:
         boot=random.uniform(10, 90),
         clip_seconds=random.uniform(10, 60),
         idle_grace=random.uniform(50, 60),
-        timeout=random.uniform(120, 300),
+        timeout=random.uniform(160, 300),
         money=MoneySettings(
             instance_hour=price,
             per_day=price * random.uniform(0.25, 1.5),
