@@ -210,7 +210,7 @@ def build_hub(
             happened=service.happened,
             clock=now,
             new_id=new_id,
-            address=page,
+            address=page if page.startswith("http") else "",  # nodes fetch models there
             tell=live.tell,
         ),
         answer=desk.answered,

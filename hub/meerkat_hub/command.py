@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 def page_address(settings: HubSettings) -> str:
     """The page's address as other machines reach it; empty when it is open to this machine alone."""
+    if settings.page:
+        return settings.page
     host = settings.http_host
-    if host in ("127.0.0.1", "localhost", "::1"):
+    if host in ("127.0.0.1", "localhost", "::1") or settings.ingress_from is not None:
         return ""
     return f"http://{platform.node() if host in ('0.0.0.0', '::') else host}:{settings.http_port}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv4Address
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,6 +65,17 @@ class HubSettings(BaseModel):
 
     http_host: str = Field("127.0.0.1", description="address of the page; 0.0.0.0 opens it to the LAN")
     http_port: int = Field(8480, ge=1, le=65535)
+    page: str | None = Field(
+        None,
+        pattern=r"^(https?|homeassistant)://[^\s/]+\S*$",
+        description="address under which people find the page, where that is another than this machine's: "
+        "behind a proxy. Home Assistant's devices link to it",
+    )
+    ingress_from: IPv4Address | None = Field(
+        None,
+        description="the only address that may open the page: 172.30.32.2, Home Assistant's ingress, "
+        "which lets people in. Its X-Ingress-Path is believed",
+    )
     announce: bool = Field(
         True, description="tell the network where broker and page are (mDNS), as far as they are open to it"
     )

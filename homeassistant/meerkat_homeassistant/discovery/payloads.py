@@ -152,7 +152,9 @@ def _device(bus: Bus, info: DeviceInfo, *, via: bool, macs: frozenset[str]) -> P
 
 
 def _own_page(page: str, device: str) -> str:
-    """Where the hub's page speaks of this device."""
+    """Where the hub's page speaks of this device; within Home Assistant only the page as a whole is found."""
+    if page.startswith("homeassistant://"):
+        return page
     return f"{page.rstrip('/')}/#device={device}" if page else ""
 
 

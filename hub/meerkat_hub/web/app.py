@@ -29,6 +29,7 @@ from . import (
 )
 from .fanout import Fanout
 from .guard import Guard, is_loopback
+from .ingress import Ingress
 
 if TYPE_CHECKING:
     from meerkat_hub.application import Hub
@@ -59,7 +60,11 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     )
     queries, fanout = Queries(hub.engine), fanout or Fanout(hub.live)
     problems.install(app)
-    app.add_middleware(Guard, local=is_loopback(settings.http_host))
+    if settings.ingress_from is not None:
+        app.add_middleware(Ingress, peer=str(settings.ingress_from))
+    # Who comes by the ingress names Home Assistant as the host, and nobody else gets in.
+    local = settings.ingress_from is None and is_loopback(settings.http_host)
+    app.add_middleware(Guard, local=local)
     app.include_router(routes_events.routes(queries, hub.media))
     app.include_router(routes_clips.routes(queries, hub.media))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))

@@ -53,6 +53,8 @@ class HubServer(Server):
                 loop="asyncio",
                 lifespan="off",
                 timeout_graceful_shutdown=GRACE,
+                # X-Forwarded-For would say who asked the ingress; the one who connects is who counts.
+                proxy_headers=settings.ingress_from is None,
             )
         )
 
