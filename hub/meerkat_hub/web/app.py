@@ -14,6 +14,7 @@ from meerkat_hub.settings import HubSettings
 from . import (
     overview,
     problems,
+    routes_blueprints,
     routes_burst,
     routes_clips,
     routes_devices,
@@ -77,5 +78,6 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     app.include_router(routes_burst.routes(hub.desk, queries, hub.service.happened))
     app.include_router(routes_models.routes())
     app.include_router(routes_hub.routes(hub, queries, fanout, release))
+    app.include_router(routes_blueprints.routes())
     app.include_router(routes_page.routes())
     return app
