@@ -25,16 +25,21 @@ class Change:
 
 
 def next_messages(
-    published: Mapping[str, Payload], wanted: Mapping[str, Payload], *, keep: Collection[str] = ()
+    published: Mapping[str, Payload],
+    wanted: Mapping[str, Payload],
+    *,
+    keep: Collection[str] = (),
+    lost: Collection[str] = (),
 ) -> list[Change]:
     """At most one change per topic, in the order of `wanted`, removals of whole devices last.
 
-    Topics in `keep` are not removed even though nobody wants them.
+    Topics in `keep` are not removed even though nobody wants them. Those in `lost` were published, and
+    Home Assistant knows them, but the broker does not: they are published even if nothing has changed.
     """
     changes = [
-        Change(topic, payload)
+        Change(topic, payload or target)
         for topic, target in wanted.items()
-        if (payload := _toward(published.get(topic), target)) is not None
+        if (payload := _toward(published.get(topic), target)) is not None or topic in lost
     ]
     removed = (topic for topic in sorted(published) if topic not in wanted and topic not in keep)
     return changes + [Change(topic, None) for topic in removed]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .diff import components
 
@@ -66,8 +66,8 @@ class FakeHomeAssistant:
     running: bool = True
     vias: dict[str, str | None] = field(default_factory=dict)
     """Discovery topic → the device it refers to."""
-    dangling: list[str] = field(default_factory=list)
-    """References to a device that was not known: each leaves a nameless stub behind."""
+    dangling: set[str] = field(default_factory=set)
+    """Devices that others referred to before they were known: nameless until they are discovered."""
     doubled: list[Component] = field(default_factory=list)
     """Discovered with a unique id that another one has: refused, and complained about in the log."""
     unknown: list[str] = field(default_factory=list)
@@ -102,6 +102,11 @@ class FakeHomeAssistant:
         for topic, payload in list(self.broker.retained.items()):
             self.read(topic, payload)
 
+    def reconnect(self) -> None:
+        """The broker was away: it reads what is retained again, and knows what it knew."""
+        for topic, payload in list(self.broker.retained.items()):
+            self.read(topic, payload)
+
     def greet(self) -> None:
         """The birth message, which the real one sends at least five seconds after it has connected."""
         self.broker.publish(f"{self.prefix}/status", b"online", retain=False)
@@ -133,13 +138,14 @@ class FakeHomeAssistant:
         del self.unknown[heard:]
         self._saved.append((self.clock(), dict(self.entities)))
 
-    def _discovered(self, topic: str, content: dict[str, dict[str, str]]) -> None:
+    def _discovered(self, topic: str, content: dict[str, Any]) -> None:
         busy = self.clock() < self._busy.get(topic, 0)
         self._busy[topic] = self.clock() + BUSY
         via = content["dev"].get("via_device")
         self.vias[topic] = via
         if via and not any(part.topic.endswith("/meerkat_hub/config") for part in self.entities):
-            self.dangling.append(topic)
+            self.dangling.add(via)
+        self.dangling -= set(content["dev"].get("ids", ()))
         for name, component in list(components(content).items())[: 1 if busy else None]:
             part = Component(topic, name, component["p"])
             if len(component) == 1:

@@ -100,6 +100,7 @@ class Keeper:
         # A broker that lost its memory does not make Home Assistant lose its own.
         self._told_before |= self._published
         self._published = {}
+        self._lost: set[str] = set()
         self._unread: dict[str, deque[bytes]] = {}
         self._not_before: dict[str, float] = {}
         self._settle_at: float | None = None
@@ -163,14 +164,15 @@ class Keeper:
         self._sync_at = None
         stand = {object_of(topic, self.prefix) or "" for topic in self._published}
         deleted = self._leftovers.deleted(stand)
-        effects: list[Effect] = [*self._leftovers.synced(stand, now)]
         for name in deleted:
             self._told_before.pop(config_topic(name, self.prefix), None)
-            effects += self._dismiss(name)
-        for told, payload in self._told_before.items():
-            # Without its origin it is not what is wanted, and so is published again.
-            self._published.setdefault(told, {key: value for key, value in payload.items() if key != "o"})
+        self._lost = self._told_before.keys() - self._published.keys()
+        lost = {object_of(topic, self.prefix) or "": self._told_before[topic] for topic in self._lost}
+        effects: list[Effect] = [*self._leftovers.synced(stand, lost, now, grace=GRACE)]
+        self._published = {**self._told_before, **self._published}
         self._told_before.clear()
+        for name in deleted:
+            effects += self._dismiss(name)
         # The run before us may have written them just now.
         left = (config_topic(name, self.prefix) for name in self._leftovers.left)
         self._not_before = dict.fromkeys((*self._published, *left), now + SPACING)
@@ -272,14 +274,14 @@ class Keeper:
     def _bring_in_line(self, now: float) -> list[Effect]:
         wanted = self.wanted
         hub = config_topic(HUB_OBJECT, self.prefix)
-        hub_is_new = hub in wanted and not self._published.get(hub)
+        hub_is_new = hub in wanted and (hub in self._lost or not self._published.get(hub))
         keep = {config_topic(name, self.prefix) for name in self._heard.unreadable}
         if self._grace_until is not None:
             removed = {config_topic(name, self.prefix) for name in self._heard.removed | self._dismissed}
             keep |= self._published.keys() - removed
         effects: list[Effect] = []
         later: list[float] = []
-        for change in diff.next_messages(self._published, wanted, keep=keep):
+        for change in diff.next_messages(self._published, wanted, keep=keep, lost=self._lost):
             wait = self._not_before.get(change.topic, now)
             if wait > now:
                 later.append(wait)
@@ -316,6 +318,7 @@ class Keeper:
             self._published.pop(topic, None)
         else:
             self._published[topic] = payload
+        self._lost.discard(topic)
         return self._tell(topic, payload, now)
 
     def _tell(self, topic: str, payload: Payload | None, now: float, *, retain: bool = True) -> Publish:

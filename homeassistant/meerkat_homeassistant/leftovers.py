@@ -92,18 +92,25 @@ class Leftovers:
             if record.shown and name not in stand and self._records.get(name, record).shown
         ]
 
-    def synced(self, stand: Collection[str], now: float) -> list[Publish]:
-        """The broker has told all that it knows; `stand` has discovery. What is left is told once more."""
+    def synced(
+        self, stand: Collection[str], lost: Mapping[str, Payload], now: float, *, grace: float
+    ) -> list[Publish]:
+        """The broker has told all that it knows; `stand` has discovery, and `lost` had it before.
+
+        What is left is told once more; of the lost after `grace` seconds, since they are to be shown again.
+        """
         self._records = {**self._on_broker, **self._records}
-        for name in stand:
-            self._records[name] = replace(self._records.get(name, Record()), shown=True)
-        messages = [
+        for name in {*self._records, *stand, *lost}:
+            known = self._records.get(name, Record())
+            # Until it is shown again, it must not look deleted; nor be forgotten, should it never be.
+            left = _joined(known.left, lost.get(name, {}))
+            self._records[name] = Record(name in stand, left)
+        self._again = {name: (False, now + grace * (name in lost)) for name in self.left}
+        return [
             self._message(name)
             for name, record in self._records.items()
             if record != self._on_broker.get(name, Record())
         ]
-        self._again = dict.fromkeys(self.left, (False, now))
-        return messages
 
     def born(self, at: float) -> None:
         """Home Assistant has started. `at` that moment it is told once more of what is left."""
@@ -120,7 +127,7 @@ class Leftovers:
         """A device is about to be brought from `current` to `target`; None takes it out."""
         known = self._records.get(object_id, Record())
         fresh = diff.gone(current, target or {})
-        left = diff.beside(fresh, known.left) if fresh and known.left else fresh or known.left
+        left = _joined(known.left, fresh)
         if fresh and self._there and object_id not in self._again:
             self._sure[object_id] = now + SURE
         return self._set(object_id, Record(target is not None, diff.gone(left, target or {})))
@@ -179,6 +186,10 @@ class Leftovers:
 
     def _message(self, object_id: str) -> Publish:
         return Publish(record_topic(object_id, self._prefix), self._records[object_id].to_json())
+
+
+def _joined(left: Payload, fresh: Payload) -> Payload:
+    return diff.beside(fresh, left) if fresh and left else fresh or left
 
 
 def _with_all(published: Payload | None, left: Payload) -> Payload:

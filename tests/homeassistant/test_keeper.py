@@ -38,7 +38,7 @@ def test_the_hub_first_and_the_devices_after_it() -> None:
     world.settle()
     assert world.sent_to(topic("porch"))[0] == world.sent_to(HUB)[0] + HUB_LEAD
     assert world.shown(topic("porch")) == FRONT
-    assert world.home.dangling == []
+    assert world.home.dangling == set()
     assert world.notes == [
         "the hub is shown in Home Assistant with 6 entities",
         "porch is shown in Home Assistant with 10 entities",
@@ -198,12 +198,12 @@ def test_a_deleted_hub_is_no_longer_referred_to(world: World) -> None:
     assert world.home.vias[topic("porch")] is None
     world.restart_home_assistant()
     world.settle()
-    assert world.home.dangling == []
+    assert world.home.dangling == set()
     assert "meerkat ha restore --hub" in " ".join(world.notes)
     world.restore("meerkat_hub")
     world.settle()
     assert world.home.vias[topic("porch")] == "meerkat/hub"
-    assert world.home.dangling == []
+    assert world.home.dangling == set()
 
 
 def test_our_own_removal_is_not_taken_for_the_users(world: World) -> None:
@@ -364,7 +364,7 @@ class Houses(RuleBasedStateMachine):
 
     @invariant()
     def nobody_refers_to_what_is_not_there(self) -> None:
-        assert self.world.home.dangling == []
+        assert self.world.home.dangling == set()
 
     def teardown(self) -> None:
         self.world.settle()

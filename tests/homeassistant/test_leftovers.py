@@ -64,7 +64,7 @@ def test_a_device_removed_while_home_assistant_is_away(world: World) -> None:
     assert world.shown(PORCH) == set()
     assert RECORD not in world.broker.retained
     assert world.home.unknown == []
-    assert world.home.dangling == []
+    assert world.home.dangling == set()
 
 
 def test_the_bridge_comes_after_home_assistant_and_hears_no_greeting(world: World) -> None:
