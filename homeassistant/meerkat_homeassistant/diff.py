@@ -75,7 +75,7 @@ def without(payload: Payload, left: Payload) -> Payload:
     """The payload, and beside it what is to be forgotten (whose names it must not use yet)."""
     stubs = {name: {"p": part["p"]} for name, part in components(left).items()}
     rest = _unnamed(payload, stubs)
-    return {**rest, "cmps": {**rest.get("cmps", {}), **stubs}}
+    return {**rest, "cmps": {**rest["cmps"], **stubs}}
 
 
 def beside(payload: Payload, left: Payload) -> Payload:
@@ -86,7 +86,7 @@ def beside(payload: Payload, left: Payload) -> Payload:
         known = children.get(child["ids"][0], child)
         children[child["ids"][0]] = {**known, "cmps": {**known["cmps"], **child["cmps"]}}
     cdevs = {"cdevs": list(children.values())} if children else {}
-    return {**left, **rest, "cmps": {**rest.get("cmps", {}), **left.get("cmps", {})}, **cdevs}
+    return {**rest, "cmps": {**rest["cmps"], **left.get("cmps", {})}, **cdevs}
 
 
 def _toward(current: Payload | None, target: Payload) -> Payload | None:

@@ -251,6 +251,10 @@ class Keeper:
         if self._grace_until is not None and now >= self._grace_until:
             self._grace_until = None
             self._settle_at = now
+            for topic in self._lost - self.wanted.keys():
+                self._published.pop(topic, None)  # nothing stands there; what is left will be told
+                effects.append(Note(f"{called(object_of(topic, self.prefix) or topic)} has not come back"))
+            self._lost &= self._published.keys()
         if self._settle_at is not None and now >= self._settle_at:
             effects += self._bring_in_line(now)
         for message in self._leftovers.due(now, self._published, self._free_at):

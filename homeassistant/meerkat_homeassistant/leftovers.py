@@ -61,7 +61,7 @@ class Telling:
     """One of the two messages: `payload` for the discovery topic of `object_id`, not retained."""
 
     object_id: str
-    payload: Payload | None
+    payload: Payload
 
 
 class Leftovers:
@@ -164,12 +164,14 @@ class Leftovers:
                 self._again[name] = (told, now + SPACING if free is None else free)
                 continue
             left = self._records[name].left
+            stands = published.get(topic, _nothing_of(left))
             if not told:
                 self._again[name] = (True, now + SPACING)
-                payload: Payload | None = _with_all(published.get(topic), left)
+                payload = diff.beside(stands, left)
             else:
+                # Not an empty message: that would be a warning in the log of one that has just started.
                 del self._again[name]
-                payload = diff.without(published[topic], left) if topic in published else None
+                payload = diff.without(stands, left)
                 if self._there:
                     self._sure[name] = now + SURE
             messages.append(Telling(name, payload))
@@ -192,8 +194,7 @@ def _joined(left: Payload, fresh: Payload) -> Payload:
     return diff.beside(fresh, left) if fresh and left else fresh or left
 
 
-def _with_all(published: Payload | None, left: Payload) -> Payload:
-    """Alone, it refers to no hub: one that is not there would become a nameless device."""
-    if published is not None:
-        return diff.beside(published, left)
-    return {**left, "dev": {key: value for key, value in left["dev"].items() if key != "via_device"}}
+def _nothing_of(left: Payload) -> Payload:
+    """Its device alone. It refers to no hub: one that is not there would become a nameless device."""
+    about = {key: value for key, value in left["dev"].items() if key != "via_device"}
+    return {**left, "dev": about, "cmps": {}, "cdevs": []}
