@@ -21,6 +21,17 @@ UNBOUNDED = 1e9
 BUTTONS = {("device", "identify"): "identify", ("device", "restart"): "restart"}
 """(thing, setting) of buttons for which Home Assistant has a class."""
 
+ICONS = {
+    "enabled": "mdi:cctv",
+    "motion_detection": "mdi:motion-sensor",
+    "record": "mdi:record-rec",
+    "clips": "mdi:filmstrip",
+    "cloud": "mdi:cloud-lock",
+    "sensitivity": "mdi:tune",
+    "capture": "mdi:camera",
+}
+"""Of what is in front, or soon found."""
+
 EVERYDAY_SELECTS = frozenset({"cloud"})
 """Of the configuration, but nothing to hunt for: whether a camera's clips may leave the house."""
 
@@ -35,11 +46,12 @@ def controls(
     for info in settings:
         own = info.common and primary < MOST_PRIMARY
         primary += own
-        yield info.name, {**_kind(info, device, thing), **({} if own else _set_once(info))}
+        icon = {"ic": ICONS[info.name]} if info.name in ICONS else {}
+        yield info.name, {**_kind(info, device, thing), **icon, **({} if own else _set_once(info))}
 
 
 def _set_once(info: SettingInfo) -> dict[str, Any]:
-    noisy = info.kind in ("number", "select") and info.name not in EVERYDAY_SELECTS
+    noisy = info.kind in ("number", "select") and not info.common and info.name not in EVERYDAY_SELECTS
     return {"ent_cat": "config", **({"en": False} if noisy else {})}
 
 

@@ -137,7 +137,7 @@ def _judged(info: MeterInfo) -> tuple[Entity, ...]:
                 "ops": list(get_args(Verdict)),
                 "ent_cat": "diagnostic",
                 "ic": "mdi:counter",
-                "val_tpl": "{{ value_json.verdict if value_json is defined }}",
+                "val_tpl": "{{ value_json.verdict if value_json is defined else None }}",
                 "json_attr_tpl": _attributes("reason", "value", "expected", "confidence", "unit", "at", "id"),
             },
         ),

@@ -94,6 +94,7 @@ settings = tuples(
         SettingInfo,
         name=names,
         kind=st.sampled_from(["switch", "number", "select", "button", "light"]),
+        options=st.just(("a", "b")),
         minimum=st.none() | st.floats(-5, 0),
         maximum=st.none() | st.floats(1, 5),
         step=st.none() | st.floats(1e-6, 1),

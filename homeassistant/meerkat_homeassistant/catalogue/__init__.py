@@ -1,8 +1,8 @@
 """What Home Assistant is shown: one row per entity, in a file for each kind of thing.
 
 Option names are Home Assistant's abbreviations for MQTT discovery (`stat_t` is `state_topic`);
-`tests/homeassistant/discovery_keys.py` lists the ones it knows, because it drops an unknown one
-without a word. To add an entity, add a row.
+`check/schema.py` lists the ones it knows, because it drops an unknown one without a word. To add an entity,
+add a row.
 """
 
 from .camera import CAMERA as CAMERA

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from meerkat_contract.messages import CameraInfo
 from meerkat_contract.topics import CameraTopic, EventPictureTopic, ThingTopic
 
-from .entity import Entity, when_told
+from .entity import Entity, attributes_told, when_told
 from .events import EVENT_TYPES, event_template
 
 _PICTURE = Entity(
@@ -91,7 +91,7 @@ def _zone(name: str) -> Entity:
             "name": f"{spoken} occupancy",
             "dev_cla": "occupancy",
             "val_tpl": when_told(f"{{{{ 'ON' if {there} else 'OFF' }}}}"),
-            "json_attr_tpl": when_told(f"{{{{ {{'in_view': {there}}} | to_json }}}}"),
+            "json_attr_tpl": attributes_told(f"{{{{ {{'in_view': {there}}} | to_json }}}}"),
         },
     )
 

@@ -47,9 +47,16 @@ class Entity:
     """A topic that is empty while the entity cannot say anything: it is unavailable then."""
 
 
-def when_told(value: str) -> str:
-    """A template of a JSON message's `told`; nothing, which is ignored, of an empty one.
+def when_told(value: str, otherwise: str = "") -> str:
+    """A template of a JSON message's `told`, and what it says of an empty one.
 
-    Home Assistant logs every use of what is not there, and a topic is emptied when its owner is removed.
+    A topic is emptied when its owner is removed, and Home Assistant logs every use of what is not there. An
+    empty value it ignores; but attributes want an object, and an enum wants None.
     """
-    return f"{{% if value_json is defined %}}{{% set told = value_json %}}{value}{{% endif %}}"
+    told = f"{{% if value_json is defined %}}{{% set told = value_json %}}{value}"
+    return f"{told}{{% else %}}{otherwise}{{% endif %}}"
+
+
+def attributes_told(value: str) -> str:
+    """The same for attributes."""
+    return when_told(value, "{}")

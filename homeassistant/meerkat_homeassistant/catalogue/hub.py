@@ -6,7 +6,7 @@ from typing import Any
 
 from meerkat_contract.topics import HubSettingTopic, HubTopic, Topic
 
-from .entity import Entity, Source, when_told
+from .entity import Entity, Source, attributes_told, when_told
 
 BURST_STATES = (
     "idle waiting burst hold no-gain forbidden ceiling reconcile take-back trouble off stop".split()
@@ -22,7 +22,12 @@ def _sensor(
     key: str, name: str, value: str, *, ending: str = "", source: Source = "hub", **options: Any
 ) -> Entity:
     """A diagnostic sensor of the hub's state; `value` is an expression of `told`."""
-    about = {"name": name, "ent_cat": "diagnostic", **options, "val_tpl": when_told(f"{{{{ {value} }}}}")}
+    about = {
+        "name": name,
+        "ent_cat": "diagnostic",
+        **options,
+        "val_tpl": when_told(f"{{{{ {value} }}}}", "None"),
+    }
     topics = {"stat_t": _state, **({"json_attr_t": _state} if "json_attr_tpl" in options else {})}
     return Entity(key, "sensor", ending or key, source, topics, about)
 
@@ -120,7 +125,7 @@ BURST: tuple[Entity, ...] = (
         dev_cla="enum",
         ops=BURST_STATES,
         ic="mdi:cloud-question",
-        json_attr_tpl=when_told(
+        json_attr_tpl=attributes_told(
             f"{{{{ {{'reason': {_BURST}.get('reason', ''), 'trouble': {_BURST}.get('trouble', '')}}"
             " | to_json }}"
         ),

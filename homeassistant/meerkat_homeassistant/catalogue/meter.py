@@ -7,7 +7,7 @@ from typing import get_args
 from meerkat_contract.messages import MeterInfo, PictureVerdict
 from meerkat_contract.topics import ThingTopic
 
-from .entity import Entity
+from .entity import Entity, when_told
 
 ATTRIBUTES_TEMPLATE = (
     "{{ dict(value_json.items() | rejectattr(0, 'in', ['schema', 'verdict'])) | to_json"
@@ -41,7 +41,7 @@ CONDITION = Entity(
         "ops": list(get_args(PictureVerdict)),
         "ent_cat": "diagnostic",
         "ic": "mdi:image-check",
-        "val_tpl": "{{ value_json.verdict }}",
+        "val_tpl": when_told("{{ told.verdict }}", "None"),
         "json_attr_tpl": ATTRIBUTES_TEMPLATE,
     },
 )

@@ -8,7 +8,7 @@ from typing import Any
 from meerkat_contract.messages import WorkerState
 from meerkat_contract.topics import HubTopic, Topic, WorkerTopic
 
-from .entity import Entity, Source, when_told
+from .entity import Entity, Source, attributes_told, when_told
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def _sensor(
     attributes: str = "",
     **options: Any,
 ) -> Entity:
-    about = {"name": name, "ent_cat": "diagnostic", **options, "val_tpl": when_told(template)}
+    about = {"name": name, "ent_cat": "diagnostic", **options, "val_tpl": when_told(template, "None")}
     topics = {"stat_t": _state}
     if attributes:
-        about["json_attr_tpl"] = when_told(attributes)
+        about["json_attr_tpl"] = attributes_told(attributes)
         topics["json_attr_t"] = _state
     return Entity(key, "sensor", key, source, topics, about)
 
@@ -80,7 +80,7 @@ WORKER: tuple[Entity, ...] = (
     _sensor(
         "tasks",
         "Tasks",
-        "{{ (told.get('tasks', []) | map(attribute='task') | join(', '))[:255] }}",
+        "{{ (told.get('tasks', []) | map(attribute='task') | join(', '))[:255] or None }}",
         attributes="{{ {'serving': told.get('serving'), 'tasks': told.get('tasks', [])} | to_json }}",
         ic="mdi:format-list-checks",
     ),
