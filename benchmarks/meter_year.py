@@ -21,7 +21,8 @@ from meter_support.rendered_year import Lived, live  # noqa: E402
 
 COLUMNS = (
     "seed", "pictures", "accepted", "held", "implausible", "unreadable", "good, not accepted",
-    "wrong > 1 L, at once", "in the end", "worst", "slow to recover", "total off by", "reading",
+    "wrong > 1 L, at once", "in the end", "worst", "slow to recover", "of all unspoilt", "total off by",
+    "reading",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def told(seed: int, lived: Lived) -> list[str]:
         str(len(lived.wrong)),
         f"{max(lived.wrong, default=0) * 1000:.1f} L",
         str(len(lived.stuck)),
+        str(len(lived.waiting)),
         f"{lived.total_error * 1000:.2f} L (step {lived.year.step * 1000:g} L)",
         f"{lived.reading_seconds / len(moments) * 1000:.1f} ms",
     ]

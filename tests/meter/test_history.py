@@ -282,3 +282,54 @@ def test_between_two_that_say_the_same_it_is() -> None:
     assert verdicts(made, 1) == ["held"]
     made.saw(picture(31, 200.29))
     assert verdicts(made, 2) == ["accepted", "accepted"]
+
+
+def rivals(hour: float, litres: float, share: float, *, verdict: str = "accepted") -> PictureSeen:
+    """At 200 m³ and so many litres, or else 40 litres more, and no wheel is dim."""
+    readings = [(round((200 + more / 1000) * PER_UNIT), one) for more, one in
+                ((litres, share), (litres + 40, 1 - share))]  # fmt: skip
+    seen = seen_as(readings).model_copy(update={"verdict": verdict})
+    return PictureSeen(new_id(), at(hour), seen)
+
+
+@pytest.mark.parametrize("share", [0.76, 0.79])
+def test_two_pictures_of_which_the_reader_is_sure_end_every_doubt(share: float) -> None:
+    made = history()
+    assert made.saw(rivals(30, 303, share)).reading is None, "flow alone makes it no surer than it is"
+    outcome = made.saw(rivals(31, 313, share))
+    assert outcome.reading is not None
+    assert outcome.reading.value == 200.313
+    assert verdicts(made, 2) == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.74, "accepted"), (0.79, "held")])
+def test_of_which_it_is_not_they_do_not(share: float, verdict: str) -> None:
+    made = history()
+    made.saw(rivals(30, 303, share, verdict=verdict))
+    assert made.saw(rivals(31, 313, share, verdict=verdict)).reading is None
+
+
+def test_and_so_a_history_begins() -> None:
+    made = MeterHistory("basement", "water", MeterSettings())
+    assert made.saw(rivals(0, 303, 0.8)).reading is None
+    assert made.saw(rivals(1, 303, 0.8)).reading is not None
+    for hour in range(2, 12):
+        outcome = made.saw(rivals(hour, 303 + hour, 0.8))
+        assert outcome.reading is not None, "and goes on"
+
+
+def test_a_wheel_between_two_digits_may_be_dimmer_than_one_on_a_digit() -> None:
+    for position, believed in ((4.5, True), (4.0, False)):
+        made = history()
+        dim = half_way(30, 303, wheel=6)
+        assert dim.seen.wheels[6].factor == 0.01
+        wheels = list(dim.seen.wheels)
+        wheels[6] = wheels[6].model_copy(update={"position": position, "confidence": 0.84})
+        outcome = made.saw(PictureSeen(dim.id, dim.at, dim.seen.model_copy(update={"wheels": tuple(wheels)})))
+        assert (outcome.reading is not None) == believed
+
+
+def test_a_dial_whose_whole_turn_counts_a_litre_need_not_be_clear() -> None:
+    made = history()
+    assert made.saw(half_way(30, 303, wheel=8)).reading is not None
+    assert made.saw(half_way(31, 313, wheel=7)).reading is None

@@ -34,6 +34,8 @@ class Lived:
     """(picture, m³) of readings that were published wrong by more than a litre and a half step."""
     stuck: list[int] = field(default_factory=list)
     """Pictures after which two good ones in a row had not ended a bad stretch."""
+    waiting: list[int] = field(default_factory=list)
+    """The same, where good is every picture without a fault, whether the reader is sure of it or not."""
     reading_seconds: float = 0.0
     """CPU of the reader alone."""
 
@@ -82,10 +84,12 @@ def live(year: Year, *, tell: Callable[[int], None] | None = None) -> Lived:
         lived.reading_seconds += time.process_time() - begun
         _take(lived, moment, seen, moment.at)
         newest = lived.history.rows[-1].id == _id(moment.number)
-        if before is not None and newest and _good(lived, before) and _good(lived, moment):
-            last = lived.history.last
-            if last is None or last.at < before.at:
+        last = lived.history.last
+        if before is not None and newest and (last is None or last.at < before.at):
+            if _good(lived, before) and _good(lived, moment):
                 lived.stuck.append(moment.number)
+            if not before.fault and not moment.fault:
+                lived.waiting.append(moment.number)
         before = moment
         if tell is not None:
             tell(count)

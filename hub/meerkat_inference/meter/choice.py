@@ -160,16 +160,17 @@ def best_fit(
     jitter: int,
     *,
     usual: int | None = None,
+    mean: int = 0,
     near: int = 0,
     known: Sequence[float] = (),
     firm: bool = False,
 ) -> Fit | None:
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
-    usual: steps by which it rises usually, where that is known, twice what nine of ten hours stay below. The
-    flow of a house is nearly exponential: half of that is e times less likely than nothing, and no rise less
-    than UNUSUAL, for some day somebody fills a pool. That alone makes no reading sure: among usual rises the
-    picture itself must prefer it.
+    usual, mean: steps by which it rises usually, where that is known (twice what nine of ten hours stay
+    below), and on average. Above the mean the flow of a house is nearly exponential: half of `usual` more is e
+    times less likely, and no rise less than UNUSUAL, for some day somebody fills a pool. That alone makes no
+    reading sure: among usual rises the picture itself must prefer it.
     near: steps by which two readings may differ and speak for each other; at least the jitter.
     known: times that each candidate is likelier than the picture says, where the meter's ways are known. It
     chooses among those that fit, and speaks for them all; it never makes a picture contradict the history.
@@ -187,7 +188,8 @@ def best_fit(
             covered += likelihood
             covered_known += likelier
             seen = likelier * _not_unusual(rise, most, usual)
-            weight = likelier * max(UNUSUAL, exp(-2 * rise / usual)) if usual else seen
+            above = max(0, rise - mean)
+            weight = likelier * max(UNUSUAL, exp(-2 * above / usual)) if usual else seen
             fitting.append(_Fitting(weight, -rank, value, rise, seen))
     share_covered = max(covered / everything, covered_known / all_known) if fitting else 0.0
     if share_covered < (LEAST_BESIDE_FIRM if firm else LEAST_SHARE):

@@ -35,7 +35,7 @@ from .learning import (
     turned_by_owner,
     usual_rise,
 )
-from .offer import ALONE, Offer, offer_of
+from .offer import ALONE, LIKELY, Offer, offer_of
 from .rows import PARTS, Learnt, ReadingRow, parts
 from .settings import Limits, Rules
 
@@ -81,8 +81,8 @@ class Link:
     """When this meter was put in, if another was there before."""
     guessed: Link | None = None
     """The end of the old meter, when nobody has told of the exchange."""
-    alone: bool = False
-    """Hardly another reading goes with the picture and those before."""
+    share: float = 1.0
+    """Of the readings that go with the picture and those before: how much speaks for this."""
     sudden: bool = False
     """It rose above what is usual. What follows may too: the bath is being filled."""
     open: bool = False
@@ -91,8 +91,10 @@ class Link:
     """The owner says what cannot follow from any reading before."""
     alike: int = 0
     """Parts by which the next reading may differ and say the same."""
-    share: float = 1.0
-    """Of the readings that go with the picture and the one before: how much speaks for this."""
+    clear: bool = True
+    """No wheel that matters is less clear than usual."""
+    own: bool = False
+    """Not sure, but the picture by itself says so too, though not without a rival."""
 
     @property
     def firm(self) -> bool:
@@ -151,10 +153,11 @@ def _offer(offered: dict[tuple[int, bool], Link], link: Link) -> None:
 
 
 def _front(before: Front, new: Sequence[Link]) -> Front:
-    """The best chain stays the best until another is better, not as good."""
+    """The best chain stays the best until another is better, not as good; it may go on as good as it was."""
     best = before.best
     for link in new:
-        if link.score > (best.score if best else 0.0) + 1e-9:
+        score = best.score if best else 0.0
+        if link.score > score + 1e-9 or (link.parent is before.best is best and link.score > score - 1e-9):
             best = link
     least = (best.score if best else 0.0) - BEHIND
     ends = [link for link in (*new, *before.ends) if link.score > least]
@@ -177,23 +180,26 @@ def _follow(end: Link, read: Offer, rules: Rules) -> Link | None:
     if fitting is None:
         return None
     fit, sure, confidence = fitting
-    alone = fit.share >= ALONE
+    share = fit.share
     firm = _firm(end)
     # What an unsure reading excluded is not excluded.
     if not firm.strong:
-        alone = alone and read.alone
-        sure = sure and alone and read.verdict == "accepted"
+        share = min(share, read.share_of(fit.value, end.learnt))
+        sure = sure and read.verdict == "accepted"
     elif firm is not end:
         again = _fit(firm, read, rules)
-        alone = alone and again is not None and again[0].value == fit.value and again[0].share >= ALONE
-        sure = sure and alone and again is not None and again[1]
+        share = min(share, again[0].share) if again is not None and again[0].value == fit.value else 0.0
+        sure = sure and again is not None and again[1]
+    sure = sure and share >= ALONE
     hours = hours_between(end.at, read.row.at)
     flow = fit.rise / PARTS / max(hours, CLOCK_SLACK)
     usual = _usual(end, hours)
     sudden = fit.rise > parts(usual) + read.jitter
     since_firm = _usual(firm, hours_between(firm.at, read.row.at))
     clearness = read.clearness(None if sudden else parts(max(usual, since_firm)))
-    strong = sure and clearness >= least_clearness(end.learnt)
+    clear = clearness >= least_clearness(end.learnt)
+    strong = sure and clear
+    own = clear and not strong and share >= LIKELY and read.likeliest(fit.value)
     gain = STRONG if strong else WEAK if confidence >= FAINT else FAINT_GAIN
     if sudden:
         gain -= _cost(
@@ -205,12 +211,12 @@ def _follow(end: Link, read: Offer, rules: Rules) -> Link | None:
     total = end.total + fit.rise
     rise = Rise(read.row.at, hours, flow, total / PARTS, read.jitter / PARTS)
     learnt = clearer(flowed(end.learnt, rules.limits, rise), clearness)
-    if strong and read.verdict == "accepted" and abs(read.candidates[0][0] - fit.value) <= read.jitter:
+    if (strong or own) and read.likeliest(fit.value):
         learnt = turned(learnt, read.evenly[0], read.last_wheel, total / PARTS)
     return Link(
         read.row.at, read.row.id, fit.value, total - fit.value, score, end, strong, confidence,
-        learnt, read.span, read.jitter, flow, end.reset, end.guessed, alone, sudden, alike=read.alike,
-        share=fit.share,
+        learnt, read.span, read.jitter, flow, end.reset, end.guessed, share, sudden, alike=read.alike,
+        clear=clear, own=own,
     )  # fmt: skip
 
 
@@ -221,7 +227,8 @@ def _fit(end: Link, read: Offer, rules: Rules) -> tuple[Fit, bool, float] | None
     usual = parts(_usual(end, hours)) + read.jitter
     fit = best_fit(
         read.candidates, end.value, most, read.span, read.jitter,
-        usual=usual, near=read.near, known=read.known(end.learnt), firm=end.firm,
+        usual=usual, mean=parts(end.learnt.mean * min(hours, end.learnt.hours)), near=read.near,
+        known=read.known(end.learnt), firm=end.firm,
     )  # fmt: skip
     if fit is None:
         return None
@@ -265,7 +272,8 @@ def _begin(read: Offer, rules: Rules) -> Link:
     learnt = _first(beginning(rules.limits), read, read.candidates[0][0])
     return Link(
         read.row.at, read.row.id, read.candidates[0][0], 0, (STRONG if strong else WEAK) - START, None,
-        strong, read.confidence, learnt, read.span, read.jitter, alike=read.alike,
+        strong, read.confidence, learnt, read.span, read.jitter, share=read.share_of_top, alike=read.alike,
+        own=not strong and read.sure_enough,
     )  # fmt: skip
 
 
@@ -307,7 +315,8 @@ def _opened(end: Link, read: Offer) -> Link:
     learnt = _first(end.learnt, read, end.total)
     return Link(
         read.row.at, read.row.id, value, end.total - value, end.score + (STRONG if strong else WEAK) - START,
-        end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset, alike=read.alike,
+        end, strong, read.confidence, learnt, read.span, read.jitter, 0.0, end.reset,
+        share=read.share_of_top, alike=read.alike, own=not strong and read.sure_enough,
     )  # fmt: skip
 
 

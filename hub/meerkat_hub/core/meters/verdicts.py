@@ -12,12 +12,11 @@ from meerkat_contract.meter_messages import Verdict
 from meerkat_inference.meter.choice import CLOCK_SLACK, Choice, choose
 
 from .chain import FAINT, Link, hours_between, largest_rise, looks_new
+from .offer import ALONE, LIKELY
 from .rows import PARTS, ReadingRow, parts
 from .settings import Rules
 
 SURER_CAME = "a surer picture came after it"
-LIKELY = 0.75
-"""Of the readings that go with an unsure picture: so much speaks for the one that a sure picture confirms."""
 RUN = 4
 """Pictures that are all less sure are believed when so many in a row go with each other."""
 
@@ -25,17 +24,22 @@ RUN = 4
 def confirmed(chain: Sequence[Link], index: int) -> bool:
     """Whether a link of the believed chain is accepted.
 
-    A picture that is not sure is, when a sure one before or after says the same and hardly anything else goes
-    with it, when both say the same, for then nothing has flowed, or in a row of RUN. Between
-    two others that differ it may be wrong by as much as flowed, and nobody could tell; and what misleads
-    one picture, as the sun on the glass does, often misleads the next in the same way.
+    One that is not sure is, when the sure ones before and after say the same, for then nothing has flowed;
+    when one of them does, it is as clear as usual and hardly anything else goes with it; beside another that
+    is not sure, when both by themselves say what they are taken for; or in a row of RUN. Else it may be wrong
+    by as much as flowed, and nobody could tell; and what misleads one picture often misleads the next.
     """
     link = chain[index]
     if link.strong:
         return True
     same_before = index > 0 and chain[index - 1].strong and _agree(chain[index - 1], link)
     same_after = index + 1 < len(chain) and chain[index + 1].strong and _agree(link, chain[index + 1])
-    if (same_before and same_after) or ((same_before or same_after) and link.share >= LIKELY):
+    if same_before and same_after:
+        return True
+    if (same_before or same_after) and link.clear and link.share >= LIKELY:
+        return True
+    beside = (*chain[max(0, index - 1) : index], *chain[index + 1 : index + 2])
+    if link.own and any(one.own for one in beside):
         return True
     if not _unclear(link):
         return False
@@ -49,7 +53,7 @@ def confirmed(chain: Sequence[Link], index: int) -> bool:
 
 def _unclear(link: Link) -> bool:
     """Not sure, but for want of light and not because another reading is as likely: that would stay so."""
-    return not link.strong and link.alone and link.confidence >= FAINT
+    return not link.strong and link.share >= ALONE and link.confidence >= FAINT
 
 
 def _agree(one: Link, later: Link) -> bool:
