@@ -89,7 +89,7 @@ def test_a_burst_is_followed_from_the_first_late_clip_to_where_each_was_looked_a
     site.cloud.tick()
     site.reads(CARD, "About to help", "a burst begins if it is so at the next tick too.", "3 clips")
     site.burst(ticks=1)
-    site.reads(CARD, "Enough is out", "3 clips in the cloud", "1, 2 at most", "of $0.50, and $0.0")
+    site.reads(CARD, "Cloud at work", "3 clips in the cloud", "1, 2 at most", "of $0.50, and $0.0")
     assert site.browser.js(f"parseFloat({CARD}.querySelector('.gauge span + span').style.width) > 1")
 
     site.browser.click("#cloud a[href='#cloud']")

@@ -8,7 +8,7 @@ const section = $("cloud"), dialog = $("cloud-detail"), cards = new Keyed();
 let burst = null, hub = null, shown = "", details = null, every = false, changed = () => {}, switched = null;
 
 const codes = {
-  idle: ["good", "Not needed"], waiting: ["warn", "About to help"], burst: ["good", "Sends clips"], hold: ["good", "Enough is out"],
+  idle: ["good", "Not needed"], waiting: ["warn", "About to help"], burst: ["good", "Sends clips"], hold: ["good", "Cloud at work"],
   ceiling: ["warn", "At its ceiling"], reconcile: ["good", "Puts in order"], "take-back": ["good", "Takes clips back"],
   "no-gain": ["good", "Not worth it"], forbidden: ["warn", "May not leave"], trouble: ["bad", "Cannot be used"],
   off: ["", "Switched off"], stop: ["", "Stopped"],
@@ -198,7 +198,7 @@ function bands(samples, strips) {
 function decided({ decisions }) {
   const did = ({ sent, taken_back: back, desired }) => [sent && `${count(sent, "clip")} out`, back && `${back} back`, desired != null && `${count(desired, "machine")} asked for`].filter(Boolean).join(", ");
   const rows = decisions.slice(0, every ? decisions.length : FIRST).map((one) => [
-    h("td", {}, h("time", { class: "soft", datetime: one.at }, when(one.at))),
+    h("td", { class: day(one.at) === "Today" && "figure" }, h("time", { class: "soft", datetime: one.at }, when(one.at))),
     h("td", {}, pill(one.code), " ", ...words(sentence(one.reason)), did(one) && h("p", { class: "soft" }, sentence(did(one))))]);
   return part("What was decided", decisions.length ? table(["From", "What, and why"], rows) : h("p", { class: "soft" }, "Nothing yet: the hub has not looked."),
     decisions.length > rows.length && h("button", { class: "button", type: "button", onclick: () => { every = true; describe(); } }, `Show all ${decisions.length}`));
@@ -209,7 +209,7 @@ function cost({ state }, days) {
   const { spent_today, spent_month, reserved, ceiling_day, ceiling_month } = state;
   const rows = days.map((one) => [h("td", { class: "figure" }, one.day), h("td", { class: "figure" }, dollars(one.dollars)), h("td", { class: "figure" }, one.machines), h("td", { class: "figure" }, span(one.seconds))]);
   return part("What it cost", h("div", { class: "money" }, gauge("Today", spent_today, reserved, ceiling_day), gauge("This month", spent_month, reserved, ceiling_month)),
-    h("p", { class: "soft" }, `${forecast(state)} The ceilings are never passed: what a machine may cost is set apart before it starts, and what it did not need comes back.`),
+    h("p", { class: "soft" }, `${forecast(state)} The ceilings are never passed: what a machine may cost is set apart before it starts, and what it did not need comes back some minutes after its end.`),
     rows.length ? table(["Day (UTC)", "Spent", "Machines", "They ran"], rows) : h("p", { class: "soft" }, "Nothing was spent yet."),
     rows.length > 0 && h("p", { class: "soft" }, "By the hub's own ledger; the bill has the last word. ", h("a", { href: "api/burst/ledger" }, "Every line of it"), "."));
 }
