@@ -54,11 +54,10 @@ def test_what_is_copied_exists_and_is_let_into_the_build() -> None:
 
 
 def test_everything_the_wheel_packs_is_copied() -> None:
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
-        "wheel"
-    ]
-    for package in packages["packages"]:
-        assert re.search(rf"^COPY {package.split('/')[0]} ", DOCKERFILE, re.MULTILINE), package
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for part in [*wheel["packages"], *wheel["force-include"]]:
+        copied = (rf"{part.split('/')[0]} ", rf"{part} ")
+        assert re.search(rf"^COPY ({'|'.join(copied)})", DOCKERFILE, re.MULTILINE), part
 
 
 def test_no_role_runs_as_root() -> None:
