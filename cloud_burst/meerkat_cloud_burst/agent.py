@@ -22,8 +22,9 @@ from .answers import Answers
 from .aws.external import ExternalFleet
 from .errands import PARTS as ERRANDS
 from .errands import Errands
-from .errors import CloudError
+from .errors import CloudError, Gone
 from .line import Line, Ports
+from .messages import annotated_key
 from .news import CloudEffect, CloudNews, Looked, SendOut
 from .ports import Fleet
 from .reach import FIRST_REST, Reach, unexpected
@@ -114,6 +115,20 @@ class Agent:
             self._uploads.send(effect)
         else:
             self._errands.ask(effect)
+
+    def fetch_annotated(self, clip: str, path: Path) -> None:
+        """Bring the video with the boxes of this clip here, on the caller's thread and at once.
+
+        Raises Gone where there is none: it was not asked for, or its seven days are over. Raises CloudError,
+        StorageError.
+        """
+        try:
+            self._line.get().store.fetch_clip(annotated_key(clip), path)
+        except Gone:
+            raise
+        except CloudError as error:
+            self._line.failed(error)
+            raise
 
     def stop(self) -> None:
         """End within STOP seconds. Nothing is lost: what was not told or done comes again after a start."""

@@ -76,7 +76,9 @@ class BurstSettings(_Section):
         900, ge=10, le=86_400, description="seconds after which a clip without an answer is done at home"
     )
     model: str = Field("", description="model of the cloud workers; empty: what the stack was deployed with")
-    annotated: bool = Field(False, description="keep a video with the boxes drawn in")
+    annotated: bool = Field(
+        False, description="have a video drawn with the boxes, kept in the cloud for a week"
+    )
     default: CloudRule = Field("overflow", description="for cameras that say nothing of it")
     cameras: dict[CameraName, CloudRule] = Field(
         default_factory=dict, description="device/camera: what may happen to its clips; the stricter holds"

@@ -23,6 +23,7 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Face
 from meerkat_contract.session import Session
 
+from .adapters.annotated import AnnotatedVideos
 from .adapters.bus import HubBus
 from .adapters.database import open_database
 from .adapters.desk import Desk
@@ -61,6 +62,8 @@ class CloudAgent(Protocol):
 
     def carry_out(self, effect: CloudEffect) -> None: ...
 
+    def fetch_annotated(self, clip: str, path: Path) -> None: ...
+
 
 MakeAgent = Callable[[BurstSettings, Callable[[str], Path], Callable[[CloudNews], None]], CloudAgent]
 """settings, where a clip's media lie, and who is told the news → an agent that is not started."""
@@ -93,6 +96,8 @@ class Hub:
     """None unless it is enabled."""
     agent: CloudAgent | None
     """None unless the cloud burst is enabled."""
+    annotated: AnnotatedVideos | None
+    """As `agent`."""
     _stopping: threading.Event
     _sweeper: threading.Thread | None = None
 
@@ -109,6 +114,8 @@ class Hub:
         self.bus.start()
         if self.websensor is not None:
             self.websensor.start()
+        if self.annotated is not None:
+            self.annotated.clear()
         if self.agent is not None:
             self.agent.start()
         self._sweeper = threading.Thread(target=self._sweep, name="retention", daemon=True)
@@ -244,6 +251,7 @@ def build_hub(
         desk,
         websensor,
         agent,
+        None if agent is None else AnnotatedVideos(root / "annotated", agent.fetch_annotated),
         threading.Event(),
     )
 

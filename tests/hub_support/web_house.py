@@ -103,6 +103,7 @@ class WebHouse:
         camera: str = "front",
         tracks: tuple[Track, ...] = (),
         reason: str = "",
+        worker: str = "cpu",
     ) -> str:
         clip_id = new_id()
         self.file("clips", clip_id, ".mp4", payload)
@@ -117,7 +118,7 @@ class WebHouse:
                 frames=25,
                 seconds=0.5,
                 tracks=tracks,
-                worker="cpu",
+                worker=worker,
             )
             self.commit(settled, ClipJoined(clip_id))
         return clip_id

@@ -67,7 +67,7 @@ def create_app(hub: Hub, settings: HubSettings, fanout: Fanout | None = None) ->
     local = settings.ingress_from is None and is_loopback(settings.http_host)
     app.add_middleware(Guard, local=local)
     app.include_router(routes_events.routes(queries, hub.media))
-    app.include_router(routes_clips.routes(queries, hub.media))
+    app.include_router(routes_clips.routes(queries, hub.media, lambda: hub.annotated))
     app.include_router(routes_devices.routes(queries, hub.media, hub.live))
     histories = MeterQueries(hub.engine)
     app.include_router(routes_meters.routes(hub.desk, queries, histories, hub.media, hub.live))

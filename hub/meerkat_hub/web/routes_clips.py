@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
+from meerkat_cloud_burst.errors import Gone
+from meerkat_hub.adapters.annotated import AnnotatedVideos
 from meerkat_hub.adapters.media import MediaFolder, suffix_of
 from meerkat_hub.adapters.queries import Filter, Queries, StoredClip
 
@@ -21,6 +26,13 @@ from .parameters import (
 )
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
+_VIDEO: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"video/mp4": {}}, "description": "The whole file"},
+    206: {"content": {"video/mp4": {}}, "description": "The range that was asked for"},
+    304: {"description": "You have it"},
+    416: {"description": "The range lies outside the file"},
+}
+
 _SHARED = (
     "id device camera recording sequence captured_at received_at settled_at duration content_type size "
     "trigger state reason attempts worker frames seconds model"
@@ -35,7 +47,10 @@ def view(stored: StoredClip) -> ClipView:
     return ClipView.model_validate(_fields(stored))
 
 
-def routes(queries: Queries, media: MediaFolder) -> APIRouter:
+def routes(
+    queries: Queries, media: MediaFolder, annotated: Callable[[], AnnotatedVideos | None] = lambda: None
+) -> APIRouter:
+    """`annotated`: the videos with boxes, where a cloud burst is set up."""
     router = APIRouter(prefix="/api/clips", tags=["clips"], responses=REFUSED)
 
     def find(request: Request, clip_id: str) -> StoredClip:
@@ -84,14 +99,7 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
         "/{clip_id}/media",
         summary="A clip's video",
         response_class=Response,
-        responses={
-            **NOT_FOUND,
-            200: {"content": {"video/mp4": {}}, "description": "The whole file"},
-            206: {"content": {"video/mp4": {}}, "description": "The range that was asked for"},
-            304: {"description": "You have it"},
-            410: {"description": "The file has gone by the retention rule"},
-            416: {"description": "The range lies outside the file"},
-        },
+        responses={**NOT_FOUND, **_VIDEO, 410: {"description": "The file has gone by the retention rule"}},
     )
     def clip_media(request: Request, clip_id: IdPath) -> Response:
         """The file as the camera made it, whole or in ranges (`Range`, `If-Range`), for seeking."""
@@ -107,4 +115,35 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
             tag=stored.id,
         )
 
+    @router.head("/{clip_id}/annotated", include_in_schema=False)
+    @router.get(
+        "/{clip_id}/annotated",
+        summary="A clip's video with the boxes drawn in",
+        response_class=Response,
+        responses={**NOT_FOUND, **_VIDEO},
+    )
+    def clip_annotated(request: Request, clip_id: IdPath) -> Response:
+        """Of a clip that a machine of the cloud has looked at while `burst.annotated` was true. It is fetched
+        from there when it is asked for first, which takes a moment; 503 when the cloud cannot be reached."""
+        stored = find(request, clip_id)
+        videos = annotated()
+        # Nobody else draws: so the cloud is not asked for nothing.
+        if videos is None or not (stored.worker or "").startswith("cloud:"):
+            raise _not_drawn(request)
+        try:
+            path = videos.path(stored.id)
+        except Gone:
+            raise _not_drawn(request) from None
+        name = file_name(stored.camera, stored.captured_at, "-annotated.mp4")
+        return send_file(request, path, media_type="video/mp4", name=name, tag=f"{stored.id}-annotated")
+
     return router
+
+
+def _not_drawn(request: Request) -> ApiError:
+    return ApiError(
+        404,
+        "there is no video of this clip with the boxes drawn in",
+        where=request.url.path,
+        remedy="burst.annotated: true has one drawn of each clip that the cloud looks at, kept for a week",
+    )

@@ -14,7 +14,7 @@ from cloud_support.emulator import Emulator
 from meerkat_cloud_burst.agent import Agent
 from meerkat_cloud_burst.aws.opening import Cloud, open_cloud
 from meerkat_cloud_burst.errors import Gone
-from meerkat_cloud_burst.messages import RECEIVES, Announced, Life, clip_key, result_key
+from meerkat_cloud_burst.messages import RECEIVES, Announced, Life, annotated_key, clip_key, result_key
 from meerkat_cloud_burst.news import (
     Booted,
     CloudAnswered,
@@ -107,6 +107,18 @@ def test_an_answer_is_offered_until_it_is_forgotten(
         wait_for(lambda: gone(worker, clip_key(job, 1)), what="the clip to be deleted")
         wait_for(lambda: gone(worker, result_key(job)), what="the result to be deleted")
         wait_for(lambda: results_left(aws, worker) == 0, what="its message to be deleted")
+
+
+def test_a_video_with_boxes_is_fetched_when_it_is_asked_for(
+    agent: Agent, cloud: Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "drawn").write_bytes(b"video")
+    cloud.store.put_annotated(annotated_key("0194a3c0"), tmp_path / "drawn")
+    agent.fetch_annotated("0194a3c0", tmp_path / "here")
+    assert (tmp_path / "here").read_bytes() == b"video"
+    with pytest.raises(Gone):
+        agent.fetch_annotated("0194a3c1", tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def results_left(aws: Emulator, worker: AnsweringWorker) -> int:

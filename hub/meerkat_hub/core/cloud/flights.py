@@ -224,7 +224,7 @@ class Flights:
         if flight.token != result.token:
             out.effects.append(Forget(clip_id, flight.token))
         if news.annotated:
-            out.notes.append(f"clip {clip_id}: its video with the boxes is {news.annotated} in the bucket")
+            out.notes.append(f"clip {clip_id}: its video with the boxes is at /api/clips/{clip_id}/annotated")
         self._wait_for(clip_id, None)
         self._clips.answered_aloft(clip_id, worker, result, now, out)
         self.forget_ended(out)
