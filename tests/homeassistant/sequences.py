@@ -175,8 +175,8 @@ class Play:
         self._stage.restart_broker(list(self._bus.items()) if forgets else None)
 
     def _user_deletes(self) -> None:
-        """What is shown, once it is; with the bridge there, or away. But not the hub while it is away: a
-        Home Assistant that restarts then reads of devices that refer to it, and makes a nameless one of it."""
+        """What is shown, once it is; with the bridge there, or away. Not the hub while it is away: if Home
+        Assistant restarts then, it reads of devices that refer to it, and makes a nameless one of it."""
         self._runs(bridge=True, home=True)
         self._stage.settle(self)
         topic = self._chance.choice(list(self.wished) or [""])

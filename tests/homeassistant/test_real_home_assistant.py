@@ -1,23 +1,12 @@
-"""Against a real Home Assistant, when there is one.
+"""Against a real Home Assistant, when there is one: what an owner sees, and what hangs on a device.
 
-MEERKAT_TEST_HOMEASSISTANT names a command. It is run with the broker's `host:port` as its argument,
-starts a Home Assistant with the MQTT integration on that broker, prints one line of JSON,
-`{"url": "http://…", "token": "a long-lived access token", "log": "/its/log/file"}`, and ends it when
-its own standard input is closed.
+It runs with MEERKAT_TEST_HOMEASSISTANT, see `real`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shlex
-import subprocess
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,9 +35,9 @@ from meerkat_homeassistant.settings import HomeAssistantSettings
 from support.broker import Mosquitto
 from support.wait import wait_for
 
+from .real import COMMAND, HomeAssistant, home_assistant
 from .websocket import Socket
 
-COMMAND = os.environ.get("MEERKAT_TEST_HOMEASSISTANT", "")
 pytestmark = [
     pytest.mark.skipif(not COMMAND, reason="MEERKAT_TEST_HOMEASSISTANT names no Home Assistant to test with"),
     pytest.mark.timeout(300),
@@ -63,64 +52,10 @@ PORCH = DeviceInfo(
 )
 
 
-@dataclass
-class HomeAssistant:
-    url: str
-    token: str
-    log: Path
-
-    def get(self, path: str) -> bytes:
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return bytes(answer.read())
-
-    def call(self, service: str, entity: str, **data: Any) -> None:
-        """An action, such as `light.turn_on`."""
-        body = json.dumps({"entity_id": entity, **data}).encode()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        url = f"{self.url}/api/services/{service.replace('.', '/')}"
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10):
-            pass
-
-    def state(self, entity: str) -> dict[str, Any]:
-        """The entity's state with its attributes; empty while Home Assistant does not know it."""
-        try:
-            found: dict[str, Any] = json.loads(self.get(f"/api/states/{entity}"))
-        except urllib.error.HTTPError as error:
-            if error.code != 404:
-                raise
-            return {}
-        return found
-
-    def until(self, entity: str, state: str) -> dict[str, Any]:
-        """Waits until the whole state matches the regular expression."""
-        return wait_for(
-            lambda: (now := self.state(entity)) and re.fullmatch(state, now["state"]) and now,
-            seconds=30,
-            what=f"{entity} {state}",
-        )
-
-    def complaints(self) -> list[str]:
-        re.compile(r" (WARNING|ERROR|CRITICAL) .*(mqtt|template|meerkat)")
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [
-            line for line in lines if re.search(r" (WARNING|ERROR|CRITICAL) .*(mqtt|template|meerkat)", line)
-        ]
-
-
 @pytest.fixture
 def home(broker: Mosquitto) -> Iterator[HomeAssistant]:
-    command = [*shlex.split(COMMAND), f"127.0.0.1:{broker.port}"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        where = json.loads(process.stdout.readline())
-        yield HomeAssistant(where["url"], where["token"], Path(where["log"]))
-    finally:
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
+    with home_assistant(f"127.0.0.1:{broker.port}") as running:
+        yield running
 
 
 def a_new_event() -> EventState:
