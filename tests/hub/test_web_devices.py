@@ -191,3 +191,21 @@ def test_a_device_that_sleeps_says_until_when_and_takes_nothing(
     live.tell(Change("device", "cellar"))
     browser.wait("document.querySelector('[data-sensor=leak]').textContent === 'shut'")
     assert browser.complaints == []
+
+
+def test_an_address_that_names_a_device_shows_its_card(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    """Home Assistant's link from a device leads there."""
+    for number in range(12):
+        name = f"pi-{number:02}"
+        house.hub.live.devices[name] = DeviceInfo(
+            device=name, sensors=tuple(SensorInfo(name=f"s{n}", kind="motion") for n in range(6))
+        )
+    browser.open(f"{web.base}#device=pi-11")
+    card = "document.querySelector('[data-device=pi-11]')"
+    browser.wait(f"!!{card} && {card}.getBoundingClientRect().top < innerHeight")
+    browser.js("scrollTo(0, 0)")
+    browser.js("location.hash = '#device=pi-10'")
+    card = card.replace("pi-11", "pi-10")
+    browser.wait(f"{card}.getBoundingClientRect().top < innerHeight")

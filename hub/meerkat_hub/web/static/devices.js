@@ -5,7 +5,7 @@ import { $, Keyed, arrange, h, minute, post, since, span, title } from "./tools.
 
 const ANSWERS = 3000;
 const cards = new Keyed(), panels = new Map();
-let known = [];
+let known = [], begun = 0;
 
 export const named = (thing) => thing.label || title(thing.name);
 const about = (device) => device.label || title(device.device);
@@ -31,12 +31,13 @@ export function show(devices) {
     return cards.get(name, made_of, () => card(device));
   }));
   for (const device of known) update(device);
+  if (!begun++ && location.hash) location.replace(location.hash);  // to a card that is there only now
 }
 
 function card(device) {
   const { device: name, sensors, lights } = device;
   const trouble = h("p", { class: "why", role: "status" });
-  return h("li", { class: "card device", "data-device": name },
+  return h("li", { class: "card device", id: `device=${name}`, "data-device": name },
     h("div", { class: "line" }, h("h3", { class: "name" }, about(device)), h("span", { class: "soft", "data-how": "" })),
     h("p", { class: "soft", "data-about": "" }),
     h("ul", { class: "things" },
