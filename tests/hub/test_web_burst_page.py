@@ -140,7 +140,7 @@ def test_it_is_switched_and_stopped_with_a_question(site: Site) -> None:
 
 def test_a_trouble_is_in_plain_sight_with_its_remedy(site: Site) -> None:
     site.open()
-    site.cloud.tell(Trouble("expired", "the credentials have expired. aws sso login makes new ones"))
+    site.cloud.tell(Trouble("credentials", "the credentials have expired. aws sso login makes new ones"))
     site.reads(CARD, "Cannot be used", "The credentials have expired. aws sso login makes new ones.")
     site.reads("document.getElementById('notices')", "The cloud cannot help, the hub goes on at home")
     site.cloud.tell(Reached())

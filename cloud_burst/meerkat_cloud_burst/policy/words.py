@@ -13,7 +13,7 @@ def many(count: int, noun: str) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{value:.0f} s" if value < FAR / 2 else "no time that is known"
+    return f"{value:.0f} s" if value < FAR / 2 else f"more than {FAR / 7200:.0f} hours"
 
 
 def last(waiting: tuple[WaitingClip, ...]) -> float:

@@ -1,11 +1,11 @@
 // The cloud burst: what it does and why, what it costs, and its switch. Fetched only where one is set up.
 
 import { s, width } from "./chart.js";
-import { $, Keyed, api, arrange, clock, count, day, h, minute, post, since, soon, span, words } from "./tools.js";
+import { $, Keyed, api, arrange, clock, count, day, h, minute, post, since, span, words } from "./tools.js";
 
-const MONTH = 31, FIRST = 12;
+const MONTH = 31, FIRST = 12, PAUSE = 2000;
 const section = $("cloud"), dialog = $("cloud-detail"), cards = new Keyed();
-let burst = null, hub = null, shown = "", details = null, every = false, changed = () => {}, switched = null;
+let burst = null, hub = null, shown = "", details = null, every = false, changed = () => {}, switched = null, loaded = 0, timer = 0;
 
 const codes = {
   idle: ["good", "Not needed"], waiting: ["warn", "About to help"], burst: ["good", "Sends clips"], hold: ["good", "Cloud at work"],
@@ -66,7 +66,7 @@ export function show(state, then) {
   section.querySelector("[role=switch]").checked = on;
   section.querySelector("[data-stop]").disabled = !on && !instances && !desired && !in_cloud;
   const now = JSON.stringify([burst, hub.backlog, hub.running]);
-  if (dialog.open && now !== shown) load();
+  if (dialog.open && now !== shown) timer ||= setTimeout(load, Math.max(0, loaded + PAUSE - Date.now()));
   shown = now;
 }
 
@@ -124,10 +124,12 @@ function route() {
   if (dialog.open) return;
   $("cloud-body").replaceChildren(h("p", { role: "status" }, "Loading…"));
   dialog.showModal();
-  load(true);
+  load();
 }
 
-const load = soon(async () => {
+/** In a storm something is new every half second: that is too often to ask for all of it. */
+async function load() {
+  [loaded, timer] = [Date.now(), 0];
   try {
     const [found, { days }, { samples }] = await Promise.all([api("burst"), api(`burst/days?limit=${MONTH}`), api("burst/history")]);
     if (!dialog.open) return;
@@ -136,7 +138,7 @@ const load = soon(async () => {
   } catch (error) {
     if (dialog.open) $("cloud-body").replaceChildren(h("p", { class: "why", role: "status" }, error.message));
   }
-}, 1000);
+}
 
 const part = (name, ...children) => h("section", { "aria-label": name }, h("h3", {}, name), ...children);
 const table = (names, rows) => h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name)))),
