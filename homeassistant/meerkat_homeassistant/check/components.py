@@ -39,7 +39,7 @@ def _faults(component: Component, message: Message, templates: Templates) -> Ite
     there = options.keys() | ({"device"} if message.about else set())
     for option in sorted(schema.required(platform, options) - there):
         yield "error", "missing-option", f"a {platform} needs {option}", f"Add {option}"
-    for option in sorted(options.keys() & known):
+    for option in sorted(component.options.keys() & known):
         if problem := problem_of_value(option, options[option], platform, templates):
             yield "error", "value", f"{option} {problem}", "Correct it: it rejects this entity"
     if platform not in schema.NOT_ENTITIES:
@@ -85,7 +85,7 @@ def _device_class(platform: str, options: Mapping[str, Any]) -> Iterator[Fault]:
 def _habits(component: Component, options: Mapping[str, Any], known: frozenset[str]) -> Iterator[Fault]:
     """What is taken, and still is not meant."""
     name, device = options.get("name"), component.device
-    if isinstance(name, str) and device and name.lower().startswith(device.lower()):
+    if isinstance(name, str) and f"{name.lower()} ".startswith(f"{device.lower()} "):
         what = f"its name repeats the device's: it reads {device} {name}"
         yield "warning", "name", what, "Leave the device's name out; null for the device's main entity"
     wish = options.get("default_entity_id")
@@ -201,7 +201,7 @@ def _event(options: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _select(options: Mapping[str, Any]) -> Iterator[Fault]:
     if "options" in options and not as_list(options["options"]):
-        yield "warning", "together", "its options are empty", "List them"
+        yield "warning", "no-options", "its options are empty", "List them"
 
 
 def _light(options: Mapping[str, Any]) -> Iterator[Fault]:

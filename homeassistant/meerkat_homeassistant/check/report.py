@@ -59,8 +59,9 @@ def check(told: Told) -> Report:
     for message in told.messages:
         own = list(messages.findings(message, templates))
         found += own
-        if not any(one.severity == "error" and not one.component for one in own):
-            found += states.findings(message, told, templates)
+        rejected = frozenset(one.component for one in own if one.severity == "error")
+        if message.content is not None and "" not in rejected:
+            found += states.findings(message, told, templates, rejected)
     found += messages.together(told.messages, told.others)
     ranks = {severity: rank for rank, severity in enumerate(ORDER)}
     ordered = sorted(dict.fromkeys(found), key=lambda one: (ranks[one.severity], one.topic, one.component))

@@ -32,10 +32,12 @@ _SILENT = {"button", "device_automation", "event", "notify", "scene", "tag"}
 """Their topics hold nothing between two moments."""
 
 
-def findings(message: Message, told: Told, templates: Templates) -> Iterator[Finding]:
-    """What is wrong with the states of a message's components."""
+def findings(
+    message: Message, told: Told, templates: Templates, rejected: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
+    """What is wrong with the states of a message's components, but for the ids in `rejected`."""
     for component in message.components:
-        if not component.removal and schema.known(component.platform, component.all):
+        if not component.removal and component.id not in rejected:
             for severity, rule, what, remedy in _faults(component, told, templates):
                 topic, device = component.topic, component.device
                 yield Finding(severity, rule, topic, device, component.id, what, remedy)

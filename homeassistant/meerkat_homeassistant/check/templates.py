@@ -62,6 +62,7 @@ class Templates:
     def __init__(self) -> None:
         self._warnings = _Lines()
         self._environment = _environment(self._warnings)
+        self._compiled: dict[str, Any] = {}
 
     @property
     def available(self) -> bool:
@@ -74,10 +75,16 @@ class Templates:
         from jinja2 import TemplateError
 
         try:
-            self._environment.from_string(template)
+            self._template(template)
         except TemplateError as error:
             return str(error)
         return ""
+
+    def _template(self, text: str) -> Any:
+        """Compiled once; raises TemplateError."""
+        if text not in self._compiled:
+            self._compiled[text] = self._environment.from_string(text)
+        return self._compiled[text]
 
     def rendered(self, template: str | None, payload: bytes) -> Rendered | None:
         """What becomes of `payload`; None if it cannot be told here. Raises TemplateProblem."""
@@ -93,7 +100,7 @@ class Templates:
             variables["value_json"] = json.loads(text)
         self._warnings.lines.clear()
         try:
-            told = self._environment.from_string(template).render(variables).strip()
+            told = self._template(template).render(variables).strip()
         except _NotHere:
             return None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
