@@ -50,7 +50,7 @@ def test_a_worker_appears_behind_the_hub_with_its_temperature(house: House) -> N
     assert house.told() == [HUB, ATTIC]
     assert "temperature" in house.shown(ATTIC)
     assert house.home.vias[ATTIC] == "meerkat/hub"
-    assert house.home.dangling == []
+    assert not house.home.dangling
 
 
 def test_nothing_is_told_of_what_a_worker_does(house: House) -> None:
