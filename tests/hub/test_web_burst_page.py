@@ -94,7 +94,7 @@ def test_a_burst_is_followed_from_the_first_late_clip_to_where_each_was_looked_a
 
     site.browser.click("#cloud a[href='#cloud']")
     site.reads(DETAILS, "The last hours", "What was decided", "3 clips out, 1 machine asked for")
-    site.reads(DETAILS, "3 clips out now", "Nothing was spent yet", "Today", "This month")
+    site.reads(DETAILS, "3 clips out now", "every two minutes", "Today", "This month")
     site.browser.wait(f"{DETAILS}.querySelectorAll('.chart path').length === 4")
     site.browser.js(f"{DETAILS}.querySelectorAll('details').forEach((one) => {{ one.open = true; }})")
     site.reads(DETAILS, "porch / front", "What it records never leaves the house")

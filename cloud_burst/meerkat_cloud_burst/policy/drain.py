@@ -88,7 +88,7 @@ class Drain:
             return BurstDecision(code="hold", reason=f"{told}; what is in the cloud is enough")
         if short := shortage(world):
             room = world.fresh_instances and slots(world.cloud) < world.cloud.maximum
-            told = f"{told}; {short}, and what is there wins {plan.gain:.0f} s"
+            told = f"{told}; {short}, and to send more would win {plan.gain:.0f} s"
             return BurstDecision(code="ceiling" if room else "hold", reason=told)
         reason = f"{told}; the cloud would win {plan.gain:.0f} s, and {self.gain:.0f} s are asked for"
         return BurstDecision(code="no-gain", reason=reason)

@@ -212,7 +212,7 @@ function cost({ state }, days) {
   const rows = days.map((one) => [h("td", { class: "figure" }, one.day), h("td", { class: "figure" }, dollars(one.dollars)), h("td", { class: "figure" }, one.machines), h("td", { class: "figure" }, span(one.seconds))]);
   return part("What it cost", h("div", { class: "money" }, gauge("Today", spent_today, reserved, ceiling_day), gauge("This month", spent_month, reserved, ceiling_month)),
     h("p", { class: "soft" }, `${forecast(state)} The ceilings are never passed: what a machine may cost is set apart before it starts, and what it did not need comes back some minutes after its end.`),
-    rows.length ? table(["Day (UTC)", "Spent", "Machines", "They ran"], rows) : h("p", { class: "soft" }, "Nothing was spent yet."),
+    rows.length ? table(["Day (UTC)", "Spent", "Machines", "They ran"], rows) : h("p", { class: "soft" }, state.spent_today ? "Days are listed here by what is written in the ledger, every two minutes while machines run." : "Nothing was spent yet."),
     rows.length > 0 && h("p", { class: "soft" }, "By the hub's own ledger; the bill has the last word. ", h("a", { href: "api/burst/ledger" }, "Every line of it"), "."));
 }
 
