@@ -128,10 +128,7 @@ def _take_the_cloud_away(site: Site, patience: float) -> None:
         (site.emulator.freeze, site.emulator.thaw),
     ):
         gone()
-        until = time.monotonic() + site.times.outage
-        wait_for(
-            lambda until=until: time.monotonic() >= until, seconds=patience, what="the end of the outage"
-        )  # type: ignore[misc]
+        _pass_time(site.times.outage)
         back()
 
 

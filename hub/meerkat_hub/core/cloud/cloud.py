@@ -28,6 +28,7 @@ from meerkat_cloud_burst.news import (
     TakenBack,
     Trouble,
 )
+from meerkat_cloud_burst.policy.making import idle_grace
 from meerkat_cloud_burst.policy.view import BurstDecision, Policy, World
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.messages import BurstState
@@ -61,6 +62,9 @@ IN_TIME = 0.8
 
 LAUNCH_PAUSE = 900.0
 """Seconds without a further launch after one failed: a quota or a shortage is not over in a minute."""
+
+OVERSTAYED = 120.0
+"""Seconds that a machine without work gets beyond its boot and idle grace; then it is believed to hang."""
 
 ON = "on"
 """The fact that somebody switched it: 1 or 0."""
@@ -205,6 +209,7 @@ class Cloud:
         self._end(money.end, money.reason, now, out)
         if money.desired is not None:
             fewer.append(_Fewer(min(money.desired, news.fleet.desired, self._scene.limit), money.reason))
+        fewer.append(self._see_idle(now, out))
         self._shrink([one for one in fewer if one is not None], out)
         self._remember(now)
 
@@ -234,6 +239,16 @@ class Cloud:
             return None
         reason = "somebody stopped the cloud burst"
         self._end([one.id for one in fleet.instances if one.state != "ending"], reason, now, out)
+        return _Fewer(0, reason)
+
+    def _see_idle(self, now: Now, out: Decision) -> _Fewer | None:
+        """A worker ends its machine itself when there is nothing to do; should it hang, nobody else would."""
+        longest = self.measured.boot + idle_grace(self.settings) + OVERSTAYED
+        idle = self._scene.idle(now)
+        if idle < longest or not self._scene.pays:
+            return None
+        reason = f"nothing to do for {idle:.0f} s, and it did not end itself"
+        self._end([one.id for one in self._scene.fleet.instances if one.state != "ending"], reason, now, out)
         return _Fewer(0, reason)
 
     def _shrink(self, limits: Sequence[_Fewer], out: Decision) -> None:

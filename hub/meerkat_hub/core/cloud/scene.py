@@ -42,6 +42,7 @@ class Scene:
         self._ready: set[str] | None = None
         """Instances that have worked; None before the first look."""
         self._bus_down_at: float | None = None
+        self._idle_since: float | None = None
 
     @property
     def pays(self) -> bool:
@@ -64,6 +65,7 @@ class Scene:
     def worked(self, instance: str) -> None:
         """Its boot is over."""
         self._ready = (self._ready or set()) | {instance}
+        self._idle_since = None
 
     def looked(self, news: Looked, now: Now) -> None:
         self.fleet, self.queue = news.fleet, news.queue
@@ -72,6 +74,15 @@ class Scene:
             self._ready = {one.id for one in long_ago}
         self._ready &= {instance.id for instance in self.fleet.instances}
         self._outlook.learn()
+
+    def idle(self, now: Now) -> float:
+        """Seconds for which machines have been seen with nothing to do; to be asked at each look."""
+        # Orders that were taken back may wait in the queue: a machine at work would drop them.
+        if not self.running or self._clips.aloft or self.queue.taken:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now.mono
+        return 0.0 if self._idle_since is None else now.mono - self._idle_since
 
     def bus_changed(self, up: bool, now: Now) -> None:
         self._bus_down_at = None if up else now.mono
