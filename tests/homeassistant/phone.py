@@ -126,6 +126,16 @@ def save_blueprint(home: Home, name: str) -> None:
     assert "error" not in listed, listed
 
 
+def import_blueprint(home: Home, url: str) -> dict[str, Any]:
+    """As the import badge does, once its user has said yes; what Home Assistant says of it."""
+    with Socket(home.url, home.token) as socket:
+        found: dict[str, Any] = socket.ask("blueprint/import", url=url)
+        assert not found["validation_errors"], found
+        saved = {"domain": "automation", "path": f"{found['suggested_filename']}.yaml", "source_url": url}
+        socket.ask("blueprint/save", **saved, yaml=found["raw_data"])
+    return found
+
+
 @contextmanager
 def automation(home: Home, name: str, config: dict[str, Any]) -> Iterator[str]:
     """An automation for a while; its entity id. It is on, so Home Assistant takes it for valid."""

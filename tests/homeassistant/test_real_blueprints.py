@@ -11,15 +11,18 @@ import contextlib
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from hub_support.web_house import WebHouse
+from meerkat_hub.web.routes_blueprints import BLUEPRINTS
 from support.wait import wait_for
 
 from .house import FRONT, SHED, YARD, House
-from .phone import Phone, ask, automation, of_blueprint, save_blueprint
+from .phone import Phone, ask, automation, import_blueprint, of_blueprint, save_blueprint
 from .test_real_home_assistant import COMMAND, JPEG, HomeAssistant, Publish, home, publish  # noqa: F401
 from .websocket import Socket
 
@@ -38,6 +41,16 @@ def house(home: HomeAssistant, publish: Publish) -> House:
 def phone(home: HomeAssistant) -> Iterator[Phone]:
     with Phone(home) as made:
         yield made
+
+
+def test_the_import_from_a_hub(home: HomeAssistant, tmp_path: Path) -> None:
+    with WebHouse(tmp_path / "hub").served() as web:
+        for one in BLUEPRINTS:
+            found = import_blueprint(home, f"{web.base}/blueprints/{one.name}.yaml")
+            assert found["suggested_filename"] == f"127.0.0.1/{one.name}"
+            about = found["blueprint"]["metadata"]
+            assert about["source_url"] == f"{web.base}/blueprints/{one.name}.yaml"
+    assert home.complaints() == []
 
 
 def test_notify(house: House, phone: Phone) -> None:
