@@ -72,6 +72,21 @@ def test_a_state_that_was_never_said_is_a_note() -> None:
     assert told({"p": "button", "cmd_t": "a/c"}, {}) == []
 
 
+def test_what_was_heard_counts_as_said() -> None:
+    assert told(SENSOR, {}, b"1") == []
+    assert told({**SENSOR, "unit_of_meas": "L"}, {"a/s": b"1"}, b"x") == ["warning state"]
+
+
+def test_what_many_entities_share_is_said_once() -> None:
+    about = {"dev": {"ids": ["x"], "name": "Porch"}, "o": {"name": "m"}, "avty": [{"t": "a/never"}]}
+    parts = {name: {**SENSOR, "uniq_id": name} for name in ("one", "two", "three")}
+    message = payload.read(TOPIC, json.dumps({**about, "cmps": parts}).encode(), "homeassistant")
+    report = check(Told((message,), {"a/s": b"1"}))
+    assert len(report.findings) == 3
+    lines = [line for line in report.lines() if "a/never" in line]
+    assert [line.partition(": it is")[0] for line in lines] == ["warning: Porch, one and 2 more"]
+
+
 def test_attributes_are_an_object_of_bounded_size() -> None:
     with_them = {**SENSOR, "json_attr_t": "a/j"}
     said = {"a/s": b"1"}

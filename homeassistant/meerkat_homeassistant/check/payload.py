@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from . import abbreviations, schema
@@ -250,3 +251,8 @@ class Told:
     """What came while somebody listened, not retained, in order."""
     others: tuple[Message, ...] = ()
     """Messages that are not checked themselves, but may be referred to."""
+
+    @cached_property
+    def said(self) -> Mapping[str, bytes]:
+        """The last word on each topic, retained or heard."""
+        return {**self.states, **dict(self.heard)}

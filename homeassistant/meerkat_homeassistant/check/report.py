@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import messages, states
@@ -31,7 +31,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        yield from (str(one) for one in self.findings)
+        yield from (str(one) for one in _together(self.findings))
         many = Counter(one.severity for one in self.findings)
         counted = ", ".join(f"{many[name]} {name}{'' if many[name] == 1 else 's'}" for name in ORDER)
         yield f"{self.messages} devices with {self.components} components: {counted}."
@@ -50,6 +50,16 @@ class Report:
             "findings": [one.as_dict() for one in self.findings],
         }
         return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _together(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What is the same for several components of a device stands there once."""
+    same: dict[Finding, list[str]] = {}
+    for one in findings:
+        same.setdefault(replace(one, component=""), []).append(one.component)
+    for one, components in same.items():
+        more = f" and {len(components) - 1} more" if len(components) > 1 else ""
+        yield replace(one, component=f"{components[0]}{more}")
 
 
 def check(told: Told) -> Report:

@@ -47,14 +47,15 @@ def _faults(component: Component, told: Told, templates: Templates) -> Iterator[
     yield from _available(component, told, templates)
     unsaid = []
     for option, topic in component.topics():
-        if topic not in told.states:
-            if "+" not in topic and "#" not in topic and component.platform not in _SILENT:
+        silent = component.platform in _SILENT and option != "json_attributes_topic"
+        if topic not in (told.states if silent else told.said):
+            if "+" not in topic and "#" not in topic and not silent:
                 unsaid.append(topic)
             continue
-        payload = told.states[topic]
+        payload = told.said[topic]
         if option == "json_attributes_topic":
             yield from _attributes(component.all, payload, templates)
-        elif component.platform in _SILENT:
+        elif silent:
             what = f"{topic} is retained: Home Assistant ignores that, and replays it after a restart"
             yield "warning", "retained-event", what, "Publish it without retain"
         elif option in _PICTURES:
@@ -78,20 +79,20 @@ def _available(component: Component, told: Told, templates: Templates) -> Iterat
     topics = list(component.availability)
     if component.platform in schema.NOT_ENTITIES:
         return
-    unseen = [item["topic"] for item in topics if item["topic"] not in told.states]
+    unseen = [item["topic"] for item in topics if item["topic"] not in told.said]
     mode = component.all.get("availability_mode", "latest")
     if unseen and (mode == "all" or len(unseen) == len(topics)):
         what = f"it is unavailable: nothing was ever said on {', '.join(unseen)}"
         yield "warning", "availability", what, "Publish the availability there, retained, or take it out"
     for item in topics:
-        if item["topic"] not in told.states:
+        if item["topic"] not in told.said:
             continue
         words = {
             str(item.get("payload_available", "online")),
             str(item.get("payload_not_available", "offline")),
         }
         template = item.get("value_template")
-        text, faults = _read(template, told.states[item["topic"]], "availability", templates)
+        text, faults = _read(template, told.said[item["topic"]], "availability", templates)
         yield from faults
         if text is not None and text not in words:
             what = f"{item['topic']} says {_short(text)}, which is neither {' nor '.join(sorted(words))}"
