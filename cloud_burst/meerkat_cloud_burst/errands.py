@@ -2,7 +2,7 @@
 
 Scale          the latest counts; a wish for machines that cannot be told within a tick is dropped, as the
                core decides anew at the next look. A wish for none is told however long it takes.
-EndInstances   told until it is heard
+EndInstances   told until it is heard; those that are asked for again are told once
 Forget         many at once: two requests for all of them
 TakeBack       SQS cannot delete what nobody holds. So the clip's object is deleted: a worker that takes
                the order and finds no clip drops it without a word. The clip may be done at home at once,
@@ -94,8 +94,7 @@ class Errands:
 
     def ask(self, errand: Scale | EndInstances | Forget | TakeBack) -> None:
         with self._changed:
-            if isinstance(errand, Scale):
-                self._waiting = deque(wish for wish in self._waiting if not isinstance(wish.errand, Scale))
+            self._waiting = deque(wish for wish in self._waiting if not _covers(errand, wish.errand))
             self._waiting.append(_Wish(errand, self._clock()))
             self._changed.notify()
 
@@ -191,15 +190,23 @@ class Errands:
 
     def _holds(self, wish: _Wish, error: CloudError) -> bool:
         """Whether it is to be tried again. Called with the lock held."""
+        if any(_covers(other.errand, wish.errand) for other in self._waiting):
+            return False  # another wish came meanwhile
         match wish.errand:
-            case Scale(desired=desired):
-                if any(isinstance(other.errand, Scale) for other in self._waiting):
-                    return False  # another wish came meanwhile
-                if desired > 0 and self._clock() - wish.asked > self._stale:
-                    log.warning("The wish for %d instances is dropped: %s", desired, error)
-                    return False
-                return True
+            case Scale(desired=desired) if desired > 0 and self._clock() - wish.asked > self._stale:
+                log.warning("The wish for %d instances is dropped: %s", desired, error)
+                return False
             case EndInstances() if error.cause == "other":
                 return False  # not ours to end; the core asks again while it is there
             case _:
                 return True
+
+
+def _covers(later: _Errand, earlier: _Errand) -> bool:
+    """Whether `earlier` need not be told any more."""
+    match later, earlier:
+        case Scale(), Scale():
+            return True
+        case EndInstances(instances=all_of_them), EndInstances(instances=some):
+            return set(some) <= set(all_of_them)
+    return False

@@ -78,6 +78,23 @@ def test_forgetting_many_takes_one_request(cloud: PretendPorts, hub: NotingHub, 
         agent.stop()
 
 
+def test_a_machine_whose_end_is_asked_for_again_and_again_is_asked_for_once(
+    cloud: PretendPorts, hub: NotingHub, clock: Clock
+) -> None:
+    """The core asks each minute while it is there: where that is refused, the wishes would heap up."""
+    settings = BurstSettings(enabled=True, tick=0.1)
+    agent = Agent(settings, media=hub.media, tell=hub.tell, open_ports=lambda _: cloud, clock=clock)
+    for instances in (("i-1",), ("i-1",), ("i-2",), ("i-2", "i-1")):
+        agent.carry_out(EndInstances(instances, "no group counts it"))
+    agent.carry_out(Scale(0, "the last errand"))
+    agent.start()
+    try:
+        wait_for(lambda: cloud.of("set_desired"), what="the last errand")
+        assert cloud.of("end") == [["i-2", "i-1"]]
+    finally:
+        agent.stop()
+
+
 def test_only_the_latest_wish_for_machines_counts(agent: Agent, cloud: PretendPorts, hub: NotingHub) -> None:
     cloud.failing["set_desired"] = refuse("network")
     agent.carry_out(Scale(2, "a storm"))
