@@ -48,6 +48,10 @@ class Socket:
         assert answer.get("success"), answer
         return answer["result"]
 
+    def next(self) -> dict[str, Any]:
+        """The next message of a subscription that was asked for."""
+        return self._receive()
+
     def _send(self, message: dict[str, Any]) -> None:
         payload, mask = json.dumps(message).encode(), os.urandom(4)
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
