@@ -23,6 +23,7 @@ FOLDER = "meerkat"
 
 EMPTY = """# Nothing is set here: the app's options travel as variables.
 # What the form does not offer goes into meerkat.yaml in the app's own folder, addon_configs.
+hub: {}
 """
 
 

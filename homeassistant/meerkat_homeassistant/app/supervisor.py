@@ -53,6 +53,7 @@ class Supervisor:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
                 data = json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            error.close()
             raise _refused(error, where) from error
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             raise MeerkatError(
