@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .discovery import Payload
 
@@ -43,6 +44,21 @@ def next_messages(
     ]
     removed = (topic for topic in sorted(published) if topic not in wanted and topic not in keep)
     return changes + [Change(topic, None) for topic in removed]
+
+
+def sound(payload: Any) -> Payload:
+    """The payload, if it is one of a device with all that is looked at here; else an empty one."""
+    match payload:
+        case {"dev": {"ids": [str(), *_]}, "o": dict(), "cmps": dict()}:
+            told: Payload = dict(payload)
+        case _:
+            return {}
+    try:
+        named = all(isinstance(child["ids"][0], str) for child in told.get("cdevs", ()))
+        good = named and all(isinstance(part["p"], str) for part in components(told).values())
+    except (TypeError, KeyError, IndexError, ValueError):
+        return {}
+    return told if good else {}
 
 
 def components(payload: Payload) -> dict[str, Payload]:

@@ -350,8 +350,6 @@ class Keeper:
 def _payload_or_nothing(text: bytes) -> Payload:
     """What an earlier run left; what is not a device's discovery is an empty one, to be replaced."""
     try:
-        payload: Payload = json.loads(text)
-        good = all(component["p"] for component in diff.components(payload).values())
-    except (ValueError, TypeError, AttributeError, KeyError):
+        return diff.sound(json.loads(text))
+    except ValueError:
         return {}
-    return payload if good else {}

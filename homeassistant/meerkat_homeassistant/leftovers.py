@@ -49,10 +49,8 @@ class Record:
         """What cannot be read is nothing to remember."""
         try:
             told = json.loads(payload)
-            left = told.get("left", {})
-            diff.components(left)
-            return cls(bool(told["shown"]), left)
-        except (ValueError, TypeError, AttributeError, KeyError):
+            return cls(bool(told["shown"]), diff.sound(told.get("left")))
+        except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
 
@@ -164,7 +162,7 @@ class Leftovers:
                 self._again[name] = (told, now + SPACING if free is None else free)
                 continue
             left = self._records[name].left
-            stands = published.get(topic, _nothing_of(left))
+            stands = published.get(topic) or _nothing_of(left)
             if not told:
                 self._again[name] = (True, now + SPACING)
                 payload = diff.beside(stands, left)

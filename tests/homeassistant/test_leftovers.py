@@ -226,9 +226,21 @@ def test_a_bridge_that_dies_before_it_empties_the_topic_finishes_later(world: Wo
     assert world.shown(PORCH) == OWN | parts("front")
 
 
-def test_an_unreadable_record_is_none(world: World) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[1",
+        b"[]",
+        b"{}",
+        b'{"shown":true,"left":7}',
+        b'{"shown":true,"left":{"cmps":{"a":{"p":"camera","t":"x"}}}}',
+        b'{"shown":true,"left":{"dev":{"ids":["d"]},"o":{},"cmps":{},"cdevs":[{"cmps":{}}]}}',
+        b'{"shown":true,"left":{"dev":{"ids":["d"]},"o":{},"cmps":{"a":7}}}',
+    ],
+)
+def test_an_unreadable_record_is_none(world: World, text: bytes) -> None:
     world.disconnect()
-    world.broker.retained[RECORD] = b"[1"
+    world.broker.retained[RECORD] = text
     world.restart_bridge()
     world.settle()
     assert record(world) == Record(shown=True)
