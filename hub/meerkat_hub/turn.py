@@ -152,6 +152,8 @@ class Turn:
             )
         )
         core.bus_up = self._bus_up
+        if core.cloud is not None:
+            core.cloud.bus_changed(self._bus_up, now)
         self._counts = self._store.totals()
         over = set(self._announced)
         self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)

@@ -20,7 +20,8 @@ class Storm:
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
-        self.hub = CloudDriver()
+        self.says = ""
+        self.hub = CloudDriver(cloud_of=lambda device, camera: self.says)
         self.hub.policy.every = True
         self.hub.sky.launch("i-0", "i-1", "i-2", "i-3")
         self.clips = 0
@@ -40,6 +41,7 @@ class Storm:
             self.worker,
             self.switch,
             self.trouble,
+            self.camera,
         ]
 
     def clip(self) -> None:
@@ -47,7 +49,15 @@ class Storm:
         self.hub.clip(self.clips, recording=0xA000 + self.clips // 3, sequence=self.clips % 3)
 
     def tick(self) -> None:
+        before = len(self.hub.sky.sent)
         self.hub.tick(taken=self.chance.randrange(3))
+        if self.says == "never":
+            assert not self.hub.core.clips.aloft
+            assert len(self.hub.sky.sent) == before
+
+    def camera(self) -> None:
+        """Somebody sets whether its clips may leave."""
+        self.says = self.chance.choice(("never", "", "", "always"))
 
     def an_order(self) -> tuple[str, int] | None:
         sent = self.hub.sky.sent

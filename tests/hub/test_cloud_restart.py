@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -17,7 +18,7 @@ from hub_support.core_driver import START, a_clip, an_id, track
 from meerkat_cloud_burst.news import BurstAsked, CloudAnswered, CloudDead, CloudEffect, SendOut, Sent
 from meerkat_cloud_burst.policy.view import BurstDecision, LedgerEntry, Reservation
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import BurstState, HubState, Outcome
+from meerkat_contract.messages import BurstState, HubState, ModelInfo, Outcome, TaskInfo, WorkerState
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.burst_store import days as days_of
 from meerkat_hub.adapters.burst_store import ledger, write
@@ -28,8 +29,9 @@ from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.retention import Retention
 from meerkat_hub.adapters.store import Store, Waiting
 from meerkat_hub.core.cloud.flights import GRACE
+from meerkat_hub.core.cloud.scene import BUS_GRACE
 from meerkat_hub.core.cloud_records import LedgerWritten
-from meerkat_hub.core.inputs import ClipArrived, Input
+from meerkat_hub.core.inputs import BusChanged, ClipArrived, Input, WorkerSeen
 from meerkat_hub.core.outputs import Effect
 from meerkat_hub.core.records import Now
 from meerkat_hub.settings import HubSettings, RetentionSettings
@@ -299,6 +301,22 @@ def test_a_commit_that_fails_sends_nothing(house: House, monkeypatch: pytest.Mon
     house.turn.load(house.now)
     assert house.turn.core is not None
     assert clip in house.turn.core.waiting
+
+
+def test_a_core_that_is_loaded_anew_knows_that_the_broker_is_away(house: House) -> None:
+    """Its workers are known, and none of them can be given a clip."""
+    task = TaskInfo(task="detect_objects", model=ModelInfo(name="test"), frames_per_second=10)
+    worker = WorkerState(worker="cpu", incarnation=new_id(), online=True, tasks=(task,), window=2)
+    house.turn._live.workers["cpu"] = worker
+    house.do(BusChanged(up=True), WorkerSeen(worker), BusChanged(up=False))
+    house.turn.abandon(())
+    house.turn.load(house.now)
+    house.clip(1)
+    house.do(house.sky.looked())
+    assert house.policy.worlds[-1].waiting[0].done_in < inf
+    house.later(BUS_GRACE)
+    house.do(house.sky.looked())
+    assert house.policy.worlds[-1].waiting[0].done_in == inf
 
 
 def test_media_of_a_clip_that_is_out_stay_however_old_it_is(house: House) -> None:
