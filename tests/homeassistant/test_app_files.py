@@ -153,6 +153,16 @@ def test_the_documentation_names_every_option() -> None:
         assert read(APP / "translations/en.yaml")["configuration"][name]["name"] in docs
 
 
+def test_the_how_to_says_where_each_option_is_in_the_file() -> None:
+    text = (ROOT / "docs/how-to/home-assistant-app.md").read_text()
+    rows = re.findall(
+        r"^\| (`.+?) \| .+ \|$", text.partition("## Options")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    assert sorted(", ".join(rows).replace("`", "").split(", ")) == sorted(SCHEMA)
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (ROOT / "docs/how-to" / link).exists(), link
+
+
 @pytest.mark.parametrize(("name", "size"), [("icon.png", (128, 128)), ("logo.png", (250, 100))])
 def test_the_pictures_are_small_and_of_the_size_that_is_asked_for(name: str, size: tuple[int, int]) -> None:
     content = (APP / name).read_bytes()

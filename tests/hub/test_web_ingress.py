@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_a_redirect_stays_below_the_prefix(proxy: IngressProxy) -> None:
 
 def test_the_description_of_the_api_names_the_prefix(proxy: IngressProxy) -> None:
     assert httpx.get(f"{proxy.entry}openapi.json").json()["servers"] == [{"url": PREFIX}]
+
+
+@pytest.mark.parametrize("page", ["", "blueprints", "blueprints/"])
+def test_every_link_stays_below_the_prefix_and_leads_somewhere(proxy: IngressProxy, page: str) -> None:
+    base = httpx.URL(f"{proxy.entry}{page}")
+    links = set(re.findall(r'(?:href|src)="([^"#]+)"', httpx.get(base).text))
+    assert len(links) > 3
+    for link in links:
+        assert str(base.join(link)).startswith(proxy.entry), link
+        assert httpx.get(base.join(link)).status_code == 200, link
 
 
 @pytest.mark.parametrize("prefix", ["//evil.example", "/a/../b c", "javascript:x", "/x\\y", "/a?b"])
