@@ -117,6 +117,9 @@ def test_but_flow_alone_makes_none_sure_that_the_picture_does_not_prefer() -> No
     found = fit((2069100, 0.79), (2069900, 0.21))
     assert found is not None
     assert (found.value, found.share) == (2069100, pytest.approx(0.79))
+    beyond = fit((2069400, 0.64), (2070250, 0.36))
+    assert beyond is not None
+    assert beyond.share < 0.9, "nor when the other is a little above what is usual"
     preferred = fit((2069100, PREFERRED), (2069900, 1 - PREFERRED))
     assert preferred is not None
     assert preferred.share > 0.9

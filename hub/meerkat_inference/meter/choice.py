@@ -168,9 +168,9 @@ def best_fit(
     """Of what the history allows, the likeliest: a small rise is likelier than a large one.
 
     usual, mean: steps by which it rises usually, where that is known (twice what nine of ten hours stay
-    below), and on average. Above the mean the flow of a house is nearly exponential: half of `usual` more is e
-    times less likely, and no rise less than UNUSUAL, for some day somebody fills a pool. That alone makes no
-    reading sure: among usual rises the picture itself must prefer it.
+    below), and on average. Above the mean the flow of a house is nearly exponential: half of `usual` more
+    is e times less likely, and no rise less than UNUSUAL, for some day somebody fills a pool. A reading that
+    the picture itself does not prefer (PREFERRED) is not made sure by that: to it all usual rises are alike.
     near: steps by which two readings may differ and speak for each other; at least the jitter.
     known: times that each candidate is likelier than the picture says, where the meter's ways are known. It
     chooses among those that fit, and speaks for them all; it never makes a picture contradict the history.
@@ -190,16 +190,15 @@ def best_fit(
             seen = likelier * _not_unusual(rise, most, usual)
             above = max(0, rise - mean)
             weight = likelier * max(UNUSUAL, exp(-2 * above / usual)) if usual else seen
-            fitting.append(_Fitting(weight, -rank, value, rise, seen))
+            fitting.append(_Fitting(weight, -rank, value, rise, seen, likelier))
     share_covered = max(covered / everything, covered_known / all_known) if fitting else 0.0
     if share_covered < (LEAST_BESIDE_FIRM if firm else LEAST_SHARE):
         return None
     best = max(fitting, key=lambda one: (one.weight, one.place))
     alike = [one for one in fitting if abs(one.rise - best.rise) <= max(jitter, near)]
     share = sum(one.weight for one in alike) / sum(one.weight for one in fitting)
-    seen_share = sum(one.seen for one in alike) / sum(one.seen for one in fitting)
-    if seen_share < PREFERRED:
-        share = min(share, seen_share)
+    if sum(one.likelier for one in alike) < PREFERRED * sum(one.likelier for one in fitting):
+        share = min(share, sum(one.seen for one in alike) / sum(one.seen for one in fitting))
     backwards = best.rise == 0 and best.value != previous
     return Fit(previous if backwards else best.value, best.rise, -best.place, share, share_covered)
 
@@ -215,6 +214,8 @@ class _Fitting(NamedTuple):
     rise: int
     seen: float
     """The same, but that all usual rises are alike."""
+    likelier: float
+    """What speaks for it but for the flow."""
 
 
 def _not_unusual(rise: int, most: int, usual: int | None) -> float:
