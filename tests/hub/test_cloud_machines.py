@@ -14,7 +14,7 @@ from meerkat_cloud_burst.policy import make_policy
 from meerkat_cloud_burst.policy.view import BurstDecision, Reservation
 from meerkat_cloud_burst.ports import Instance
 from meerkat_cloud_burst.settings import MoneySettings
-from meerkat_hub.core.cloud.cloud import ASKED_AGAIN, LAUNCH_PAUSE, OVERSTAYED
+from meerkat_hub.core.cloud.machines import ENDED_AGAIN, LAUNCH_PAUSE, OVERSTAYED
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_machines_that_no_group_counts_are_ended(hub: CloudDriver) -> None:
     hub.tick()
     hub.tick()
     assert hub.sky.ended == ["i-lost"]
-    hub.turn(ASKED_AGAIN)
+    hub.turn(ENDED_AGAIN)
     hub.tick()
     assert hub.sky.ended == ["i-lost"] * 2  # it is still there
     assert hub.cloud.money.view(hub.now).available < 0.5  # it is paid for while it runs
@@ -136,7 +136,7 @@ def test_a_stop_holds_until_somebody_switches_it_on(hub: CloudDriver) -> None:
     hub.sky.desired = 1
     hub.tick()
     assert (hub.sky.desired, hub.sky.ended) == (0, ["i-late"])
-    hub.turn(ASKED_AGAIN)
+    hub.turn(ENDED_AGAIN)
     hub.tick()
     assert hub.sky.ended == ["i-late"] * 2
     hub.switch("off")

@@ -4,13 +4,12 @@
 
 The clips' way is `flights`, the money `money`, what is looked upon the `scene`, the decision the policy's.
 Here what was decided is carried out, under limits of its own: never a clip of a camera that says never,
-never more machines than configured, never a machine that is not paid for in the ledger.
+and, in `machines`, never more of them than configured and none that is not paid for in the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from meerkat_cloud_burst.news import (
     Booted,
@@ -18,17 +17,14 @@ from meerkat_cloud_burst.news import (
     CloudAnswered,
     CloudDead,
     CloudNews,
-    EndInstances,
     Looked,
     NotSent,
     Reached,
-    Scale,
     Sent,
     TakeBack,
     TakenBack,
     Trouble,
 )
-from meerkat_cloud_burst.policy.making import idle_grace
 from meerkat_cloud_burst.policy.view import BurstDecision, Policy, World
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.messages import BurstState
@@ -47,6 +43,7 @@ from meerkat_hub.core.records import Clip, Now
 
 from .flights import MAX_RETURNS, Flights
 from .history import History
+from .machines import Fewer, Machines
 from .measured import CLIP, Measured
 from .minutes import Minutes
 from .money import Money
@@ -55,30 +52,16 @@ from .planned import planned
 from .scene import Scene
 
 ASKED_AGAIN = 60.0
-"""Seconds after which an order is asked back again, and a machine told again to end."""
+"""Seconds after which an order is asked back again."""
 
 IN_TIME = 0.8
 """No more goes out than should be answered within this part of the timeout."""
-
-LAUNCH_PAUSE = 900.0
-"""Seconds without a further launch after one failed: a quota or a shortage is not over in a minute."""
-
-OVERSTAYED = 120.0
-"""Seconds that a machine without work gets beyond its boot and idle grace; then it is believed to hang."""
 
 ON = "on"
 """The fact that somebody switched it: 1 or 0."""
 
 STOPPED = "stopped"
 """The fact that somebody stopped it, so that no machine may run: 1 or 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fewer:
-    """Machines at most, whatever the policy wants."""
-
-    machines: int
-    reason: str
 
 
 class Cloud:
@@ -105,14 +88,9 @@ class Cloud:
         self._policy = policy
         self._clips = clips
         self._scene = Scene(clips, pool, settings, self.measured, said_now)
-        self._launching = ""
-        """Why no machine came that was asked for."""
-        self._launch_again = 0.0
-        """When another may be asked for, in monotonic seconds."""
+        self._machines = Machines(settings, self._scene, self.measured, self.money)
         self._asked_back: dict[str, float] = {}
         """When an order was asked back, by clip."""
-        self._ended: dict[str, float] = {}
-        """When a machine was last told to end."""
         self._minutes = Minutes()
         self._history = History()
 
@@ -186,8 +164,7 @@ class Cloud:
             ends = "every machine ends now, and " if self._scene.pays else ""
             reason = f"stopped{by}: {ends}clips that are out are done at home"
             self.flights.all_home("the cloud burst was stopped", now, out)
-            out.effects.append(Scale(0, reason))
-            self._end([instance.id for instance in self._scene.fleet.instances], reason, now, out)
+            self._machines.stop(reason, now, out)
             self._note(BurstDecision(code="stop", reason=reason), now, out)
         elif asked.what == "off":
             reason = f"switched off{by}: nothing new goes out, what a machine has begun is finished"
@@ -198,19 +175,21 @@ class Cloud:
     # --- a tick ---------------------------------------------------------------------------------
 
     def _looked(self, news: Looked, now: Now, out: Decision) -> None:
+        machines = self._machines
         self._scene.looked(news, now)
         self.flights.forget_ended(out)
         self._call_home(now, out)
-        fewer = [self._see_launches(now, out), self._see_stop(now, out)]
+        fewer = [machines.see_launches(now), machines.see_stop(now, out) if self._stopped else None]
+        if fewer[0] is not None:
+            self.flights.all_home("no machine comes in the cloud", now, out)
         money = self.money.look(news.fleet, now)
         out.changes += money.changes
-        self._end([orphan.id for orphan in news.fleet.orphans], "no group counts it", now, out)
+        machines.end([orphan.id for orphan in news.fleet.orphans], "no group counts it", now, out)
         self._apply(self._policy.decide(self.world(now)), now, out)
-        self._end(money.end, money.reason, now, out)
+        machines.end(money.end, money.reason, now, out)
         if money.desired is not None:
-            fewer.append(_Fewer(min(money.desired, news.fleet.desired, self._scene.limit), money.reason))
-        fewer.append(self._see_idle(now, out))
-        self._shrink([one for one in fewer if one is not None], out)
+            fewer.append(Fewer(min(money.desired, news.fleet.desired, self._scene.limit), money.reason))
+        machines.shrink([*fewer, machines.see_idle(now, out)], out)
         self._remember(now)
 
     def _call_home(self, now: Now, out: Decision) -> None:
@@ -220,53 +199,15 @@ class Cloud:
             if clip is not None and self._scene.rule(clip) == "never":
                 self.flights.forbidden(flight, now, out)
 
-    def _see_launches(self, now: Now, out: Decision) -> _Fewer | None:
-        """Where no machine comes, the house goes on alone for a while."""
-        failed = self._scene.fleet.trouble
-        if failed is not None and not self._scene.fleet.instances:
-            self._launching = f"no machine is launched: {failed}"
-            self._launch_again = now.mono + LAUNCH_PAUSE
-            self.flights.all_home("no machine comes in the cloud", now, out)
-            return _Fewer(0, self._launching)
-        if now.mono >= self._launch_again:
-            self._launching = ""
-        return None
-
-    def _see_stop(self, now: Now, out: Decision) -> _Fewer | None:
-        """A stop holds: also for a machine that came late, and where the hub ended before it was told."""
-        fleet = self._scene.fleet
-        if not (self._stopped and self._scene.pays and (fleet.instances or fleet.desired)):
-            return None
-        reason = "somebody stopped the cloud burst"
-        self._end([one.id for one in fleet.instances if one.state != "ending"], reason, now, out)
-        return _Fewer(0, reason)
-
-    def _see_idle(self, now: Now, out: Decision) -> _Fewer | None:
-        """A worker ends its machine itself when there is nothing to do; should it hang, nobody else would."""
-        longest = self.measured.boot + idle_grace(self.settings) + OVERSTAYED
-        idle = self._scene.idle(now)
-        if idle < longest or not self._scene.pays:
-            return None
-        reason = f"nothing to do for {idle:.0f} s, and it did not end itself"
-        self._end([one.id for one in self._scene.fleet.instances if one.state != "ending"], reason, now, out)
-        return _Fewer(0, reason)
-
-    def _shrink(self, limits: Sequence[_Fewer], out: Decision) -> None:
-        """After the policy, whatever that wants."""
-        if limits and self._scene.pays:
-            least = min(limits, key=lambda one: one.machines)
-            out.effects = [effect for effect in out.effects if not isinstance(effect, Scale)]
-            out.effects.append(Scale(least.machines, least.reason))
-
     def world(self, now: Now) -> World:
         """All that the policy may know, as of now."""
-        trouble = self.trouble or self._launching
+        trouble = self.trouble or self._machines.launching
         return self._scene.world(self.flights, self.money, now, trouble=trouble, enabled=self.on)
 
     # --- a decision -----------------------------------------------------------------------------
 
     def _apply(self, decision: BurstDecision, now: Now, out: Decision) -> None:
-        desired = self._scale(decision, now, out)
+        desired = self._machines.scale(decision, now, out)
         going = self._going(decision.send, desired) if self.on else ()
         sent = sum(self.flights.send(clip_id, now, out) for clip_id in going)
         back = self._ask_back(decision, now, out)
@@ -311,33 +252,6 @@ class Cloud:
             out.effects.append(TakeBack(tuple(jobs)))
         return len(jobs)
 
-    def _scale(self, decision: BurstDecision, now: Now, out: Decision) -> int | None:
-        """Ask for so many machines, if that is something else than now and is paid for."""
-        if decision.desired is None or not self._scene.pays:
-            return None
-        desired = max(min(decision.desired, self._scene.limit), 0)
-        if decision.reserve is not None and desired > self._scene.fleet.desired:
-            paid = self.money.reserve(decision.reserve.instances, now, decision.reason)
-            if isinstance(paid, str):
-                out.notes.append(f"cloud burst: no machine is asked for: {paid}")
-                return None
-            out.changes += paid
-        elif desired > self._scene.fleet.desired:
-            out.notes.append("cloud burst: no machine is asked for that is not paid for in the ledger")
-            return None
-        if desired == self._scene.fleet.desired:
-            return None
-        out.effects.append(Scale(desired, decision.reason))
-        return desired
-
-    def _end(self, instances: Sequence[str], reason: str, now: Now, out: Decision) -> None:
-        self._ended = {one: at for one, at in self._ended.items() if now.mono - at < ASKED_AGAIN}
-        fresh = [one for one in instances if one not in self._ended]
-        self._ended |= dict.fromkeys(fresh, now.mono)
-        if fresh:
-            out.effects.append(EndInstances(tuple(fresh), reason))
-            out.notes.append(f"cloud burst: {', '.join(fresh)} to be ended: {reason}")
-
     def _note(
         self,
         decision: BurstDecision,
@@ -367,7 +281,7 @@ class Cloud:
             instances=self._scene.running,
             desired=self._scene.fleet.desired,
             max_instances=self.settings.max_instances,
-            trouble=self.trouble or self._launching,
+            trouble=self.trouble or self._machines.launching,
             **self.money.figures(now),
         )
 
