@@ -334,6 +334,14 @@ def test_a_bad_page_is_left_out_since_it_would_cost_the_whole_device(page: str) 
         assert "url" not in payload["o"]
 
 
+def test_a_page_within_home_assistant_is_linked_to_as_a_whole() -> None:
+    """It takes homeassistant:// for its own pages, and passes nothing on to what an app shows in them."""
+    page = "homeassistant://app/local_meerkat"
+    for payload in told(Bus({"porch-pi": PORCH}, page)).values():
+        assert payload["dev"]["cu"] == payload["o"]["url"] == page
+        assert list(faults(payload)) == []
+
+
 def test_a_camera_and_a_meter_of_one_name_do_not_cost_the_device() -> None:
     twice = DeviceInfo(device="d", cameras=(CameraInfo(name="x"),) * 2, meters=(MeterInfo(name="x"),))
     payload = told(Bus({"d": twice}))["homeassistant/device/meerkat_device_d/config"]

@@ -141,7 +141,7 @@ def link(option: str, address: str) -> Payload:
     """`{option: address}` if Home Assistant takes the address; one bad link would cost the whole device."""
     try:
         parts = urlsplit(address)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in ("http", "https", "homeassistant") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     return {option: address} if good and not any(c.isspace() for c in address) else {}
