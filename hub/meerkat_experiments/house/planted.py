@@ -102,7 +102,7 @@ class _TellsAll(WatchedTurn):
     def make_core(self, epoch: int) -> HubCore:
         core = super().make_core(epoch)
         if core.cloud is not None:
-            core.cloud._rule = _anybody  # type: ignore[method-assign]
+            core.cloud._scene.rule = _anybody  # type: ignore[method-assign]
         return core
 
 
