@@ -19,7 +19,8 @@ def told(component: dict[str, Any], states: dict[str, bytes], *heard: bytes, **t
     """`severity rule` of each finding; `heard` came on the state topic while somebody listened."""
     about = {"ids": ["x"], "name": "Porch"}
     content = {"dev": about, "o": {"name": "m"}, "avty": [{"t": "a/there"}], **top}
-    content["cmps"] = {"it": {"uniq_id": "u", **component}}
+    identity = {} if component["p"] == "device_automation" else {"uniq_id": "u"}
+    content["cmps"] = {"it": {**identity, **component}}
     message = payload.read(TOPIC, json.dumps(content).encode(), "homeassistant")
     report = check(Told((message,), {**HERE, **states}, tuple(("a/s", one) for one in heard)))
     return [f"{one.severity} {one.rule}" for one in report.findings]
@@ -127,6 +128,9 @@ def test_events_are_those_that_are_listed() -> None:
     nothing = {**event, "val_tpl": "{% if value == 'x' %}{{ value }}{% endif %}"}
     assert told(nothing, {}, b"y") == []
     assert told(event, {"a/s": b'{"event_type": "ring"}'}) == ["warning retained-event"]
+    trigger = {"p": "device_automation", "atype": "trigger", "type": "x", "stype": "y", "t": "a/s"}
+    assert told(trigger, {"a/s": b"ON"}) == ["note retained-event"]
+    assert told(trigger, {}) == []
 
 
 def test_the_states_of_a_rejected_device_are_not_looked_at() -> None:

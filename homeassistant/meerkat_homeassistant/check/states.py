@@ -55,9 +55,12 @@ def _faults(component: Component, told: Told, templates: Templates) -> Iterator[
         payload = told.said[topic]
         if option == "json_attributes_topic":
             yield from _attributes(component.all, payload, templates)
-        elif silent:
-            what = f"{topic} is retained: Home Assistant ignores that, and replays it after a restart"
+        elif component.platform == "event":
+            what = f"{topic} is retained, and Home Assistant ignores events that are"
             yield "warning", "retained-event", what, "Publish it without retain"
+        elif silent:
+            what = f"{topic} is retained, so what it sets off happens again when Home Assistant starts"
+            yield "note", "retained-event", what, "If that matters, publish it without retain"
         elif option in _PICTURES:
             yield from _picture(topic, payload)
         elif option == "state_topic":
