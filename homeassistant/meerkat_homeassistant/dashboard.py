@@ -11,8 +11,9 @@ A section has twelve columns. On a desktop sections stand side by side, on a pho
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .check.payload import Component, Message
@@ -46,6 +47,8 @@ class _Thing:
     page: str = ""
     """Address of the hub's page."""
     child: bool = False
+    parent: str = ""
+    """Name of the device that it hangs on."""
 
     def of(self, *platforms: str) -> list[Component]:
         return [one for one in self.entities if one.platform in platforms]
@@ -77,7 +80,7 @@ def dashboard(messages: Sequence[Message], *, title: str = "Meerkat") -> dict[st
     things = [thing for message in messages for thing in _things(message)]
     machines = [thing for thing in things if not thing.child]
     machines.sort(key=lambda one: (one.identity != _HUB, one.identity.startswith(_WORKER), one.name))
-    children = [thing for thing in things if thing.child]
+    children = _told_apart([thing for thing in things if thing.child])
     house = [
         *(_camera(thing) for thing in children if thing.is_camera),
         *(_meter(thing) for thing in children if thing.is_meter),
@@ -141,7 +144,16 @@ def _things(message: Message) -> Iterator[_Thing]:
         if component.identifiers and _shown(component):
             groups.setdefault(component.identifiers, []).append(component)
     for identity, found in groups.items():
-        yield _Thing(found[0].device, identity[0], tuple(found), page, child=found[0].child)
+        yield _Thing(found[0].device, identity[0], tuple(found), page, found[0].child, message.device)
+
+
+def _told_apart(things: Sequence[_Thing]) -> list[_Thing]:
+    """Two that are called the same get their devices' names before their own."""
+    many = Counter(thing.name for thing in things)
+    return [
+        replace(thing, name=f"{thing.parent} {thing.name}") if many[thing.name] > 1 else thing
+        for thing in things
+    ]
 
 
 def _shown(component: Component) -> bool:

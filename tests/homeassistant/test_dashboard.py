@@ -139,6 +139,14 @@ def test_yaml_is_read_the_same_by_old_readers(config: dict[str, Any]) -> None:
     assert "&" not in text
 
 
+def test_two_cameras_of_one_name_are_told_apart() -> None:
+    shed = DeviceInfo(device="shed", cameras=(CameraInfo(name="cam"), CameraInfo(name="back")))
+    barn = DeviceInfo(device="barn", cameras=(CameraInfo(name="cam"),))
+    house_view = dashboard(house(shed, barn))["views"][0]
+    headings = [one["cards"][0]["heading"] for one in house_view["sections"]]
+    assert sorted(headings) == ["Back", "Barn Cam", "Shed Cam"]
+
+
 def test_a_house_without_children_has_machines_alone() -> None:
     assert [view["path"] for view in dashboard(house())["views"]] == ["machines"]
     assert dashboard([])["views"] == []
