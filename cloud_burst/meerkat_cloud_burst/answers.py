@@ -107,7 +107,7 @@ class Answers:
             reason = f"{RECEIVES} workers began this clip and none of them ended it; it may stop a worker"
             try:
                 # A worker may have died just after writing its result.
-                self._answered(_result(ports, job.job), "")
+                self._answered(_answer_to(_result(ports, job.job), job.token), "")
             except Gone:
                 self._tell(CloudDead(job.job, job.token, reason))
             except BadMessage as error:
@@ -172,6 +172,7 @@ class Answers:
             self._results.hold((message.job, message.token), receipt)
             self._tell(CloudDead(message.job, message.token, f"its result cannot be read: {error.what}"))
         else:
+            finished = _answer_to(finished, message.token)
             self._results.hold((message.job, finished.result.token), receipt)
             self._answered(finished, message.worker)
         return True
@@ -182,6 +183,15 @@ class Answers:
         if finished.boot is not None:
             self._boot(worker, finished.boot)
         self._tell(CloudAnswered(finished.result, worker, finished.annotated))
+
+
+def _answer_to(finished: Finished, token: int) -> Finished:
+    """As the answer to the order of this token, which found an earlier one's result in its way: that stays,
+    as it is written once, and no other answer comes."""
+    result = finished.result
+    if result.token >= token:
+        return finished
+    return finished.model_copy(update={"result": result.model_copy(update={"token": token})})
 
 
 def _result(ports: Ports, job: str) -> Finished:

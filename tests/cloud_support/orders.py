@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from meerkat_cloud_burst.messages import HOME, Finished, Order, clip_key
 from meerkat_contract.ids import new_id
@@ -24,8 +25,16 @@ def order(job: str = "", token: int = 1, *, content: bytes = b"clip") -> Order:
     )
 
 
-def finished(of: Order, *, worker: str = "i-1", boot: float | None = None) -> Finished:
-    result = Result(job=of.job.job, token=of.job.token, incarnation=new_id(), state="done", frames=25)
+def finished(
+    of: Order,
+    *,
+    worker: str = "i-1",
+    boot: float | None = None,
+    state: Literal["done", "failed"] = "done",
+    retry: bool = False,
+) -> Finished:
+    job = of.job
+    result = Result(job=job.job, token=job.token, incarnation=new_id(), state=state, frames=25, retry=retry)
     return Finished(result=result, worker=worker, boot=boot)
 
 

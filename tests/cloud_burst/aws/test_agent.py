@@ -11,6 +11,7 @@ import pytest
 
 from cloud_support.agent import AnsweringWorker, NotingHub, running_agent
 from cloud_support.emulator import Emulator
+from cloud_support.orders import finished
 from meerkat_cloud_burst.agent import Agent
 from meerkat_cloud_burst.aws.opening import Cloud, open_cloud
 from meerkat_cloud_burst.errors import Gone
@@ -107,6 +108,22 @@ def test_an_answer_is_offered_until_it_is_forgotten(
         wait_for(lambda: gone(worker, clip_key(job, 1)), what="the clip to be deleted")
         wait_for(lambda: gone(worker, result_key(job)), what="the result to be deleted")
         wait_for(lambda: results_left(aws, worker) == 0, what="its message to be deleted")
+
+
+def test_an_older_result_in_the_way_answers_the_order_that_found_it(
+    agent: Agent, hub: NotingHub, worker: AnsweringWorker
+) -> None:
+    """It is written once, and the worker that found it has deleted its order: no other answer comes."""
+    clip = hub.clip(token=2)
+    agent.carry_out(clip)
+    order = worker.take().order
+    late = order.model_copy(update={"job": order.job.model_copy(update={"token": 1})})
+    key = result_key(order.job.job)
+    worker.cloud.store.put_result(key, finished(late, worker="i-1", state="failed", retry=True))
+    assert not worker.cloud.store.put_result(key, finished(order, worker="i-2"))
+    worker.cloud.results.announce(Announced(job=order.job.job, token=2, key=key, worker="i-2"))
+    [answered] = hub.wait_for(CloudAnswered)
+    assert (answered.result.token, answered.result.state) == (2, "failed")
 
 
 def test_a_video_with_boxes_is_fetched_when_it_is_asked_for(
