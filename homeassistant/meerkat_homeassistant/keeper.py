@@ -172,7 +172,11 @@ class Keeper:
         self._published = {**self._told_before, **self._published}
         self._told_before.clear()
         for name in deleted:
+            payload = self.wanted.get(config_topic(name, self.prefix))
             effects += self._dismiss(name)
+            if name == HUB_OBJECT and payload:
+                # Meanwhile, the devices that refer to it may have made a nameless one of it.
+                effects += self._leftovers.remember(name, payload, now + GRACE)
         # The run before us may have written them just now.
         left = (config_topic(name, self.prefix) for name in self._leftovers.left)
         self._not_before = dict.fromkeys((*self._published, *left), now + SPACING)

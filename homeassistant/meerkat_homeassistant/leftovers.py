@@ -110,6 +110,11 @@ class Leftovers:
             if record != self._on_broker.get(name, Record())
         ]
 
+    def remember(self, object_id: str, payload: Payload, at: float) -> list[Publish]:
+        """Home Assistant may hold this; it is told of it at that moment, to be forgotten."""
+        self._again[object_id] = (False, at)
+        return self._set(object_id, Record(shown=False, left=payload))
+
     def born(self, at: float) -> None:
         """Home Assistant has started. `at` that moment it is told once more of what is left."""
         self._there = True

@@ -175,14 +175,13 @@ class Play:
         self._stage.restart_broker(list(self._bus.items()) if forgets else None)
 
     def _user_deletes(self) -> None:
-        """What is shown, once it is; with the bridge there, or away. Not the hub while it is away: if Home
-        Assistant restarts then, it reads of devices that refer to it, and makes a nameless one of it."""
+        """What is shown, once it is; with the bridge there, or away."""
         self._runs(bridge=True, home=True)
         self._stage.settle(self)
         topic = self._chance.choice(list(self.wished) or [""])
         if not topic:
             return
-        self._runs(bridge=HUB_OBJECT in topic or self._chance.random() < 0.5)
+        self._runs(bridge=self._chance.random() < 0.5)
         self._say(f"the user deletes {topic}")
         self._dismissed |= {name for name in self._objects() if topic == config_topic(name, "homeassistant")}
         self._stage.delete(topic)

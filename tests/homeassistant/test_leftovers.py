@@ -204,6 +204,19 @@ def test_a_device_deleted_while_the_bridge_is_away_stays_away(world: World, *, r
     assert world.shown(PORCH) == OWN | parts("front") | parts("yard")
 
 
+def test_a_hub_deleted_while_the_bridge_is_away_leaves_no_nameless_device(world: World) -> None:
+    """Home Assistant has started since, and read of a device that refers to it."""
+    world.disconnect()
+    world.delete_in_home_assistant(HUB)
+    world.restart_home_assistant()
+    assert world.home.dangling == {"meerkat/hub"}
+    world.restart_bridge()
+    world.settle()
+    assert world.home.dangling == set()
+    assert world.shown(HUB) == set()
+    assert world.home.vias[PORCH] is None
+
+
 def test_a_broker_that_forgot_all_is_not_taken_for_a_deletion(world: World) -> None:
     world.disconnect()
     world.broker.retained.clear()
