@@ -21,7 +21,8 @@ from meerkat_contract.messages import (
 )
 
 from .phone import Phone
-from .test_real_home_assistant import JPEG, HomeAssistant, Publish
+from .real import HomeAssistant
+from .test_real_home_assistant import JPEG, Publish
 
 PORCH = DeviceInfo(
     device="porch",

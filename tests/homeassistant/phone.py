@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ class Home(Protocol):
 
     url: str
     token: str
+    log: Path
 
     def get(self, path: str) -> bytes: ...
 
@@ -114,6 +116,16 @@ def _actions(home: Home) -> set[str]:
     return {
         f"{one['domain']}.{name}" for one in ask(home, "GET", "/api/services") for name in one["services"]
     }
+
+
+def complaints(home: Home) -> list[str]:
+    """What it logs, or asks to repair, of automations, blueprints, templates and our payloads."""
+    about = re.compile(r" (WARNING|ERROR|CRITICAL) .*(automation|blueprint|script|template|mqtt|mobile_app)")
+    said = [line for line in home.log.read_text(errors="replace").splitlines() if about.search(line)]
+    with Socket(home.url, home.token) as socket:
+        repairs = socket.ask("repairs/list_issues")["issues"]
+    ours = ("automation", "mqtt", "script", "template")
+    return said + [str(one) for one in repairs if one["domain"] in ours or one["issue_domain"] in ours]
 
 
 def save_blueprint(home: Home, name: str) -> None:

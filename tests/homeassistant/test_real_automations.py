@@ -1,6 +1,6 @@
 """The automations of the documents in a real Home Assistant: each is taken, fires, and does what it says.
 
-It runs with MEERKAT_TEST_HOMEASSISTANT, see test_real_home_assistant.
+It runs with MEERKAT_TEST_HOMEASSISTANT, see `real`.
 """
 
 # ruff: noqa: F811 - the fixtures come from another file
@@ -21,8 +21,9 @@ from meerkat_contract.ids import format_time, new_id
 from meerkat_contract.messages import BurstState, Event, EventState, HubState, MeterReading, MeterVerdict
 
 from .docs_house import BASEMENT, PORCH, examples, yours
-from .phone import Home, Phone, ask, automation
-from .test_real_home_assistant import COMMAND, JPEG, HomeAssistant, Publish, home, publish  # noqa: F401
+from .phone import Home, Phone, ask, automation, complaints
+from .real import COMMAND, HomeAssistant
+from .test_real_home_assistant import JPEG, Publish, home, publish  # noqa: F401
 from .websocket import Socket
 
 pytestmark = [
@@ -56,7 +57,7 @@ class Calls(Socket):
         except (OSError, ValueError):  # closed
             return
 
-    def next(self, wanted: Callable[[Call], bool]) -> Call:
+    def asked_for(self, wanted: Callable[[Call], bool]) -> Call:
         while True:
             call = self._heard.get(timeout=20)
             if wanted(call):
@@ -145,11 +146,11 @@ def test_every_automation_does_what_it_says(home: HomeAssistant, publish: Publis
                     if action == "notify":
                         assert set(phone.next()) >= {"title", "message"}, name
                     else:
-                        told = calls.next(lambda call, action=action: call[0] == action)
+                        told = calls.asked_for(lambda call, action=action: call[0] == action)
                         assert told == (action, entity), name
             done.add(name)
     assert done == {one.name for one in examples() if one.document == "automations.md"}
-    assert home.complaints() == []
+    assert complaints(home) == []
 
 
 def of(street: Street) -> Iterator[tuple[str, Callable[[], None], list[Call]]]:

@@ -1,6 +1,6 @@
 """The blueprints in a real Home Assistant, with a phone that hears what they send.
 
-It runs with MEERKAT_TEST_HOMEASSISTANT, see test_real_home_assistant.
+It runs with MEERKAT_TEST_HOMEASSISTANT, see `real`.
 """
 
 # ruff: noqa: F811 - the fixtures come from another file
@@ -22,8 +22,9 @@ from meerkat_hub.web.routes_blueprints import BLUEPRINTS
 from support.wait import wait_for
 
 from .house import FRONT, SHED, YARD, House
-from .phone import Phone, ask, automation, import_blueprint, of_blueprint, save_blueprint
-from .test_real_home_assistant import COMMAND, JPEG, HomeAssistant, Publish, home, publish  # noqa: F401
+from .phone import Phone, ask, automation, complaints, import_blueprint, of_blueprint, save_blueprint
+from .real import COMMAND, HomeAssistant
+from .test_real_home_assistant import JPEG, Publish, home, publish  # noqa: F401
 from .websocket import Socket
 
 pytestmark = [
@@ -50,7 +51,7 @@ def test_the_import_from_a_hub(home: HomeAssistant, tmp_path: Path) -> None:
             assert found["suggested_filename"] == f"127.0.0.1/{one.name}"
             about = found["blueprint"]["metadata"]
             assert about["source_url"] == f"{web.base}/blueprints/{one.name}.yaml"
-    assert home.complaints() == []
+    assert complaints(home) == []
 
 
 def test_notify(house: House, phone: Phone) -> None:
@@ -63,7 +64,7 @@ def test_notify(house: House, phone: Phone) -> None:
     cooldown(house, phone)
     silence(house, phone)
     words_and_more(house, phone)
-    assert house.home.complaints() == []
+    assert complaints(house.home) == []
     where_pictures_cannot_be_kept(house, phone)
 
 
@@ -279,7 +280,7 @@ def test_meter(house: House, phone: Phone) -> None:
     a_leak(house, phone)
     flow_for_too_long(house, phone)
     no_reading(house, phone)
-    assert house.home.complaints() == []
+    assert complaints(house.home) == []
 
 
 def meter(house: House, phone: Phone, name: str, **inputs: Any) -> contextlib.AbstractContextManager[str]:
@@ -373,4 +374,4 @@ def test_pool(house: House, phone: Phone) -> None:
         house.home.until("button.meerkat_hub_burst_stop", "20.*")
         house.hub(online=False)
         assert phone.next()["message"].startswith("The hub is gone")
-    assert house.home.complaints() == []
+    assert complaints(house.home) == []
