@@ -22,8 +22,8 @@ def run(*arguments: str) -> None:
     [
         (("bridge", "--broker", "mqtt://127.0.0.1", "--prefix", "a/+"), "cannot begin a topic"),
         (("bridge", "--broker", "http://x"), "not the address of an MQTT broker"),
-        (("restore", "--broker", "mqtt://127.0.0.1"), "name the device, or say --worker or --hub"),
-        (("restore", "x", "--hub", "--broker", "mqtt://127.0.0.1"), "name the device, or say --worker or --hub"),
+        (("restore", "--broker", "mqtt://127.0.0.1"), "or say --worker or --hub"),
+        (("restore", "x", "--hub", "--broker", "mqtt://127.0.0.1"), "or say --worker or --hub"),
         (("restore", "No Name", "--broker", "mqtt://127.0.0.1"), "is not a device's name"),
     ],
 )
