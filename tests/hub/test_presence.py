@@ -15,7 +15,7 @@ from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.store import Store
 from meerkat_hub.core.inputs import CamerasTold
 from meerkat_hub.core.machine import HubCore
-from meerkat_hub.core.outputs import Decision, EventSaved, KeepState
+from meerkat_hub.core.outputs import Announce, Decision, EventSaved, KeepState
 from meerkat_hub.core.pool.work import Item, Lease
 from meerkat_hub.core.presence import LINGER, Presence
 from meerkat_hub.core.records import EventRecord, Now
@@ -208,3 +208,12 @@ def test_what_workers_hold_is_counted_by_their_names() -> None:
 def test_a_devices_cameras_are_told_by_name() -> None:
     info = DeviceInfo(device="porch", cameras=(CameraInfo(name="front"), CameraInfo(name="yard")))
     assert cameras_of(info) == CamerasTold("porch", ("front", "yard"))
+
+
+def test_a_label_that_is_called_like_a_topic_takes_nobodys_place() -> None:
+    driver = Driver()
+    driver.turn(100)
+    driver.answer(driver.clip(1, start=driver.mono - 5), track(label="zones"), track(1, x=(0.8, 0.9)))
+    counted = {change.topic for change in driver.changes if isinstance(change, Announce) and change.retain}
+    assert "meerkat/camera/porch/front/person" in counted
+    assert "meerkat/camera/porch/front/zones" not in counted

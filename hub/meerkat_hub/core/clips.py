@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from meerkat_contract.messages import Job, Receipt, Result
+from meerkat_contract.presence_messages import RESERVED
 
 from .announcements import count_message
 from .inputs import ClipArrived
@@ -403,7 +404,7 @@ class Clips:
         key = (recording.device, recording.camera)
         before, after = self._counts.get(key, {}), self._count(key, now)
         for label in sorted(before.keys() | after.keys()):
-            if before.get(label, 0) != after.get(label, 0):
+            if label not in RESERVED and before.get(label, 0) != after.get(label, 0):
                 out.changes.append(count_message(*key, label, after.get(label, 0)))
         self._counts[key] = after
 
