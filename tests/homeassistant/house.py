@@ -19,6 +19,7 @@ from meerkat_contract.messages import (
     MeterVerdict,
     WorkerState,
 )
+from meerkat_contract.session import Session
 
 from .phone import Phone
 from .real import HomeAssistant
@@ -53,18 +54,34 @@ class House:
 
     def sees(self, camera: str = "front", *, picture: bool = True, **event: Any) -> bytes:
         """An event, with its picture before it; the picture."""
-        self._pictures += 1
-        jpeg = JPEG + f"picture {self._pictures}".encode()
+        jpeg = self._next_picture()
         if picture:
             self._publish(f"meerkat/camera/porch/{camera}/event/picture", jpeg)
+        self._publish(f"meerkat/camera/porch/{camera}/event", self._event(camera, **event).to_json(), False)
+        return jpeg
+
+    def sees_at_once(self, session: Session, events: int) -> dict[str, bytes]:
+        """Several events of one clip, as fast as they can be sent; their ids and pictures, in order."""
+        pictures = {}
+        for _ in range(events):
+            told, jpeg = self._event("front"), self._next_picture()
+            pictures[told.after.id] = jpeg
+            topic = "meerkat/camera/porch/front/event"
+            session.publish(f"{topic}/picture", jpeg, qos=1, retain=True)
+            session.publish(topic, told.to_json(), qos=1)
+        return pictures
+
+    def _next_picture(self) -> bytes:
+        self._pictures += 1
+        return JPEG + f"picture {self._pictures}".encode()
+
+    def _event(self, camera: str, **event: Any) -> Event:
         now = "2026-11-20T08:15:00.250Z"
         times = {"start_time": now, "end_time": now, "picture_time": now, "revision": 1}
         seen = {"label": "person", "category": "person", "score": 0.8734, "box": (0.1, 0.1, 0.2, 0.5)}
         where = {"id": new_id(), "device": "porch", "camera": camera}
         state = EventState.model_validate({**where, **times, **seen, **event})
-        told = Event(type="new", after=state)
-        self._publish(f"meerkat/camera/porch/{camera}/event", told.to_json(), False)
-        return jpeg
+        return Event(type="new", after=state)
 
     def proceed(self, phone: Phone, marker: str) -> None:
         """Nothing was told before this: the next notification is that of an event made for the purpose."""

@@ -271,6 +271,13 @@ def test_filters(given: dict[str, Any], seen: dict[str, Any], passes: bool) -> N
     assert decided(seen=seen, **given)["passes"] == [passes, False]
 
 
+def test_words_of_others_come_through_as_they_are() -> None:
+    """A rule's reason and a person's name are anybody's text."""
+    reason, name = """it's "odd" {{ 1 + 1 }}\\n""", "O'Hara"
+    seen = decided(seen={"reason": reason, "identity": name, "zones": ["a'b"]})["seen"]
+    assert (seen["reason"], seen["identity"], seen["zones"]) == (reason, name, ["a'b"])
+
+
 @pytest.mark.parametrize(
     ("after", "before", "told"),
     [

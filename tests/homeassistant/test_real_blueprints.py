@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hub_support.web_house import WebHouse
+from meerkat_contract.session import Session
 from meerkat_hub.web.routes_blueprints import BLUEPRINTS
+from support.broker import Mosquitto
 from support.wait import wait_for
 
 from .house import FRONT, SHED, YARD, House
@@ -39,6 +41,15 @@ def house(home: HomeAssistant, publish: Publish) -> House:
 
 
 @pytest.fixture
+def session(broker: Mosquitto) -> Iterator[Session]:
+    made = Session(broker.connection, client_id="test-hurry")
+    made.start()
+    made.wait_connected(10)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
 def phone(home: HomeAssistant) -> Iterator[Phone]:
     with Phone(home) as made:
         yield made
@@ -54,11 +65,12 @@ def test_the_import_from_a_hub(home: HomeAssistant, tmp_path: Path) -> None:
     assert complaints(home) == []
 
 
-def test_notify(house: House, phone: Phone) -> None:
+def test_notify(house: House, phone: Phone, session: Session) -> None:
     save_blueprint(house.home, "notify")
     nothing_given(house)
     the_least(house, phone)
     the_picture(house, phone)
+    two_at_once(house, phone, session)
     filters(house, phone)
     times_and_presence(house, phone)
     cooldown(house, phone)
@@ -116,6 +128,23 @@ def the_picture(house: House, phone: Phone) -> None:
         push = phone.next()
         assert push["data"]["image"] == "/api/image_proxy/image.porch_front_last_event"
         assert phone.picture(push) == picture
+
+
+def two_at_once(house: House, phone: Phone, session: Session) -> None:
+    """Of a moment's events Home Assistant may have the last one's picture alone: no other shows it."""
+    page = "http://10.0.0.5:8480"
+    with notify(house, phone, "two_at_once", page=f"{page}/", message="{{ event_id }}"):
+        for _ in range(5):
+            seen = house.sees_at_once(session, 2)
+            for push in (phone.next(), phone.next()):
+                event, image = push["message"], push["data"]["image"]
+                if image != f"{page}/api/events/{event}/picture":
+                    assert phone.picture(push) == seen[event]
+    with notify(house, phone, "no_page", message="{{ event_id }}"):
+        for _ in range(5):
+            seen = house.sees_at_once(session, 2)
+            for push in (phone.next(), phone.next()):
+                assert "image" not in push["data"] or phone.picture(push) == seen[push["message"]]
 
 
 def filters(house: House, phone: Phone) -> None:
