@@ -26,7 +26,7 @@ export class Panel {
     if (!device) return;
     const all = await api(`devices/${device}/settings`).catch((error) => { this.#say(error.message); return null; });
     if (!all || device !== this.#device) return;
-    const mine = this.#sections.map((section) => [section, all.filter((one) => one.thing === section.thing && (this.#fold || one.kind !== "button"))]);
+    const mine = this.#sections.map((section) => [section, all.filter((one) => one.thing === section.thing && (this.#fold || one.kind !== "button" || one.thing === "device"))]);
     const key = ({ value, ...what }) => JSON.stringify(what), wanted = mine.flatMap(([, some]) => some);
     if (wanted.length !== this.#shown.size || !wanted.every((one) => this.#shown.has(key(one)))) {
       this.#shown = new Map(wanted.map((one) => [key(one), this.#control(one)]));
