@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from meerkat_cloud_burst.agent.reach import LONGEST_REST, PROBATION, Reach
 from meerkat_cloud_burst.errors import Cause, CloudError
 from meerkat_cloud_burst.news import Reached, Trouble
-from meerkat_cloud_burst.reach import LONGEST_REST, PROBATION, Reach
 from support.wait import wait_for
 
 

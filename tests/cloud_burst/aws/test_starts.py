@@ -9,12 +9,12 @@ import pytest
 
 from cloud_support.agent import NotingHub, running_agent
 from cloud_support.pretend_ports import PretendPorts
+from meerkat_cloud_burst.agent.starts import FAILED_LATELY, Starts
 from meerkat_cloud_burst.errors import CloudError
 from meerkat_cloud_burst.messages import Life
 from meerkat_cloud_burst.news import Looked
 from meerkat_cloud_burst.ports import FleetState, Instance
 from meerkat_cloud_burst.settings import BurstSettings
-from meerkat_cloud_burst.starts import FAILED_LATELY, Starts
 from support.wait import wait_for
 
 

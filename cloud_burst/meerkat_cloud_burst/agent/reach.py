@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from .errors import Cause, CloudError
-from .news import Reached, Trouble
+from meerkat_cloud_burst.errors import Cause, CloudError
+from meerkat_cloud_burst.news import Reached, Trouble
 
 log = logging.getLogger("meerkat.cloud")
 

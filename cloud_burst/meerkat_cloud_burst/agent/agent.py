@@ -18,17 +18,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from meerkat_cloud_burst.aws.external import ExternalFleet
+from meerkat_cloud_burst.errors import CloudError, Gone
+from meerkat_cloud_burst.messages import annotated_key
+from meerkat_cloud_burst.news import CloudEffect, CloudNews, Looked, SendOut
+from meerkat_cloud_burst.ports import Fleet
+from meerkat_cloud_burst.settings import BurstSettings
+
 from .answers import Answers
-from .aws.external import ExternalFleet
 from .errands import PARTS as ERRANDS
 from .errands import Errands
-from .errors import CloudError, Gone
 from .line import Line, Ports
-from .messages import annotated_key
-from .news import CloudEffect, CloudNews, Looked, SendOut
-from .ports import Fleet
 from .reach import FIRST_REST, Reach, unexpected
-from .settings import BurstSettings
 from .starts import Starts
 from .uploads import PART as UPLOADS
 from .uploads import Uploads
@@ -194,7 +195,7 @@ class Agent:
 
 def _open_aws(settings: BurstSettings) -> Ports:
     try:
-        from .aws.opening import open_cloud
+        from meerkat_cloud_burst.aws.opening import open_cloud
     except ImportError as error:
         raise CloudError(
             f"the package {error.name} is not installed",

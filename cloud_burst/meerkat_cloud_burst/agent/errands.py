@@ -18,12 +18,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from meerkat_cloud_burst.errors import CloudError
+from meerkat_cloud_burst.messages import clip_key, result_key
+from meerkat_cloud_burst.news import EndInstances, Forget, Scale, TakeBack, TakenBack
+from meerkat_cloud_burst.ports import Fleet
+
 from .answers import Answers, Mark
-from .errors import CloudError
 from .line import Line, Ports
-from .messages import clip_key, result_key
-from .news import EndInstances, Forget, Scale, TakeBack, TakenBack
-from .ports import Fleet
 from .reach import COMMON, LONGEST_REST, Reach, unexpected
 from .uploads import Uploads
 

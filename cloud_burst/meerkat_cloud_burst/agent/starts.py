@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from .errors import CloudError
-from .ports import FleetState
+from meerkat_cloud_burst.errors import CloudError
+from meerkat_cloud_burst.ports import FleetState
 
 FAILED_LATELY = 300.0
 """Seconds for which it is told; then one more machine is tried."""

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from meerkat_cloud_burst.errors import Cause, CloudError, Gone
+from meerkat_cloud_burst.messages import Order, result_key
+from meerkat_cloud_burst.news import NotSent, SendOut, Sent
 from meerkat_contract.errors import BadMessage, MeerkatError
 
-from .errors import Cause, CloudError, Gone
 from .line import Line, Ports
-from .messages import Order, result_key
-from .news import NotSent, SendOut, Sent
 from .reach import Reach, unexpected
 
 log = logging.getLogger("meerkat.cloud")

@@ -10,12 +10,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from meerkat_cloud_burst.errors import CloudError, Gone
+from meerkat_cloud_burst.messages import RECEIVES, Announced, Finished, Life, result_key
+from meerkat_cloud_burst.news import Booted, CloudAnswered, CloudDead
 from meerkat_contract.errors import BadMessage
 
-from .errors import CloudError, Gone
 from .line import Line, Ports
-from .messages import RECEIVES, Announced, Finished, Life, result_key
-from .news import Booted, CloudAnswered, CloudDead
 from .reach import Reach, unexpected
 
 log = logging.getLogger("meerkat.cloud")

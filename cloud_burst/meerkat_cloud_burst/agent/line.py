@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from .errors import Cause, CloudError
-from .ports import ClipStore, Fleet, OrderQueue, ResultQueue
+from meerkat_cloud_burst.errors import Cause, CloudError
+from meerkat_cloud_burst.ports import ClipStore, Fleet, OrderQueue, ResultQueue
 
 ANEW: tuple[Cause, ...] = ("credentials", "missing", "region", "permission")
 """Causes that a person mends outside of the hub: credentials and the stack's names are then read again."""
