@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from hub_support.web_house import WebHouse
+from meerkat_contract.ids import new_id
 from meerkat_contract.session import Session
 from meerkat_hub.web.routes_blueprints import BLUEPRINTS
 from support.broker import Mosquitto
@@ -78,6 +80,7 @@ def test_notify(house: House, phone: Phone, session: Session) -> None:
     words_and_more(house, phone)
     assert complaints(house.home) == []
     where_pictures_cannot_be_kept(house, phone)
+    without_a_camera(house, phone)
 
 
 def notify(
@@ -116,7 +119,8 @@ def the_least(house: House, phone: Phone) -> None:
 
 def the_picture(house: House, phone: Phone) -> None:
     with notify(house, phone, "picture"):
-        first, second = house.sees(), house.sees()
+        # Files are named by the end of the ids: these have the same.
+        first, second = (house.sees(id=f"{new_id()[:-2]}ff") for _ in range(2))
         pushes = [phone.next(), phone.next()]
         kept = [phone.picture(push) for push in pushes if "image" in push["data"]]
         assert kept in ([first, second], [second])  # never another event's
@@ -256,6 +260,13 @@ def silence(house: House, phone: Phone) -> None:
         assert phone.next()["title"] == "Front door"
         phone.tap("meerkat_silence_somebody_else")
         house.proceed(phone, "not mine")
+    with notify(house, phone, "short", cameras=[FRONT], silence=0.05):
+        phone.tap("meerkat_silence_short")
+        assert phone.next()["message"].startswith("Silent until ")
+        house.home.until("scene.meerkat_silent_short", "unknown")
+        wait_for(lambda: not house.home.state("scene.meerkat_silent_short"), seconds=20, what="its end")
+        house.sees()
+        assert phone.next()["title"] == "Front door"
 
 
 def words_and_more(house: House, phone: Phone) -> None:
@@ -277,11 +288,19 @@ def words_and_more(house: House, phone: Phone) -> None:
         assert push["data"]["actions"] == [
             {"action": "meerkat_burst_words", "title": "Stop the cloud", "destructive": True}
         ]
+        phone.tap("meerkat_burst_words")
+        house.home.until(stop, "20.*")
     with notify(house, phone, "run") as entity:
         ask(house.home, "POST", "/api/services/automation/trigger", {"entity_id": entity})
         push = phone.next()
         assert push["title"] == "Front door"
         assert phone.picture(push).startswith(JPEG)
+    with (
+        Phone(house.home, "Second phone") as second,
+        notify(house, None, "two", phones=["a phone that is gone", phone.device, second.device]),
+    ):
+        house.sees()
+        assert phone.next() == {**second.next(), "push_token": ANY, "registration_info": ANY}
     with notify(house, None, "group", group=f"{phone.service}, {phone.service.removeprefix('notify.')}"):
         house.sees()
         assert phone.next()["message"] == phone.next()["message"]
@@ -293,6 +312,16 @@ def where_pictures_cannot_be_kept(house: House, phone: Phone) -> None:
         push = phone.next()
         assert push["data"]["image"].startswith("/api/image_proxy/")
         assert phone.picture(push) == picture
+
+
+def without_a_camera(house: House, phone: Phone) -> None:
+    """The form does not allow it. In YAML Home Assistant says what is missing, and no event comes."""
+    with notify(house, phone, "no_camera", cameras=[]) as entity:
+        ask(house.home, "POST", "/api/services/automation/trigger", {"entity_id": entity})
+        push = phone.next()
+        assert "image" not in push["data"]
+        assert [one["title"] for one in push["data"]["actions"]] == ["Silence 30 min"]
+    assert any("when setting up triggers for no_camera" in line for line in complaints(house.home))
 
 
 METER = "sensor.porch_water"
