@@ -34,7 +34,12 @@ pytestmark = [
 ]
 
 DISCOVERY = "homeassistant/device/"
-OF_THE_BROKER = ("Disconnected from MQTT", "Failed to connect to MQTT", "Error returned from MQTT")
+OF_THE_BROKER = (
+    "Disconnected from MQTT",
+    "Failed to connect to MQTT",
+    "Error returned from MQTT",
+    "[paho.mqtt.client]",
+)
 OF_A_DELETION = "No device components to cleanup for"
 """Home Assistant hears itself empty the topic of a device that its user deleted, once for each entity."""
 
