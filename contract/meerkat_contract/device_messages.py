@@ -82,7 +82,10 @@ class PictureCondition(Message):
 
 
 class SensorInfo(Message):
-    """A motion sensor, a contact or a button: …/<name>/state (ON, OFF, retained), or …/<name>/press."""
+    """A motion sensor, a contact or a button: …/<name>/state (ON, OFF, retained), or …/<name>/press.
+
+    A motion sensor also says …/<name>/triggered, not retained, as it goes ON.
+    """
 
     name: Name
     label: str = ""

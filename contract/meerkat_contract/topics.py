@@ -38,7 +38,8 @@ class DeviceTopic(NamedTuple):
 
 
 class ThingTopic(NamedTuple):
-    """From one camera or meter of a device. kind: motion | picture | clip | frame | condition | seen."""
+    """From one camera or meter of a device. kind: motion | picture | clip | frame | condition | seen;
+    from what is wired to it: state | press | triggered."""
 
     device: str
     thing: str

@@ -38,8 +38,22 @@ def test_a_sensor_that_is_high_at_the_start_counts(tmp_path: Path) -> None:
     bench = Bench(tmp_path, board=board, **WIRED)
     bench.settle(0)
     assert bench.station.said("pir/state") == [b"ON"]
+    assert bench.station.sent == [], "nobody came just now"
     assert bench.moves("front")
     assert not bench.moves("back")
+
+
+def test_motion_is_told_as_it_begins_beside_the_state_that_stays(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **WIRED)
+    bench.settle()
+    for high in (True, False, True):
+        bench.board.pins[17].drive(high)
+        bench.settle()
+    assert bench.station.said("pir/state") == [b"OFF", b"ON", b"OFF", b"ON"]
+    assert bench.station.sent == [(f"{ROOT}/pir/triggered", b"ON")] * 2
+    bench.board.pins[27].drive(True)
+    bench.settle()
+    assert len(bench.station.sent) == 2, "a door says it by its state alone"
 
 
 def test_sensors_are_told_to_the_bus_and_to_their_cameras(tmp_path: Path) -> None:

@@ -306,6 +306,8 @@ def test_device_triggers_stand_with_the_device_and_fire_once() -> None:
     update = new.replace('"type":"new"', '"type":"update"')
     assert [rendered(person["val_tpl"], text) for text in (new, update, "")] == ["person", "", ""]
     assert (triggers["bell:on:doorbell"]["pl"], triggers["hall-pir:on:motion"]["pl"]) == ("doorbell", "ON")
+    # Home Assistant fires for a retained message too, at each of its starts.
+    assert triggers["hall-pir:on:motion"]["t"] == "meerkat/device/porch-pi/hall-pir/triggered"
 
 
 # --- all of it ---------------------------------------------------------------------------------------

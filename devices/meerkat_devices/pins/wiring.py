@@ -268,14 +268,17 @@ class Pins:
             return
         _log.info("%s %s: %s", sensor.settings.kind, sensor.name, "ON" if on else "OFF")
         self._station.keep(ThingTopic(self._station.name, sensor.name, "state"), "ON" if on else "OFF")
-        known = sensor.name in self._told
+        before = self._told.get(sensor.name)
         self._told[sensor.name] = on, self._clock.monotonic()
+        if on and sensor.settings.kind == "motion" and before is not None and not before[0]:
+            topic = ThingTopic(self._station.name, sensor.name, "triggered")
+            self._station.send(topic, b"ON", properties=(), content_type="text/plain")
         for _, senses, settings in self._cameras:
             if sensor.name not in settings.motion.sensors:
                 continue
             if sensor.settings.kind != "door":
                 senses.hear(sensor.name, on=on)
-            elif known:  # it moves as it opens and as it shuts, not while it stands open
+            elif before is not None:  # it moves as it opens and as it shuts, not while it stands open
                 senses.feel()
 
     def _pressed(self, button: Sensor) -> None:

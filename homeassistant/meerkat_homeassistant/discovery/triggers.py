@@ -31,7 +31,8 @@ def triggers(info: DeviceInfo) -> Iterator[tuple[str, dict[str, Any]]]:
             press = ThingTopic(info.device, sensor.name, "press")
             yield _trigger(kind, sensor.name, press, kind, val_tpl=f"{{{{ {kind!r} if value else '' }}}}")
         elif sensor.kind == "motion":
-            yield _trigger("motion", sensor.name, ThingTopic(info.device, sensor.name, "state"), "ON")
+            # Not its state: that is retained, and would fire at each start of Home Assistant.
+            yield _trigger("motion", sensor.name, ThingTopic(info.device, sensor.name, "triggered"), "ON")
 
 
 def _trigger(kind: str, thing: str, topic: Topic, payload: str, **options: str) -> tuple[str, dict[str, Any]]:
