@@ -16,7 +16,7 @@ SMALLEST_STEP = 0.001
 """Home Assistant rejects a number with a smaller one."""
 
 UNBOUNDED = 1e9
-"""Without bounds Home Assistant takes 1 to 100."""
+"""Without bounds Home Assistant takes 0 to 100."""
 
 BUTTONS = {("device", "identify"): "identify", ("device", "restart"): "restart"}
 """(thing, setting) of buttons for which Home Assistant has a class."""

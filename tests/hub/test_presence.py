@@ -142,6 +142,7 @@ def test_what_began_before_midnight_is_not_of_today(seconds: float, counted: int
     midnight = START.replace(hour=0)
     presence, now, out = Presence(), Now(midnight + timedelta(seconds=5), 0.0), Decision()
     presence.load({}, now)
+    presence.described(CamerasTold("porch", ("front",)), now, Decision())
     state = an_event().model_copy(update={"start_time": midnight + timedelta(seconds=seconds)})
     presence.follow([EventSaved(EventRecord(state, ()))], now, out)
     assert len(out.effects) == counted
@@ -167,6 +168,19 @@ def test_a_camera_that_is_gone_says_nothing_any_more() -> None:
     driver.do(CamerasTold("porch"))
     assert driver.kept("zones")[-1] is None
     assert driver.kept("today")[-1] is None
+
+
+def test_the_last_clip_of_a_camera_that_is_gone_says_nothing_of_it() -> None:
+    """What is retained then would stay on the broker for ever."""
+    driver = Driver()
+    driver.turn(100)
+    number = driver.clip(1, start=driver.mono - 5)
+    driver.do(CamerasTold("porch"))
+    driver.answer(number, track())
+    driver.turn(24 * 3600)
+    assert (driver.kept("zones")[-1], driver.kept("today")[-1]) == (None, None)
+    driver.do(CamerasTold("porch", ("front",)))
+    assert driver.kept("today")[-1] is not None
 
 
 def test_the_count_outlives_a_restart(tmp_path: Path) -> None:

@@ -114,10 +114,8 @@ class Presence:
         day = self._local(now.wall).date()
         if day != self._day:
             self._day = day
-            cameras = {(device, camera) for device, names in self._cameras.items() for camera in names}
-            counted = sorted(cameras | self._today.keys())
             self._today.clear()
-            for key in counted:
+            for key in [(device, camera) for device, names in self._cameras.items() for camera in names]:
                 self._tell_today(key, out)
 
     def wake_at(self) -> float | None:
@@ -126,7 +124,14 @@ class Presence:
 
     # --- telling --------------------------------------------------------------------------------
 
+    def _is_there(self, key: CameraKey) -> bool:
+        """The last clip of a camera that was removed may come late, and its topics are empty by then."""
+        device, camera = key
+        return camera in self._cameras.get(device, ())
+
     def _tell_zones(self, key: CameraKey, out: Decision) -> None:
+        if not self._is_there(key):
+            return
         zones = self._zones_of(*key)
         there: dict[str, Counter[str]] = {name: Counter() for name in sorted(zones)}
         for thing in self._standing.get(key, {}).values():
@@ -136,7 +141,7 @@ class Presence:
         self._tell(str(CameraTopic(*key, "zones")), message.to_json(), out)
 
     def _tell_today(self, key: CameraKey, out: Decision) -> None:
-        if self._day is not None:
+        if self._day is not None and self._is_there(key):
             message = Today.model_validate({"date": self._day.isoformat(), **self._today.get(key, {})})
             self._tell(str(CameraTopic(*key, "today")), message.to_json(), out)
 
