@@ -346,6 +346,18 @@ def test_it_runs_on_the_houses_broker_and_opens_the_page_to_the_ingress_alone(
     assert process.returncode == 0, "".join(lines)
 
 
+def test_the_file_it_writes_as_root_leads_nowhere_else(app: App) -> None:
+    """The folder belongs to a user who decodes what comes from outside."""
+    app.supervisor.offer(host="core-mosquitto", port=1883)
+    other = app.config / "other"
+    other.write_text("mine")
+    folder = app.data / "meerkat"
+    folder.mkdir()
+    (folder / "meerkat.yaml").symlink_to(other)
+    app.prepare()
+    assert other.read_text() == "mine"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_it_goes_on_as_somebody_who_is_not_root(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)

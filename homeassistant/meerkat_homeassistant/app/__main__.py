@@ -68,6 +68,7 @@ def prepare(data: Path, config: Path, supervisor: Supervisor, *, port: int) -> S
     file = config / configfile.FILE_NAME
     if not file.is_file():
         file = folder / configfile.FILE_NAME
+        file.unlink(missing_ok=True)  # root writes here, in somebody else's folder: no link is followed
         file.write_text(EMPTY)
     made = {
         **{name: value for name, value in os.environ.items() if name != "SUPERVISOR_TOKEN"},
@@ -112,7 +113,7 @@ def leave_root(user: str, folder: Path) -> None:
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
         for made in folder.glob(configfile.FILE_NAME):
-            os.chown(made, entry.pw_uid, entry.pw_gid)
+            os.chown(made, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
