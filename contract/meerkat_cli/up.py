@@ -224,10 +224,11 @@ def _greet(output: Output, options: Options, broker: private_broker.PrivateBroke
         output.say("up", f"Using the broker {broker.url}")
     else:
         secrets = options.data / CONNECTIONS_FILE
-        output.say(
-            "up",
-            f"For Home Assistant: MQTT broker port {broker.port}, user homeassistant, password in {secrets}",
-        )
+        where = f"MQTT broker port {broker.port}"
+        if options.homeassistant:
+            output.say("up", f"For Home Assistant: {where}, user homeassistant, password in {secrets}")
+        else:
+            output.say("up", f"{where}, users and passwords in {secrets}")
     here = device_arguments(options)
     devices = ", ".join(here) or "none"
     if elsewhere := ", ".join(name for name in let_in(options) if name not in here):

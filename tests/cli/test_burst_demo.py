@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from meerkat_cli import burst_demo, up
 from meerkat_cli.plan import Options, build_plan
 from meerkat_cli.private_broker import PrivateBroker
 from meerkat_cli.storm import FEWEST, MOST, PAUSE_SECONDS, Storm
+from meerkat_cli.supervisor import Output
 from meerkat_cloud_burst.emulated.stack import REGION, template_text
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract import configfile
@@ -48,6 +50,14 @@ def test_the_hub_waits_for_the_emulated_cloud_and_knows_where_it_is() -> None:
     assert found["hub"].env["AWS_ACCESS_KEY_ID"] == "EMULATED"
     assert "AWS_ACCESS_KEY_ID" not in found["cloud"].env, "its machines get theirs from their metadata"
     assert found["storm"].env["MEERKAT_BROKER"] == "mqtt://client:client@127.0.0.1:1884"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_home_assistant_is_pointed_to_the_broker_only_where_it_is_told_anything(announced: bool) -> None:
+    said = io.StringIO()
+    up._greet(Output(said), replace(OPTIONS, homeassistant=announced), BROKER)
+    assert ("For Home Assistant" in said.getvalue()) is announced
+    assert "MQTT broker port 1884" in said.getvalue(), "the port is told in any case"
 
 
 def test_without_it_nothing_of_it_runs() -> None:
