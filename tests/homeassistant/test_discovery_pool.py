@@ -131,7 +131,7 @@ def test_what_a_worker_says_is_what_is_shown() -> None:
     assert values == {
         "connectivity": "ON",
         "state": "working",
-        "tasks": "read_meter, detect_objects",
+        "tasks": "read meter, detect objects",
         "frames_per_second": "31.5",
         "model": "yolox",
         "load": "35.0",

@@ -60,7 +60,7 @@ SHOWN = {
     "switch.meerkat_hub_burst": "on",
     "binary_sensor.meerkat_worker_attic_connectivity": "on",
     "sensor.meerkat_worker_attic_state": "working",
-    "sensor.meerkat_worker_attic_tasks": "detect_objects",
+    "sensor.meerkat_worker_attic_tasks": "detect objects",
     "sensor.meerkat_worker_attic_frames_per_second": "31.5",
     "sensor.meerkat_worker_attic_model": "yolox",
     "sensor.meerkat_worker_attic_jobs": "2",

@@ -80,7 +80,8 @@ WORKER: tuple[Entity, ...] = (
     _sensor(
         "tasks",
         "Tasks",
-        "{{ (told.get('tasks', []) | map(attribute='task') | join(', '))[:255] or None }}",
+        "{% set names = told.get('tasks', []) | map(attribute='task') | join(', ') %}"
+        "{{ (names | replace('_', ' '))[:255] or None }}",
         attributes="{{ {'serving': told.get('serving'), 'tasks': told.get('tasks', [])} | to_json }}",
         ic="mdi:format-list-checks",
     ),
