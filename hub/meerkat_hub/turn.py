@@ -106,6 +106,8 @@ class Turn:
         self._state_at = 0.0
         self._state_due = False
         self._stepped_at = 0.0
+        self._pump_at: float | None = None
+        """When announcements that only time holds back go on."""
         self.actions: Actions | None = None
         self.core: HubCore | None = None
         """None before `load` and between `abandon` and `load`."""
@@ -193,6 +195,8 @@ class Turn:
             sleep = min(sleep, self._state_at - mono)
         if self._announced:
             sleep = min(sleep, FLUSH, self._flush_at - mono)
+        if self._pump_at is not None:
+            sleep = min(sleep, self._pump_at - mono)
         return max(sleep, SHORTEST_SLEEP)
 
     def is_due(self, mono: float) -> bool:
@@ -338,7 +342,7 @@ class Turn:
         for effect in work.effects:
             self._acting.carry_out(effect)
         self._acting.announce(fresh)
-        self._acting.pump()
+        self._pump_at = self._acting.pump()
 
     def _receive_pictures(self, newest: Mapping[str, EventSaved], work: Work) -> dict[str, str]:
         """Write the pictures of new best frames, to be placed; event id → file name without its suffix."""

@@ -38,7 +38,8 @@ class Actions:
     """Forget what is to be announced, and take this instead."""
     confirmed: Callable[[int, MeerkatError | None], bool]
     """The fate of an announcement; answers whether it is over and can be forgotten."""
-    pump: Callable[[], None]
+    pump: Callable[[], float | None]
+    """Announce what waits; answers when it is to be called again (monotonic) if only time holds it back."""
     publish_state: Callable[[HubState], None]
     recovered: Callable[[], None]
     together: Callable[[], AbstractContextManager[None]] = nullcontext

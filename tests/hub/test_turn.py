@@ -74,6 +74,15 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.engine.dispose()
 
 
+def test_it_wakes_for_announcements_that_only_time_holds_back(hub: Hub) -> None:
+    hub.actions.pump = lambda: 10.05
+    hub.turn.process([hub.arrive(1)], at(10))
+    assert hub.turn.sleep(10) == pytest.approx(0.05)
+    hub.actions.pump = lambda: None
+    hub.turn.process([], at(10.05))
+    assert hub.turn.sleep(10.05) > 0.1
+
+
 def test_a_clock_that_is_set_back_makes_no_clip_younger_than_new(hub: Hub) -> None:
     hub.turn.process([hub.arrive(1)], at(10))
     hub.turn.process([], at(20, wall=-7200))

@@ -24,6 +24,18 @@ LONGEST_PAUSE = 16.0
 """Seconds; after a refusal the announcer rests for 1 s, 2 s, 4 s, … so long at most."""
 
 
+EVENT, PICTURE = "/event", "/picture"
+"""Ends of the topics: a camera's picture is told at `…/event/picture`, then the event at `…/event`."""
+
+GAP = 0.05
+"""Seconds between an event and the next event's picture of the same camera. Home Assistant shows a camera's
+last picture: who is told of an event and fetches it at once gets this event's own (measured with 2026.11:
+back to back 224 of 599 had been replaced, at a distance of 20 ms none of 20)."""
+
+FLOOD = 16
+"""When so many wait, they go without a gap: a picture may be missed rather than everything be late."""
+
+
 class Announcer:
     """Used by the hub's thread alone; `confirm` is called back on the network thread."""
 
@@ -42,6 +54,8 @@ class Announcer:
         self._under_way: dict[int, Waiting] = {}
         self._refusals: dict[int, int] = {}
         self._rests_until = 0.0
+        self._told: dict[str, float] = {}
+        """When each camera's last event was sent, by its topic."""
 
     def add(self, announcements: Iterable[Waiting]) -> None:
         self._waiting.extend(announcements)
@@ -72,14 +86,29 @@ class Announcer:
         self._rests_until = self._now() + min(2.0 ** (self._refusals[seq] - 1), LONGEST_PAUSE)
         return self._refusals[seq] >= ATTEMPTS
 
-    def pump(self) -> None:
-        """Send as many as the window allows."""
+    def pump(self) -> float | None:
+        """Send as many as the window allows. When to be called again, at the latest, if time alone holds
+        the next one back: seconds of `now`."""
+        if not self._waiting:
+            return None
         if self._now() < self._rests_until:
-            return
+            return self._rests_until
         while self._waiting and len(self._under_way) < WINDOW and self._session.connected:
+            if (until := self._held_until(self._waiting[0])) is not None:
+                return until
             item = self._waiting.popleft()
             self._under_way[item.seq] = item
             self._send(item)
+        return None
+
+    def _held_until(self, item: Waiting) -> float | None:
+        """Until when a picture waits, so that the one before it can be fetched."""
+        announce = item.announce
+        if announce.event_picture is None or len(self._waiting) >= FLOOD:
+            return None
+        told = self._told.get(announce.topic.removesuffix(PICTURE))
+        until = (told or 0.0) + GAP
+        return until if told is not None and self._now() < until else None
 
     def _send(self, item: Waiting) -> None:
         announce = item.announce
@@ -90,6 +119,8 @@ class Announcer:
                 log.warning("event %s: its picture is gone and is not published", announce.event_picture)
                 self._confirm(item.seq, None)
                 return
+        if announce.topic.endswith(EVENT):
+            self._told[announce.topic] = self._now()
         delivery = self._session.publish(
             announce.topic,
             payload or b"",
