@@ -105,6 +105,11 @@ def beside(payload: Payload, left: Payload) -> Payload:
     return {**rest, "cmps": {**rest["cmps"], **left.get("cmps", {})}, **cdevs}
 
 
+def unreferring(payload: Payload) -> Payload:
+    """The payload without a reference to the hub: one that is not there would become a nameless device."""
+    return {**payload, "dev": {key: value for key, value in payload["dev"].items() if key != "via_device"}}
+
+
 def _toward(current: Payload | None, target: Payload) -> Payload | None:
     if current == target:
         return None

@@ -264,6 +264,8 @@ class Keeper:
         for message in self._leftovers.due(now, self._published, self._free_at):
             match message:
                 case Telling(name, payload):
+                    if config_topic(HUB_OBJECT, self.prefix) not in self.wanted:
+                        payload = diff.unreferring(payload)
                     effects.append(self._tell(config_topic(name, self.prefix), payload, now, retain=False))
                 case _:
                     effects.append(message)

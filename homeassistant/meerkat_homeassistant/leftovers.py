@@ -198,6 +198,5 @@ def _joined(left: Payload, fresh: Payload) -> Payload:
 
 
 def _nothing_of(left: Payload) -> Payload:
-    """Its device alone. It refers to no hub: one that is not there would become a nameless device."""
-    about = {key: value for key, value in left["dev"].items() if key != "via_device"}
-    return {**left, "dev": about, "cmps": {}, "cdevs": []}
+    """Its device alone."""
+    return {**diff.unreferring(left), "cmps": {}, "cdevs": []}

@@ -217,6 +217,23 @@ def test_a_hub_deleted_while_the_bridge_is_away_leaves_no_nameless_device(world:
     assert world.home.vias[PORCH] is None
 
 
+def test_what_is_told_once_more_does_not_refer_to_a_hub_that_was_deleted(world: World) -> None:
+    """The device is gone as well, and what is left of it is told while its discovery still stands."""
+    stop(world)
+    world.appear(info("porch", "front"))
+    world.settle()
+    world.start_home_assistant()
+    world.advance(0.5)
+    world.disconnect()
+    world.delete_in_home_assistant(HUB)
+    world.vanish("porch")
+    world.restart_bridge()
+    world.restart_home_assistant()
+    world.settle()
+    assert world.home.dangling == set()
+    assert world.home.entities == {}
+
+
 def test_a_broker_that_forgot_all_is_not_taken_for_a_deletion(world: World) -> None:
     world.disconnect()
     world.broker.retained.clear()
