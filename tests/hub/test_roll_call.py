@@ -73,6 +73,18 @@ def test_a_device_is_heard_of_while_it_is_online_and_its_last_time_stays(
     device.stop()
 
 
+def test_a_device_that_was_there_before_the_hub_is_heard_of_at_once(house: House) -> None:
+    house.hub.bus.roll_call.told("porch", "online", now_(), news=False)
+    wait_for(lambda: house.said)
+
+
+def test_what_a_broker_kept_of_one_that_sleeps_is_not_heard_from_it(house: House) -> None:
+    house.hub.bus.roll_call.told("porch", "asleep", now_(), news=False)
+    house.hub.bus.roll_call.told("porch", "online", now_(), news=False)
+    wait_for(lambda: house.said)
+    assert len(house.said) == 1
+
+
 def test_a_worker_that_stays_away_is_forgotten(house: House, broker: Mosquitto) -> None:
     worker = FakeWorker(broker.connection, "cpu")
     wait_for(lambda: house.hub.live.workers.get("cpu"))

@@ -43,12 +43,12 @@ class RollCall:
     def told(self, device: str, word: str, now: Now, *, news: bool) -> None:
         """Its availability; `news` when it is said now, and was not kept by the broker.
 
-        What the broker says in the name of one that is gone is not heard from it.
+        One that is online is heard of by the broker now. What was kept of one that sleeps, or is said in the
+        name of one that is gone, is not heard from it.
         """
         with self._lock:
-            if news and word in ("online", "asleep"):
+            if word == "online" or (news and word == "asleep"):
                 self._heard[device] = now
-                self._tell_at.pop(device, None)
             if word and (last := self._heard.get(device)) is not None:
                 self._tell(device, last)
 
