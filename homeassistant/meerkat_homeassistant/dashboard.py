@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .check.payload import Component, Message
+from .discovery.payloads import HUB, WORKERS
 
 Card = dict[str, Any]
 
@@ -31,8 +32,6 @@ _DAYS = 14
 
 _COUNTED = {"total", "total_increasing"}
 _METERED = {"energy", "gas", "volume", "water"}
-_HUB = "meerkat/hub"
-_WORKER = "meerkat/worker/"
 _ALARMS = {"connectivity": "off", "moisture": "on", "problem": "on"}
 """Device classes of a binary sensor that are worth a badge, and the state in which they are."""
 
@@ -79,7 +78,7 @@ def dashboard(messages: Sequence[Message], *, title: str = "Meerkat") -> dict[st
     """The configuration of a dashboard, as Home Assistant's raw configuration editor takes it."""
     things = [thing for message in messages for thing in _things(message)]
     machines = [thing for thing in things if not thing.child]
-    machines.sort(key=lambda one: (one.identity != _HUB, one.identity.startswith(_WORKER), one.name))
+    machines.sort(key=lambda one: (one.identity != HUB, one.identity.startswith(WORKERS), one.name))
     children = _told_apart([thing for thing in things if thing.child])
     house = [
         *(_camera(thing) for thing in children if thing.is_camera),
@@ -268,14 +267,14 @@ def _machines(things: Sequence[_Thing]) -> Iterator[Card]:
 
 
 def _machine(thing: _Thing) -> Card:
-    worker = thing.identity.startswith(_WORKER)
-    icon = "mdi:server" if thing.identity == _HUB else "mdi:chip" if worker else "mdi:raspberry-pi"
+    worker = thing.identity.startswith(WORKERS)
+    icon = "mdi:server" if thing.identity == HUB else "mdi:chip" if worker else "mdi:raspberry-pi"
     rest = [one for one in thing.entities if one not in thing.presence]
     order = ("switch", "button", "update", "binary_sensor", "sensor")
     rest.sort(key=lambda one: order.index(one.platform) if one.platform in order else len(order))
     trends = [_trend(one) for one in rest if _runs(one)]
     tiles = [_tile(one) for one in rest if not _runs(one)]
-    page = thing.page if thing.identity == _HUB else ""
+    page = thing.page if thing.identity == HUB else ""
     return _section(_heading(thing.name, icon, thing.presence, page), [*_paired(tiles), *_paired(trends)])
 
 
@@ -315,7 +314,8 @@ def _name(component: Component) -> Card:
 
 
 def _tile(component: Component, size: Card | None = None) -> Card:
-    size = size or (_WHOLE if _is_text(component) else _HALF)
+    # On a phone half a row has room for some fifteen letters, and a button has nothing but its name.
+    size = size or (_WHOLE if _is_text(component) or component.platform == "button" else _HALF)
     card: Card = {"type": "tile", "entity": _id(component), "name": _name(component), "grid_options": size}
     if component.platform == "button":
         card |= {"tap_action": {"action": "toggle"}, "hide_state": True}

@@ -12,17 +12,17 @@ from meerkat_contract.ids import new_id
 from meerkat_contract.session import Incoming, Session
 
 from .check.payload import Message, Told, read
+from .discovery.payloads import ORIGIN
 
 CONNECT_SECONDS = 10.0
 QUIET_SECONDS = 2.0
 """Without the echo of its own message, what is retained has come when nothing more comes for so long."""
 
-_ORIGIN = "Meerkat"
 _OBJECTS = "meerkat_"
 
 
 def is_ours(message: Message) -> bool:
-    return message.origin == _ORIGIN or message.object_id.startswith(_OBJECTS)
+    return message.origin == ORIGIN or message.object_id.startswith(_OBJECTS)
 
 
 def discovered(

@@ -126,6 +126,13 @@ def test_no_row_is_half_empty(config: dict[str, Any]) -> None:
             assert at == 0
 
 
+def test_a_button_says_on_a_phone_what_it_does(config: dict[str, Any]) -> None:
+    cards = [card for view in config["views"] for one in view["sections"] for card in one["cards"][1:]]
+    buttons = [card for card in cards if card.get("entity", "").startswith("button.")]
+    assert buttons
+    assert {card["grid_options"]["columns"] for card in buttons} == {12}
+
+
 def test_badges_show_what_is_wrong_while_it_is(config: dict[str, Any]) -> None:
     badges = {one["entity"]: one["visibility"][0]["state"] for one in config["views"][0]["badges"]}
     assert badges["binary_sensor.porch_connectivity"] == "off"

@@ -24,6 +24,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_homeassistant import catalogue
 from meerkat_homeassistant.catalogue import EVENT_TYPES, Worker, event_template
+from meerkat_homeassistant.catalogue.entity import spoken
 from meerkat_homeassistant.diff import components
 from meerkat_homeassistant.discovery import Bus, Payload, called, object_of, restore_words
 from meerkat_homeassistant.settings import HomeAssistantSettings
@@ -308,6 +309,13 @@ def test_device_triggers_stand_with_the_device_and_fire_once() -> None:
     assert (triggers["bell:on:doorbell"]["pl"], triggers["hall-pir:on:motion"]["pl"]) == ("doorbell", "ON")
     # Home Assistant fires for a retained message too, at each of its starts.
     assert triggers["hall-pir:on:motion"]["t"] == "meerkat/device/porch-pi/hall-pir/triggered"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("back-yard", "Back yard"), ("ir", "IR"), ("hall_pir", "Hall PIR"), ("iris", "Iris")]
+)
+def test_a_name_without_a_label_is_read_as_one_would_say_it(name: str, words: str) -> None:
+    assert spoken(name) == words
 
 
 # --- all of it ---------------------------------------------------------------------------------------

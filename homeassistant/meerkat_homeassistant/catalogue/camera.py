@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from meerkat_contract.messages import CameraInfo
 from meerkat_contract.topics import CameraTopic, EventPictureTopic, ThingTopic
 
-from .entity import Entity, attributes_told, when_told
+from .entity import Entity, attributes_told, spoken, when_told
 from .events import EVENT_TYPES, event_template
 
 _PICTURE = Entity(
@@ -77,7 +77,6 @@ CAMERA: tuple[Entity, ...] = (_PICTURE, _MOTION, _event(EVENT_TYPES), _EVENT_PIC
 
 def _zone(name: str) -> Entity:
     there = f"told.get('zones', {{}}).get({name!r}, {{}})"
-    spoken = name.replace("-", " ").replace("_", " ").strip().capitalize()
     return Entity(
         f"zone:{name}",
         "binary_sensor",
@@ -88,7 +87,7 @@ def _zone(name: str) -> Entity:
             "json_attr_t": lambda d, c: CameraTopic(d, c, "zones"),
         },
         {
-            "name": f"{spoken} occupancy",
+            "name": f"{spoken(name)} occupancy",
             "dev_cla": "occupancy",
             "val_tpl": when_told(f"{{{{ 'ON' if {there} else 'OFF' }}}}"),
             "json_attr_tpl": attributes_told(f"{{{{ {{'in_view': {there}}} | to_json }}}}"),

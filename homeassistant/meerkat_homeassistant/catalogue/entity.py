@@ -47,6 +47,20 @@ class Entity:
     """A topic that is empty while the entity cannot say anything: it is unavailable then."""
 
 
+def spoken(name: str) -> str:
+    """What a name of the bus reads like where nobody gave it a label: `back-yard` is Back yard."""
+    words = [
+        word.upper() if word in _LETTERS else word
+        for word in name.replace("-", " ").replace("_", " ").split()
+    ]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+_LETTERS = {"ir", "led", "nas", "pc", "pir", "tv"}
+"""Spoken letter by letter."""
+
+
 def when_told(value: str, otherwise: str = "") -> str:
     """A template of a JSON message's `told`, and what it says of an empty one.
 

@@ -14,7 +14,6 @@ from .values import number, problem_of_availability, problem_of_value
 Fault = tuple[Severity, str, str, str]
 """Severity, rule, what, remedy."""
 
-_NEVER_CONFIGURATION = {"sensor", "binary_sensor"}
 _COMMANDED = {"button", "notify", "scene"}
 
 

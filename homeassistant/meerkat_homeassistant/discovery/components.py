@@ -15,6 +15,7 @@ from meerkat_homeassistant.catalogue.entity import (
     SAYS_TEMPLATE,
     Entity,
     Source,
+    spoken,
 )
 from meerkat_homeassistant.controls import MOST_PRIMARY, controls
 
@@ -154,11 +155,6 @@ def filled(about: Payload) -> Payload:
 
 def entity_id(*names: str) -> str:
     return "_".join(names).replace("-", "_")
-
-
-def spoken(name: str) -> str:
-    words = name.replace("-", " ").replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
 
 
 def macs(devices: Iterator[DeviceInfo]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_contract.topics import DeviceTopic, HubTopic, WorkerTopic
 from meerkat_homeassistant import catalogue, counters
-from meerkat_homeassistant.catalogue.entity import Entity
+from meerkat_homeassistant.catalogue.entity import Entity, spoken
 from meerkat_homeassistant.catalogue.worker import Worker
 from meerkat_homeassistant.counters import Counter
 
@@ -29,13 +29,14 @@ from .components import (
     filled,
     link,
     macs,
-    spoken,
 )
 from .objects import HUB_OBJECT, config_topic, device_object, worker_object
 from .triggers import triggers
 
 ORIGIN = "Meerkat"
 HUB = "meerkat/hub"
+WORKERS = "meerkat/worker/"
+"""What the identity of a worker begins with; `HUB` is the hub's."""
 
 DEVICE = "device"
 """The thing under which settings of the device itself are."""
@@ -91,7 +92,7 @@ def _hub(bus: Bus) -> Payload:
 
 
 def _worker(bus: Bus, known: Worker, *, via: bool) -> Payload:
-    identity = f"meerkat/worker/{known.name}"
+    identity = f"{WORKERS}{known.name}"
     about = {
         "ids": [identity],
         "name": f"Worker {spoken(known.name).lower()}",
