@@ -37,6 +37,7 @@ OF_THE_BROKER = (
     "Disconnected from MQTT",
     "Failed to connect to MQTT",
     "Error returned from MQTT",
+    "Error talking to MQTT: The client is not currently connected",
     "[paho.mqtt.client]",
 )
 OF_A_DELETION = "No device components to cleanup for"
