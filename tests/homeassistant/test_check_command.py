@@ -62,7 +62,7 @@ def test_what_is_wrong_is_said_and_ends_with_status_1(bus: Session, broker: Mosq
     say(bus, "meerkat/device/porch/front/motion", "maybe")
     result = run(broker, "check", "--json")
     assert result.exit_code == 1
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     (wrong,) = [one for one in told["findings"] if one["severity"] != "note"]
     assert (wrong["rule"], wrong["device"]) == ("state", "Front")
     assert "'maybe' is neither ON nor OFF" in wrong["what"]
