@@ -122,6 +122,7 @@ class CloudWorker:
             signal.signal(number, lambda number, _: self.end(signal.Signals(number).name))
         self._orders.start()
         over = self._attend()
+        self._ending.set()  # however it ended: a clip that hung and goes on after all is the last
         self._say(over)
         left = over.how in ("ended", "fault") or self._leave()
         return 0 if left and over.how in ("idle", "ended") else 1
