@@ -79,7 +79,7 @@ def emulator(data: Path, port: int, order: int) -> ProcessSpec:
     return ProcessSpec(
         "cloud",
         (
-            *(sys.executable, "-m", "meerkat_cloud_burst.emulated"),
+            *(sys.executable, "-P", "-m", "meerkat_cloud_burst.emulated"),
             *("--port", str(port), "--ready", str(file), "--instances", "--boot", str(BOOT_SECONDS)),
             *("--parameter", f"IdleGrace={IDLE_SECONDS}", "--parameter", f"Model={MODEL}"),
         ),
@@ -92,7 +92,7 @@ def emulator(data: Path, port: int, order: int) -> ProcessSpec:
 
 def storm(data: Path, order: int, env: dict[str, str]) -> ProcessSpec:
     return ProcessSpec(
-        "storm", (sys.executable, "-m", "meerkat_cli.storm", "--data", str(data)), order, env=env
+        "storm", (sys.executable, "-P", "-m", "meerkat_cli.storm", "--data", str(data)), order, env=env
     )
 
 

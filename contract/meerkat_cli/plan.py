@@ -13,7 +13,8 @@ from . import burst_demo
 from .private_broker import DEVICE_PREFIX, ROLES, PrivateBroker, translate
 from .supervisor import ProcessSpec, Ready
 
-MEERKAT = (sys.executable, "-m", "meerkat_cli")
+MEERKAT = (sys.executable, "-P", "-m", "meerkat_cli")
+"""-P: a file in the folder where somebody stands (queue.py, h11.py) is no part of the program."""
 
 # Lower orders start first and stop last.
 BROKER, HUB, HELPERS, DEVICES = range(4)

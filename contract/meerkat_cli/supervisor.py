@@ -197,7 +197,7 @@ class Supervisor:
         argv = list(spec.argv)
         bind = spec.foreign and sys.platform == "linux"
         if spec.foreign and not bind:
-            argv = [sys.executable, "-m", "meerkat_cli.lifeline", *argv]
+            argv = [sys.executable, "-P", "-m", "meerkat_cli.lifeline", *argv]
         return await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,

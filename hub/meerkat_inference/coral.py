@@ -42,7 +42,7 @@ def plugged(sys_folder: Path = Path("/sys"), dev_folder: Path = Path("/dev")) ->
 
 def probe(device: str, library: str = EDGE_TPU_LIBRARY, *, seconds: float = PROBE_SECONDS) -> Probe:
     """Open the device in a process of its own, which a library of the wrong build may end."""
-    command = [sys.executable, "-m", "meerkat_inference.coral_probe", library, device]
+    command = [sys.executable, "-P", "-m", "meerkat_inference.coral_probe", library, device]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False

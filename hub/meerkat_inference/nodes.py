@@ -117,7 +117,7 @@ class _Node:
         try:
             # Whatever way this process dies, the kernel closes our end, and the child ends too.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "meerkat_cli", *self._spec.arguments],
+                [sys.executable, "-P", "-m", "meerkat_cli", *self._spec.arguments],
                 env={**os.environ, **self._spec.environment, "MEERKAT_LIFELINE_FD": str(reading)},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(reading,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,11 @@ def test_the_drawn_meter_is_laid_out_as_it_is_drawn() -> None:
             [side for box in real for side in box], abs=0.1
         )
     assert told == drawn.model_copy(update={"digits": told.digits, "pointers": told.pointers})
+
+
+def test_a_file_where_somebody_stands_is_no_part_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise SystemExit('this is no library')")
+    said = subprocess.run(
+        [*MEERKAT, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (said.returncode, "no library" in said.stderr) == (0, False), said.stderr

@@ -130,7 +130,7 @@ def test_what_the_form_says_is_what_meerkat_reads(
     app.options(**FULL)
     app.supervisor.offer(host="core-mosquitto", port=1883, username="addons", password="p@ss/w:rd")
     argv, variables = app.prepare()
-    assert argv[:4] == (sys.executable, "-m", "meerkat_cli", "up")
+    assert argv[:5] == (sys.executable, "-P", "-m", "meerkat_cli", "up")
     assert "--no-demo" not in argv
     assert variables["MEERKAT_LOG"] == "debug"
     file = Path(argv[argv.index("--config") + 1])

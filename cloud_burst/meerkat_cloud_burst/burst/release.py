@@ -68,7 +68,7 @@ def prepare(folder: Path, *, wheel: Path | None = None) -> Release:
 
 
 def _build(root: Path, folder: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    command = [sys.executable, "-P", "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(
         command, cwd=root, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS
     )

@@ -59,7 +59,7 @@ class Emulator:
         held, self._lifeline = os.pipe()  # it ends with us, however we end
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __package__, *self._arguments],
+                [sys.executable, "-P", "-m", __package__, *self._arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -30,7 +30,7 @@ from .stack import REGION, client
 
 log = logging.getLogger("meerkat.emulated")
 
-WORKER = (sys.executable, "-m", "meerkat_cli", "cloud-worker")
+WORKER = (sys.executable, "-P", "-m", "meerkat_cli", "cloud-worker")
 NOTICE = 120.0
 """Seconds between the notice of an interruption and the end, as AWS has it."""
 SHUTDOWN = 5.0

@@ -39,7 +39,7 @@ class CoralDetector:
 
     def __init__(self, task: str, device: str, library: str) -> None:
         self._where = f"Edge TPU {device}"
-        self._command = [sys.executable, "-m", __name__, task, device, library]
+        self._command = [sys.executable, "-P", "-m", __name__, task, device, library]
         self._process: subprocess.Popen[bytes] | None = None
         self._info = ModelInfo(name=task)
         self._begin()

@@ -79,7 +79,7 @@ def prepare(data: Path, config: Path, supervisor: Supervisor, *, port: int) -> S
     if broker is not None:
         made["MEERKAT_BROKER"] = broker.secret_url
     up = ("up", "--config", str(file), "--data", str(folder), *(() if options.demo else ("--no-demo",)))
-    return Start((sys.executable, "-m", "meerkat_cli", *up), made)
+    return Start((sys.executable, "-P", "-m", "meerkat_cli", *up), made)
 
 
 def _page(supervisor: Supervisor) -> str:

@@ -91,14 +91,14 @@ class Site:
         port = free_port()
         self._broker = private_broker.prepare(self.folder, devices=[DEVICE], port=port)
         # Mosquitto knows nothing of the lifeline: the guard holds it for it.
-        self.start("mosquitto", [sys.executable, "-m", "meerkat_cli.lifeline", *self._broker.argv])
+        self.start("mosquitto", [sys.executable, "-P", "-m", "meerkat_cli.lifeline", *self._broker.argv])
         self._await(lambda: not ports.is_free(port), "mosquitto", "does not listen")
 
     def start_hub(self, configuration: Mapping[str, object]) -> None:
         """The hub as `meerkat hub` runs it; `configuration` is what its meerkat.yaml says."""
         file = self.folder / "meerkat.yaml"
         file.write_text(json.dumps(configuration))  # JSON is YAML too
-        argv = [sys.executable, "-m", "meerkat_cli", "hub", "--config", str(file)]
+        argv = [sys.executable, "-P", "-m", "meerkat_cli", "hub", "--config", str(file)]
         argv += ["--data", str(self.folder / "data"), "--http-port", str(free_port())]
         self.start("hub", argv, broker=self.connection("hub"))
 
@@ -122,7 +122,7 @@ class Site:
             self._await(lambda: proxy.log.read_text().strip(), proxy.name, "does not say its port")
             connection = replace(connection, port=int(proxy.log.read_text().split()[0]))
         module = "meerkat_experiments.real.dispatch_stand_in"
-        argv = [sys.executable, "-m", module, "--name", name, "--capacity", str(capacity)]
+        argv = [sys.executable, "-P", "-m", module, "--name", name, "--capacity", str(capacity)]
         argv += ["--window", str(window), *(word for task in tasks for word in ("--task", task))]
         self.start(name, argv, broker=connection)
 

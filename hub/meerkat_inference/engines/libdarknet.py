@@ -108,7 +108,7 @@ class _Child:
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self._seconds = seconds
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "meerkat_inference.engines.libdarknet_process", *arguments],
+            [sys.executable, "-P", "-m", "meerkat_inference.engines.libdarknet_process", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
