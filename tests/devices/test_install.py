@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from support.systemd import analyze
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "devices" / "install.sh"
@@ -217,19 +218,6 @@ def test_the_lock_of_a_device_is_that_of_its_extras() -> None:
 
 
 # --- the unit ------------------------------------------------------------------------------------
-
-
-def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not installed")
-    return subprocess.run(
-        [program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
-    )
 
 
 @pytest.fixture

@@ -120,8 +120,13 @@ def test_who_rests_is_woken(reach: Reach, what: str) -> None:
     assert not resting.is_alive()
 
 
-def test_who_did_not_fail_does_not_rest(reach: Reach) -> None:
-    reach.rest("looking")
+def test_who_did_not_fail_does_not_rest(told: list[Trouble | Reached], clock: Clock) -> None:
+    reach = Reach(told.append, clock=clock, first_rest=3600)
+    reach.failed("uploads", error("network"))
+    thread = threading.Thread(target=reach.rest, args=["looking"], daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_trouble_that_lasts_is_told_again_to_a_hub_that_began_anew(
