@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hub_support.browser import Browser
 from hub_support.web_house import Served, WebHouse
 from meerkat_cloud_burst.errors import CloudError, Gone
 from meerkat_hub.adapters.annotated import AnnotatedVideos
+from support.media import make_clip
 
+LINK = "document.getElementById('drawn')"
 VIDEO = bytes(range(256)) * 100
 
 
@@ -89,3 +92,32 @@ def test_what_an_earlier_run_left_is_removed(tmp_path: Path) -> None:
     (folder / "left.mp4").write_bytes(VIDEO)
     AnnotatedVideos(folder, Bucket().fetch).clear()
     assert not folder.exists()
+
+
+def test_the_page_offers_it_beside_a_clip_that_has_one(
+    house: WebHouse, web: Served, bucket: Bucket, tmp_path: Path
+) -> None:
+    events = []
+    for worker in ("cloud:i-1", "cloud:i-1", "cpu"):
+        clip = house.clip(worker=worker, payload=make_clip(tmp_path / "clip.mp4", seconds=1).read_bytes())
+        events.append((house.event(clip), clip))
+    (drawn_event, drawn), (plain_event, plain), (home_event, home) = events
+    bucket.videos[drawn] = VIDEO
+    browser = Browser(tmp_path)
+    try:
+        browser.open(f"{web.base}/#event={drawn_event}")
+        browser.wait(f"!{LINK}.hidden && {LINK}.getClientRects().length > 0")
+        assert browser.js(f"{LINK}.href") == f"{web.base}/api/clips/{drawn}/annotated"
+        assert browser.js(f"fetch({LINK}.href).then((one) => one.headers.get('content-type'))") == "video/mp4"
+        fetched = "performance.getEntriesByType('resource').some((one) => one.name.endsWith('{}'))"
+        for event, asked in ((plain_event, f"/api/clips/{plain}/annotated"), (home_event, f"/{home}")):
+            browser.js(f"location.hash = '#event={event}'")
+            browser.wait(fetched.format(asked))
+            assert browser.js(f"new Promise(requestAnimationFrame).then(() => {LINK}.hidden)")
+        assert bucket.fetched.count(plain) == 1
+        assert home not in bucket.fetched
+        bucket.trouble = CloudError("AWS does not answer", cause="network", where="s3")
+        browser.js(f"location.hash = '#event={plain_event}'")
+        browser.wait(f"!{LINK}.hidden && !{LINK}.href.includes('{drawn}')", what="a link that says why")
+    finally:
+        browser.close()

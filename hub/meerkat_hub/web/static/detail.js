@@ -43,8 +43,8 @@ export async function open(id) {
     event = null;
     clips = [];
     $("detail-title").textContent = "No such event";
-    $("about").replaceChildren();
-    $("parts").replaceChildren();
+    for (const name of ["about", "parts"]) $(name).replaceChildren();
+    $("drawn").hidden = true;
     if (!dialog.open) dialog.showModal();
     say(error.message, true);
     return;
@@ -101,11 +101,21 @@ function play(index, from = 0) {
   say(`Clip ${index + 1} of ${clips.length}, ${clock(clip.captured_at)}`);
   $("download").href = media(clip);
   $("download").setAttribute("download", `${clip.camera}-${clip.captured_at.slice(0, 19).replaceAll(":", "-")}Z.mp4`);
+  offerDrawn(clip);
   mark();
   if (!tracks.has(clip.id)) {
     tracks.set(clip.id, []);
     api(`clips/${clip.id}`).then((found) => { tracks.set(clip.id, found.tracks); draw(); }, (error) => say(error.message, true));
   }
+}
+
+/** The video with the boxes drawn in, where the cloud made one: nobody else draws. If it cannot be asked, the link says why. */
+async function offerDrawn({ id, worker }) {
+  const link = $("drawn");
+  link.hidden = true;
+  if (!worker.startsWith("cloud:")) return;
+  const href = `api/clips/${id}/annotated`, { status } = await fetch(href, { method: "HEAD" }).catch(() => ({}));
+  if (clips[playing]?.id === id) Object.assign(link, { href, hidden: status === 404 });
 }
 
 const place = (worker) => (worker.startsWith("cloud:") ? `the cloud (${worker.slice(6)})` : worker);
@@ -139,6 +149,7 @@ function describe() {
   }, `${clock(clip.captured_at)} · ${span(clip.duration)}${clip.state === "done" ? "" : ` · ${clip.state}`}`))));
   $("parts").hidden = clips.length < 2;
   $("download").hidden = !clips.length;
+  if (playing < 0) $("drawn").hidden = true;
   mark();
   const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000;
   const model = event.model;
