@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from meerkat_contract.configfile import did_you_mean
+from meerkat_contract.findings import Finding
 from meerkat_contract.ids import NAME_PATTERN
 
 CloudRule = Literal["never", "overflow", "always"]
@@ -83,6 +86,21 @@ class BurstSettings(_Section):
     cameras: dict[CameraName, CloudRule] = Field(
         default_factory=dict, description="device/camera: what may happen to its clips; the stricter holds"
     )
+
+    def look(self, sections: Mapping[str, BaseModel]) -> Iterator[Finding]:
+        """Cameras that none of the file's devices has. A device may as well be described elsewhere."""
+        devices = getattr(sections.get("devices"), "root", {})
+        known = [f"{device}/{camera}" for device, its in devices.items() for camera in its.cameras]
+        for name in self.cameras:
+            if not known or name in known:
+                continue
+            device = devices.get(name.partition("/")[0])
+            sure = device is not None and bool(device.cameras)
+            no_device = (
+                "its device has no such camera" if sure else "no device of this file has such a camera"
+            )
+            message = f"{no_device}{did_you_mean(name, known)}; known are {', '.join(known)}"
+            yield Finding(("cameras", name), message, sure)
 
     @model_validator(mode="after")
     def _outlasts_a_tick(self) -> Self:

@@ -9,6 +9,8 @@ import click
 from pydantic import BaseModel, RootModel
 
 from meerkat_contract import configfile
+from meerkat_contract.findings import Looks
+from meerkat_contract.yamltree import Problem, read_tree
 
 
 @click.command()
@@ -16,10 +18,30 @@ from meerkat_contract import configfile
 def check(file: Path) -> None:
     """Check a configuration FILE and say what it defines.
 
-    Every problem is named with its line and column; the exit status is then 2.
+    Every problem is named with its line and column; the exit status is then 2. The files that it names are
+    looked for on this machine.
     """
     sections = configfile.load(file)
+    sure, doubtful = look(file, sections)
+    if sure:
+        raise configfile.ConfigurationError(str(file), sure + doubtful)
+    for problem in doubtful:
+        click.echo(f"Look again: {problem}")
     click.echo(f"{file} is good: {'; '.join(summary(sections))}")
+
+
+def look(file: Path, sections: Mapping[str, BaseModel]) -> tuple[list[Problem], list[Problem]]:
+    """What is certainly wrong beyond single values, and what may be, both in the order of the file."""
+    tree, _ = read_tree(file)
+    found: tuple[list[Problem], list[Problem]] = ([], [])
+    for name, model in sections.items():
+        for finding in model.look(sections) if isinstance(model, Looks) else ():
+            path = (name, *finding.path)
+            problem = Problem(str(file), tree.place(path), ".".join(map(str, path)), finding.message)
+            found[not finding.sure].append(problem)
+    for problems in found:
+        problems.sort(key=Problem.order)
+    return found
 
 
 def summary(sections: Mapping[str, BaseModel]) -> Iterator[str]:

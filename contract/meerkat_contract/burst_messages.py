@@ -37,3 +37,4 @@ class BurstState(Message):
     ceiling_month: float = Field(0, ge=0)
     forecast_day: float = Field(0, ge=0, description="of today, if it goes on like this")
     trouble: str = Field("", description="why the cloud cannot be used now, and what to do")
+    doubt: str = Field("", description="what in the configuration may be a mistake")

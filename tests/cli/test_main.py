@@ -18,9 +18,11 @@ import pytest
 from pydantic import RootModel
 
 from meerkat_cli import logs, main
+from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract import configfile
 from meerkat_contract.connection import BrokerSettings
 from meerkat_contract.errors import BrokerError, UsageError
+from meerkat_devices.settings.device import DevicesSettings
 
 
 class Rooms(RootModel[dict[str, int]]):
@@ -191,6 +193,35 @@ def test_check_says_what_a_good_file_defines(
     good.write_text(text)
     assert main.run(["check", str(good)]) == 0
     assert capsys.readouterr().out == f"{good} is good: {expected}\n"
+
+
+@pytest.fixture
+def house_sections(commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands["check"] = entry("check", "meerkat_cli.check:check")
+    found = {"broker": BrokerSettings, "burst": BurstSettings, "devices": DevicesSettings}
+    monkeypatch.setattr(configfile, "installed_sections", lambda: (found, {}))
+
+
+def test_check_finds_a_rule_for_a_camera_that_is_not_there(
+    house_sections, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "meerkat.yaml"
+    file.write_text(
+        "devices: {porch: {cameras: {front: {source: 'scene:porch'}}}}\n"
+        "burst:\n  cameras:\n    porch/front: never\n    attic/roof: never\n"
+    )
+    assert main.run(["check", str(file)]) == 0
+    told = capsys.readouterr().out
+    said = "burst.cameras.attic/roof: no device of this file has such a camera; known are porch/front"
+    assert told.startswith(f"Look again: {file}:5:17: {said}\n"), "another machine may have it"
+    assert "is good" in told
+    file.write_text(file.read_text().replace("    porch/front", "    porch/frnot"))
+    assert main.run(["check", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert (
+        f"{file}:4:18: burst.cameras.porch/frnot: its device has no such camera (did you mean 'porch/front'?)"
+        in told
+    )
 
 
 class Terminal(io.StringIO):

@@ -19,8 +19,9 @@ from meerkat_cloud_burst.settings import BurstSettings, CloudRule
 from meerkat_hub.core.cloud.history import REACH, History
 from meerkat_hub.core.cloud.permission import rule_of
 from meerkat_hub.core.cloud.scene import BUS_GRACE
+from meerkat_hub.core.cloud.strangers import GRACE
 from meerkat_hub.core.cloud_records import Sample
-from meerkat_hub.core.inputs import BusChanged, ClipArrived
+from meerkat_hub.core.inputs import BusChanged, CamerasTold, ClipArrived
 from meerkat_hub.core.outputs import EventSaved
 
 
@@ -297,3 +298,39 @@ def test_hours_are_remembered_by_their_changes() -> None:
     assert [sample.at_home for sample in history.all] == [2, 3, 4]
     history.note(Sample(START, 5, 0, 0, 0.0))
     assert [sample.at_home for sample in history.all] == [5]
+
+
+# --- names that may be misspelt -------------------------------------------------------------------
+
+
+def a_burst(cameras: dict[str, CloudRule]) -> BurstSettings:
+    return SETTINGS.model_copy(update={"cameras": cameras})
+
+
+def test_a_rule_for_a_camera_that_no_device_has_is_told_once() -> None:
+    hub = CloudDriver(a_burst({"porch/frnot": "never", "garden/gate": "always"}))
+    hub.do(CamerasTold("garden", ("gate",)))
+    hub.turn(GRACE - 0.1)
+    hub.tick()
+    assert hub.cloud.state(hub.now).doubt == "", "devices may still introduce themselves"
+    hub.turn(0.1)
+    hub.tick()
+    said = "burst.cameras names porch/frnot, which no device has; known are garden/gate"
+    assert hub.cloud.state(hub.now).doubt == said
+    hub.do(CamerasTold("porch", ("front",)))
+    guessed = said.replace("frnot", "frnot (did you mean 'porch/front'?)") + ", porch/front"
+    assert hub.cloud.state(hub.now).doubt == guessed
+    hub.turn(20)
+    hub.tick()
+    told = [note for note in hub.notes if "burst.cameras" in note]
+    assert told == [f"cloud burst: {said}", f"cloud burst: {guessed}"]
+    hub.do(CamerasTold("porch", ("front", "frnot")))
+    assert hub.cloud.state(hub.now).doubt == ""
+
+
+def test_nothing_is_doubted_of_a_house_that_is_not_known() -> None:
+    hub = CloudDriver(a_burst({"porch/frnot": "never"}))
+    hub.turn(10 * GRACE)
+    hub.do(CamerasTold("basement", ()))
+    hub.tick()
+    assert hub.cloud.state(hub.now).doubt == ""

@@ -16,6 +16,7 @@ from meerkat_cloud_burst.news import Reached, Trouble
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.ids import new_id
 from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.core.cloud import strangers
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
 from support.media import make_clip
@@ -64,7 +65,8 @@ class Site:
 
 
 @pytest.fixture
-def site(broker: Mosquitto, tmp_path: Path) -> Iterator[Site]:
+def site(broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(strangers, "GRACE", 0.0)
     path = tmp_path / "clip.mp4"
     make_clip(path, seconds=1, fps=5, size=(160, 120))
     settings = HubSettings()
@@ -141,8 +143,10 @@ def test_it_is_switched_and_stopped_with_a_question(site: Site) -> None:
 def test_a_trouble_is_in_plain_sight_with_its_remedy(site: Site) -> None:
     site.open()
     site.cloud.tell(Trouble("credentials", "the credentials have expired. aws sso login makes new ones"))
+    notices = "document.getElementById('notices')"
+    site.reads(notices, "What may go to the cloud: burst.cameras names porch/cot", "known are porch/front.")
     site.reads(CARD, "Cannot be used", "The credentials have expired. aws sso login makes new ones.")
-    site.reads("document.getElementById('notices')", "The cloud cannot help, the hub goes on at home")
+    site.reads(notices, "The cloud cannot help, the hub goes on at home")
     site.cloud.tell(Reached())
     site.cloud.tick()
     site.reads(CARD, "Not needed", "No clip waits.")

@@ -114,6 +114,8 @@ def plan(view: Mapping[str, Any], settings: BurstSettings) -> Iterator[str]:
         yield "The burst is switched off: nothing goes out until it is on again."
     if trouble := state.get("trouble"):
         yield f"It could not go now: {trouble}"
+    if doubt := state.get("doubt"):
+        yield f"Look again: {doubt}"
 
 
 def _count(number: int, thing: str) -> str:

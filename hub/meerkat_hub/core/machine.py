@@ -210,6 +210,8 @@ class HubCore:
     def _otherwise(self, happened: CamerasTold | TimeReached | CloudInput, now: Now, out: Decision) -> None:
         if isinstance(happened, CamerasTold):
             self.presence.described(happened, now, out)
+            if self.cloud is not None:
+                self.cloud.described(happened)
         elif isinstance(happened, TimeReached):
             return
         elif isinstance(happened, BurstQuestion):

@@ -111,14 +111,15 @@ def test_plan_names_clips_seconds_and_cents(hub: str) -> None:
 
 
 def test_plan_when_nothing_is_late_and_it_is_off() -> None:
-    state = {**VIEW["state"], "on": False, "trouble": "no credentials"}
+    state = {**VIEW["state"], "on": False, "trouble": "no credentials", "doubt": "nobody has porch/frnot"}
     lines = list(
         telling.plan({**VIEW, "state": state, "plan": {"code": "idle", "reason": "quiet"}}, SETTINGS)
     )
     assert lines[:2] == ["Nothing would be sent out now.", "idle: quiet"]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "The burst is switched off: nothing goes out until it is on again.",
         "It could not go now: no credentials",
+        "Look again: nobody has porch/frnot",
     ]
 
 

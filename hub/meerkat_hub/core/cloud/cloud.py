@@ -37,6 +37,7 @@ from meerkat_hub.core.cloud_records import (
     Sample,
     StoredBurst,
 )
+from meerkat_hub.core.inputs import CamerasTold
 from meerkat_hub.core.outputs import Decision
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.records import Clip, Now
@@ -50,6 +51,7 @@ from .money import Money
 from .permission import SaidNow, nothing_said
 from .planned import planned
 from .scene import Scene
+from .strangers import Strangers
 
 ASKED_AGAIN = 60.0
 """Seconds after which an order is asked back again."""
@@ -93,6 +95,7 @@ class Cloud:
         """When an order was asked back, by clip."""
         self._minutes = Minutes()
         self._history = History()
+        self._strangers = Strangers(settings.cameras)
 
     def load(self, stored: StoredBurst, now: Now, out: Decision) -> None:
         """Take over what the database holds, once the clips are there."""
@@ -128,11 +131,17 @@ class Cloud:
             case BurstAsked():
                 self._switched(news, now, out)
 
+    def described(self, told: CamerasTold) -> None:
+        """A device has these cameras now."""
+        self._strangers.described(told)
+
     def bus_changed(self, up: bool, now: Now) -> None:
         self._scene.bus_changed(up, now)
 
     def pass_time(self, now: Now, out: Decision) -> None:
         self.flights.pass_time(now, out)
+        if doubt := self._strangers.pass_time(now):
+            out.notes.append(f"cloud burst: {doubt}")
 
     def wake_at(self) -> float | None:
         return self.flights.wake_at()
@@ -282,6 +291,7 @@ class Cloud:
             desired=self._scene.fleet.desired,
             max_instances=self.settings.max_instances,
             trouble=self.trouble or self._machines.launching,
+            doubt=self._strangers.doubt,
             **self.money.figures(now),
         )
 

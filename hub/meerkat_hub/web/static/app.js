@@ -40,8 +40,9 @@ function notices() {
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => key(device.device, camera.name)));
   for (const text of work.idle(cameras, people.names())) warn(text);
   for (const text of [...meters.alarms(), ...meters.unread()]) warn(text);
-  const { trouble, state: burst, reason } = state.hub.burst ?? {};
+  const { trouble, doubt, state: burst, reason } = state.hub.burst ?? {};
   if (trouble) warn(`The cloud cannot help, the hub goes on at home: ${trouble}`);
+  if (doubt) warn(`What may go to the cloud: ${doubt}.`);
   if (burst === "ceiling") warn(`The cloud is at its ceiling: ${reason}.`);
   if (state.oldest_wait > 60) warn(`${count(state.totals.waiting, "clip")} wait to be looked at, the oldest for ${span(state.oldest_wait)}.`);
   for (const device of devices) {
