@@ -1,4 +1,4 @@
-"""What a section of the configuration finds when it looks beyond its own values: at files, at other sections."""
+"""What a section of the configuration finds when it looks further: at files, at other sections."""
 
 from __future__ import annotations
 

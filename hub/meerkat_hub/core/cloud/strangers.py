@@ -1,4 +1,4 @@
-"""Cameras that the configuration names and no device has: what is said of them forbids and permits nothing."""
+"""Cameras that the configuration names and no device has: a rule for one forbids and permits nothing."""
 
 from __future__ import annotations
 
