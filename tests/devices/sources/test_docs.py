@@ -9,7 +9,7 @@ import pytest
 
 from meerkat_contract import configfile
 
-HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
+HOW_TO = Path(__file__).resolve().parents[3] / "docs" / "how-to"
 EXAMPLES = [
     (page, text)
     for page in ("network-cameras", "websensor")

@@ -14,7 +14,7 @@ import pytest
 
 from support.crash_points import DONE, IDS, NEW
 
-DRIVER = Path(__file__).parents[1] / "support" / "crash_points.py"
+DRIVER = Path(__file__).parents[2] / "support" / "crash_points.py"
 
 
 @pytest.fixture
