@@ -29,7 +29,7 @@ def test_money_is_in_the_ledger_before_a_machine_is_asked_for(hub: CloudDriver) 
     assert hub.sky.desired == 2
     (reserved,) = hub.ledger()
     assert reserved.kind == "reserved"
-    state = hub.cloud.state(hub.now)
+    state = hub.cloud.view(hub.now).state
     assert state.reserved == pytest.approx(reserved.dollars, abs=0.001)
     assert (state.ceiling_day, state.ceiling_month) == (0.50, 5.00)
     assert state.spent_today == 0

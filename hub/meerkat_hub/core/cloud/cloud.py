@@ -47,7 +47,7 @@ from .history import History
 from .machines import Fewer, Machines
 from .measured import CLIP, Measured
 from .minutes import Minutes
-from .money import Money
+from .money import Figures, Money, for_the_bus
 from .permission import SaidNow, nothing_said
 from .planned import planned
 from .scene import Scene
@@ -87,6 +87,8 @@ class Cloud:
         self.on = True
         self.trouble = ""
         self._stopped = False
+        self._figures: Figures | None = None
+        """Of the last look: between two looks money is no news."""
         self._policy = policy
         self._clips = clips
         self._scene = Scene(clips, pool, settings, self.measured, said_now)
@@ -279,8 +281,10 @@ class Cloud:
     # --- what it says of itself -----------------------------------------------------------------
 
     def state(self, now: Now) -> BurstState:
-        """For the bus."""
+        """For the bus: it is said anew only where people would see a difference."""
         latest = self._minutes.latest
+        if self._figures is None:
+            self._figures = for_the_bus(self.money.figures(now))
         return BurstState(
             on=self.on,
             state=latest.code if latest else "idle",
@@ -292,19 +296,20 @@ class Cloud:
             max_instances=self.settings.max_instances,
             trouble=self.trouble or self._machines.launching,
             doubt=self._strangers.doubt,
-            **self.money.figures(now),
+            **self._figures,
         )
 
     def _remember(self, now: Now) -> None:
         out_there = len(self._clips.aloft)
         at_home = len(self._clips.unfinished) - out_there
-        spent = self.money.figures(now)["spent_today"]
-        self._history.note(Sample(now.wall, at_home, out_there, self._scene.running, spent))
+        figures = self.money.figures(now)
+        self._figures = for_the_bus(figures)
+        self._history.note(Sample(now.wall, at_home, out_there, self._scene.running, figures["spent_today"]))
 
     def view(self, now: Now) -> BurstView:
         """For the page, at length."""
         return BurstView(
-            state=self.state(now),
+            state=self.state(now).model_copy(update=dict(self.money.figures(now))),
             policy=self.settings.policy.kind,
             rules=dict(self.settings.cameras),
             default=self.settings.default,

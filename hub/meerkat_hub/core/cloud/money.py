@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import TypedDict
 
 from meerkat_cloud_burst.policy.clocks import Moment
@@ -16,7 +16,10 @@ from meerkat_hub.core.cloud_records import LedgerWritten
 from meerkat_hub.core.records import Now
 
 TENTHS_OF_A_CENT = 3
-"""Digits that are told on the bus: what is said anew every few seconds is no news."""
+"""Digits of what is told to who asks."""
+
+TEN_CENTS = 0.1
+"""Dollars below which tenths of a cent are told on the bus; above it are cents."""
 
 
 class Figures(TypedDict):
@@ -28,6 +31,16 @@ class Figures(TypedDict):
     ceiling_day: float
     ceiling_month: float
     forecast_day: float
+
+
+def for_the_bus(exact: Figures) -> Figures:
+    """As people read them: a tenth of a cent more is no news. What may still be spent is rounded up."""
+    return exact | {
+        "spent_today": _rounded(exact["spent_today"]),
+        "spent_month": _rounded(exact["spent_month"]),
+        "reserved": _cents_up(exact["reserved"]),
+        "forecast_day": _cents_up(exact["forecast_day"]),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,14 @@ class Money:
 
 def _moment(now: Now) -> Moment:
     return Moment(now.mono, now.wall.timestamp())
+
+
+def _rounded(dollars: float) -> float:
+    return round(dollars, TENTHS_OF_A_CENT if dollars < TEN_CENTS else 2)
+
+
+def _cents_up(dollars: float) -> float:
+    return ceil(round(100 * dollars, 1)) / 100
 
 
 def _told(dollars: float) -> float:
