@@ -35,6 +35,12 @@ _METERED = {"energy", "gas", "volume", "water"}
 _ALARMS = {"connectivity": "off", "moisture": "on", "problem": "on"}
 """Device classes of a binary sensor that are worth a badge, and the state in which they are."""
 
+_ASKS = {
+    "STOP": "Stop the cloud burst? Machines in the cloud end at once, and what is out is looked at at home. "
+    "Nothing goes out until it is switched on again."
+}
+"""What is asked before a button is pressed, by what pressing it sends: these cannot be taken back."""
+
 
 @dataclass(frozen=True)
 class _Thing:
@@ -318,7 +324,11 @@ def _tile(component: Component, size: Card | None = None) -> Card:
     size = size or (_WHOLE if _is_text(component) or component.platform == "button" else _HALF)
     card: Card = {"type": "tile", "entity": _id(component), "name": _name(component), "grid_options": size}
     if component.platform == "button":
-        card |= {"tap_action": {"action": "toggle"}, "hide_state": True}
+        press: Card = {"action": "toggle"}
+        if question := _ASKS.get(str(component.all.get("payload_press"))):
+            press["confirmation"] = {"text": question}
+            card["icon_tap_action"] = press  # a tap on the icon presses too, and would not ask
+        card |= {"tap_action": press, "hide_state": True}
     return card
 
 

@@ -38,8 +38,9 @@ BASEMENT = DeviceInfo(
 COUNTERS = {("basement", "water"): Counter("m³", judged=True)}
 
 
-def house(*devices: DeviceInfo) -> list[Message]:
-    told = discovery(Bus({one.device: one for one in devices}, counters=COUNTERS), software="1")
+def house(*devices: DeviceInfo, burst: bool = False) -> list[Message]:
+    bus = Bus({one.device: one for one in devices}, counters=COUNTERS, burst=burst)
+    told = discovery(bus, software="1")
     return [read(topic, to_json(payload), "homeassistant") for topic, payload in told.items()]
 
 
@@ -131,6 +132,20 @@ def test_a_button_says_on_a_phone_what_it_does(config: dict[str, Any]) -> None:
     buttons = [card for card in cards if card.get("entity", "").startswith("button.")]
     assert buttons
     assert {card["grid_options"]["columns"] for card in buttons} == {12}
+
+
+def test_a_button_that_cannot_be_taken_back_asks_first_wherever_it_is_tapped() -> None:
+    buttons = [
+        card
+        for card in cards(dashboard(house(BASEMENT, burst=True)))
+        if card.get("entity", "").startswith("button.")
+    ]
+    (stop,) = [card for card in buttons if card["entity"] == "button.meerkat_hub_burst_stop"]
+    for action in (stop["tap_action"], stop["icon_tap_action"]):
+        assert action["action"] == "toggle"
+        assert "Stop the cloud burst?" in action["confirmation"]["text"]
+    assert len(buttons) > 1
+    assert not any("confirmation" in card["tap_action"] for card in buttons if card is not stop)
 
 
 def test_badges_show_what_is_wrong_while_it_is(config: dict[str, Any]) -> None:
