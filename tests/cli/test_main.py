@@ -224,6 +224,30 @@ def test_check_finds_a_rule_for_a_camera_that_is_not_there(
     )
 
 
+def test_check_finds_a_video_that_is_not_there(
+    house_sections, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "meerkat.yaml"
+    file.write_text(
+        "devices:\n  porch:\n    cameras:\n      front: {source: no.mp4}\n"
+        f"    meters:\n      water: {{source: 'file://{tmp_path}'}}\n"
+        "  garden: {cameras: {gate: {source: 'rtsp://gate/1'}}}\n"
+    )
+    assert main.run(["check", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert (
+        f"{file}:4:23: devices.porch.cameras.front.source: {tmp_path}/no.mp4: there is no such file. "
+        "Check the path; it counts from the folder in which the device is started" in told
+    )
+    assert f"{file}:6:23: devices.porch.meters.water.source: {tmp_path}: is a folder. Name one video" in told
+    assert "another machine" in told
+    assert "2 problems" in told
+    (tmp_path / "no.mp4").touch()
+    file.write_text(file.read_text().replace(f"file://{tmp_path}", "no.mp4"))
+    assert main.run(["check", str(file)]) == 0
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

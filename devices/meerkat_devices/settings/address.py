@@ -158,3 +158,17 @@ def check_exists(address: Address, *, where: str = "") -> None:
             where=where,
             remedy="Is another program using the camera?" if address.kind == "usb" else "",
         ) from None
+
+
+def missing_file(source: str) -> str:
+    """What, where and what to do when a source is a file that cannot be read here; empty for all others."""
+    address = parse_source(source)
+    if address.kind != "file":
+        return ""
+    path = Path(address.target)
+    try:
+        check_exists(address, where=str(path.absolute()))
+    except UsageError as error:
+        relative = "" if path.is_absolute() else "; it counts from the folder in which the device is started"
+        return f"{error}{relative}. If the device is another machine, check there"
+    return ""

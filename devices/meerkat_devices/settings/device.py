@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -9,11 +10,12 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from meerkat_contract.errors import UsageError
+from meerkat_contract.findings import Finding
 from meerkat_contract.ids import Name
 from meerkat_devices.recording.recorder import Limits
 from meerkat_devices.regions import Polygon
 
-from .address import parse_source
+from .address import missing_file, parse_source
 from .frames import FrameSettings
 from .motion import MotionSettings
 from .photo import PhotoSettings
@@ -223,3 +225,11 @@ class DevicesSettings(RootModel[dict[Name, DeviceSettings]]):
     model_config = ConfigDict(frozen=True)
 
     root: dict[Name, DeviceSettings] = Field(default_factory=dict)
+
+    def look(self, _sections: Mapping[str, BaseModel]) -> Iterator[Finding]:
+        """Files that cameras and meters are to replay and that are not here."""
+        for device, its in self.root.items():
+            for kind, things in (("cameras", its.cameras), ("meters", its.meters)):
+                for name, thing in things.items():
+                    if trouble := missing_file(thing.source):
+                        yield Finding((device, kind, name, "source"), trouble)
