@@ -148,7 +148,19 @@ def test_a_recording_without_its_last_clip_closes_after_a_while(core: CoreDriver
     assert [event.type for event in core.events()] == ["new"]
     core.turn(0.001)
     assert [event.type for event in core.events()] == ["new", "end"]
-    assert [c.id for c in core.changes if isinstance(c, RecordingClosed)] == [clip.recording]
+    assert [c for c in core.changes if isinstance(c, RecordingClosed)] == [
+        RecordingClosed(clip.recording, pictured=True)
+    ]
+
+
+def test_a_recording_says_whether_its_tracks_still_carry_pictures(core: CoreDriver) -> None:
+    core.worker()
+    core.answer(core.clip(1, last=True), track(picture=None))
+    assert [c.pictured for c in core.changes if isinstance(c, RecordingClosed)] == [False]
+    joined = Settled(a_clip(2, sequence=0), "done", (track(),))
+    kept = RecordingSnapshot(joined.clip.recording, "porch", "front", joined=(joined,))
+    restored = Recording.restore(kept, 0.0)
+    assert restored.close()[-1] == RecordingClosed(kept.id, pictured=True), "though it has forgotten them"
 
 
 def test_nothing_is_waited_for_while_an_earlier_clip_has_no_worker(core: CoreDriver) -> None:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select, update
 
-from hub_support.core_driver import START, a_clip, an_id
+from hub_support.core_driver import START, a_clip, an_id, track
 from meerkat_contract.messages import Box, EventState
 from meerkat_hub.adapters import schema as db
+from meerkat_hub.adapters.changes import TRACKS
 from meerkat_hub.adapters.database import open_database
+from meerkat_hub.adapters.statements import (
+    ANNOUNCE,
+    CLOSE_RECORDINGS,
+    COUNT,
+    FORGET,
+    OPEN_RECORDINGS,
+    ORDER,
+    REPLACE_TRACKS,
+    SETTLE_CLIPS,
+    STORE_CLIPS,
+    Row,
+    Statement,
+)
 from meerkat_hub.adapters.store import Store, Waiting
 from meerkat_hub.core.outputs import (
     Announce,
@@ -24,8 +38,9 @@ from meerkat_hub.core.outputs import (
     ClipTried,
     EventSaved,
     RecordingClosed,
+    RefusalNoted,
 )
-from meerkat_hub.core.records import EventRecord
+from meerkat_hub.core.records import EventRecord, Refusal
 
 
 @pytest.fixture
@@ -129,47 +144,72 @@ def test_numbers_of_announcements_are_never_used_twice(engine: Engine) -> None:
     assert third[0].seq not in {w.seq for w in other}
 
 
-def test_a_commit_of_many_clips_takes_few_statements(engine: Engine) -> None:
-    statements: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+def test_a_commit_of_many_clips_takes_few_statements(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, statements = Statement.run, []
+
+    def note(statement: Statement, cursor: sqlite3.Cursor, rows: Sequence[Row]) -> None:
+        statements.append(statement)
+        run(statement, cursor, rows)
+
+    monkeypatch.setattr(Statement, "run", note)
     store = Store(engine)
     clips = [a_clip(n, recording=0xA000 + n // 4, sequence=n % 4) for n in range(1, 201)]
     commit(store, *(ClipStored(clip) for clip in clips))
-    assert len(statements) == 3, "recordings, clips and totals"
+    assert statements == [OPEN_RECORDINGS, STORE_CLIPS, COUNT]
     statements.clear()
     changes: list[Change] = []
     for clip in clips:
         changes += [ClipSettled(clip.id, "done"), ClipJoined(clip.id), Announce("outcome")]
-    commit(store, *changes, *(RecordingClosed(an_id(0xA000 + n)) for n in range(50)), announced=range(9))
-    assert len(statements) == 7
+    closed = [RecordingClosed(an_id(0xA000 + n), pictured=False) for n in range(50)]
+    commit(store, *changes, *closed, announced=range(9))
+    assert statements == [SETTLE_CLIPS, CLOSE_RECORDINGS, ANNOUNCE, FORGET, COUNT]
     assert store.totals()["done"] == 200
 
 
-def test_every_statement_uses_an_index(engine: Engine) -> None:
-    """None may look through the table: it would cost more with every clip that waits."""
-    statements: list[tuple[str, Any]] = []
-
-    def note(*args: Any) -> None:
-        statements.append((args[2], args[3]))
-
-    event.listen(engine, "before_cursor_execute", note)
+def test_pictures_of_a_closed_recording_are_dropped_from_its_tracks(engine: Engine) -> None:
     store, clip = Store(engine), a_clip(1, last=True)
-    store.known([clip.id])
-    store.recording(clip.recording)
+    tracks = (track(x=(0.0, 0.3), picture=b"jpeg"), track(2))
+    commit(store, ClipStored(clip), ClipSettled(clip.id, "done", tracks=tracks))
+    assert '"picture"' in str(rows(engine, db.clips, "tracks"))
+    commit(store, RecordingClosed(clip.recording, pictured=True))
+    [(text,)] = rows(engine, db.clips, "tracks")
+    assert TRACKS.validate_json(text) == tuple(t.model_copy(update={"picture": None}) for t in tracks)
+
+
+def scans(engine: Engine, statements: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of the statements whose plan goes through a whole table or index."""
+    found = []
+    with sqlite3.connect(str(engine.url.database)) as connection:
+        for text in statements:
+            values = [None] * text.count("?")
+            for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values):
+                found += [(text, row[3])] if row[3].startswith("SCAN") else []
+    return found
+
+
+def test_no_statement_of_a_commit_looks_through_a_table(engine: Engine) -> None:
+    """It would cost more with every clip that waits. The driver itself tells what is executed."""
+    executed: list[str] = []
+    engine.dispose()
+    event.listen(engine, "connect", lambda raw, _record: raw.set_trace_callback(executed.append))
+    store, clip = Store(engine), a_clip(1, last=True)
+    store.look_up([clip.id], [clip.recording])
     commit(store, ClipStored(clip), ClipTried(clip.id, 1, "late"))
+    store.look_up([clip.id], [clip.recording])
+    store.event_pictures([an_id(7)])
     commit(
         store,
-        ClipSettled(clip.id, "done"),
-        ClipJoined(clip.id),
+        ClipSettled(clip.id, "done", tracks=(track(picture=b"jpeg"),)),
         an_event(1),
         Announce("outcome"),
         RecordingClosed(clip.recording),
         announced=[1],
     )
-    plans = []
-    with sqlite3.connect(str(engine.url.database)) as connection:
-        for text, parameters in statements:
-            values = parameters[0] if isinstance(parameters, list) else parameters
-            plans += [(text, row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
-    assert len(statements) >= 12
-    assert [(text, plan) for text, plan in plans if plan.startswith("SCAN")] == []
+    commit(store, ClipJoined(clip.id), RefusalNoted(Refusal("topic", "bad", START)), announced=[2])
+    queries = [
+        text for text in executed if text.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+    ]
+    assert len(queries) >= 18
+    assert scans(engine, queries) == []
+    assert scans(engine, [statement.text for statement in (*ORDER, REPLACE_TRACKS)]) == []
+    assert scans(engine, ["SELECT id FROM clips WHERE worker = ?"]) != [], "a test that cannot fail"

@@ -6,6 +6,7 @@ One thread writes. Readers (the HTTP API) have connections of their own; see que
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from meerkat_hub.core.workflow_records import Stored
 from . import burst_store, meter_store, workflow_store
 from . import schema as db
 from .changes import TRACKS, Batch, Waiting
+from .statements import MEDIA, READING, RECORDING, driver, find
 
 __all__ = ["Known", "Loaded", "Store", "Waiting"]
 
@@ -53,12 +55,6 @@ class Loaded:
     waiting: list[Clip]
 
 
-# SQLAlchemy takes a statement best that it has seen before.
-_KNOWN = [
-    select(table.c.id).where(table.c.id.in_(bindparam("wanted", expanding=True)))
-    for table in (db.clips, db.meter_pictures)
-]
-_READ = select(db.readings.c.id).where(db.readings.c.id.in_(bindparam("wanted", expanding=True)))
 _RECORDINGS = select(db.recordings).where(db.recordings.c.id.in_(bindparam("wanted", expanding=True)))
 
 
@@ -83,9 +79,10 @@ class Store:
     def _mapped(self, what: str) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:  # the second: of what statements.py hands to the driver
+            cause = error.orig if isinstance(error, DBAPIError) else error
             raise StorageError(
-                f"the database refused a {what} ({error.orig})",
+                f"the database refused a {what} ({cause})",
                 where=str(self._engine.url.database),
                 remedy="Free some space on the disk, or check the folder's permissions",
             ) from error
@@ -123,14 +120,15 @@ class Store:
         """Which of these clips and pictures are stored already, and these recordings as they stand."""
         known = Known()
         wanted, asked = list(ids), list(recordings)
+        if not wanted and not asked:
+            return known
+        known.recordings = dict.fromkeys(asked)
         with self._reading() as connection:
-            if wanted:
-                for statement in _KNOWN:
-                    known.media.update(connection.execute(statement, {"wanted": wanted}).scalars())
-                known.readings.update(connection.execute(_READ, {"wanted": wanted}).scalars())
-            if asked:
-                known.recordings = dict.fromkeys(asked)
-                for row in connection.execute(_RECORDINGS, {"wanted": asked}):
+            found: dict[int, set[str]] = {MEDIA: known.media, READING: known.readings, RECORDING: set()}
+            for kind, name in find(driver(connection), wanted, asked):
+                found[kind].add(name)
+            if found[RECORDING]:
+                for row in connection.execute(_RECORDINGS, {"wanted": list(found[RECORDING])}):
                     known.recordings[row.id] = _snapshot(connection, row)
         return known
 

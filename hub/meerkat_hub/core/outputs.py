@@ -67,7 +67,10 @@ class EventSaved:
 
 @dataclass(frozen=True, slots=True)
 class RecordingClosed:
+    """`pictured`: whether tracks of its clips may still carry pictures in the database."""
+
     id: str
+    pictured: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Recording:
     last_sequence: int | None = None
     touched: float = 0.0
     """Monotonic time of the latest arrival or settlement."""
+    pictured: bool = False
+    """Whether any track came with a picture; the database has it until the recording is closed."""
     patience: float = HOLD
     """Seconds without a further clip after which the recording is taken as closed."""
     zones_of: ZonesOf = no_zones
@@ -56,6 +58,7 @@ class Recording:
     def settle(self, settled: Settled, now: float) -> None:
         self.pending.pop(settled.clip.id, None)
         self.settled[settled.clip.id] = (settled, now)
+        self.pictured = self.pictured or _has_pictures(settled)
         self.touched = now
 
     def counts(self, now: datetime) -> dict[str, int]:
@@ -126,7 +129,7 @@ class Recording:
         for event_id, record in self.events.items():
             if not record.ended:
                 changes += self._end(event_id, record)
-        return [*changes, RecordingClosed(self.id)]
+        return [*changes, RecordingClosed(self.id, self.pictured)]
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -216,6 +219,7 @@ class Recording:
         recording.settled = {s.clip.id: (s, now) for s in snapshot.unjoined}
         recording.events = {record.state.id: record for record in snapshot.events}
         for settled in (*snapshot.joined, *snapshot.unjoined):
+            recording.pictured = recording.pictured or _has_pictures(settled)
             if settled.clip.last:
                 recording.last_sequence = max(settled.clip.sequence, recording.last_sequence or 0)
         recording._rebuild()
@@ -225,6 +229,10 @@ class Recording:
 
 def _order(settled: Settled) -> tuple[int, float, str]:
     return (settled.clip.sequence, settled.clip.captured_at.timestamp(), settled.clip.id)
+
+
+def _has_pictures(settled: Settled) -> bool:
+    return any(track.picture for track in settled.tracks)
 
 
 def _without_pictures(settled: Settled, told: set[tuple[str, int]]) -> Settled:
