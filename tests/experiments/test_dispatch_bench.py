@@ -15,7 +15,9 @@ from meerkat_experiments.real.dispatch_run import Limit, Outcome, Plan, Row, as_
 from meerkat_experiments.real.dispatch_site import SiteError, open_site
 from meerkat_experiments.real.dispatch_table import table
 from meerkat_hub.container import check_video
-from meerkat_hub.core.workflows.admission import Admitted, EdgeNode, provision
+from meerkat_hub.core.workflows.admission import provision
+from meerkat_hub.core.workflows.answers import Admitted
+from meerkat_hub.core.workflows.graph import EdgeNode
 from meerkat_hub.workflow_settings import OrchestratorSettings, WorkflowsSettings
 from meerkat_inference.picture import decode_jpeg, jpeg_size
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from meerkat_contract.errors import BadMessage, UsageError
 from meerkat_hub.core.workflows import admission, selection
-from meerkat_hub.core.workflows.admission import Admitted, Refused, provision, service
+from meerkat_hub.core.workflows.admission import provision, service
+from meerkat_hub.core.workflows.answers import Admitted, Refused
 from meerkat_hub.core.workflows.graph import EdgeNode, Workflow, processing_time
 from meerkat_hub.core.workflows.selection import METHODS, Method, Weights
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from .answers import Admitted
 from .graph import PART, worker_of
-
-if TYPE_CHECKING:
-    from .admission import Admitted
 
 NOTHING: Mapping[str, float] = {}
 

@@ -46,7 +46,7 @@ from meerkat_hub.core.workflow_records import (
     WorkflowSpec,
 )
 
-from .admission import Admitted
+from .answers import Admitted
 from .bookings import Bookings
 from .graph import PART, worker_of
 from .nodes import Nodes

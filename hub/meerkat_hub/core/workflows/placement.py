@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from meerkat_hub.core.workflow_records import DECISION_TASK, HUB_NODE, Policy
 
-from .admission import Admitted, Refused, provision
+from .admission import provision
+from .answers import Admitted, Refused
 from .bookings import Bookings
 from .graph import EdgeNode, Workflow, worker_of
 from .nodes import Nodes

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .admission import Admitted
+from .answers import Admitted
 from .bookings import NOTHING, Bookings
 from .graph import EdgeNode, Graph, Operator
 from .selection import meets

@@ -10,7 +10,7 @@ from datetime import datetime
 from meerkat_contract.messages import Operator, WorkflowState
 from meerkat_hub.core.workflow_records import Policy, WorkflowSpec
 
-from .admission import Admitted, Refused
+from .answers import Admitted, Refused
 from .graph import worker_of
 from .placement import Placed
 
