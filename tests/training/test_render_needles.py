@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from meerkat_training.arrays import Floats
-from meerkat_training.crops import DIAL, STRAIGHT, look, photograph_dial, random_view
+from meerkat_training.crops import DIAL, STRAIGHT, look, needle_crop, photograph_dial, random_view
+from meerkat_training.dials import DialStyle, random_style
 from meerkat_training.fonts import system_font
 from meerkat_training.needle_shapes import SHAPES, placed, random_pointer
-from meerkat_training.needles import DialStyle, needle_crop, paint_dial, random_style
+from meerkat_training.needles import paint_dial
 from meerkat_training.negatives import negative_needle
 
 

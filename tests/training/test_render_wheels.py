@@ -16,6 +16,7 @@ from meerkat_training.crops import (
     photograph_wheel,
     random_view,
     shows,
+    wheel_crop,
     wheel_shot,
 )
 from meerkat_training.fonts import Font, drawn_font, random_font, system_font
@@ -29,7 +30,6 @@ from meerkat_training.wheels import (
     random_position,
     random_style,
     telling_position,
-    wheel_crop,
 )
 
 

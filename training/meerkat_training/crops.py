@@ -10,10 +10,14 @@ import numpy as np
 from .arrays import Bytes, Floats, Random, around, between, chance, colour, fill, log_between
 from .blend import spread
 from .camera import cast, degrade, drab
+from .dials import DialStyle
+from .dials import random_style as random_dial
 from .fields import cloud
 from .light import glint
-from .needles import DialStyle, paint_dial
-from .wheels import BLACK, GREY, RED, WHITE, WheelStyle, digit_mask, paint_window
+from .needles import paint_dial
+from .palette import BLACK, GREY, RED, WHITE
+from .wheels import WheelStyle, digit_mask, paint_window, telling_position
+from .wheels import random_style as random_wheel
 
 Box = tuple[int, int, int, int]
 """Left, top, width, height in pixels."""
@@ -272,3 +276,16 @@ def photograph_dial(style: DialStyle, position: float | None, rng: Random, stren
         seen = cast(seen, rng)
     shot = degrade(seen, rng, strength, 0.3 * side)
     return cut(shot, (side, side), (DIAL, DIAL))
+
+
+def wheel_crop(rng: Random, position: float | None = None) -> Bytes:
+    """A photographed wheel, (32, 20, 3) uint8 RGB, of a new random counter."""
+    style = random_wheel(rng)
+    chosen = telling_position(style, rng) if position is None else position
+    return photograph_wheel(style, chosen, rng)
+
+
+def needle_crop(rng: Random, position: float | None = None) -> Bytes:
+    """A photographed dial, (48, 48, 3) uint8 RGB, of a new random design."""
+    chosen = 10.0 * float(rng.random()) if position is None else position
+    return photograph_dial(random_dial(rng), chosen, rng)

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 
 from .arrays import Bytes, Floats, chance
-from .crops import DIAL, HEIGHT, WIDTH, wheel_shot
-from .needles import needle_crop
+from .crops import DIAL, HEIGHT, WIDTH, needle_crop, wheel_shot
 from .negatives import negative_needle, negative_wheel
 from .segment_negatives import negative_segment
 from .segments import photograph_segment, random_display, random_shown

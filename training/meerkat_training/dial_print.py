@@ -11,7 +11,7 @@ from .arrays import Bytes, Colour, Floats, Random, between, chance, colour
 from .blend import blend
 from .dials import DialStyle
 from .needle_shapes import placed
-from .wheels import BLACK, RED
+from .palette import BLACK, RED
 
 
 def tone_of(tone: Colour) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from .arrays import Colour, Random, between, chance, colour
 from .fonts import Font, random_font
 from .needle_shapes import Outline, jitter, random_hub, random_magnet, random_pointer, random_weight
-from .wheels import BLACK, GREY, RED, WHITE
+from .palette import BLACK, GREY, RED, WHITE
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ import numpy as np
 from .arrays import Bytes, Floats, Random, chance, fill
 from .blend import spread
 from .dial_print import disc, fixed, lay, neighbour, printing, tone_of
-from .dials import DialStyle, random_style
+from .dials import DialStyle
 from .fields import axes, cloud
 from .needle_shapes import placed
-from .wheels import BLACK, GREY, WHITE
-
-__all__ = ["DialStyle", "needle_crop", "paint_dial", "random_style"]
+from .palette import BLACK, GREY, WHITE
 
 
 def _silhouette(style: DialStyle, angle: float, hub: tuple[float, float], radius: float, size: int) -> Bytes:
@@ -127,11 +125,3 @@ def paint_dial(
     if chance(rng, 0.25):
         out *= spread(1 + 0.15 * (cloud(rng, size, size, 1) - 0.5))
     return out
-
-
-def needle_crop(rng: Random, position: float | None = None) -> Bytes:
-    """A photographed dial, (48, 48, 3) uint8 RGB, of a new random design."""
-    from .crops import photograph_dial
-
-    chosen = 10.0 * float(rng.random()) if position is None else position
-    return photograph_dial(random_style(rng), chosen, rng)

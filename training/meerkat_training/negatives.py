@@ -11,11 +11,12 @@ import numpy as np
 from .arrays import Bytes, Floats, Random, around, between, chance, colour, fill
 from .camera import degrade
 from .crops import DIAL, HEIGHT, WIDTH, paint_plate, photograph_dial, photograph_wheel
+from .dials import random_style as random_dial
 from .fields import cloud, grain
 from .light import bar, gradient
 from .needles import paint_dial
-from .needles import random_style as random_dial
-from .wheels import BLACK, GREY, WHITE, paint_window, random_position
+from .palette import BLACK, GREY, WHITE
+from .wheels import paint_window, random_position
 from .wheels import random_style as random_wheel
 
 WORDS = ("m3", "kWh", "Qn 2.5", "CE", "MID", "IP68", "DN20", "PN16", "T50", "Made in", "WATER", "GAS", "No.")

@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from .arrays import Bytes, Colour, Floats, Random, around, between, chance, colour
+from .arrays import Colour, Floats, Random, around, between, chance, colour
 from .blend import blend, spread, two_tones
 from .fields import axes, cloud
 from .fonts import Font, random_font
+from .palette import BLACK, GREY, RED, WHITE
 
-BLACK: Colour = (0.07, 0.07, 0.08)
-WHITE: Colour = (0.93, 0.93, 0.92)
-RED: Colour = (0.78, 0.1, 0.1)
-GREY: Colour = (0.5, 0.51, 0.5)
 CUT = 0.3
 """Share of counters with digits so tall and far apart that a window never shows two whole ones."""
 
@@ -301,12 +298,3 @@ def telling_position(style: WheelStyle, rng: Random) -> float:
     if style.pitch >= 1.4 and style.digit_share >= 0.58 and chance(rng, 0.4):
         return (float(rng.integers(10)) + between(rng, 0.3, 0.7)) % 10.0
     return random_position(rng)
-
-
-def wheel_crop(rng: Random, position: float | None = None) -> Bytes:
-    """A photographed wheel, (32, 20, 3) uint8 RGB, of a new random counter."""
-    from .crops import photograph_wheel
-
-    style = random_style(rng)
-    chosen = telling_position(style, rng) if position is None else position
-    return photograph_wheel(style, chosen, rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from meerkat_training.needles import DialStyle
+from meerkat_training.dials import DialStyle
 from meerkat_training.wheels import WheelStyle
 
 from .ink import Colour

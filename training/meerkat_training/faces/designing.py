@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import hypot
 
-from meerkat_training import needles, wheels
+from meerkat_training import wheels
 from meerkat_training.arrays import Random, around, between, chance, colour
+from meerkat_training.dials import DialStyle
+from meerkat_training.dials import random_style as random_dial
 
 from .arrange import Plate, dial_places
 from .design import Case, Design, Dial, Ground, Kind, Print, Row, dial_reach, readable_on
@@ -247,9 +249,9 @@ def _dials(
     return tuple(found)
 
 
-def _dial_style(rng: Random, plate: Colour) -> needles.DialStyle:
+def _dial_style(rng: Random, plate: Colour) -> DialStyle:
     """A dial that is printed on the plate itself, mostly, or on a disc of its own."""
-    style = replace(needles.random_style(rng), clutter=0, centre=(0.0, 0.0), mirrored=False)
+    style = replace(random_dial(rng), clutter=0, centre=(0.0, 0.0), mirrored=False)
     if style.ring == 0 and style.ticks == 0:
         style = replace(style, ring=between(rng, 0.02, 0.05), ticks=10)
     if chance(rng, 0.35):
