@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from meerkat_contract.errors import StorageError, UsageError
 
@@ -14,6 +16,11 @@ def draw(report: Report, path: Path, *, title: str, threshold: float) -> None:
 
     Raises UsageError when Matplotlib is not installed, StorageError when the file cannot be written.
     """
+    draw_beside([(title, report)], path, threshold=threshold)
+
+
+def draw_beside(panels: Sequence[tuple[str, Report]], path: Path, *, threshold: float) -> None:
+    """Several evaluations in one picture, side by side, each as (title, report). Raises as `draw` does."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -22,32 +29,45 @@ def draw(report: Report, path: Path, *, title: str, threshold: float) -> None:
             where="--figure",
             remedy="`pip install 'meerkat-home[experiments]'` installs it, or leave --figure out",
         ) from error
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
-    rates, distances = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    curve = report.curve
-    rates.plot(curve.thresholds, 100 * curve.identified, color="#2a6fbb", label="known, right name")
-    rates.plot(curve.thresholds, 100 * curve.misnamed, color="#d08a1d", label="known, wrong name")
-    rates.plot(curve.thresholds, 100 * curve.accepted, color="#b8322c", label="unknown, any name")
-    for axes in (rates, distances):
-        axes.axvline(threshold, color="#555555", linestyle="--", linewidth=1)
-        axes.axvline(report.proposed, color="#2c8a4b", linestyle=":", linewidth=1.5)
-        axes.grid(alpha=0.3)
-    rates.annotate("catalogue", (threshold, 50), rotation=90, ha="right", va="center", fontsize=8)
-    rates.annotate("proposed", (report.proposed, 50), rotation=90, ha="right", va="center", fontsize=8)
-    rates.set_ylabel("share of probes, %")
-    rates.set_title(title)
-    rates.legend(loc="center right")
-    seen = [t for t in report.trials if t.probe.usable]
-    bins = [step * 0.02 for step in range(int(curve.thresholds[-1] / 0.02) + 2)]
-    for known, colour, label in ((True, "#2a6fbb", "known"), (False, "#b8322c", "unknown")):
-        own = [t.distance for t in seen if t.known == known]
-        distances.hist(own, bins=bins, color=colour, alpha=0.6, label=label)
-    distances.set_xlabel("distance to the nearest person enrolled")
-    distances.set_ylabel("probes")
-    distances.legend(loc="upper left")
+    figure = Figure(figsize=(2 + 6 * len(panels), 6.4), layout="constrained")
+    rows = figure.subplots(2, len(panels), sharex=True, squeeze=False, height_ratios=(3, 2))
+    for column, (title, report) in enumerate(panels):
+        _rates(rows[0, column], report, title, threshold)
+        _distances(rows[1, column], report, threshold)
     try:
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=120 if len(panels) == 1 else 90)
     except (OSError, ValueError) as error:
         raise StorageError(
             f"the figure cannot be written ({error})", where=str(path), remedy="Name a .png in another folder"
         ) from error
+
+
+def _rates(axes: Any, report: Report, title: str, threshold: float) -> None:
+    curve = report.curve
+    axes.plot(curve.thresholds, 100 * curve.identified, color="#2a6fbb", label="known, right name")
+    axes.plot(curve.thresholds, 100 * curve.misnamed, color="#d08a1d", label="known, wrong name")
+    axes.plot(curve.thresholds, 100 * curve.accepted, color="#b8322c", label="unknown, any name")
+    _thresholds(axes, report, threshold)
+    axes.annotate("catalogue", (threshold, 50), rotation=90, ha="right", va="center", fontsize=8)
+    axes.annotate("proposed", (report.proposed, 50), rotation=90, ha="left", va="center", fontsize=8)
+    axes.set_ylabel("share of probes, %")
+    axes.set_title(title)
+    axes.legend(loc="center right")
+
+
+def _distances(axes: Any, report: Report, threshold: float) -> None:
+    _thresholds(axes, report, threshold)
+    seen = [t for t in report.trials if t.probe.usable]
+    bins = [step * 0.02 for step in range(int(report.curve.thresholds[-1] / 0.02) + 2)]
+    for known, colour, label in ((True, "#2a6fbb", "known"), (False, "#b8322c", "unknown")):
+        own = [t.distance for t in seen if t.known == known]
+        axes.hist(own, bins=bins, color=colour, alpha=0.6, label=label)
+    axes.set_xlabel("distance to the nearest person enrolled")
+    axes.set_ylabel("probes")
+    axes.legend(loc="upper left")
+
+
+def _thresholds(axes: Any, report: Report, threshold: float) -> None:
+    axes.axvline(threshold, color="#555555", linestyle="--", linewidth=1)
+    axes.axvline(report.proposed, color="#2c8a4b", linestyle=":", linewidth=1.5)
+    axes.grid(alpha=0.3)

@@ -161,7 +161,7 @@ def _ask(probe: Probe, enrolled: Sequence[Probe]) -> list[Trial]:
     for sample in enrolled:
         distance = _between(probe, sample)
         if (sample.person, sample.picture) == (probe.person, probe.picture):
-            own_picture = distance
+            own_picture = distance if own_picture is None else min(distance, own_picture)
         else:
             nearest[sample.person] = min(distance, nearest.get(sample.person, inf))
     others = {person: distance for person, distance in nearest.items() if person != probe.person}
