@@ -20,7 +20,6 @@ from meerkat_contract.topics import HubSettingTopic, HubTopic, SettingTopic
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
-from support.media import make_clip
 from support.wait import wait_for
 
 SETTINGS = BurstSettings(enabled=True, boot=1, clip_seconds=1)
@@ -52,13 +51,6 @@ class Listener:
         self.session.publish(HubSettingTopic("burst", "set"), payload, qos=1, retain=retain).wait(5)
 
 
-@pytest.fixture(scope="module")
-def clip_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("media") / "clip.mp4"
-    make_clip(path, seconds=1, fps=5, size=(160, 120))
-    return path.read_bytes()
-
-
 @pytest.fixture
 def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[..., tuple[Hub, CloudInMemory]]]:
     running: list[Hub] = []
@@ -77,13 +69,6 @@ def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[..., tuple[Hub
     yield start_one
     for hub in running:
         hub.stop()
-
-
-@pytest.fixture
-def device(broker: Mosquitto) -> Iterator[FakeDevice]:
-    peer = FakeDevice(broker.connection)
-    yield peer
-    peer.stop()
 
 
 @pytest.fixture

@@ -22,15 +22,7 @@ from meerkat_hub.adapters.queries import Filter, Queries
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
-from support.media import make_clip
 from support.wait import wait_for
-
-
-@pytest.fixture(scope="session")
-def clip_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("media") / "clip.mp4"
-    make_clip(path, seconds=1, fps=5, size=(160, 120))
-    return path.read_bytes()
 
 
 @pytest.fixture
@@ -47,13 +39,6 @@ def start_hub(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[[], Hub]]:
     yield start
     for hub in running:
         hub.stop()
-
-
-@pytest.fixture
-def device(broker: Mosquitto) -> Iterator[FakeDevice]:
-    peer = FakeDevice(broker.connection)
-    yield peer
-    peer.stop()
 
 
 @pytest.fixture
