@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from .errors import BrokerError, MeerkatError
 from .metadata import Metadata
+from .values import value
 
 _logger = logging.getLogger("meerkat.mqtt")
 
@@ -23,7 +24,7 @@ def once(action: Callable[[], None]) -> Callable[[], None]:
     return lambda: action() if lock.acquire(blocking=False) else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incoming:
     """A message from the broker. `retain`: it is the topic's stored state, from before we subscribed."""
 

@@ -7,13 +7,14 @@ new frames and not its memory. What the core is done with it says with `ForgetFr
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+
+from meerkat_contract.values import value
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of all frames together."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoredFrame:
     payload: bytes
     qos: int

@@ -21,6 +21,7 @@ from meerkat_contract.messages import MeterSeen, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming
 from meerkat_contract.topics import ThingTopic, parse
+from meerkat_contract.values import value
 from meerkat_hub.clock import now
 from meerkat_hub.container import check_video
 from meerkat_hub.core.inputs import ClipArrived, Input, PictureArrived, Refused
@@ -39,7 +40,7 @@ LONGEST = 1_800.0
 """Seconds; a clip that says it is longer is planned as this long."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arrived:
     """An input with its file, and how to acknowledge the message it came in."""
 

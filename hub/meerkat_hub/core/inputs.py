@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from meerkat_contract.messages import Result, WorkerState
+from meerkat_contract.values import value
 
 from .cloud_records import CloudInput
 from .meter_records import MeterInput
@@ -12,7 +11,7 @@ from .records import Clip, MeterPicture, RecordingSnapshot, Refusal
 from .workflow_records import WorkflowInput
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClipArrived:
     """A whole clip lies on disk under its id. `earlier` is its recording when the core does not hold it."""
 
@@ -20,7 +19,7 @@ class ClipArrived:
     earlier: RecordingSnapshot | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AlreadyKnown:
     """A clip or picture arrived whose id is in the database already."""
 
@@ -28,7 +27,7 @@ class AlreadyKnown:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PictureArrived:
     """A meter's picture lies on disk under its id. `read`: its device has read it already."""
 
@@ -36,21 +35,21 @@ class PictureArrived:
     read: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """Something came that breaks the contract or cannot be read."""
 
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WorkerSeen:
     """A worker's state as published, online or offline."""
 
     state: WorkerState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResultArrived:
     """A worker's answer."""
 
@@ -58,7 +57,7 @@ class ResultArrived:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendFailed:
     """A job could not be handed to the broker; the worker has not got it."""
 
@@ -67,7 +66,7 @@ class SendFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WorkerAbsent:
     """The broker took a job and nobody was there to receive it: the worker has not (re)connected yet."""
 
@@ -76,7 +75,7 @@ class WorkerAbsent:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MediaLost:
     """The bytes of a clip or frame are gone or unreadable, so that it cannot be sent to any worker.
 
@@ -87,14 +86,14 @@ class MediaLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BusChanged:
     """The connection to the broker is up again, or gone."""
 
     up: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CamerasTold:
     """A device told what cameras it has; none when it was removed."""
 
@@ -102,7 +101,7 @@ class CamerasTold:
     cameras: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TimeReached:
     """A moment the core asked to be woken at, or any other."""
 

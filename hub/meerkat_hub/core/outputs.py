@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from meerkat_contract.messages import Job, ModelInfo, Receipt, Track
+from meerkat_contract.values import value
 
 from .cloud_records import AnyCloudEffect, CloudChange
 from .meter_records import MeterChange, MeterEffect
@@ -18,12 +19,12 @@ from .workflow_records import WorkflowChange, WorkflowEffect
 # --- changes ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClipStored:
     clip: Clip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClipTried:
     """A try ended without a result; the clip waits again."""
 
@@ -32,7 +33,7 @@ class ClipTried:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClipSettled:
     """The clip has ended, for ever. state: done | failed | expired."""
 
@@ -46,14 +47,14 @@ class ClipSettled:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClipJoined:
     """The clip's tracks are part of its recording's objects, and its outcome is announced."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EventSaved:
     """An event is new or has changed. `picture` is the JPEG of its best frame when that changed.
 
@@ -65,7 +66,7 @@ class EventSaved:
     frame: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordingClosed:
     """`pictured`: whether tracks of its clips may still carry pictures in the database."""
 
@@ -73,7 +74,7 @@ class RecordingClosed:
     pictured: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Announce:
     """A message to publish after the commit, at least once. `event_picture` sends that event's JPEG."""
 
@@ -84,7 +85,7 @@ class Announce:
     event_picture: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PictureStored:
     """state: kept | waiting (for a worker that reads it) | done (its device has read it)."""
 
@@ -92,7 +93,7 @@ class PictureStored:
     state: str = "kept"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RefusalNoted:
     refusal: Refusal
 
@@ -115,13 +116,13 @@ Change = (
 # --- effects ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendReceipt:
     device: str
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendJob:
     """Publish the clip's media with this job to the worker."""
 
@@ -130,14 +131,14 @@ class SendJob:
     clip: Clip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelJob:
     worker: str
     job: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendFrame:
     """Publish the bytes of the frame that `job.media` names, with this job, to the worker."""
 
@@ -145,7 +146,7 @@ class SendFrame:
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeepState:
     """Publish what is so now, retained: the latest alone counts. Empty: there is nothing to say any more."""
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.messages import Box, EventState, ModelInfo, TaskInfo, Track
+from meerkat_contract.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Now:
     """The instant of a step: `wall` (UTC) for what people read, `mono` (seconds) for leases."""
 

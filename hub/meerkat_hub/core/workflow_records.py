@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from meerkat_contract.ids import NAME_PATTERN
 from meerkat_contract.messages import Box, Deploy, Found, ModelInfo, WorkflowState
+from meerkat_contract.values import value
 
 from .pool.work import Flow
 from .workflows.decisions import Rule, WhoMayBeHere
@@ -139,7 +140,7 @@ class Stored:
 # --- in -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FrameArrived:
     """A frame came; its bytes lie in memory under its id until `ForgetFrame`."""
 
@@ -248,7 +249,7 @@ class AnswerRequest:
     state: WorkflowState | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ForgetFrame:
     """The bytes of this frame are needed no more."""
 

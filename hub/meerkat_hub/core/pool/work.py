@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
 
+from meerkat_contract.values import value
 from meerkat_hub.core.rules.view import InFlight
 
 
@@ -40,7 +41,7 @@ class Flow:
         return self.bound is not None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Item:
     """A piece of work that waits for a worker."""
 
@@ -92,7 +93,7 @@ class Lease:
         self.in_flight = InFlight(self.item.id, self.item.cost, self.sent)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dropped:
     """Perishable work that nobody will do. reason: full | late | gone (its flow ended)."""
 
@@ -100,7 +101,7 @@ class Dropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TryEnded:
     """A try at this item ended without a result, for this reason; the pool keeps the item no longer."""
 
@@ -109,7 +110,7 @@ class TryEnded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """A result that counts. `void` are the other leases on the item, which nobody needs any more."""
 
@@ -119,7 +120,7 @@ class Answer:
     """It was not done here, and the pool keeps the item: another has it too, or it was never begun."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Passed:
     """What time has ended. `over` are the leases that ran out: their workers may stop."""
 

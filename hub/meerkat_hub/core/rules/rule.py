@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from meerkat_contract.values import value
+
 from .view import WorkerView
 
 
@@ -27,7 +29,7 @@ class WaitingJob:
     cost: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ArrivalEstimate:
     """What a rule is told of jobs that it is not shown."""
 
@@ -37,7 +39,7 @@ class ArrivalEstimate:
     """Units of cost that wait behind the jobs shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Assignment:
     """Send this job to this worker now."""
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import exp, inf, log, sqrt
 
+from meerkat_contract.values import value
+
 VARIATION = 0.3
 """Coefficient of variation of service times that is assumed of a worker not measured."""
 
@@ -29,7 +31,7 @@ CLASS = log(1.2)
 """Workers whose service times are within a fifth of each other are of one class."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InFlight:
     """A job that was sent to a worker and is not answered yet."""
 

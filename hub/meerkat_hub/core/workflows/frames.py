@@ -31,6 +31,7 @@ from datetime import datetime
 
 from meerkat_contract.frame_region import in_whole
 from meerkat_contract.messages import Box, EventState, Found, Job, ModelInfo, Result, Track
+from meerkat_contract.values import value
 from meerkat_contract.vocabulary import category
 from meerkat_hub.core.announcements import event_message
 from meerkat_hub.core.outputs import Announce, EventSaved
@@ -107,7 +108,7 @@ class _Frame:
         return f"{self.arrived.device}/{self.arrived.camera}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Visit:
     """A frame in one workflow."""
 
@@ -115,7 +116,7 @@ class _Visit:
     frame: _Frame
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Task:
     """A frame that waits for a node, or is at one."""
 
@@ -124,7 +125,7 @@ class _Task:
     found: tuple[Found, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Look:
     """What one level has seen."""
 
