@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView
-from meerkat_hub.core.rules.ordered import OrderedStaff
+from meerkat_hub.core.rules.arrays import ArrayStaff
 from meerkat_hub.core.rules.staff import Staff
 
 NOW = 16.0
@@ -161,7 +161,7 @@ def named(view: WorkerView, number: int) -> WorkerView:
     rate=st.sampled_from([0.0, 0.5, 2.0, 10.0]),
     behind=st.sampled_from([0.0, 0.0, 1.0, 8.0, 1000.0]),
     bounds=st.tuples(st.sampled_from([4, 64]), st.sampled_from([2, 32])),
-    kept=st.sampled_from([list, OrderedStaff]),
+    kept=st.sampled_from([list, ArrayStaff]),
 )
 def test_the_fast_plan_is_the_plain_one(
     *,
@@ -186,30 +186,35 @@ def test_the_fast_plan_is_the_plain_one(
     changes=st.lists(st.tuples(st.integers(0, 29), views()), max_size=30),
     cost=st.sampled_from([0.5, 1.0, 8.0]),
 )
-def test_workers_kept_in_order_are_those_gone_through_one_by_one(
+def test_workers_kept_in_arrays_are_those_gone_through_one_by_one(
     shapes: list[WorkerView], changes: list[tuple[int, WorkerView]], cost: float
 ) -> None:
-    """Whatever became of each since: the order is that of workers who were looked at just now."""
-    ordered = OrderedStaff(named(view, number) for number, view in enumerate(shapes))
+    """Whatever became of each since: they are as workers who were looked at just now."""
+    arrays = ArrayStaff(named(view, number) for number, view in enumerate(shapes))
     for number, view in changes:
         if number < len(shapes):
-            ordered.replace(number, named(view, number))
-    plain = Staff(ordered)
-    assert (ordered.willing, ordered.rates) == (plain.willing, plain.rates)
-    assert (ordered.has_idle(), ordered.has_busy()) == (plain.has_idle(), plain.has_busy())
-    assert ordered.overdue_at() == plain.overdue_at()
-    assert in_turn(ordered, cost) == in_turn(plain, cost)
-    (line,) = ordered.lines(NOW, cost, together=True)
-    (whole,) = plain.lines(NOW, cost, together=True)
-    until = sorted(whole.heap)[len(whole.heap) // 2][0]
-    looked = line.heap + line.until(until)
-    assert sorted(e for e in looked if e[0] <= until) == sorted(e for e in whole.heap if e[0] <= until)
+            arrays.replace(number, named(view, number))
+    plain = Staff(arrays)
+    assert (arrays.willing, arrays.rates) == (plain.willing, plain.rates)
+    assert (arrays.has_idle(), arrays.has_busy()) == (plain.has_idle(), plain.has_busy())
+    assert arrays.overdue_at() == plain.overdue_at()
+    assert in_turn(arrays, cost) == in_turn(plain, cost)
+    few, many = (staff.turns(NOW, cost, 4, together=True) for staff in (plain, arrays))
+    for turns in (few, many):
+        turns.settle()
+    sated = sorted(plain.willing)[::3]
+    for at, position, _ in sorted(few.lines[0].heap)[::4]:
+        assert few.until(at, sated) == many.until(at, sated)
+        assert few.count(at) == many.count(at)
+        assert few.ties(at, position) == many.ties(at, position)
+    if plain.willing.difference(sated):
+        assert few.first(sated) == many.first(sated)
 
 
 def in_turn(staff: Staff, cost: float) -> list[list[tuple[float, int, float]]]:
     """Each class of speed, in the order in which it would answer."""
     classes = []
-    for line in staff.lines(NOW, cost, together=False):
+    for line in staff.turns(NOW, cost, 4, together=False).lines:
         classes.append([])
         while line.heap:
             classes[-1].append(heappop(line.heap))

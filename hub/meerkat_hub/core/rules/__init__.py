@@ -3,10 +3,9 @@
 from .earliest import EctStar
 from .estimates import ArrivalWindow, learn, vary
 from .hedging import Hedge, Hedger
-from .ordered import staff_of
 from .pull import Pull
 from .rule import ArrivalEstimate, Assignment, Rule, WaitingJob
-from .staff import Staff
+from .staff import Staff, staff_of
 from .turns import LeastInFlight, RoundRobin, WeightedRoundRobin
 from .view import InFlight, WorkerView, credit
 

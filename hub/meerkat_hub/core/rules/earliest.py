@@ -17,13 +17,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import heappop, heapreplace
+from heapq import heapreplace
 from math import inf
 
-from .line import Entry, Line
-from .ordered import staff_of
+from .line import Entry, Turns
 from .rule import ArrivalEstimate, Assignment, Job
-from .staff import Staff
+from .staff import Staff, staff_of
 from .view import WorkerView
 
 HEAD = 64
@@ -76,7 +75,7 @@ class EctStar:
         head = waiting[: self.head]
         plan = _Plan(staff, now, [job.cost for job in head])
         sent, left = plan.place(head, self.aside)
-        if left and plan.willing:
+        if left and plan.wanting:
             seen = len(sent) + len(left)
             behind = arrivals.behind + sum([job.cost for job in waiting[seen:]])
             left += head[seen:]
@@ -107,12 +106,14 @@ class _Plan:
         self._staff = staff
         like = costs.count(costs[0]) == len(costs)
         self.usual = costs[0] if like else sorted(costs)[len(costs) // 2]
-        self.willing = staff.willing.copy()
-        """Positions of those that should be given another job."""
+        self.wanting = len(staff.willing)
+        """How many should be given another job."""
+        self._sated: set[int] = set()
+        """Positions of those given so much here that they should not, though their view says so."""
         self._holding: dict[int, tuple[int, float, float]] = {}
         """What those given a job here now hold: how many, and seconds of work in the first and behind."""
-        self._now = now
-        self._lines = staff.lines(now, self.usual, together=like)
+        self._turns = staff.turns(now, self.usual, len(costs), together=like)
+        self._lines = self._turns.lines
 
     def place(self, head: Sequence[Job], aside: int) -> tuple[list[Assignment], list[Job]]:
         """Give each job to the worker that answers it first, the first on ties, while any wants one.
@@ -121,28 +122,38 @@ class _Plan:
         """
         sent: list[Assignment] = []
         left: list[Job] = []
-        willing, usual, end = self.willing, self.usual, self.end
-        alike = len(self._lines) == 1
-        line = self._lines[0]
+        willing, sated, usual, end = self._staff.willing, self._sated, self.usual, self.end
+        lines = self._lines
+        firsts = [line.heap[0] for line in lines]
+        at = 0
         for job in head:
             cost = job.cost
-            if not alike:
-                line = self._first(cost - usual)
+            more = cost - usual
+            answer, position, seconds = firsts[at]
+            if len(firsts) > 1:  # the class whose first answers this job soonest
+                soonest, number = inf, -1
+                for a_first in firsts:
+                    number += 1
+                    answers = a_first[0] + a_first[2] * more
+                    if answers < soonest or (answers == soonest and a_first[1] < position):
+                        soonest, at, position = answers, number, a_first[1]
+                answer, position, seconds = firsts[at]
+            line = lines[at]
             heap = line.heap
-            answer, position, seconds = heap[0]
             heapreplace(heap, (answer + seconds * cost, position, seconds))
             if heap[0][0] >= line.bound:
                 line.look()
-            answer += seconds * (cost - usual)
+            firsts[at] = heap[0]
+            answer += seconds * more
             if answer > end:  # noqa: PLR1730 - max() takes three times as long
                 end = answer
-            if position not in willing:
+            if position not in willing or position in sated:
                 left.append(job)
                 if len(left) == aside:
                     break
                 continue
             sent.append(self._give(job, position))
-            if not willing:
+            if not self.wanting:
                 break
         self.end = end
         return sent, left
@@ -156,23 +167,14 @@ class _Plan:
         """
         if others <= 0:
             return []
-        looked = {entry[1]: entry for line in self._lines for entry in line.heap}
-        firsts = sorted([entry for position, entry in looked.items() if position in self.willing])
-        eager = self._staff.eager_line(self._now, self.usual)
-        unlooked = self.willing - looked.keys()
-        while eager.heap and eager.heap[0][1] not in unlooked:
-            heappop(eager.heap)
-            eager.look()
-        first = min(firsts[:1] + eager.heap[:1])
-        count = _Count(self._lines, self._staff, self.usual, others)
+        self._turns.settle()
+        first = self._turns.first(self._sated)
+        count = _Count(self._turns, self._staff, self.usual, others)
         if not count.used(first[:2]):
             return []
-        latest = count.latest() if len(self.willing) > FEW else inf
-        firsts += [
-            e for e in (*eager.heap, *eager.until(latest)) if e[1] not in looked and e[1] in self.willing
-        ]
-        firsts = sorted([entry for entry in firsts if entry[0] <= latest])[: len(left)]
-        turns = sorted([turn for entry in firsts for turn in self._turns(entry, latest)])
+        latest = count.latest() if self.wanting > FEW else inf
+        firsts = self._turns.until(latest, self._sated)[: len(left)]
+        turns = sorted([turn for entry in firsts for turn in self._turns_of(entry, latest)])
         del turns[len(left) :]
         low, high = 1, len(turns)  # the first `low` are used, those from `high` on are not
         for closer in range(high):
@@ -187,23 +189,12 @@ class _Plan:
                 high = probe
         return [self._give(left.pop(), position) for _, position in turns[:low]]
 
-    def _first(self, more: float) -> Line:
-        """The class whose first answers a job soonest that costs so much more than usual."""
-        best = self._lines[0]
-        soonest, first, seconds = best.heap[0]
-        soonest += seconds * more
-        for line in self._lines:
-            answer, position, seconds = line.heap[0]
-            answer += seconds * more
-            if answer < soonest or (answer == soonest and position < first):
-                best, soonest, first = line, answer, position
-        return best
-
     def _give(self, job: Job, position: int) -> Assignment:
         worker = self._staff[position]
         holding = self._holding[position] = _more(self._held(position), worker.seconds * job.cost)
         if not worker.would_want(*holding):
-            self.willing.discard(position)
+            self._sated.add(position)
+            self.wanting -= 1
         return Assignment(job.id, worker.id)
 
     def _held(self, position: int) -> tuple[int, float, float]:
@@ -214,7 +205,7 @@ class _Plan:
             holding = held, worker.first_end - worker.begun if held else 0.0, worker.behind
         return holding
 
-    def _turns(self, entry: Entry, latest: float) -> list[tuple[float, int]]:
+    def _turns_of(self, entry: Entry, latest: float) -> list[tuple[float, int]]:
         """When a willing worker would answer jobs of the usual cost, as many as it should be given; of
         those after `latest` perhaps one."""
         answer, position, seconds = entry
@@ -230,13 +221,12 @@ class _Plan:
 class _Count:
     """Counts the turns of all workers that come before one, to tell whether it is among the first `limit`."""
 
-    def __init__(self, lines: list[Line], staff: Staff, usual: float, limit: int) -> None:
-        self._lines, self._usual, self._limit = lines, usual, limit
+    def __init__(self, turns: Turns, staff: Staff, usual: float, limit: int) -> None:
+        self._turns, self._limit = turns, limit
         self._workers = len(staff)
         self._rate = sum(staff.rates) / usual
-        self._since = min([min(line.heap[0][0], line.bound) for line in lines])
+        self._since = min([line.heap[0][0] for line in turns.lines])
         """No turn comes before."""
-        self._entries = [entry for line in lines for entry in line.heap]
         self._at = 0.0
         """The turn that was counted last, and about how many come before it."""
         self._count = 0.0
@@ -244,24 +234,17 @@ class _Count:
     def used(self, turn: tuple[float, int]) -> bool:
         """Whether fewer than `limit` turns of all workers come before this one."""
         at, of = turn
-        limit, usual = self._limit, self._usual
+        limit = self._limit
         self._at, self._count = at, (at - self._since) * self._rate + self._workers
         if self._count * ROUNDED < limit:  # there cannot be more
             return True
-        entries = self._entries
-        for line in self._lines:
-            if line.bound <= at:
-                entries += line.until(at)
-        turns = [(at - answer) / (seconds * usual) for answer, _, seconds in entries if answer <= at]
-        self._count = count = len(turns) + sum(map(int, turns))
+        count, workers = self._turns.count(at)
+        self._count = count
         if count < limit:
             return True
-        if count - len(turns) >= limit:
+        if count - workers >= limit:
             return False
-        for answer, position, seconds in entries:  # at the same instant the first worker comes first
-            if answer <= at and position >= of and ((at - answer) / (seconds * usual)).is_integer():
-                count -= 1
-        return count < limit
+        return count - self._turns.ties(at, of) < limit  # at the same instant the first worker comes first
 
     def guess(self) -> float:
         """About when the first turn comes that is not used."""

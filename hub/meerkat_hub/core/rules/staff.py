@@ -1,12 +1,15 @@
-"""The workers as a rule sees them, by position. `ordered` keeps many of them in order."""
+"""The workers as a rule sees them, by position. `arrays` keeps many of them in arrays."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-from .line import Entry, Line
+from .line import Entry, FewTurns, Line, Turns
 from .view import WorkerView
+
+MANY = 48
+"""Workers; fewer are gone through one by one sooner than arrays of them are reckoned with."""
 
 
 class Staff(list[WorkerView]):
@@ -28,28 +31,25 @@ class Staff(list[WorkerView]):
         else:
             self.willing.discard(position)
 
-    def lines(self, now: float, cost: float, *, together: bool) -> list[Line]:
-        """All, in the order in which they would answer a job of this cost: in one line, or each class of
-        speed by itself. There is somebody."""
+    def turns(self, now: float, usual: float, most: int, *, together: bool) -> Turns:
+        """When all would answer jobs of the usual cost: in one line, or each class of speed by itself. `most`
+        jobs are put in the lines. There is somebody."""
+        del most  # all are looked at
         entries = [
             (
                 (worker.answers if now <= worker.plain_until else worker.answers_at(now))
-                + worker.seconds * cost,
+                + worker.seconds * usual,
                 position,
                 worker.seconds,
             )
             for position, worker in enumerate(self)
         ]
         if together:
-            return [Line(entries)]
+            return FewTurns([Line(entries)], self.willing, usual)
         classes: defaultdict[int, list[Entry]] = defaultdict(list)
         for worker, entry in zip(self, entries, strict=True):
             classes[worker.speed_class].append(entry)
-        return [Line(those) for those in classes.values()]
-
-    def eager_line(self, now: float, cost: float) -> Line:  # noqa: ARG002
-        """Those of which some should be given another job, and that are not in the heaps of `lines`."""
-        return Line([])
+        return FewTurns([Line(those) for those in classes.values()], self.willing, usual)
 
     def has_idle(self) -> bool:
         return any(not worker.in_flight for worker in self)
@@ -60,3 +60,13 @@ class Staff(list[WorkerView]):
     def overdue_at(self) -> float | None:
         """When the first answer is overdue; None when nobody holds anything."""
         return min([w.first_end + w.round_trip / 2 for w in self if w.in_flight], default=None)
+
+
+def staff_of(workers: Iterable[WorkerView]) -> Staff:
+    """Those workers; in arrays where they are many."""
+    staff = Staff(workers)
+    if len(staff) < MANY:
+        return staff
+    from .arrays import ArrayStaff
+
+    return ArrayStaff(staff)

@@ -1,0 +1,176 @@
+"""Many workers, in arrays: what a plan has to know of all of them takes a few steps over an array, however
+many they are.
+
+A plan puts its jobs at the few workers that answer first, so only those are taken out of the arrays, as far
+as it comes to them. How many turns come before another is counted over all. The arithmetic is that of
+`WorkerView.answers_at` and of `line.FewTurns`, operation by operation, so the answers are the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from heapq import heapify
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .line import Entry, Line
+from .staff import Staff
+from .view import WorkerView
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
+InOrder = tuple[Floats, Positions, Floats]
+"""When workers would answer first, who they are, and their seconds per unit: `Entry`, in arrays."""
+
+ANSWERS, PLAIN_UNTIL, HALF, FIRST_END, ENDS, BEHIND, SECONDS = range(7)
+"""Rows of the table: what `WorkerView` says of itself, `HALF` of the round trip."""
+
+FIRST_LOOK = 40
+"""Workers that a plan looks at first, those that answer soonest."""
+
+FIRST_LOOK_OF_CLASS = 6
+"""The same, of one class of speed."""
+
+
+class ArrayStaff(Staff):
+    def __init__(self, workers: Iterable[WorkerView] = ()) -> None:
+        super().__init__(workers)
+        self.table: Floats = np.array([_column(worker) for worker in self], float).reshape(-1, 7).T.copy()
+        """Seven rows, a column for each worker."""
+        self.wants: NDArray[np.bool_] = np.array([worker.wants for worker in self], bool)
+        self.classes: NDArray[np.int16] = np.array([worker.speed_class for worker in self], np.int16)
+        self.class_sizes = Counter([worker.speed_class for worker in self])
+        self._busy = sum([bool(worker.in_flight) for worker in self])
+
+    def replace(self, position: int, worker: WorkerView) -> None:
+        old = self[position]
+        super().replace(position, worker)
+        self.table[:, position] = _column(worker)
+        self.wants[position] = worker.wants
+        self._busy += bool(worker.in_flight) - bool(old.in_flight)
+        if worker.speed_class != old.speed_class:
+            self.classes[position] = worker.speed_class
+            self.class_sizes[worker.speed_class] += 1
+            self.class_sizes[old.speed_class] -= 1
+            if not self.class_sizes[old.speed_class]:
+                del self.class_sizes[old.speed_class]
+
+    def turns(self, now: float, usual: float, most: int, *, together: bool) -> ArrayTurns:
+        return ArrayTurns(self, now, usual, most, together=together)
+
+    def has_idle(self) -> bool:
+        return self._busy < len(self)
+
+    def has_busy(self) -> bool:
+        return self._busy > 0
+
+    def overdue_at(self) -> float | None:
+        return float((self.table[FIRST_END] + self.table[HALF]).min()) if self._busy else None
+
+
+class ArrayTurns:
+    """See `line.Turns`."""
+
+    def __init__(self, staff: ArrayStaff, now: float, usual: float, most: int, *, together: bool) -> None:
+        self._staff = staff
+        self.seconds: Floats = staff.table[SECONDS]
+        self.each: Floats = self.seconds * usual
+        """Seconds for a job of the usual cost."""
+        self.firsts: Floats = _answers_at(staff.table, now) + self.each
+        """When each would answer one."""
+        order = self.firsts.argsort()
+        if not together:
+            order = order[staff.classes[order].argsort(kind="stable")]
+        in_order = self.firsts[order], order, self.seconds[order]
+        self.lines: list[Line]
+        if together:
+            self.lines = [ArrayLine(in_order, 0, len(staff), min(most, FIRST_LOOK))]
+            return
+        self.lines, begin = [], 0
+        for _, size in sorted(staff.class_sizes.items()):
+            self.lines.append(ArrayLine(in_order, begin, begin + size, FIRST_LOOK_OF_CLASS))
+            begin += size
+
+    def settle(self) -> None:
+        looked = [entry for line in self.lines for entry in line.heap]
+        self.firsts[[entry[1] for entry in looked]] = [entry[0] for entry in looked]
+
+    def first(self, sated: Iterable[int]) -> Entry:
+        willing = self._willing(sated)
+        position = int(willing[self.firsts[willing].argmin()])
+        return float(self.firsts[position]), position, float(self.seconds[position])
+
+    def until(self, latest: float, sated: Iterable[int]) -> list[Entry]:
+        willing = self._willing(sated)
+        willing = willing[self.firsts[willing] <= latest]
+        return sorted(_entries(self.firsts[willing], willing, self.seconds[willing]))
+
+    def count(self, at: float) -> tuple[int, int]:
+        turns = np.floor((at - self.firsts) / self.each) + 1
+        return int(np.maximum(turns, 0).sum()), int(np.count_nonzero(turns > 0))
+
+    def ties(self, at: float, of: int) -> int:
+        turns = (at - self.firsts[of:]) / self.each[of:]
+        return int(np.count_nonzero((turns >= 0) & (np.floor(turns) == turns)))
+
+    def _willing(self, sated: Iterable[int]) -> Positions:
+        wants = self._staff.wants
+        if sated:
+            wants = wants.copy()
+            wants[list(sated)] = False
+        return wants.nonzero()[0]
+
+
+class ArrayLine(Line):
+    """Of one class of speed, or of all."""
+
+    __slots__ = ("_end", "_in_order", "_looked", "_looks")
+
+    def __init__(self, in_order: InOrder, begin: int, end: int, looks: int) -> None:
+        """Its workers are those from `begin` to `end`, who answers first before the others; `looks` of them
+        are looked at for now. There is somebody."""
+        self._in_order, self._looked, self._end, self._looks = in_order, begin, end, looks
+        self.heap = []
+        self.bound = -inf
+        self.look()
+
+    def look(self) -> None:
+        heap, (firsts, positions, seconds) = self.heap, self._in_order
+        while self.bound < inf and not (heap and heap[0][0] < self.bound):
+            begin, end = self._looked, min(self._looked + self._looks, self._end)
+            heap += _entries(firsts[begin:end], positions[begin:end], seconds[begin:end])
+            heapify(heap)
+            self._looked, self._looks = end, 2 * self._looks
+            self.bound = float(firsts[end]) if end < self._end else inf
+
+
+def _entries(firsts: Floats, positions: Positions, seconds: Floats) -> list[Entry]:
+    return list(zip(firsts.tolist(), positions.tolist(), seconds.tolist(), strict=True))
+
+
+def _column(worker: WorkerView) -> tuple[float, ...]:
+    return (
+        worker.answers,
+        worker.plain_until,
+        worker.round_trip / 2,
+        worker.first_end,
+        worker.ends,
+        worker.behind,
+        worker.seconds,
+    )
+
+
+def _answers_at(table: Floats, now: float) -> Floats:
+    """`WorkerView.answers_at` of each."""
+    answers: Floats = table[ANSWERS].copy()
+    unlike = (table[PLAIN_UNTIL] < now).nonzero()[0]
+    if len(unlike):
+        _, _, half, first_end, ends, behind, _ = table[:, unlike]
+        latest = now - half
+        overdue = np.maximum(ends, 2 * latest - first_end + behind)
+        free = np.where(latest <= first_end, ends, overdue)
+        answers[unlike] = np.maximum(now + half, free) + half
+    return answers
