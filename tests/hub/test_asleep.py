@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meerkat_contract.messages import DeviceInfo, ErrorReport
+from meerkat_contract.messages import DeviceInfo
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_hub.application import Hub, build_hub
 from meerkat_hub.core.asleep import GRACE, Sleeper, Sleepers
@@ -126,19 +126,18 @@ def test_the_hub_says_offline_for_one_that_oversleeps_and_why(hub: Hub, pi: Slee
     pi.say("asleep", info())
     wait_for(lambda: hub.live.availability.get("pi") == "asleep", what="the hub to know")
     hub.bus.asleep.look(at(WAKE))
-    assert "pi" not in hub.live.errors
+    assert not hub.live.errors.of("pi")
     hub.bus.asleep.look(at(WAKE + timedelta(minutes=6)))
     wait_for(lambda: hub.live.availability.get("pi") == "offline", what="its word")
     wait_for(lambda: pi.heard == [b"asleep", b"offline"], what="everybody to hear it")
-    report = hub.live.errors["pi"]
-    assert isinstance(report, ErrorReport)
+    (report,) = hub.live.errors.of("pi")
     assert f"was to wake at {WAKE.astimezone():%H:%M}" in report.what
     hub.bus.asleep.look(at(WAKE + timedelta(minutes=12)))
     pi.say("online", info(wake=None))
     wait_for(lambda: hub.live.availability.get("pi") == "online", what="it to be back")
     wait_for(lambda: len(pi.heard) >= 3, what="everybody to hear it")
     assert pi.heard == [b"asleep", b"offline", b"online"], "said once"
-    assert "pi" not in hub.live.errors
+    assert not hub.live.errors.of("pi")
 
 
 def test_one_that_wakes_as_it_is_given_up_is_online_in_the_end(

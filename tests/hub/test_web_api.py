@@ -147,11 +147,12 @@ def test_devices_with_their_cameras_and_meters_as_they_are_now(house: WebHouse, 
     live.availability["porch"] = "online"
     live.motion["porch", "front"] = True
     live.pictures["porch", "front"] = LivePicture(JPEG, NOW)
-    live.errors["porch"] = ErrorReport(what="the lens is dirty", remedy="Wipe it", at=NOW)
+    live.errors.add("porch", ErrorReport(what="the lens is dirty", remedy="Wipe it", at=NOW))
     picture = house.meter_picture()
     basement, porch = web.json("/api/devices")
     assert (porch["device"], porch["availability"]) == ("porch", "online")
     assert porch["error"]["what"] == "the lens is dirty"
+    assert porch["errors"] == [porch["error"]]
     camera = porch["cameras"][0]
     assert (camera["name"], camera["fps"], camera["motion"]) == ("front", 15, True)
     assert camera["picture_at"] == "2026-11-20T08:00:00Z"

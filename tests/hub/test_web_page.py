@@ -131,7 +131,7 @@ def furnish(house: WebHouse) -> str:
     live.availability.update(porch="online", basement="asleep")
     live.motion["porch", "front"] = True
     live.pictures["porch", "front"] = LivePicture(jpeg(), now)
-    live.errors["porch"] = ErrorReport(what="the lens is dirty", remedy="Wipe it", at=now)
+    live.errors.add("porch", ErrorReport(what="the lens is dirty", remedy="Wipe it", at=now))
     model = ModelInfo(name="hog-people", engine="hog", fallback=True)
     task = TaskInfo(task="detect_objects", model=model, frames_per_second=9.5)
     live.workers["pi"] = WorkerState(
@@ -226,6 +226,26 @@ def test_a_camera_that_fell_silent_is_not_well(house: WebHouse, web: Served, bro
     browser.wait(
         "!document.querySelector('[data-camera]').innerText.includes('no picture since')", what="the card"
     )
+
+
+def test_each_broken_camera_is_told_until_it_gives_a_picture(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    live, now = house.hub.live, datetime.now(UTC)
+    live.connected = True
+    cameras = (CameraInfo(name="front"), CameraInfo(name="yard"))
+    live.devices["porch"] = DeviceInfo(device="porch", cameras=cameras)
+    for name, what in (("front", "refuses the password"), ("yard", "is not there")):
+        where = f"camera {name}, rtsp://{name}/1"
+        live.errors.add("porch", ErrorReport(what=what, where=where, remedy="Mend it", at=now))
+    browser.open(web.base)
+    browser.wait(LOADED)
+    browser.wait("document.getElementById('notices').innerText.includes('rtsp://yard/1: is not there')")
+    assert "camera front, rtsp://front/1: refuses the password. Mend it" in browser.text("#notices")
+    live.pictures["porch", "front"] = LivePicture(jpeg(), now + timedelta(seconds=1))
+    live.tell(Change("picture", "porch", "front"))
+    browser.wait("!document.getElementById('notices').innerText.includes('refuses the password')")
+    assert "rtsp://yard/1: is not there" in browser.text("#notices")
 
 
 def test_an_event_is_watched_and_kept(house: WebHouse, web: Served, browser: Browser, tmp_path: Path) -> None:

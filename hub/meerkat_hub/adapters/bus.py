@@ -241,7 +241,7 @@ class HubBus:
         topic = parse(message.topic)
         assert isinstance(topic, DeviceTopic)
         report = read(ErrorReport, message.payload, topic=message.topic)
-        self._live.errors[topic.device] = report
+        self._live.errors.add(topic.device, report)
         where = f"{report.where}: " if report.where else ""
         log.warning("device %s reports: %s%s. %s", topic.device, where, report.what, report.remedy)
         self._live.tell(Change("device", topic.device))
@@ -366,7 +366,7 @@ class HubBus:
     def _send(self, worker: str, job: Job, path: Path, about: dict[str, object]) -> None:
         """Send a job with its media; `about` is more of their metadata."""
         try:
-            payload = path.read_bytes()
+            payload = self._media.read(path)
         except OSError as error:
             reason = f"{path}: the file cannot be read ({error.strerror}). Check the disk"
             self._service.happened(MediaLost(job.job, reason))

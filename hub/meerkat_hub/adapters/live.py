@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from meerkat_contract.messages import DeviceInfo, ErrorReport, HubState, LightState, WorkerState
+from meerkat_contract.messages import DeviceInfo, HubState, LightState, WorkerState
 from meerkat_hub.core.zones import Zones
+
+from .errors import Errors
 
 MAX_PICTURE = 5_000_000
 """Bytes; a larger live picture is ignored."""
@@ -61,11 +63,15 @@ class Live:
         """When each button was last pressed, since the hub has been there."""
         self.lights: dict[tuple[str, str], LightState] = {}
         self.workers: dict[str, WorkerState] = {}
-        self.errors: dict[str, ErrorReport] = {}
-        """The last error that each device reported."""
+        self.errors = Errors(self._picture_at)
+        """What devices reported."""
         self.hub = HubState()
         self.connected = False
         """Whether the hub is connected to the broker."""
+
+    def _picture_at(self, device: str, camera: str) -> datetime | None:
+        picture = self.pictures.get((device, camera))
+        return picture.captured_at if picture is not None else None
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Hear of every change, on the thread that makes it; returns what ends it."""

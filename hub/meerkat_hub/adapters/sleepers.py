@@ -44,8 +44,8 @@ class SleepWatch:
             crossed = device in self._pending and word == "online"
             self._pending.discard(device)
             report = self._reports.pop(device, None) if word == "online" else None
-        if report and self._live.errors.get(device) is report:
-            del self._live.errors[device]  # it is well again
+        if report:
+            self._live.errors.remove(device, report)  # it is well again
         if crossed:  # it woke as we gave it up, and the broker may have our word as the last one
             self._say(device, b"online")
 
@@ -74,5 +74,6 @@ class SleepWatch:
             at=now.wall.astimezone(UTC),
         )
         log.warning("%s %s. %s", report.where, report.what, report.remedy)
-        self._reports[sleeper.device] = self._live.errors[sleeper.device] = report
+        self._reports[sleeper.device] = report
+        self._live.errors.add(sleeper.device, report)
         self._live.tell(Change("device", sleeper.device))

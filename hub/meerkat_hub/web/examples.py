@@ -65,6 +65,7 @@ DEVICE: dict[str, Any] = {
     "next_wake": None,
     "availability": "online",
     "error": None,
+    "errors": [],
     "cameras": [
         {
             "schema": 1,

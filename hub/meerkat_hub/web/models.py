@@ -207,7 +207,12 @@ class DeviceView(View):
     wake_every: float | None = Field(None, description="seconds between its wakes, when it sleeps")
     next_wake: datetime | None = Field(None, description="when it sleeps: until when")
     availability: Literal["online", "offline", "asleep", "unknown"]
-    error: ErrorReport | None = Field(None, description="the last error that it reported")
+    error: ErrorReport | None = Field(None, description="the last of `errors`")
+    errors: tuple[ErrorReport, ...] = Field(
+        (),
+        description="what it reported, the latest at each place, the latest first: eight at most. That of a "
+        "camera's source goes when the camera gives a picture again",
+    )
     cameras: list[CameraView] = []
     meters: list[MeterView] = []
     sensors: list[SensorView] = []

@@ -152,11 +152,13 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
         now = {"on": live.sensors.get(key), "pressed_at": live.presses.get(key)}
         sensors.append(SensorView.model_validate({**dict(sensor), **now}))
     lights = [_light(live, info.device, light) for light in info.lights]
+    errors = live.errors.of(info.device)
     return DeviceView.model_validate(
         {
             **{name: getattr(info, name) for name in ABOUT},
             "availability": live.availability.get(info.device) or "unknown",
-            "error": live.errors.get(info.device),
+            "error": next(iter(errors), None),
+            "errors": errors,
             "cameras": cameras,
             "meters": meters,
             "sensors": sensors,

@@ -50,9 +50,8 @@ function notices() {
     for (const camera of device.cameras) {
       if (late(device, camera)) warn(`Camera ${named(camera)} of ${device.label || device.device} ${silent(device, camera)}. The device's log says why.`);
     }
-    if (device.error && Date.now() - new Date(device.error.at) < 3600e3) {
-      const { what, where, remedy, at } = device.error;
-      warn(`${device.label || device.device}: ${where ? `${where}: ` : ""}${what}. ${remedy} (${ago(at)})`);
+    for (const { what, where, remedy, at } of device.errors) {
+      if (Date.now() - new Date(at) < 3600e3) warn(`${device.label || device.device}: ${where ? `${where}: ` : ""}${what}. ${remedy} (${ago(at)})`);
     }
   }
   if (state.fallback) list.push(["hint", "Only the built-in fallback detector is looking: it finds people who stand upright, and no vehicles or animals. `meerkat models pull` fetches a better model."]);
@@ -330,6 +329,8 @@ function listen() {
     pictures.set(id, captured_at);
     if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) { refresh.devices(); refresh.meters(); }
     else live(id);
+    const broken = devices.find((known) => known.device === device)?.errors.some(({ where }) => where.startsWith(`camera ${camera}, `));
+    if (broken) refresh.devices();  // it may be over
   });
 }
 
