@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from moto.server import ThreadedMotoServer
 from cloud_support.stack import empty_stack, make_stack
 from meerkat_cloud_burst.aws.clients import Clients
 from meerkat_cloud_burst.settings import BurstSettings
+from support.broker import free_port
 
 REGION = "eu-central-1"
 ENVIRONMENT = {
@@ -36,7 +36,7 @@ class Emulator:
     """A running server; what it holds outlives `stop`, as all of it is in this process."""
 
     def __init__(self) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         self._clients: dict[str, Any] = {}
         self._server = self._start()
 
@@ -99,9 +99,3 @@ def running_emulator() -> Iterator[Emulator]:
             yield server
         finally:
             server.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
