@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from struct import pack
 from typing import Any
 
@@ -256,10 +257,18 @@ class Life:
                 self.do(MediaLost(lease.item.id, "its bytes are gone"))
 
 
+@cache
+def fates(seed: int) -> tuple[Counter[str], frozenset[str]]:
+    """How often each fate met a frame in this life, and what wishes were answered; lived once for all tests."""
+    life = Life(seed)
+    life.live()
+    return Counter(life.core.workflows.totals()), frozenset(life.answers)
+
+
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_whatever_happens_the_counts_add_up(seed: int) -> None:
     """The counts are checked after every step (Life.check)."""
-    Life(seed).live()
+    fates(seed)
 
 
 def test_these_lives_see_every_fate() -> None:
@@ -267,9 +276,8 @@ def test_these_lives_see_every_fate() -> None:
     totals: Counter[str] = Counter()
     answers: set[str] = set()
     for seed in range(LIVES):
-        life = Life(seed)
-        life.live()
-        totals.update(life.core.workflows.totals())
-        answers |= set(life.answers)
+        met, answered = fates(seed)
+        totals.update(met)
+        answers |= answered
     assert set(totals) == {"received", "done", *DROPPED}
     assert answers == {"admitted", "kept", "refused", "exists", "withdrawn", "unknown", "configured"}
