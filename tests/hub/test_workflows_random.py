@@ -259,7 +259,7 @@ class Life:
 
 @cache
 def fates(seed: int) -> tuple[Counter[str], frozenset[str]]:
-    """How often each fate met a frame in this life, and what wishes were answered; lived once for all tests."""
+    """How often each fate met a frame in this life, and what wishes were answered; lived only once."""
     life = Life(seed)
     life.live()
     return Counter(life.core.workflows.totals()), frozenset(life.answers)
