@@ -243,6 +243,9 @@ class EventState(Message):
     box: Box
     start_time: UtcTime
     end_time: UtcTime
+    region: Box | None = Field(
+        None, description="the part of the camera's picture that the event's picture is; absent: all of it"
+    )
     picture_time: UtcTime = Field(description="when the best frame was taken")
     revision: int = Field(ge=1)
     clips: tuple[Id, ...] = ()

@@ -148,4 +148,5 @@ def test_an_event_of_a_part_of_the_picture_tells_where_it_is_in_the_whole() -> N
     )
     (state,) = (change.record.state for change in step.changes if isinstance(change, EventSaved))
     assert state.box == pytest.approx((0.7, 0.5, 0.1, 0.125))
+    assert state.region == (0.5, 0.25, 0.4, 0.5), "its picture shows that part alone"
     assert state.zones == ("garden",)

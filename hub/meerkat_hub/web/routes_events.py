@@ -106,7 +106,10 @@ def routes(queries: Queries, media: MediaFolder) -> APIRouter:
         response_class=Response,
         responses={
             **NOT_FOUND,
-            200: {"content": {"image/jpeg": {}}, "description": "The best frame with its box drawn"},
+            200: {
+                "content": {"image/jpeg": {}},
+                "description": "The best frame with its box; of a workflow's event the frame as it came",
+            },
             304: {"description": "You have it"},
         },
     )

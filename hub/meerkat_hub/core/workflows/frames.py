@@ -347,6 +347,7 @@ class Frames:
             category=category(seen.label),
             score=seen.score,
             box=box,
+            region=arrived.region,
             start_time=arrived.captured_at,
             end_time=arrived.captured_at,
             picture_time=arrived.captured_at,

@@ -7,6 +7,7 @@ import * as meters from "./meters.js";
 import * as people from "./people.js";
 import * as settings from "./settings.js";
 import * as work from "./workflows.js";
+import { s } from "./chart.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
 // So few at first that the devices below are not far away.
@@ -229,11 +230,18 @@ function showEvents() {
   $("more").hidden = !next;
 }
 
+/** A workflow decides upon a frame as it came: its box is drawn here, cut at the edges as its picture is. */
+const outline = (event) => ({ target }) => {
+  const [x, y, width, height] = detail.inPicture(event);
+  target.after(s("svg", { class: "outline", viewBox: `0 0 ${target.naturalWidth} ${target.naturalHeight}`, preserveAspectRatio: "xMidYMid slice", "aria-hidden": "true" },
+    s("rect", { x: x * target.naturalWidth, y: y * target.naturalHeight, width: width * target.naturalWidth, height: height * target.naturalHeight })));
+};
+
 function eventCard([event, camera]) {
   const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = event.identity || title(event.label);
   return h("li", {}, h("a", { class: "card", href: `#event=${event.id}` },
     h("span", { class: "picture" },
-      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy" })
+      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy", onload: event.workflow && outline(event) })
         : h("span", { class: "none" }, "No picture"),
       !event.ended && h("span", { class: "badge motion" }, "Now"),
       event.alert && h("span", { class: "badge alert" }, "Alert"),

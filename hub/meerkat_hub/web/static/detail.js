@@ -4,7 +4,7 @@ import { $, ago, api, clock, count, day, h, percent, post, span, title } from ".
 
 const video = $("video"), boxes = $("boxes"), dialog = $("detail");
 let event = null, clips = [], playing = -1, tracks = new Map(), neighbours = () => [null, null], cameraOf = () => "";
-let onChange = () => {};
+let onChange = () => {}, still = null;
 
 export function setUp({ order, changed, named }) {
   neighbours = order;
@@ -40,7 +40,7 @@ export async function open(id) {
     const found = await api(`events/${encodeURIComponent(id)}`);
     event = found;
   } catch (error) {
-    event = null;
+    [event, still] = [null, null];
     clips = [];
     $("detail-title").textContent = "No such event";
     for (const name of ["about", "parts"]) $(name).replaceChildren();
@@ -58,6 +58,7 @@ export async function open(id) {
   if (event.has_picture) video.poster = `api/events/${event.id}/picture?v=${event.picture_revision}`;
   else video.removeAttribute("poster");
   if (!dialog.open) dialog.showModal();
+  showStill(event);
   const first = nextPlayable(-1);
   if (first >= 0) play(first, (new Date(event.start_time) - new Date(clips[first].captured_at)) / 1000 - 1);
   else if (event.workflow) say("Decided upon this single frame.");
@@ -79,7 +80,7 @@ function close() {
   video.removeAttribute("src");
   video.load();
   boxes.replaceChildren();
-  event = null;
+  [event, still] = [null, null];
   if (location.hash.startsWith("#event=")) history.replaceState(null, "", location.pathname + location.search);
 }
 
@@ -190,22 +191,41 @@ async function keep() {
 
 // --- boxes -----------------------------------------------------------------------------------------
 
+/** An event's box in its picture, which may be a part of the camera's. */
+export function inPicture({ box: [x, y, width, height], region }) {
+  const [left, top, wide, high] = region ?? [0, 0, 1, 1];
+  return [(x - left) / wide, (y - top) / high, width / wide, height / high];
+}
+
+/** A workflow decides upon a frame as it came: its box is drawn over it here. */
+async function showStill({ id, workflow, has_picture }) {
+  still = null;
+  if (workflow && has_picture) {
+    const image = new Image();
+    image.src = video.poster;
+    await image.decode().catch(() => {});  // then there is no picture to draw on
+    if (event?.id === id && image.naturalWidth) still = image;
+  }
+  draw();
+}
+
 function draw() {
-  const clip = clips[playing];
-  const shown = clip && $("show-boxes").checked && video.videoWidth ? tracks.get(clip.id) ?? [] : [];
-  const scale = Math.min(video.clientWidth / video.videoWidth, video.clientHeight / video.videoHeight) || 0;
-  const width = video.videoWidth * scale, height = video.videoHeight * scale;
+  const clip = clips[playing], on = $("show-boxes").checked;
+  const shown = on && clip && video.videoWidth ? tracks.get(clip.id) ?? [] : [];
+  const [full, tall] = still ? [still.naturalWidth, still.naturalHeight] : [video.videoWidth, video.videoHeight];
+  const scale = Math.min(video.clientWidth / full, video.clientHeight / tall) || 0;
+  const width = full * scale, height = tall * scale;
   Object.assign(boxes.style, {
     width: `${width}px`, height: `${height}px`,
     left: `${video.offsetLeft + (video.clientWidth - width) / 2}px`,
     top: `${video.offsetTop + (video.clientHeight - height) / 2}px`,
   });
-  boxes.replaceChildren(...shown.map((track) => [track, at(track.sightings, video.currentTime)])
-    .filter(([, box]) => box).map(([track, [x, y, w, tall]]) => {
-      const element = h("div", {}, h("span", {}, `${title(track.label)} ${percent(track.score)}`));
-      Object.assign(element.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${tall * 100}%` });
-      return element;
-    }));
+  const seen = still && on ? [[event, inPicture(event)]] : shown.map((track) => [track, at(track.sightings, video.currentTime)]);
+  boxes.replaceChildren(...seen.filter(([, box]) => box).map(([{ label, score }, [x, y, w, high]]) => {
+    const element = h("div", {}, h("span", {}, `${title(label)} ${percent(score)}`));
+    Object.assign(element.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${high * 100}%` });
+    return element;
+  }));
   if (!video.paused && !video.ended && dialog.open) (video.requestVideoFrameCallback?.bind(video) ?? requestAnimationFrame)(once);
 }
 
