@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from math import inf
+from pathlib import Path
 
 from meerkat_cloud_burst.policy.view import Policy as BurstPolicy
 from meerkat_cloud_burst.settings import BurstSettings
@@ -101,6 +102,8 @@ class Turn:
         self._flush_at = inf
         """When what is announced is forgotten, though nothing else is to be written."""
         self._bus_up = False
+        self._unsure: list[Path] = []
+        """Files of batches that failed: whether their rows were committed is not known."""
         self._counts: dict[str, int] = {}
         self._pace = Pace()
         self._state_at = 0.0
@@ -139,6 +142,7 @@ class Turn:
     def load(self, now: Now) -> None:
         """Build the core from the database, publish what was left and do what is due."""
         loaded = self._store.load()
+        self._remove_unnamed()
         core = self.make_core(self._store.new_epoch())
         work = Work()
         work.add(
@@ -174,10 +178,18 @@ class Turn:
         self.core = None
         self._frames.clear()
         for arrived in batch:
-            if arrived.incoming is not None:
+            if arrived.incoming is not None and arrived.in_place:
+                self._unsure.append(arrived.incoming)
+            elif arrived.incoming is not None:
                 arrived.incoming.unlink(missing_ok=True)
             if arrived.ack is not None:
                 arrived.ack()
+
+    def _remove_unnamed(self) -> None:
+        """Of the files that were in their places when their batch failed, remove those without a row."""
+        known = self._store.known(path.stem for path in self._unsure)
+        self._media.remove(path for path in self._unsure if path.stem not in known)
+        self._unsure.clear()
 
     def confirm(self, seq: int, error: MeerkatError | None) -> None:
         """The broker has an announcement, or why not."""
@@ -304,7 +316,8 @@ class Turn:
         if seen:
             arrived.incoming.unlink(missing_ok=True)
             return AlreadyKnown(media_id, device)
-        work.moves.append((arrived.incoming, arrived.final))
+        if not arrived.in_place:
+            work.moves.append((arrived.incoming, arrived.final))
         if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
             return replace(happened, earlier=self._earlier(happened.clip.recording, known))
         return happened
@@ -325,7 +338,8 @@ class Turn:
             newest = _with_pictures(work.changes)
             superseded = self._store.event_pictures(newest)
             pictures = self._receive_pictures(newest, work)
-            self._media.place_all(work.moves)
+            if work.moves:
+                self._media.place_all(work.moves)
             fresh = self._store.commit(
                 work.changes, announced=self._announced, now=now.wall, pictures=pictures
             )

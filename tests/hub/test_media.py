@@ -44,7 +44,7 @@ def test_each_refusal_has_its_reason_and_remedy(
     final = media.path("clips", new_id())
     monkeypatch.setattr(os, "fsync", refuse)
     monkeypatch.setattr("shutil.disk_usage", refuse)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     for attempt in (lambda: media.receive(b"x"), lambda: media.place(incoming, final), media.free_bytes):
         with pytest.raises(StorageError) as refused:
             attempt()
@@ -132,7 +132,7 @@ def test_the_quicker_way_is_taken_and_the_other_tried_again(
         clock[0] += 1
 
     monkeypatch.setattr(sync, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(sync, "_sync_one", one)
+    monkeypatch.setattr(sync, "sync_one", one)
     syncer = Syncer(tmp_path, whole)
     syncer.sync(["a", "b", "c", "d"])
     syncer.sync(["a"])
@@ -157,7 +157,7 @@ def test_the_first_refusal_is_told_even_if_the_rest_cannot_be_removed(
     def broken(*args: object, **kwargs: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr(Path, "unlink", broken)
     with pytest.raises(StorageError, match="the disk is full"):
         media.receive(b"x")
@@ -201,3 +201,46 @@ def test_only_ids_made_by_the_program_name_a_file(media: MediaFolder) -> None:
     for name in ("../../etc/passwd", "", "porch"):
         with pytest.raises(StorageError, match="is not a media id"):
             media.path("clips", name)
+
+
+def test_a_file_is_received_at_its_place_unless_there_is_one(media: MediaFolder) -> None:
+    final = media.path("clips", new_id())
+    assert media.receive(b"first", final) == final
+    again = media.receive(b"again", final)
+    assert (again.parent, final.read_bytes()) == (media.root / "incoming", b"first")
+    media.place(again, final)
+    assert final.read_bytes() == b"again"
+
+
+def test_what_is_secured_is_synced_once_with_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    disk.refuses_whole = True
+    media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, disk.whole))
+    finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(5)]
+    assert disk.synced == {tmp_path / "clips"}, "which holds the new folders"
+    media.secure(finals)
+    assert disk.synced == {*finals, *(final.parent for final in finals), tmp_path / "clips"}
+
+
+def test_none_stays_when_one_cannot_be_secured(media: MediaFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(3)]
+
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Syncer, "sync", refuse)
+    with pytest.raises(StorageError, match="an error of its own"):
+        media.secure(finals)
+    assert not any(final.exists() for final in finals)
+
+
+def test_what_came_last_is_read_from_memory_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meerkat_hub.adapters.media.LATELY", 10)
+    media = MediaFolder(tmp_path)
+    paths = [media.receive(bytes([n] * 5), media.path("clips", new_id())) for n in range(3)]
+    for path in paths:
+        path.write_bytes(b"disk")
+    assert media.read(paths[0]) == b"disk", "ten bytes are kept, and two came after it"
+    assert [media.read(paths[2]) for _ in range(2)] == [bytes([2] * 5), b"disk"]

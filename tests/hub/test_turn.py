@@ -11,6 +11,7 @@ import pytest
 
 from hub_support.core_driver import START, a_clip, an_id
 from hub_support.orchestra import a_spec
+from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Found, HubState, ModelInfo, TaskInfo, WorkerState
 from meerkat_hub.adapters.database import open_database
@@ -54,6 +55,12 @@ class Hub:
         return Arrived(
             ClipArrived(clip), self.media.receive(b"video"), self.media.path("clips", clip.id), lambda: None
         )
+
+    def arrive_in_place(self, number: int) -> Arrived:
+        """As the ingest hands it over: its file is where it belongs."""
+        clip = a_clip(number)
+        final = self.media.path("clips", clip.id)
+        return Arrived(ClipArrived(clip), self.media.receive(b"video", final), final, lambda: None)
 
     def know_a_worker(self) -> None:
         task = TaskInfo(task="detect_objects", model=ModelInfo(name="test"), frames_per_second=10)
@@ -158,3 +165,27 @@ def test_a_frame_whose_bytes_went_with_an_earlier_core_is_lost_and_counted(tmp_p
 def forget(frames: FrameStore, effect: Effect) -> None:
     if isinstance(effect, ForgetFrame):
         frames.forget(effect.frame)
+
+
+def test_of_a_batch_that_failed_only_files_with_a_row_stay(hub: Hub) -> None:
+    """Their rows may be committed: then what failed came after it, and a receipt may be under way."""
+
+    def fail(_effect: Effect) -> None:
+        raise StorageError("it cannot be sent", where="here")
+
+    kept, lost = hub.arrive_in_place(1), hub.arrive_in_place(2)
+    hub.actions.carry_out = fail
+    with pytest.raises(StorageError):
+        hub.turn.process([kept], at(10))
+    hub.turn.abandon([kept, lost])
+    assert kept.final is not None
+    assert lost.final is not None
+    assert (kept.final.exists(), lost.final.exists()) == (True, True), "it does not know yet"
+    hub.actions.carry_out = hub.effects.append
+    hub.turn.load(at(11))
+    assert (kept.final.exists(), lost.final.exists()) == (True, False)
+    again = hub.arrive_in_place(1)
+    assert again.incoming != again.final
+    hub.turn.process([again], at(12))
+    assert kept.final.exists()
+    assert list((hub.media.root / "incoming").iterdir()) == []

@@ -95,10 +95,10 @@ class SimulatedMedia(MediaFolder):
 
     disk: Disk
 
-    def receive(self, payload: bytes | bytearray | memoryview) -> Path:
+    def receive(self, payload: bytes, final: Path | None = None) -> Path:
         if self.disk.media_full:
             raise StorageError("it cannot be written: the disk is full", where=str(self.root))
-        return super().receive(payload)
+        return super().receive(payload, final)
 
 
 class SimulatedIngest(Ingest):

@@ -366,7 +366,7 @@ class HubBus:
     def _send(self, worker: str, job: Job, path: Path, about: dict[str, object]) -> None:
         """Send a job with its media; `about` is more of their metadata."""
         try:
-            payload = path.read_bytes()
+            payload = self._media.read(path)
         except OSError as error:
             reason = f"{path}: the file cannot be read ({error.strerror}). Check the disk"
             self._service.happened(MediaLost(job.job, reason))

@@ -2,9 +2,9 @@
 
     clips/3f/<id>.mp4      pictures/3f/<id>.jpg      events/3f/<id>-<revision>.jpg      incoming/
 
-A file is written to `incoming/`, moved to its place and synced with the others of its batch before the
-rows that name them are committed. So a row always has its file; a file without a row is left over from a
-crash and goes.
+A file is written to its place, or to `incoming/` and moved there, and synced with the others of its batch
+before the rows that name them are committed. So a row always has its file; a file without a row is left
+over from a crash and goes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +23,15 @@ from pathlib import Path
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import is_id, new_id
 
-from .sync import Syncer
+from .sync import Syncer, sync_one
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 SUFFIXES = {"video/mp4": ".mp4", "image/jpeg": ".jpg"}
 KINDS = ("clips", "pictures", "events")
+
+LATELY = 16_000_000
+"""Bytes of what came last that stay in memory, since mostly a worker is sent it at once."""
 
 _RIGHTS = "Let the user that runs the hub write to this folder (chown, chmod), or name another with --data"
 _WORDS = {
@@ -73,6 +80,9 @@ class MediaFolder:
             (root / name).mkdir(parents=True, exist_ok=True)
         self._incoming = root / "incoming"
         self._syncer = syncer or Syncer(root)
+        self._came = Syncer(root) if syncer is None else syncer
+        """For `secure`, since each is of one thread."""
+        self._lately = _Lately(LATELY)
 
     def path(self, kind: str, name: str, suffix: str = ".mp4") -> Path:
         """Where a file belongs. `name` starts with a UUID made by the program, never by a person."""
@@ -80,19 +90,62 @@ class MediaFolder:
             raise StorageError(f"{name!r} is not a media id", where=kind)
         return Path(f"{self.root}/{kind}/{name[34:36]}/{name}{suffix}")
 
-    def receive(self, payload: bytes | bytearray | memoryview) -> Path:
-        """Write bytes to a new file in incoming/. They are durable once they are placed."""
-        path = self._incoming / new_id()
+    def receive(self, payload: bytes, final: Path | None = None) -> Path:
+        """Write bytes to a new file: at `final` if there is nothing yet, else in incoming/; answers where.
+
+        They are durable once they are secured or placed.
+        """
+        path, descriptor = final, None
         try:
-            with path.open("wb", buffering=0) as file:
+            if final is not None:
+                descriptor = self._create(final)
+            if path is None or descriptor is None:
+                path = self._incoming / new_id()
+                descriptor = os.open(path, NEW, 0o666)
+            else:
+                self._lately.add(path, payload)
+            try:
                 left = memoryview(payload)
                 while left:
-                    left = left[file.write(left) :]
+                    left = left[os.write(descriptor, left) :]
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            with suppress(OSError):  # the first error is the one to tell; `clear_incoming` removes the rest
-                path.unlink(missing_ok=True)
-            raise _refused("written", path, error) from error
+            where = path or self._incoming
+            if descriptor is not None:
+                with suppress(OSError):  # the first error is the one to tell; what is left goes at start
+                    where.unlink(missing_ok=True)
+            raise _refused("written", where, error) from error
         return path
+
+    def _create(self, path: Path) -> int | None:
+        """The descriptor of a new file; None when there is one."""
+        try:
+            return os.open(path, NEW, 0o666)
+        except FileExistsError:
+            return None
+        except FileNotFoundError:
+            path.parent.mkdir()  # once for each of 256
+            sync_one(str(path.parent.parent))
+            return os.open(path, NEW, 0o666)
+
+    def secure(self, paths: Sequence[Path]) -> None:
+        """Return when these files, received at their places, are on the disk with their folders.
+
+        When the disk refuses one, none of them is left. May be called on another thread than the others.
+        """
+        to_sync = dict.fromkeys(chain.from_iterable((str(path), str(path.parent)) for path in paths))
+        try:
+            self._came.sync(list(to_sync))
+        except OSError as error:
+            for path in paths:
+                with suppress(OSError):  # as above
+                    path.unlink(missing_ok=True)
+            raise _refused("written", paths[0], error) from error
+
+    def read(self, path: Path) -> bytes:
+        """A file's bytes; raises OSError."""
+        return self._lately.take(path) or path.read_bytes()
 
     def place(self, incoming: Path, final: Path) -> None:
         """Move a received file to its place, durably."""
@@ -183,6 +236,29 @@ class MediaFolder:
             return shutil.disk_usage(self.root).free
         except OSError as error:
             raise _refused("read", self.root, error) from error
+
+
+class _Lately:
+    """What was written last, by its path; each is taken once. From any thread."""
+
+    def __init__(self, room: int) -> None:
+        """`room` in bytes."""
+        self._room = room
+        self._held: OrderedDict[Path, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, path: Path, payload: bytes) -> None:
+        with self._lock:
+            self._room += len(self._held.pop(path, b"")) - len(payload)
+            self._held[path] = payload
+            while self._room < 0:
+                self._room += len(self._held.popitem(last=False)[1])
+
+    def take(self, path: Path) -> bytes | None:
+        with self._lock:
+            payload = self._held.pop(path, None)
+            self._room += len(payload or b"")
+        return payload
 
 
 def suffix_of(content_type: str) -> str:
