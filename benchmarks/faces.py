@@ -51,7 +51,7 @@ from meerkat_inference.loading import load_detector
 from support.shared import FOLDER
 
 DETECTORS = ("yunet", "slim-face")
-AT = (0.30, 0.35, 0.38, 0.40, 0.45, 0.50)
+AT = (0.30, 0.35, 0.38, 0.41, 0.45, 0.50)
 
 
 def main() -> None:

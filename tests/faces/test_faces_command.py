@@ -251,9 +251,9 @@ def test_an_owners_threshold_goes_before_ours(tmp_path: Path) -> None:
     from meerkat_inference import catalogue
 
     own = tmp_path / "mine.toml"
-    own.write_text("[thresholds]\ndlib-resnet = 0.41\nmine = 0.3\n" + own.read_text())
+    own.write_text("[thresholds]\ndlib-resnet = 0.36\nmine = 0.3\n" + own.read_text())
     catalogue._all.cache_clear()
-    assert catalogue.get("dlib-resnet").embedding.threshold == 0.41  # type: ignore[union-attr]
+    assert catalogue.get("dlib-resnet").embedding.threshold == 0.36  # type: ignore[union-attr]
     assert meanings()[catalogue.get("mine").model.sha256].threshold == 0.3
     own.write_text("[thresholds]\nyunet = 0.41\n")
     catalogue._all.cache_clear()
@@ -299,7 +299,7 @@ def test_a_real_face_is_enrolled_and_known_again(
     }
     assert len(matches) >= 15
     missed = {name for name, match in matches.items() if match.verdict not in {"known", "unfit"}}
-    assert missed <= {"blur: walking by", "size: 48 pixels, poor JPEG"}, "from one picture enrolled"
+    assert missed <= {"size: 48 pixels, poor JPEG"}, "from one picture enrolled"
     assert sum(match.person == "Grace" for match in matches.values()) >= 13, matches
 
 

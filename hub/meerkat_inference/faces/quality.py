@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .embedder import GOOD
+from .embedder import GOOD, USABLE
 
 SIDE = 150
 """Pixels of the aligned face that is judged: how much detail there is depends on it."""
@@ -23,6 +23,9 @@ _WIDTHS = (12.0, 60.0)
 """Pixels across the face in the picture, for 0 and 1."""
 _DETAIL = (0.01, 0.1)
 """Variance of the Laplacian over the variance of grey, on 150 pixels, for 0 and 1 (on a log scale)."""
+_ROUNDING = 20 / 12
+"""Variance that the Laplacian (its weights squared are 20) gets from rounding to whole greys (1/12): in a
+face that is dark it is as much as detail would be, and no detail."""
 _CONTRAST = 14.0
 """Standard deviation of grey that is enough."""
 _GLARE = 250
@@ -48,17 +51,20 @@ def judge(chip: NDArray[np.uint8], *, width: float, face: float) -> Quality:
     grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
     middle = grey[SIDE // 5 : SIDE - 20, SIDE // 6 : SIDE - SIDE // 6].astype(np.float32)
     spread = float(middle.std())
-    detail = float(cv2.Laplacian(middle, cv2.CV_32F).var()) / max(spread**2, 1.0)
+    detail = (float(cv2.Laplacian(middle, cv2.CV_32F).var()) - _ROUNDING) / max(spread**2, 1.0)
     glare = float((middle >= _GLARE).mean())
     low, high = _WIDTHS
     dim, clear = _DETAIL
+    small = f"{width:.0f} pixels wide"
     measures = {
         "no face that looks this way": face,
-        f"{width:.0f} pixels wide": (width - low) / (high - low),
+        small: (width - low) / (high - low),
         "blurred": float(np.log(max(detail, 1e-9) / dim) / np.log(clear / dim)),
         "too dark or flat": spread / _CONTRAST,
         "too bright": 1.0 - 1.2 * glare,
     }
     reason = min(measures, key=lambda name: measures[name])
     value = round(float(np.clip(measures[reason], 0.0, 1.0)), 4)
+    if reason == "blurred" and measures[small] < USABLE:
+        reason = small  # which is why
     return Quality(value, reason if value < GOOD else "")
