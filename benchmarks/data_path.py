@@ -1,13 +1,15 @@
 """What a message costs on its way through the hub's machine, against relays without decisions.
 
-    python benchmarks/data_path.py [--rounds N] [--messages N] [--size BYTES] [--paths a,b] [--json]
+    python benchmarks/data_path.py [--rounds N] [--messages N] [--size BYTES] [--paths a,b]
+        [--qos 0|1] [--json]
 
 One real Mosquitto on loopback. A small C program is both ends, so that they do not limit, and between
-them lies nothing (`direct`), a relay in C (`c`), our session (`paho`, `own`: published in the handler;
-`thread`: published by another thread), the hub itself (`hub`: frames of a workflow at QoS 0, clips of
-motion at QoS 1, dealt to a worker that answers at once), or the paper's broker (`imagezmq`, without
-Mosquitto). In every round each path is measured once, so that all of them meet the same machine; the
-figures are medians. Latencies are taken at 80 and 200 messages a second.
+them lies nothing (`direct`), a relay in C (`c`), one that keeps what it passes on as safely as the hub
+does (`c-durable`: QoS 1 only, needs SQLite's header: apt-get install libsqlite3-dev), our session (`paho`,
+`own`: published in the handler; `thread`: published by another thread), the hub itself (`hub`: frames of a
+workflow at QoS 0, clips of motion at QoS 1, dealt to a worker that answers at once), or the paper's broker
+(`imagezmq`, without Mosquitto). In every round each path is measured once, so that all of them meet the
+same machine; the figures are medians. Latencies are taken at 80 and 200 messages a second.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ WINDOW = 32
 RATES = (80.0, 200.0)
 LATENCY_SECONDS = 4.0
 SETTINGS = ("allow_anonymous true", "max_queued_messages 0")
-PATHS = ("direct", "c", "imagezmq", "paho", "own", "thread", "hub")
+PATHS = ("direct", "c", "c-durable", "imagezmq", "paho", "own", "thread", "hub")
+ONE_QOS = {"imagezmq": 0, "c-durable": 1}
+"""Of the paths that have only one."""
+
 IN, OUT = "meerkat/device/porch/front/frame", "meerkat/worker/one/jobs"
 
 
@@ -78,6 +83,11 @@ class Bench:
         if compiler is None:
             raise SystemExit("no C compiler: apt-get install gcc")
         subprocess.run([compiler, "-O2", "-o", str(self.c), str(HERE / "relay.c")], check=True)
+        self.durable = folder / "durable"
+        words = [compiler, "-O2", "-o", str(self.durable), str(HERE / "durable.c"), "-lsqlite3"]
+        made = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
+        self.no_durable = "" if made.returncode == 0 else made.stderr.strip()
+        """Why there is no durable relay in C."""
         self.broker = Mosquitto(folder / "broker", settings=SETTINGS)
         self._folder = folder
         self._files: dict[int, tuple[Path, str]] = {}
@@ -88,7 +98,7 @@ class Bench:
             path = folder / f"payload-{qos}"
             path.write_bytes(data)
             self._files[qos] = (path, kind)
-        self._hubs = 0
+        self._stages = 0
 
     def measure(self, path: str, qos: int, count: int, rate: float) -> Sample:
         """`rate` messages a second, or as fast as they go when it is 0."""
@@ -118,9 +128,15 @@ class Bench:
         if path == "direct":
             yield Stage(None, IN, IN)
             return
+        self._stages += 1
+        folder = self._folder / f"{path}-{self._stages}"
+        if path == "c-durable":
+            folder.mkdir()
+            with _program([str(self.durable), port, IN, OUT, str(folder)]) as pid:
+                yield Stage(pid, IN, OUT)
+            shutil.rmtree(folder)
+            return
         if path == "hub":
-            self._hubs += 1
-            folder = self._folder / f"hub-{self._hubs}"
             source = hub_path.CLIPS if qos else hub_path.FRAMES
             with hub_path.running_hub(self.broker.connection, folder, qos=qos) as (hub, incarnation):
                 yield Stage(hub, source, hub_path.JOBS, (hub_path.RESULTS, incarnation))
@@ -192,11 +208,13 @@ def _program(words: list[str]) -> Iterator[int]:
         process.wait(20)
 
 
-Samples = dict[tuple[str, int, float], list[Sample]]
+Case = tuple[str, int, float]
+"""Path, QoS, and messages a second; 0: as fast as they go."""
+
+Samples = dict[Case, list[Sample]]
 
 
-def run(bench: Bench, paths: list[str], rounds: int, count: int, console: Console) -> Samples:
-    cases = [(p, q, r) for q in (0, 1) for r in (0.0, *RATES) for p in paths if (p, q) != ("imagezmq", 1)]
+def run(bench: Bench, cases: list[Case], rounds: int, count: int, console: Console) -> Samples:
     samples: Samples = {case: [] for case in cases}
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=rounds * len(cases))
@@ -226,9 +244,11 @@ def report(samples: Samples, size: int, console: Console) -> None:
     def text(value: float | None, form: str = ".0f") -> str:
         return "" if value is None else format(value, form)
 
-    for qos in (0, 1):
+    for qos, other in ((0, "imagezmq"), (1, "c-durable")):
+        if not any(q == qos for _, q, _ in samples):
+            continue
         table = Table(title=f"QoS {qos}, {size:,} bytes: as fast as it goes")
-        for column in ("path", "messages/s", "of C", "of imageZMQ", "relay µs", "broker µs", "lost"):
+        for column in ("path", "messages/s", "of C", f"of {other}", "relay µs", "broker µs", "lost"):
             table.add_column(column, justify="right")
         slow = Table(title=f"QoS {qos}: latency beyond the direct path, ms")
         for column in ("path", *(f"{r:g}/s {p}" for r in RATES for p in ("p50", "p99")), "relay µs"):
@@ -239,7 +259,7 @@ def report(samples: Samples, size: int, console: Console) -> None:
                 path,
                 f"{median(found, 'rate'):,.0f}",
                 text(against(samples, path, qos, "c"), ".2f"),
-                text(_against_imagezmq(samples, path, qos), ".2f"),
+                text(against(samples, path, qos, other), ".2f"),
                 text(median(found, "relay")),
                 text(median(found, "broker")),
                 str(sum(s.lost for s in found)),
@@ -248,10 +268,6 @@ def report(samples: Samples, size: int, console: Console) -> None:
             slow.add_row(path, *cells, text(median(samples[path, qos, RATES[-1]], "relay")))
         console.print(table)
         console.print(slow)
-
-
-def _against_imagezmq(samples: Samples, path: str, qos: int) -> float | None:
-    return against(samples, path, qos, "imagezmq") if qos == 0 else None
 
 
 def _added(samples: Samples, path: str, qos: int, rate: float, name: str) -> float:
@@ -273,7 +289,8 @@ def as_json(samples: Samples) -> str:
                 "at": rate,
                 **{name: median(found, name) for name in names},
                 "of_c": against(samples, path, qos, "c") if not rate else None,
-                "of_imagezmq": _against_imagezmq(samples, path, qos) if not rate else None,
+                "of_imagezmq": against(samples, path, qos, "imagezmq") if not rate else None,
+                "of_c_durable": against(samples, path, qos, "c-durable") if not rate else None,
             }
             for (path, qos, rate), found in samples.items()
         ],
@@ -289,15 +306,23 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=4000)
     parser.add_argument("--size", type=int, default=50_000)
     parser.add_argument("--paths", default=",".join(PATHS))
+    parser.add_argument("--qos", type=int, choices=(0, 1), help="one of them; both unless told")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     paths = options.paths.split(",")
     console = Console(stderr=options.json)
     with tempfile.TemporaryDirectory(prefix="meerkat-data-path-") as name:
         bench = Bench(Path(name), options.size)
+        if bench.no_durable and "c-durable" in paths:
+            console.print(f"c-durable is left out, it cannot be compiled: {bench.no_durable}")
+            paths.remove("c-durable")
         bench.broker.start()
+        qualities = (0, 1) if options.qos is None else (options.qos,)
         try:
-            samples = run(bench, paths, options.rounds, options.messages, console)
+            cases = [
+                (p, q, r) for q in qualities for r in (0.0, *RATES) for p in paths if ONE_QOS.get(p, q) == q
+            ]
+            samples = run(bench, cases, options.rounds, options.messages, console)
         finally:
             bench.broker.stop()
     if options.json:

@@ -49,12 +49,6 @@ static void die(const char *what) {
     exit(1);
 }
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void write_all(int fd, struct iovec *parts, int count) {
     while (count) {
         ssize_t n = writev(fd, parts, count);
@@ -218,6 +212,7 @@ static void subscribe(Peer *peer, const char *topic, int qos) {
     } while (!next(peer, &packet) || packet.type != SUBACK);
 }
 
+#ifndef RELAY_PARTS /* durable.c takes what is above */
 static int relay(int port, const char *in, const char *out, int qos) {
     Peer peer = connect_to(port, "relay");
     subscribe(&peer, in, qos);
@@ -237,6 +232,12 @@ static int relay(int port, const char *in, const char *out, int qos) {
         }
     }
     return 0;
+}
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -428,3 +429,4 @@ int main(int argc, char **argv) {
                     "       relay ends PORT IN OUT QOS COUNT FILE TYPE RATE WINDOW [RESULTS INCARNATION]\n");
     return 2;
 }
+#endif
