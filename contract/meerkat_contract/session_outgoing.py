@@ -68,7 +68,7 @@ class Outgoing:
 
     def offer(self, packets: Sequence[Packet]) -> MeerkatError | None:
         """Queue packets, all or none; the error says why not. From any thread."""
-        size = sum(len(packet.payload) for packet in packets)
+        size = sum([len(packet.payload) for packet in packets])
         with self._lock:
             if not self._open:
                 return offline()
@@ -167,14 +167,19 @@ def make_packets(
     """
     _checked(topic)
 
-    def pack(of: Metadata | None) -> bytes:
-        if of is None and not extra:
-            return _packed(content_type, expiry)
-        pairs = extra if of is None else [*of.to_properties(), *extra]
-        kind = content_type or (of.content_type if of is not None else "")
+    def pack(of: Metadata) -> bytes:
+        pairs = [*of.to_properties(), *extra]
+        kind = content_type or of.content_type
         return pack_properties(pairs, content_type=kind, expiry=expiry, topic=topic)
 
-    block = pack(metadata)
+    if metadata is not None:
+        block = pack(metadata)
+    elif extra:
+        block = pack_properties(extra, content_type=content_type, expiry=expiry, topic=topic)
+    else:
+        block = _packed(content_type, expiry)
+    if len(payload) + len(block) + 4 * len(topic) + _FRAMING <= maximum:  # whatever it is exactly
+        return [Packet(topic, payload, qos, retain, block)]
     size = packet_size(topic, block, len(payload), qos)
     if size <= maximum:
         return [Packet(topic, payload, qos, retain, block)]
@@ -187,6 +192,9 @@ def make_packets(
         raise _too_large(topic, size, maximum)
     return [Packet(topic, data, qos, retain, pack(part)) for part, data in split(payload, metadata, room)]
 
+
+_FRAMING = 10
+"""Bytes of a PUBLISH at most beside its topic, properties and payload."""
 
 _LENGTH_GROWTH = 3
 """Bytes by which a packet's length field may grow once it has a payload."""

@@ -53,7 +53,6 @@ class OwnTransport:
         self._pinged: float | None = None
         self._welcome = False
         """Whether the broker has answered CONNECT; nothing may be asked before."""
-        self._topics: dict[str, bytes] = {}
 
     @property
     def socket(self) -> Any:
@@ -151,8 +150,9 @@ class OwnTransport:
                 # A TLS socket knows no sendmsg.
                 left = sock.sendmsg(list(islice(out, _CHUNKS))) if self._tls is None else sock.send(out[0])
                 self._written += left
-                while out and left >= len(out[0]):
-                    left -= len(out.popleft())
+                while out and left >= (size := len(out[0])):
+                    out.popleft()
+                    left -= size
                 if left:
                     out[0] = memoryview(out[0])[left:]
         except _NOT_NOW:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .errors import BadMessage, MessageTooLarge
 
@@ -13,46 +13,69 @@ PROTOCOL_LIMIT = 268_435_455
 
 _EXPIRY, _CONTENT_TYPE, _USER = 0x02, 0x03, 0x26
 _STRING_LIMIT = 65_535
+_KNOWN = 1024
 
 # Brokers close the connection on these (section 1.5.4), which would take other messages with it.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROLS = bytes((*range(0x20), 0x7F))  # those of them that are ASCII
 
 
 def pack_properties(
-    user: Iterable[tuple[str, str]], *, content_type: str = "", expiry: int | None = None, topic: str = ""
+    user: Sequence[tuple[str, str]], *, content_type: str = "", expiry: int | None = None, topic: str = ""
 ) -> bytes:
     """The property block of a PUBLISH, its length in front. `expiry` in seconds.
 
     Raises BadMessage for a string the broker would hang up on, MessageTooLarge for one above 65,535 bytes.
     """
-    block = bytearray()
+    block: list[bytes] = []
     if expiry is not None:
-        block += struct.pack("!BI", _EXPIRY, min(max(expiry, 0), 0xFFFF_FFFF))
+        block.append(struct.pack("!BI", _EXPIRY, min(max(expiry, 0), 0xFFFF_FFFF)))
     if content_type:
-        block.append(_CONTENT_TYPE)
-        block += _string(content_type, "content type", topic)
+        block.append(_known.get((_CONTENT_TYPE, content_type)) or _named(_CONTENT_TYPE, content_type, topic))
+    if user and not _is_plain("".join([value for _, value in user])):
+        for name, value in user:
+            _check(value, f"user property {name!r}", topic)
     for name, value in user:
-        block.append(_USER)
-        block += _string(name, "name of a user property", topic)
-        block += _string(value, f"user property {name!r}", topic)
-    return variable_length(len(block)) + block if block else b""
+        encoded = value.encode()
+        named = _known.get((_USER, name)) or _named(_USER, name, topic)
+        block += (named, len(encoded).to_bytes(2, "big"), encoded)
+    packed = b"".join(block)
+    return variable_length(len(packed)) + packed if packed else b""
 
 
-def _string(text: str, what: str, topic: str) -> bytes:
-    if not (text.isascii() and text.isprintable()) and (found := _FORBIDDEN.search(text)):
+_known: dict[tuple[int, str], bytes] = {}
+"""Names of user properties, and content types, as they are packed: message after message has the same."""
+
+
+def _named(kind: int, text: str, topic: str) -> bytes:
+    _check(text, "name of a user property" if kind == _USER else "content type", topic)
+    encoded = text.encode()
+    packed = bytes((kind,)) + len(encoded).to_bytes(2, "big") + encoded
+    if len(_known) < _KNOWN:
+        _known[kind, text] = packed
+    return packed
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it surely passes `_check`, found out in a fifth of the time."""
+    if not text.isascii() or len(text) > _STRING_LIMIT:
+        return False
+    return len(text.encode().translate(None, _CONTROLS)) == len(text)
+
+
+def _check(text: str, what: str, topic: str) -> None:
+    if found := _FORBIDDEN.search(text):
         raise BadMessage(
             f"{what} has the character U+{ord(found[0]):04X}, which brokers refuse",
             where=topic,
             remedy="Leave control characters and line breaks out",
         )
-    encoded = text.encode()
-    if len(encoded) > _STRING_LIMIT:
+    if (size := len(text.encode())) > _STRING_LIMIT:
         raise MessageTooLarge(
-            f"{what} has {len(encoded):,} bytes, at most {_STRING_LIMIT:,} fit",
+            f"{what} has {size:,} bytes, at most {_STRING_LIMIT:,} fit",
             where=topic,
             remedy="Put it into the payload",
         )
-    return len(encoded).to_bytes(2, "big") + encoded
 
 
 def check_topic(topic: str) -> None:

@@ -193,8 +193,9 @@ class HubService:
         try:
             if self._waiting or self._left is not None or self.turn.core is None:
                 return False
-            if not all(isinstance(item, _Confirmed) or self.turn.is_light(item.input) for item in heard):
-                return False
+            for item in heard:
+                if not (isinstance(item, _Confirmed) or self.turn.is_light(item.input)):
+                    return False
             self._turn_here(heard)
             return True
         finally:

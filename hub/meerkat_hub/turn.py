@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time
 from math import inf
 from pathlib import Path
 
@@ -45,7 +44,7 @@ from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
-from .turn_work import Actions, Pace, Work, cameras_of, held, told
+from .turn_work import Actions, Pace, Work, cameras_of, held, local, midnight, told
 
 __all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
@@ -125,7 +124,7 @@ class Turn:
             pool=pool_settings(self._settings.dispatch),
             policy=self._policy,
             recogniser=self._recogniser,
-            local=_local,
+            local=local,
             zones_of=self._live.zones,
             meters=self._meters,
             burst=self._burst_policy(),
@@ -154,7 +153,7 @@ class Turn:
                 stored=self._store.workflows(),
                 meters=self._store.meters(),
                 burst=self._store.burst() if self._burst is not None else NO_BURST,
-                today=self._store.begun_since(_midnight(now.wall)),
+                today=self._store.begun_since(midnight(now.wall)),
             )
         )
         core.bus_up = self._bus_up
@@ -225,22 +224,36 @@ class Turn:
         What comes first of a batch is committed here where the rest has to find it in the database.
         """
         self._stepped_at = now.mono
+        taken: list[Arrived] = []
+        looked_up: list[Arrived] = []
         for arrived in batch:
-            if isinstance(arrived.input, BusChanged):
-                self._bus_up = arrived.input.up  # stays known though the batch should fail
-        batch = [arrived for arrived in batch if not self._is_missed(arrived.input)]
+            match arrived.input:
+                case FrameArrived(frame=frame):
+                    if self._frames.missed(frame):  # its bytes went with an earlier core
+                        continue
+                case BusChanged(up=up):
+                    self._bus_up = up  # stays known though the batch should fail
+                case ClipArrived() | PictureArrived() | SeenArrived():
+                    looked_up.append(arrived)
+                case _:
+                    pass
+            taken.append(arrived)
         work = before or Work()
-        known = self._look_up(batch)
-        for left, arrived in zip(reversed(range(len(batch))), batch, strict=True):
+        known = self._look_up(looked_up)
+        core, left = self._deciding, len(taken)
+        for arrived in taken:
             happened = arrived.input
-            if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
-                self.finish(work, now)  # the recording is looked up below as it is in the database
-                work = Work()
-            self._deciding.deals = not left  # once, when all is known that came together
-            work.add(self.decide(self._prepare(arrived, known, work), now))
+            if isinstance(happened, ClipArrived | PictureArrived | SeenArrived):
+                if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
+                    self.finish(work, now)  # the recording is looked up below as it is in the database
+                    work = Work()
+                happened = self._prepare(arrived, known, work)
+            left -= 1
+            core.deals = not left  # once, when all is known that came together
+            work.add(self.decide(happened, now))
             if arrived.ack is not None:
                 work.acks.append(arrived.ack)
-        if not batch:
+        if not taken:
             work.add(self.decide(TimeReached(), now))
         return work
 
@@ -250,8 +263,8 @@ class Turn:
             case FrameArrived():
                 return True
             case ResultArrived(result=result):
-                core = self._deciding
-                return not (core.knows(result.job) or core.meters.pictures.knows(result.job))
+                core, job = self._deciding, result.job
+                return core.workflows.knows(job) or not (core.knows(job) or core.meters.pictures.knows(job))
             case _:
                 return False
 
@@ -266,10 +279,6 @@ class Turn:
     def _writes(self, now: Now) -> bool:
         """Whether enough announcements are confirmed, or one long enough ago."""
         return len(self._announced) >= BATCH or now.mono >= self._flush_at
-
-    def _is_missed(self, happened: Input) -> bool:
-        """Whether this is a frame whose bytes went with an earlier core."""
-        return isinstance(happened, FrameArrived) and self._frames.missed(happened.frame)
 
     def decide(self, happened: Input, now: Now) -> Decision:
         """One step of the core."""
@@ -436,16 +445,6 @@ class Turn:
     def _deciding(self) -> HubCore:
         assert self.core is not None
         return self.core
-
-
-def _local(wall: datetime) -> datetime:
-    """A time in the zone of this machine, which is the house's."""
-    return wall.astimezone()
-
-
-def _midnight(wall: datetime) -> datetime:
-    """When the house's day began, in UTC, also where a clock was put forward or back since."""
-    return datetime.combine(_local(wall).date(), time.min).astimezone(UTC)
 
 
 def _with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError
@@ -89,6 +90,16 @@ def cameras_of(info: DeviceInfo) -> CamerasTold:
 def held(leases: Mapping[str, list[Lease]]) -> dict[str, int]:
     """How many jobs each worker holds."""
     return dict(Counter(lease.worker for each in leases.values() for lease in each))
+
+
+def local(wall: datetime) -> datetime:
+    """A time in the zone of this machine, which is the house's."""
+    return wall.astimezone()
+
+
+def midnight(wall: datetime) -> datetime:
+    """When the house's day began, in UTC, also where a clock was put forward or back since."""
+    return datetime.combine(local(wall).date(), time.min).astimezone(UTC)
 
 
 def told(change: Change) -> LiveChange | None:

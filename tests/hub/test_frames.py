@@ -27,8 +27,9 @@ from meerkat_hub.core.outputs import Announce, EventSaved
 from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import FrameArrived, WorkflowSpec
-from meerkat_hub.core.workflows.frames import DROPPED, TRIES, Frames, Step
+from meerkat_hub.core.workflows.frames import DROPPED, TRIES, Frames
 from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample
+from meerkat_hub.core.workflows.outcome import Outcome
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 BOX = (0.25, 0.25, 0.125, 0.25)
@@ -70,7 +71,7 @@ class Bench:
     def now(self) -> Now:
         return Now(START + timedelta(seconds=self.mono), self.mono)
 
-    def take(self, step: Step) -> Step:
+    def take(self, step: Outcome) -> Outcome:
         self.waiting.update({item.id: item for item in step.items})
         self.forgotten.update(effect.frame for effect in step.effects)
         self.changes += step.changes
@@ -84,7 +85,7 @@ class Bench:
 
     def frame(
         self, found: tuple[Found, ...] | None = None, *, by: str = FACES, camera: str = "front"
-    ) -> Step:
+    ) -> Outcome:
         frame_id = self._new_id()
         self.sent.append(frame_id)
         arrived = FrameArrived(
@@ -92,7 +93,7 @@ class Bench:
         )
         return self.take(self.frames.arrived(arrived, self.now))
 
-    def answer(self, item: Item, **result: Any) -> Step:
+    def answer(self, item: Item, **result: Any) -> Outcome:
         del self.waiting[item.id]
         body = {
             "job": item.id,
@@ -104,7 +105,7 @@ class Bench:
         }
         return self.take(self.frames.result(item.id, Result.model_validate(body), self.now))
 
-    def drop(self, item: Item, reason: str) -> Step:
+    def drop(self, item: Item, reason: str) -> Outcome:
         del self.waiting[item.id]
         return self.take(self.frames.dropped(Dropped(item, reason)))
 

@@ -24,7 +24,8 @@ from meerkat_hub.core.workflow_records import (
 )
 from meerkat_hub.core.workflows.gallery import Gallery
 from meerkat_hub.core.workflows.orchestrator import Orchestrator
-from meerkat_hub.core.workflows.workflows import TELL_EVERY, Outcome, Workflows
+from meerkat_hub.core.workflows.outcome import Outcome
+from meerkat_hub.core.workflows.workflows import TELL_EVERY, Workflows
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 

@@ -48,6 +48,7 @@ from meerkat_hub.core.inputs import (
 from meerkat_hub.core.meter_records import AnswerMeter, SendPicture, ShowMeters
 from meerkat_hub.core.outputs import CancelJob, Effect, KeepState, SendFrame, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
+from meerkat_hub.core.workflow_records import ForgetFrame
 from meerkat_hub.turn import Actions
 from meerkat_hub.turn_work import cameras_of
 
@@ -322,7 +323,11 @@ class HubBus:
     # --- what the hub does ----------------------------------------------------------------------
 
     def _carry_out(self, effect: Effect) -> None:
-        match effect:
+        match effect:  # the most frequent first
+            case SendFrame() if self._workflows is not None:
+                self._workflows.send(effect)
+            case ForgetFrame() if self._workflows is not None:
+                self._workflows.carry_out(effect)
             case SendReceipt(device=device, receipt=receipt):
                 self.session.publish(DeviceTopic(device, "receipt"), receipt.to_json(), qos=1)
             case CancelJob(worker=worker, job=job, token=token):
@@ -336,8 +341,6 @@ class HubBus:
                 self.session.keep(topic, payload, content_type="application/json")
             case AnswerMeter() | ShowMeters() | ShowBurst():
                 self._answer(effect)
-            case SendFrame() if self._workflows is not None:
-                self._workflows.send(effect)
             case _:
                 self._carry_out_elsewhere(effect)
 

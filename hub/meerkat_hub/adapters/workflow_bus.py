@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import get_args
 
 from meerkat_contract.errors import BadMessage
@@ -199,7 +200,7 @@ class WorkflowBus:
             self._happened(MediaLost(job.job, "its bytes are gone"))
             return
         delivery = self._out.publish(
-            WorkerTopic(effect.worker, "jobs"),
+            _jobs_topic(effect.worker),
             stored.payload,
             qos=stored.qos,
             content_type=job.content_type,
@@ -265,6 +266,11 @@ def identity(message: Incoming) -> tuple[str, datetime]:
             return frame, datetime.fromisoformat(taken)
     metadata = message.metadata()
     return metadata.id, metadata.captured_at
+
+
+@lru_cache(maxsize=1024)
+def _jobs_topic(worker: str) -> str:
+    return str(WorkerTopic(worker, "jobs"))
 
 
 def _rate_topic(device: str, camera: str) -> str:

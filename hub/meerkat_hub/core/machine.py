@@ -65,8 +65,9 @@ from .workflow_records import (
     WorkflowWithdrawn,
 )
 from .workflows.gallery import Gallery
+from .workflows.outcome import Outcome
 from .workflows.recognition import Recogniser
-from .workflows.workflows import Outcome, Workflows
+from .workflows.workflows import Workflows
 from .zones import ZonesOf, no_zones
 
 NOBODY_YET: Counts = {}
@@ -173,7 +174,11 @@ class HubCore:
     def step(self, happened: Input, now: Now) -> Decision:
         """What follows from one input: changes to commit, effects to carry out after the commit."""
         out = Decision()
-        match happened:
+        match happened:  # the most frequent first
+            case FrameArrived():
+                self._apply(self.workflows.happened(happened, now), now, out)
+            case ResultArrived(worker=worker, result=result):
+                self._result(worker, result, now, out)
             case ClipArrived():
                 self.clips.arrived(happened, now, out)
             case PictureArrived():
@@ -182,13 +187,11 @@ class HubCore:
                 self.meters.happened(happened, now, out)
             case AlreadyKnown() | Refused():
                 self._not_taken(happened, out)
-            case ResultArrived(worker=worker, result=result):
-                self._result(worker, result, now, out)
             case WorkerSeen() | SendFailed() | WorkerAbsent() | BusChanged():
                 self._workers_changed(happened, now, out)
             case MediaLost(clip=clip_id, reason=reason):
                 self._media_lost(clip_id, reason, now, out)
-            case FrameArrived() | WorkflowRequested() | WorkflowWithdrawn() | WorkflowsAsked():
+            case WorkflowRequested() | WorkflowWithdrawn() | WorkflowsAsked():
                 self._apply(self.workflows.happened(happened, now), now, out)
             case _:
                 self._otherwise(happened, now, out)

@@ -19,7 +19,7 @@ The first level that has not been done comes next: a frame in which the device h
 the feature level at once. A frame's time is `max_delay` from its arrival at the hub; one that was answered
 later still counts as decided, and as `overdue`.
 
-The bytes stay in the shell. `Step.effects` says with `ForgetFrame` when nobody needs them any more.
+The bytes stay in the shell. `Outcome.effects` says with `ForgetFrame` when nobody needs them any more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from meerkat_contract.messages import Box, EventState, Found, Job, ModelInfo, Re
 from meerkat_contract.values import value
 from meerkat_contract.vocabulary import category
 from meerkat_hub.core.announcements import event_message
-from meerkat_hub.core.outputs import Announce, EventSaved
+from meerkat_hub.core.outputs import EventSaved
 from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
 from meerkat_hub.core.records import EventRecord, Now
 from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, WorkflowSpec
@@ -42,6 +42,7 @@ from meerkat_hub.core.zones import ZonesOf, no_zones, zones_of
 
 from .decisions import NOTHING_YET, Decision, Memory, Seen, SeenRule, decide
 from .orchestrator import flow_of
+from .outcome import Outcome
 from .recognition import Recogniser
 
 WORKING_POINT = 0.5
@@ -55,16 +56,6 @@ LEEWAY = 1.1
 
 DROPPED = ("surplus", "unmeasured", "full", "late", "gone", "failed", "lost")
 DONE = ("nothing", "decided")
-
-
-@dataclass(slots=True)
-class Step:
-    """What follows: work for the pool, changes to commit, effects after the commit, lines for the log."""
-
-    items: list[Item] = field(default_factory=list)
-    changes: list[EventSaved | Announce] = field(default_factory=list)
-    effects: list[ForgetFrame] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -98,14 +89,12 @@ class _Run:
 @dataclass(slots=True, eq=False)
 class _Frame:
     arrived: FrameArrived
+    camera: str
+    """device/camera"""
     at: float
     """Monotonic seconds."""
-    uses: int = 0
+    uses: int
     """Pieces of work that still need its bytes."""
-
-    @property
-    def camera(self) -> str:
-        return f"{self.arrived.device}/{self.arrived.camera}"
 
 
 @dataclass(slots=True, eq=False)
@@ -193,11 +182,11 @@ class Frames:
 
     # --- what happens ---------------------------------------------------------------------------
 
-    def arrived(self, arrived: FrameArrived, now: Now) -> Step:
+    def arrived(self, arrived: FrameArrived, now: Now) -> Outcome:
         """A frame came: work for the first level that is not done, in each workflow of its camera."""
-        step = Step()
-        frame = _Frame(arrived, now.mono)
-        frame.uses = 1  # this step's own, so that it is forgotten once
+        out = Outcome()
+        camera = f"{arrived.device}/{arrived.camera}"
+        frame = _Frame(arrived, camera, now.mono, uses=1)  # this step's own, so that it is forgotten once
         for run in self._of_camera.get(frame.camera, ()):
             self._count(run, "received")
             spec = run.spec
@@ -208,51 +197,51 @@ class Frames:
                 if arrived.found is None:
                     self._count(run, "unmeasured")
                 else:
-                    self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, step)
+                    self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, out)
             else:
-                self._begin(_Visit(run, frame), "measurement", (), step)
-        self._release(frame, step)
-        return step
+                self._begin(_Visit(run, frame), "measurement", (), out)
+        self._release(frame, out)
+        return out
 
-    def result(self, item_id: str, result: Result, now: Now) -> Step:
+    def result(self, item_id: str, result: Result, now: Now) -> Outcome:
         """A node's final answer for an item; the pool holds the item no longer."""
-        step = Step()
+        out = Outcome()
         task = self._tasks.pop(item_id, None)
         if task is None:
-            return step
+            return out
         run = task.visit.run
         run.in_work -= 1
         pictures = _by_box(result.tracks)
         if result.state == "failed":
             self._count(run, "failed")
-            step.notes.append(f"workflow {run.name}: {task.level} failed at a frame: {result.reason}")
+            out.notes.append(f"workflow {run.name}: {task.level} failed at a frame: {result.reason}")
         elif task.level == "measurement":
             found = tuple(
                 Found(label=track.label, score=track.best.score, box=track.best.box)
                 for track in result.tracks
             )
-            self._found(task.visit, _Look(found, result.model, pictures), now, step)
+            self._found(task.visit, _Look(found, result.model, pictures), now, out)
         else:
             pictures |= {face.box: face.picture for face in result.faces if face.picture}
             look = _Look(model=result.model, pictures=pictures)
-            self._decide(task.visit, self._described(result), look, now, step)
-        self._release(task.visit.frame, step)
-        return step
+            self._decide(task.visit, self._described(result), look, now, out)
+        self._release(task.visit.frame, out)
+        return out
 
-    def dropped(self, dropped: Dropped) -> Step:
+    def dropped(self, dropped: Dropped) -> Outcome:
         """The pool gave an item up."""
         return self._drop(dropped.item.id, dropped.reason)
 
-    def lost(self, item_id: str) -> Step:
+    def lost(self, item_id: str) -> Outcome:
         """The bytes of an item's frame are not there any more; take the item from the pool."""
         return self._drop(item_id, "lost")
 
-    def try_ended(self, ended: TryEnded, now: Now) -> Step:
+    def try_ended(self, ended: TryEnded, now: Now) -> Outcome:
         """A node failed at an item, which the pool holds no longer: once more elsewhere, if time is left."""
         item = ended.item
         tries = item.attempts + 1
         if item.id in self._tasks and tries < TRIES and now.mono < item.deadline:
-            return Step(items=[replace(item, attempts=tries, avoid=item.avoid | {ended.worker})])
+            return Outcome(items=[replace(item, attempts=tries, avoid=item.avoid | {ended.worker})])
         return self._drop(item.id, "failed", f"{ended.worker}: {ended.reason}")
 
     def job(self, lease: Lease, seconds: float) -> Job:
@@ -279,7 +268,7 @@ class Frames:
 
     # --- levels ---------------------------------------------------------------------------------
 
-    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], step: Step) -> None:
+    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], out: Outcome) -> None:
         run, frame = visit.run, visit.frame
         item = Item(
             self._new_id(),
@@ -293,9 +282,9 @@ class Frames:
         self._tasks[item.id] = _Task(visit, level, found)
         run.in_work += 1
         frame.uses += 1
-        step.items.append(item)
+        out.items.append(item)
 
-    def _found(self, visit: _Visit, look: _Look, now: Now, step: Step) -> None:
+    def _found(self, visit: _Visit, look: _Look, now: Now, out: Outcome) -> None:
         """The measurement level is done, by the device or by a node."""
         run, rule = visit.run, visit.run.spec.decision
         least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
@@ -304,9 +293,9 @@ class Frames:
             self._count(run, "nothing")
         elif run.spec.feature is None:
             seen = [Seen(thing.label, thing.score, thing.box) for thing in found]
-            self._decide(visit, seen, look, now, step)
+            self._decide(visit, seen, look, now, out)
         elif run.active:
-            self._begin(visit, "feature", found, step)
+            self._begin(visit, "feature", found, out)
         else:
             self._count(run, "gone")
 
@@ -320,7 +309,7 @@ class Frames:
         ]
         return seen + [Seen(t.label, t.best.score, t.best.box) for t in result.tracks]
 
-    def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, step: Step) -> None:
+    def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, out: Outcome) -> None:
         run, frame = visit.run, visit.frame
         self._count(run, "decided")
         if now.mono > frame.at + run.spec.max_delay:
@@ -332,9 +321,9 @@ class Frames:
             if decision.event:
                 self._count(run, "events")
                 self._count(run, "alerts", decision.alert)
-                self._event(visit, decision, look, step)
+                self._event(visit, decision, look, out)
 
-    def _event(self, visit: _Visit, decision: Decision, look: _Look, step: Step) -> None:
+    def _event(self, visit: _Visit, decision: Decision, look: _Look, out: Outcome) -> None:
         """It begins and ends at one moment: a later frame of the same is quiet, or another event."""
         run, frame, seen = visit.run, visit.frame, decision.seen
         arrived, picture = frame.arrived, look.pictures.get(seen.box)
@@ -362,32 +351,32 @@ class Frames:
             reason=decision.reason,
         )
         ended = begun.model_copy(update={"revision": 2})
-        step.changes += [
+        out.changes += [
             EventSaved(EventRecord(ended, (), ended=True), picture, frame=arrived.frame),
             *event_message("new", None, begun, picture=True),
             *event_message("end", begun, ended, picture=False),
         ]
         what = "alert" if decision.alert else "event"
-        step.notes.append(f"workflow {run.name}: {what} at {frame.camera}: {decision.reason}")
+        out.notes.append(f"workflow {run.name}: {what} at {frame.camera}: {decision.reason}")
 
     # --- ends -----------------------------------------------------------------------------------
 
-    def _drop(self, item_id: str, reason: str, why: str = "") -> Step:
-        step = Step()
+    def _drop(self, item_id: str, reason: str, why: str = "") -> Outcome:
+        out = Outcome()
         task = self._tasks.pop(item_id, None)
         if task is not None:
             run = task.visit.run
             run.in_work -= 1
             self._count(run, reason)
             if why:
-                step.notes.append(f"workflow {run.name}: a frame is given up: {why}")
-            self._release(task.visit.frame, step)
-        return step
+                out.notes.append(f"workflow {run.name}: a frame is given up: {why}")
+            self._release(task.visit.frame, out)
+        return out
 
-    def _release(self, frame: _Frame, step: Step) -> None:
+    def _release(self, frame: _Frame, out: Outcome) -> None:
         frame.uses -= 1
         if frame.uses == 0:
-            step.effects.append(ForgetFrame(frame.arrived.frame))
+            out.effects.append(ForgetFrame(frame.arrived.frame))
 
 
 def _by_box(tracks: Iterable[Track]) -> dict[Box, bytes]:

@@ -26,24 +26,19 @@ which workers may take clips; `changes`, `effects` and `notes` go into the step'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from meerkat_contract.messages import Job, Result, WorkerState, WorkflowState
-from meerkat_hub.core.outputs import Announce, EventSaved
-from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
+from meerkat_hub.core.pool.work import Dropped, Lease, TryEnded
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
     FrameArrived,
-    Plan,
     Policy,
     PublishWorkflow,
     ShowWorkflows,
     Stored,
     View,
-    WorkflowChange,
-    WorkflowEffect,
     WorkflowInput,
     WorkflowRemoved,
     WorkflowRequested,
@@ -54,21 +49,13 @@ from meerkat_hub.core.workflow_records import (
 )
 from meerkat_hub.core.zones import ZonesOf, no_zones
 
-from .frames import Frames, Step
+from .frames import Frames
 from .orchestrator import Orchestrator, Orders, Verdict
+from .outcome import Outcome
 from .recognition import Recogniser
 
 TELL_EVERY = 10.0
 """Seconds between publications of what became of a workflow's frames."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    items: list[Item] = field(default_factory=list)
-    plan: Plan | None = None
-    changes: list[EventSaved | Announce | WorkflowChange] = field(default_factory=list)
-    effects: list[WorkflowEffect] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 class Workflows:
@@ -103,7 +90,7 @@ class Workflows:
     def happened(self, happened: WorkflowInput, now: Now) -> Outcome:
         match happened:
             case FrameArrived():
-                return _of(self._frames.arrived(happened, now))
+                return self._frames.arrived(happened, now)
             case WorkflowRequested():
                 return self.request(happened, now)
             case WorkflowWithdrawn():
@@ -173,18 +160,18 @@ class Workflows:
         return self._frames.job(lease, seconds)
 
     def result(self, item_id: str, result: Result, now: Now) -> Outcome:
-        return _of(self._frames.result(item_id, result, now))
+        return self._frames.result(item_id, result, now)
 
     def try_ended(self, ended: TryEnded, now: Now) -> Outcome:
-        return _of(self._frames.try_ended(ended, now))
+        return self._frames.try_ended(ended, now)
 
     def dropped(self, dropped: Dropped, now: Now) -> Outcome:
         del now
-        return _of(self._frames.dropped(dropped))
+        return self._frames.dropped(dropped)
 
     def lost(self, item_id: str, now: Now) -> Outcome:
         del now
-        return _of(self._frames.lost(item_id))
+        return self._frames.lost(item_id)
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -248,7 +235,3 @@ class Workflows:
                 state = told.model_copy(update={"frames": counts})
                 self._told[name] = state
                 out.effects.append(PublishWorkflow(name, state))
-
-
-def _of(step: Step) -> Outcome:
-    return Outcome(items=step.items, changes=list(step.changes), effects=list(step.effects), notes=step.notes)
