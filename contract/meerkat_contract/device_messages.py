@@ -41,6 +41,7 @@ class CameraInfo(Message):
     height: int = Field(0, ge=0)
     fps: float = Field(0, ge=0)
     source: str = Field("", description="kind of source, never a URL with a password in it")
+    ended: bool = Field(False, description="its video has been replayed to its end; no picture follows")
     settings: tuple[SettingInfo, ...] = ()
     zones: dict[Name, Polygon] = Field(default_factory=dict, max_length=50, description="polygons by name")
 

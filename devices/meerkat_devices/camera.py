@@ -146,7 +146,7 @@ class Camera:
                     _log.info("camera %s: switched off", self.name)
                     continue
                 if not stop.is_set():
-                    _log.info("camera %s: %s has ended", self.name, self._address)
+                    self._ended()
                 return
             except SourceError as problem:
                 error = of_thing(problem, me)
@@ -158,6 +158,14 @@ class Camera:
                     self._station.report(error, about=me)
             if self._clock.wait(stop, max(backoff.next(), error.patience)):
                 return
+
+    def _ended(self) -> None:
+        """Nothing more comes, and nothing is wrong: without a word it would look like a broken camera."""
+        again = "" if self._pace == "fast" else "; it is replayed again when the device is started again"
+        _log.info("camera %s: %s has ended%s", self.name, self._address, again)
+        if self._pace == "own":  # else the whole device ends
+            self._info = self._info.model_copy(update={"ended": True})
+            self._station.changed()
 
     def _is_off(self) -> bool:
         return not self.settings.enabled

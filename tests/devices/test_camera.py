@@ -382,3 +382,18 @@ def test_a_refusal_is_said_in_words_without_the_password(status: int, words: str
         open_source(parse_source(url))
     assert "secret" not in str(caught.value)
     assert "joe" not in str(caught.value)
+
+
+def test_a_video_that_is_over_is_told_and_is_no_error(tmp_path: Path) -> None:
+    watched = Watched(make_clip(tmp_path / "in.mp4", seconds=1, fps=5), tmp_path, fast=False)
+    assert not watched.camera.info.ended
+    watched.run()
+    assert watched.camera.info.ended
+    assert watched.station.kept[-1][0] == "info", "the hub hears of it"
+    assert not watched.station.errors
+
+
+def test_a_device_that_replays_fast_ends_itself_and_its_camera_is_not_called_over(tmp_path: Path) -> None:
+    watched = Watched(make_clip(tmp_path / "in.mp4", seconds=1, fps=5), tmp_path)
+    watched.run()
+    assert not watched.camera.info.ended

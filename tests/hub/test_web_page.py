@@ -228,6 +228,23 @@ def test_a_camera_that_fell_silent_is_not_well(house: WebHouse, web: Served, bro
     )
 
 
+def test_a_camera_whose_video_is_over_is_well_and_says_so(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    furnish(house)
+    live = house.hub.live
+    live.errors.clear()
+    live.pictures["porch", "front"] = LivePicture(jpeg(), datetime.now(UTC) - timedelta(hours=1))
+    live.settings["porch", "front", "picture_seconds"] = "30"
+    browser.open(web.base)
+    browser.wait("document.getElementById('status').textContent === '1 thing to look at'", what="it is late")
+    cameras = (CameraInfo(name="front", ended=True),)
+    live.devices["porch"] = live.devices["porch"].model_copy(update={"cameras": cameras})
+    live.tell(Change("device", "porch"))
+    browser.wait("document.getElementById('status').textContent === 'All is well'")
+    assert "replayed to its end" in browser.text("[data-camera]")
+
+
 def test_each_broken_camera_is_told_until_it_gives_a_picture(
     house: WebHouse, web: Served, browser: Browser
 ) -> None:

@@ -137,7 +137,7 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
         now = {
             "motion": live.motion.get(key),
             "picture_at": picture.captured_at if picture else None,
-            "late_after": _late_after(live, info, camera.name),
+            "late_after": None if camera.ended else _late_after(live, info, camera.name),
         }
         cameras.append(CameraView.model_validate({**dict(camera), **now}))
     meters = []

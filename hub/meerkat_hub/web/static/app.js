@@ -110,7 +110,7 @@ function showDevices() {
     if (camera.late_after == null) awaited.set(id, null);
     else if (awaited.get(id) === null) awaited.set(id, Date.now());
     const { device: name, label, availability, next_wake } = device;
-    return cards.get(`camera ${id}`, [camera.name, camera.label, name, label, availability, next_wake, pictures.has(id), late(device, camera)], () => cameraCard(device, camera, id));
+    return cards.get(`camera ${id}`, [camera.name, camera.label, camera.ended, name, label, availability, next_wake, pictures.has(id), late(device, camera)], () => cameraCard(device, camera, id));
   }), ...pictured.map(([device, meter]) => {
     const id = key(device.device, meter.name);
     return cards.get(`meter ${id}`, [device.device, device.availability, device.next_wake, meter, meters.shows(id)], () => meterCard(device, meter));
@@ -135,7 +135,7 @@ function silent({ device }, camera) {
 }
 
 function cameraCard(device, camera, id) {
-  const name = named(camera), away = absent(device) || (late(device, camera) && silent(device, camera).replace("has sent ", ""));
+  const name = named(camera), away = absent(device) || (camera.ended && "replayed to its end") || (late(device, camera) && silent(device, camera).replace("has sent ", ""));
   return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
     h("span", { class: "picture" },
       pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds."),
