@@ -201,7 +201,7 @@ def test_workers_kept_in_arrays_are_those_gone_through_one_by_one(
     assert in_turn(arrays, cost) == in_turn(plain, cost)
     few, many = (staff.turns(NOW, cost, 4, together=True) for staff in (plain, arrays))
     for turns in (few, many):
-        turns.settle()
+        turns.settle({})
     sated = sorted(plain.willing)[::3]
     for at, position, _ in sorted(few.lines[0].heap)[::4]:
         assert few.until(at, sated) == many.until(at, sated)

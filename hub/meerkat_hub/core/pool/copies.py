@@ -20,6 +20,8 @@ def stragglers(
     hedger: Hedger, book: LeaseBook, queues: Queues, crews: Crews, now: float
 ) -> tuple[list[tuple[Lease, Member]], float | None]:
     """The leases of which a copy is to be sent, each with its worker; and when to ask again."""
+    if all(group.waiting for group in queues.groups.values()):
+        return [], None
     chosen: list[tuple[Lease, Member]] = []
     wakes: list[float] = []
     taken: set[str] = set()

@@ -79,11 +79,19 @@ class Crews:
         self._size = size
         self._crews: dict[Group, Crew] = {}
         self._near: dict[Group, list[Group]] = {}
+        self._know_ahead: bool | None = None
 
     def changed(self) -> None:
         """Somebody may do other work than before."""
         self._crews.clear()
         self._near.clear()
+        self._know_ahead = None
+
+    def know_ahead(self) -> bool:
+        """Whether anybody does jobs that are marked `ahead` before those it has not begun."""
+        if self._know_ahead is None:
+            self._know_ahead = any(member.ahead for member in self._members.values())
+        return self._know_ahead
 
     def touched(self, member: Member) -> None:
         """What it holds, or is known of it, has changed."""

@@ -34,7 +34,7 @@ class Demand:
 
     def rate(self, task: str, now: float) -> float:
         """Units of cost that have been arriving a second lately."""
-        return self._window(task).estimate(now).rate
+        return self._window(task).rate(now)
 
     def usual_size(self, task: str) -> float:
         """Bytes that a job of this task has."""

@@ -25,6 +25,12 @@ one queue. Shares stay exact but for this second."""
 Key = tuple[bool, float, int]
 """Not urgent, tag, number of the flow: who has the lowest is next."""
 
+Near = tuple[bool, float, int, int, Item]
+"""Not urgent, when its next item came, number of the lane, stamp, that item."""
+
+Far = tuple[float, int, int, Item]
+"""Tag, number of the lane, stamp, its next item."""
+
 
 @dataclass(slots=True, eq=False)
 class Lane:
@@ -45,9 +51,9 @@ class Lane:
         return sum(map(len, self.lanes))
 
     def in_order(self) -> Iterator[Item]:
-        filled = [lane for lane in self.lanes if lane]
-        if len(filled) == 1:  # as nearly always
-            return iter(reversed(filled[0].values()) if self.behind else filled[0].values())
+        urgent, live, backlog = self.lanes
+        if not (urgent or backlog or self.behind):  # as nearly always
+            return iter(live.values())
         if self.behind:
             return chain.from_iterable(reversed(lane.values()) for lane in self.lanes)
         return chain.from_iterable(lane.values() for lane in self.lanes)
@@ -83,10 +89,10 @@ class FairOrder:
         self._stamp = 0
         self.least: list[tuple[float, int, int]] = []
         """(tag, number, stamp) of every lane."""
-        self.far: list[tuple[float, int, int]] = []
-        """The same, of those that have been served more than SLACK beyond the one that was served least."""
-        self.near: list[tuple[bool, float, int, int]] = []
-        """(not urgent, when its next item came, number, stamp) of those whose turn it may be."""
+        self.far: list[Far] = []
+        """Those that have been served more than SLACK beyond the one that was served least."""
+        self.near: list[Near] = []
+        """Those whose turn it may be."""
 
     def add(self, lane: Lane) -> None:
         """Something waits in it from now on."""
@@ -122,59 +128,64 @@ class FairOrder:
 
     def _settle(self) -> None:
         """Have the entries say what is, and the first of each heap valid."""
-        stamps = self.stamps
-        if len(self.least) + len(self.near) + len(self.far) > 4 * len(self.lanes) + 64:  # mostly void
-            self.least = [entry for entry in self.least if stamps.get(entry[1]) == entry[2]]
-            self.far = [entry for entry in self.far if stamps.get(entry[1]) == entry[2]]
-            self.near = [entry for entry in self.near if stamps.get(entry[2]) == entry[3]]
-            heapify(self.least)
-            heapify(self.far)
-            heapify(self.near)
+        self._forget_void()
+        stamps, least = self.stamps, self.least
+        changed: list[Lane] = []
         for number in self._touched:
             lane = self.lanes.get(number)
             if lane is None:
                 stamps.pop(number, None)
                 continue
             self._stamp += 1
-            stamp = stamps[number] = self._stamp
-            heappush(self.least, (lane.tag, number, stamp))
-            item = lane.first()
-            heappush(self.near, (item.priority is not Priority.URGENT, item.arrived, number, stamp))
+            stamps[number] = self._stamp
+            heappush(least, (lane.tag, number, self._stamp))
+            changed.append(lane)
         self._touched.clear()
-        self._clean()
-
-    def _clean(self) -> None:
-        stamps, least, near, far = self.stamps, self.least, self.near, self.far
         while least and stamps.get(least[0][1]) != least[0][2]:
             heappop(least)
         if not least:
-            near.clear()
-            far.clear()
+            self.near.clear()
+            self.far.clear()
             return
         end = least[0][0] + SLACK
+        for lane in changed:
+            item = lane.first()
+            stamp = stamps[lane.number]
+            if item.priority is Priority.URGENT:
+                heappush(self.near, (False, item.arrived, lane.number, stamp, item))
+            elif lane.tag > end:
+                heappush(self.far, (lane.tag, lane.number, stamp, item))
+            else:
+                heappush(self.near, (True, item.arrived, lane.number, stamp, item))
+        self._sort_out(end)
+
+    def _sort_out(self, end: float) -> None:
+        """Those with a tag of at most `end` are near."""
+        stamps, near, far = self.stamps, self.near, self.far
         while far and far[0][0] <= end:
-            _, number, stamp = heappop(far)
+            _, number, stamp, item = heappop(far)
             if stamps.get(number) == stamp:
-                heappush(near, (True, self.lanes[number].first().arrived, number, stamp))
+                heappush(near, (True, item.arrived, number, stamp, item))
         while True:  # the least of all is near
-            later, _, number, stamp = near[0]
+            later, _, number, stamp, item = near[0]
             if stamps.get(number) != stamp:
                 heappop(near)
             elif later and self.lanes[number].tag > end:
                 heappop(near)
-                heappush(far, (self.lanes[number].tag, number, stamp))
+                heappush(far, (self.lanes[number].tag, number, stamp, item))
             else:
                 return
 
-
-@dataclass(slots=True)
-class _Played:
-    """A lane that was served in a look ahead: its weight and tag, what is next in it, and what follows."""
-
-    weight: float
-    tag: float
-    item: Item | None
-    following: Iterator[Item]
+    def _forget_void(self) -> None:
+        stamps, lanes = self.stamps, len(self.lanes)
+        if len(self.near) > 1.5 * lanes + 16:  # which every look ahead would pass over
+            self.near = [entry for entry in self.near if stamps.get(entry[2]) == entry[3]]
+            heapify(self.near)
+        if len(self.least) + len(self.far) > 3 * lanes + 48:
+            self.least = [entry for entry in self.least if stamps.get(entry[1]) == entry[2]]
+            self.far = [entry for entry in self.far if stamps.get(entry[1]) == entry[2]]
+            heapify(self.least)
+            heapify(self.far)
 
 
 class _Play:
@@ -188,66 +199,64 @@ class _Play:
         self._unit = unit
         self._lanes, self._stamps = order.lanes, order.stamps
         self._least, self._near, self._far = order.least.copy(), order.near.copy(), order.far.copy()
-        self._played: dict[int, _Played] = {}
+        self._tags: dict[int, float] = {}
+        """Of the lanes that were served here."""
+        self._ended: set[int] = set()
+        """Lanes of which all was served here."""
 
     def take(self, count: int, until: Key | None) -> list[Item]:
-        near, stamps, unit, all_played = self._near, self._stamps, self._unit, self._played
+        near, lanes, stamps, unit, tags = self._near, self._lanes, self._stamps, self._unit, self._tags
+        following: dict[int, Iterator[Item]] = {}
         chosen: list[Item] = []
         lowest, least = self._lowest()
         while len(chosen) < count:
-            later, _, number, stamp = near[0]
+            later, _, number, stamp, item = near[0]
             if stamps.get(number) != stamp:
                 heappop(near)
                 continue
-            played = all_played.get(number) or self._begin(number)
-            if later and played.tag > lowest + SLACK:
+            tag = tags.get(number)
+            if tag is None:
+                tag = lanes[number].tag
+            if later and tag > lowest + SLACK:
                 heappop(near)
-                heappush(self._far, (played.tag, number, stamp))
+                heappush(self._far, (tag, number, stamp, item))
                 continue
             if until is not None and chosen and (later, lowest, number) > until:
                 break
-            item = played.item
-            assert item is not None
             chosen.append(item)
-            played.item = following = next(played.following, None)
-            if following is None:
+            items = following.get(number)
+            if items is None:
+                items = following[number] = lanes[number].in_order()
+                next(items)
+            after = next(items, None)
+            if after is None:
                 heappop(near)
+                self._ended.add(number)
             else:
-                played.tag += item.cost * unit / played.weight
-                heapreplace(
-                    near, (following.priority is not Priority.URGENT, following.arrived, number, stamp)
-                )
+                tags[number] = tag + item.cost * unit / lanes[number].flow.weight
+                entry = (after.priority is not Priority.URGENT, after.arrived, number, stamp, after)
+                heapreplace(near, entry)
             if number == least:
                 lowest, least = self._lowest()
                 if not least:
                     break
         return chosen
 
-    def _begin(self, number: int) -> _Played:
-        lane = self._lanes[number]
-        items = lane.in_order()
-        played = self._played[number] = _Played(lane.flow.weight, lane.tag, next(items), items)
-        return played
-
     def _lowest(self) -> tuple[float, int]:
         """The lowest tag, and whose it is; number 0 when nothing waits. Who is near it now comes near."""
         least, far = self._least, self._far
         while least:
             tag, number, stamp = least[0]
-            played = self._played.get(number)
-            if self._stamps.get(number) != stamp or (played is not None and played.item is None):
+            if self._stamps.get(number) != stamp or number in self._ended:
                 heappop(least)
-            elif played is not None and played.tag != tag:
-                heapreplace(least, (played.tag, number, stamp))
+            elif (now_at := self._tags.get(number, tag)) != tag:
+                heapreplace(least, (now_at, number, stamp))
             else:
                 break
         else:
             return 0.0, 0
         while far and far[0][0] <= tag + SLACK:
-            _, other, stamp = heappop(far)
+            _, other, stamp, item = heappop(far)
             if self._stamps.get(other) == stamp:
-                played = self._played.get(other)
-                item = self._lanes[other].first() if played is None else played.item
-                assert item is not None
-                heappush(self._near, (True, item.arrived, other, stamp))
+                heappush(self._near, (True, item.arrived, other, stamp, item))
         return tag, number

@@ -83,7 +83,8 @@ class Member:
         """What a rule sees; `size` is the bytes that a job of this task usually has."""
         view = self._views.get(task)
         if view is None:
-            seconds = self.seconds(task)
+            speed = self._speed(task)
+            seconds = speed.seconds
             held = tuple(
                 [
                     lease.in_flight
@@ -100,7 +101,7 @@ class Member:
                 self.tasks[task].frames_per_second,
                 held,
                 self.last_answer,
-                self._speed(task).variation,
+                speed.variation,
             )
         return view
 
@@ -190,6 +191,7 @@ class Member:
 
     def _seconds_of(self, lease: Lease) -> float:
         """Predicted service time of what it holds; a task that it no longer offers counts as usual work."""
-        if lease.task not in self.tasks:
+        task = lease.task
+        if task not in self.tasks:
             return lease.item.cost * max((s.seconds for s in self._speeds.values()), default=1.0)
-        return lease.item.cost * self.seconds(lease.task)
+        return lease.item.cost * self._speed(task).seconds

@@ -33,7 +33,7 @@ from .work import Item, Lease
 PASSED_OF_LEASE = 0.1
 """Part of its lease by which a job may be passed in all."""
 
-SENT_AHEAD = 2
+SENT_AHEAD = 1
 """Jobs that go ahead in one step, so that no step takes long; the others do in the next."""
 
 NEXT = 0.001
@@ -42,7 +42,7 @@ NEXT = 0.001
 NEAR = 1e-8
 """Seconds. So much later is surely later, however numbers are rounded."""
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Flows that are looked at in vain in one step; the others are next."""
 
 
@@ -70,6 +70,8 @@ class Passing:
 
     def next(self, now: float, unit: Callable[[str], float]) -> Ahead | None:
         """What to send next, until there is none; `unit` tells what one unit of cost of a task takes."""
+        if not (self._came and self._crews.know_ahead()):
+            return None
         in_vain = 0
         for flow in list(self._came):
             group = self._queues.group(flow)

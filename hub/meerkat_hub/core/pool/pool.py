@@ -35,7 +35,7 @@ from .queues import Group, Queues
 from .settings import PoolSettings
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
-HEAD = 64
+HEAD = 16
 """How many waiting items one plan looks at."""
 
 FREE_RETURNS = 4
@@ -329,10 +329,8 @@ class Pool:
     def dispatch(self, now: float) -> list[Lease]:
         """The jobs to send now, in this order. Not to be called while the broker is away."""
         self._dealing = True
-        for member in [member for member in self._paused.values() if now >= member.paused_until]:
-            member.paused_until = 0.0
-            del self._paused[member.id]
-            self._crews.changed()
+        if self._paused:
+            self._let_back_in(now)
         self._demand.pass_time(now)
         self._hedge_at = self._replan_at = None
         sent: list[Lease] = []
@@ -359,6 +357,12 @@ class Pool:
             )
             sent += [self._lend(lease.item, m, now) for lease, m in copies]
         return sent
+
+    def _let_back_in(self, now: float) -> None:
+        for member in [member for member in self._paused.values() if now >= member.paused_until]:
+            member.paused_until = 0.0
+            del self._paused[member.id]
+            self._crews.changed()
 
     def _next_group(self, willing: Iterable[Group]) -> tuple[Group, Key | None]:
         """Whose turn it is, and up to which key it may go before it is another's."""

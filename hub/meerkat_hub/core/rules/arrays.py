@@ -9,7 +9,7 @@ as it comes to them. How many turns come before another is counted over all. The
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import heapify
 from math import inf
 
@@ -28,10 +28,10 @@ InOrder = tuple[Floats, Positions, Floats]
 ANSWERS, PLAIN_UNTIL, HALF, FIRST_END, ENDS, BEHIND, SECONDS = range(7)
 """Rows of the table: what `WorkerView` says of itself, `HALF` of the round trip."""
 
-FIRST_LOOK = 40
+FIRST_LOOK = 20
 """Workers that a plan looks at first, those that answer soonest."""
 
-FIRST_LOOK_OF_CLASS = 6
+FIRST_LOOK_OF_CLASS = 5
 """The same, of one class of speed."""
 
 
@@ -94,9 +94,10 @@ class ArrayTurns:
             self.lines.append(ArrayLine(in_order, begin, begin + size, FIRST_LOOK_OF_CLASS))
             begin += size
 
-    def settle(self) -> None:
-        looked = [entry for line in self.lines for entry in line.heap]
-        self.firsts[[entry[1] for entry in looked]] = [entry[0] for entry in looked]
+    def settle(self, moved: Mapping[int, float]) -> None:
+        firsts = self.firsts
+        for position, answer in moved.items():
+            firsts[position] = answer
 
     def first(self, sated: Iterable[int]) -> Entry:
         willing = self._willing(sated)

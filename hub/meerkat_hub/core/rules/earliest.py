@@ -112,6 +112,8 @@ class _Plan:
         """Positions of those given so much here that they should not, though their view says so."""
         self._holding: dict[int, tuple[int, float, float]] = {}
         """What those given a job here now hold: how many, and seconds of work in the first and behind."""
+        self._moved: dict[int, float] = {}
+        """When those given a job in this plan would answer one more of the usual cost."""
         self._turns = staff.turns(now, self.usual, len(costs), together=like)
         self._lines = self._turns.lines
 
@@ -123,7 +125,7 @@ class _Plan:
         sent: list[Assignment] = []
         left: list[Job] = []
         willing, sated, usual, end = self._staff.willing, self._sated, self.usual, self.end
-        lines = self._lines
+        lines, moved = self._lines, self._moved
         firsts = [line.heap[0] for line in lines]
         at = 0
         for job in head:
@@ -140,7 +142,8 @@ class _Plan:
                 answer, position, seconds = firsts[at]
             line = lines[at]
             heap = line.heap
-            heapreplace(heap, (answer + seconds * cost, position, seconds))
+            moved[position] = next_answer = answer + seconds * cost
+            heapreplace(heap, (next_answer, position, seconds))
             if heap[0][0] >= line.bound:
                 line.look()
             firsts[at] = heap[0]
@@ -167,7 +170,7 @@ class _Plan:
         """
         if others <= 0:
             return []
-        self._turns.settle()
+        self._turns.settle(self._moved)
         first = self._turns.first(self._sated)
         count = _Count(self._turns, self._staff, self.usual, others)
         if not count.used(first[:2]):

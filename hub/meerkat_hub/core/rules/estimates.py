@@ -63,19 +63,26 @@ class ArrivalWindow:
         self._newer_cost += cost
 
     def estimate(self, now: float) -> ArrivalEstimate:
-        """An arrival exactly half a window ago is of the older half; exactly a window ago, of none."""
+        return ArrivalEstimate(self.rate(now))
+
+    def rate(self, now: float) -> float:
+        """Units of cost a second. An arrival exactly half a window ago is of the older half; exactly a window
+        ago, of none."""
         self._age(now)
         if not self._newer or not self._older:
             self._newer_cost = self._newer_cost if self._newer else 0.0
             self._older_cost = self._older_cost if self._older else 0.0
-            return ArrivalEstimate(0.0)
-        return ArrivalEstimate(min(self._newer_cost, self._older_cost) / self._half)
+            return 0.0
+        return min(self._newer_cost, self._older_cost) / self._half
 
     def _age(self, now: float) -> None:
-        while self._newer and self._newer[0][0] <= now - self._half:
-            arrival = self._newer.popleft()
+        newer, older = self._newer, self._older
+        since = now - self._half
+        while newer and newer[0][0] <= since:
+            arrival = newer.popleft()
             self._newer_cost -= arrival[1]
-            self._older.append(arrival)
+            older.append(arrival)
             self._older_cost += arrival[1]
-        while self._older and self._older[0][0] <= now - 2 * self._half:
-            self._older_cost -= self._older.popleft()[1]
+        since = now - 2 * self._half
+        while older and older[0][0] <= since:
+            self._older_cost -= older.popleft()[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import heapify
 from math import inf
 from typing import Protocol
@@ -35,8 +35,9 @@ class Turns(Protocol):
 
     lines: list[Line]
 
-    def settle(self) -> None:
-        """The plan has put its jobs; what follows is of the lines as they are now."""
+    def settle(self, moved: Mapping[int, float]) -> None:
+        """The plan has put its jobs; what follows is of the lines as they are now. `moved` tells of those, by
+        position, that were given one when they would answer another."""
 
     def first(self, sated: Iterable[int]) -> Entry:
         """The first turn of those that should be given another job; the `sated` should not, though their
@@ -60,7 +61,7 @@ class FewTurns:
         self._willing, self._usual = willing, usual
         self._entries: list[Entry] = []
 
-    def settle(self) -> None:
+    def settle(self, moved: Mapping[int, float]) -> None:  # noqa: ARG002
         lines = self.lines
         self._entries = lines[0].heap if len(lines) == 1 else [entry for line in lines for entry in line.heap]
 
