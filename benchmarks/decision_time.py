@@ -4,10 +4,11 @@
 
 A pool of 60, 30 and 10 jobs a second (each off by up to a tenth) with a backlog from 1,000 cameras runs
 on a simulated clock, 12 ms away. A step is one answer and what follows from it: for the rule, the view of
-the worker that answered and `EctStar.assign` for the head of 64 jobs; for the pool, `answer` and
+the worker that answered and `EctStar.assign` for the head of 24 jobs; for the pool, `answer` and
 `dispatch`. As many jobs arrive as are answered. With `--ahead` the workers know of jobs that go ahead of
-others, and it is looked for who may. Jobs are alike, or cost from a fifth to twice as much as
-usual. CPU time of this thread in microseconds, the garbage collector's included. Each run is repeated and
+others, and it is looked for who may. Jobs are alike, or cost from a fifth to twice as much as usual. The
+last lines say how a step grows with the workers and with what waits, and whether no faster than the
+logarithm. CPU time of this thread in microseconds, the garbage collector's included. Each run is repeated and
 a step's time is the least of its repetitions, for they differ only by what else the machine does.
 """
 
@@ -19,7 +20,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from itertools import count, islice
+from itertools import count, islice, product
+from math import log
+from statistics import fmean
 from time import thread_time_ns
 from typing import Any
 
@@ -28,7 +31,10 @@ from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.pool.work import Flow, Item, Lease
 from meerkat_hub.core.rules import ArrivalEstimate, EctStar, InFlight, WaitingJob, WorkerView, staff_of
 
-HEAD = 64
+HEAD = 24
+LIMIT = 200
+"""Microseconds, of the slowest hundredth."""
+FEW = 10
 CAMERAS = 1000
 ROUND_TRIP = 0.012
 WINDOW = 16
@@ -41,7 +47,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--flows", type=int, nargs="+", default=[1, 20], help="that the pool shares among")
-    parser.add_argument("--workers", type=int, nargs="+", default=[3, 20, 200])
+    parser.add_argument("--workers", type=int, nargs="+", default=[3, 20, 200, 1000])
     parser.add_argument("--waiting", type=int, nargs="+", default=[10, 1000, 100_000])
     parser.add_argument("--ahead", action="store_true", help="the workers know of jobs that go ahead")
     parser.add_argument("--json", action="store_true")
@@ -68,6 +74,29 @@ def main() -> None:
                     print(line(row), flush=True)
     if options.json:
         print(json.dumps(rows, indent=1))
+        return
+    slowest = max(row[cost]["p99"] for row in rows for cost in ("alike", "unlike"))
+    print(
+        f"\nslowest p99 {slowest:.0f} µs: at most {LIMIT} {'holds' if slowest <= LIMIT else 'does not hold'}"
+    )
+    for what, by in product(kinds, ("workers", "waiting")):
+        print(growth([row for row in rows if row["what"] == what], by))
+
+
+def growth(rows: list[dict[str, Any]], by: str) -> str:
+    """How the mean of the medians grows from the least to the most of `by`, and whether no faster than its
+    logarithm. Fewer than FEW are left out: what a step costs at any size hides the growth there."""
+    means = {
+        number: fmean(row[cost]["p50"] for row in rows if row[by] == number for cost in ("alike", "unlike"))
+        for number in sorted({row[by] for row in rows if row[by] >= FEW})
+    }
+    if len(means) < 2:
+        return f"{rows[0]['what']}, by {by}: nothing to compare"
+    (few, least), (many, most) = next(iter(means.items())), list(means.items())[-1]
+    times, may = most / least, log(many) / log(few)
+    told = " ".join(f"{number}: {mean:.0f}" for number, mean in means.items())
+    verdict = "holds" if times <= may else "does not hold"
+    return f"{rows[0]['what']}, by {by} ({told} µs): x {times:.2f}, log n x {may:.2f}: {verdict}"
 
 
 def line(row: dict[str, Any]) -> str:

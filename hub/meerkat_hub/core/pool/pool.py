@@ -35,8 +35,9 @@ from .queues import Group, Queues
 from .settings import PoolSettings
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
-HEAD = 16
-"""How many waiting items one plan looks at."""
+HEAD = 24
+"""How many waiting items one plan looks at; those behind are counted. With 64 a step takes longer and is no
+better, with 16 a batch of thirty clips took 1 to 2 % longer."""
 
 FREE_RETURNS = 4
 """An item may come back unbegun so often; then each return is a try that ended without a result."""
