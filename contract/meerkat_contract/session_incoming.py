@@ -168,7 +168,7 @@ class Inbox:
 
     def _deliver(self, subscription: Subscription, incoming: Incoming) -> None:
         whole: Incoming | None = incoming
-        if subscription.join_parts and incoming.properties:
+        if subscription.join_parts:
             try:
                 whole = self._parts.take(incoming, time.monotonic(), subscription=subscription.topic)
             except BadMessage as error:

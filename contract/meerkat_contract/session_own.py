@@ -155,6 +155,9 @@ class OwnTransport:
                     left -= size
                 if left:
                     out[0] = memoryview(out[0])[left:]
+                    if self._tls is None:  # the kernel took what it has room for
+                        self.blocked = True
+                        return False
         except _NOT_NOW:
             self.blocked = True
             return False

@@ -94,7 +94,7 @@ def _data(data: bytes) -> bytes:
 # --- in -------------------------------------------------------------------------------------------
 
 
-def read_length(data: memoryview | bytes, at: int, end: int) -> tuple[int, int] | None:
+def read_length(data: memoryview, at: int, end: int) -> tuple[int, int] | None:
     """A Variable Byte Integer at `at` and where it ends; None when bytes are missing before `end`."""
     value = shift = 0
     while at < end:
@@ -181,8 +181,16 @@ def _read_properties(block: bytes, user: list[tuple[str, str]], identifiers: lis
             )
             at = value
         elif name == _IDENTIFIER:
-            identifier, at = _length(block, at + 1)
-            identifiers.append(identifier)
+            at += 1
+            identifier = shift = 0
+            while (digit := block[at]) >= 0x80 and shift < 21:
+                identifier |= (digit & 0x7F) << shift
+                shift += 7
+                at += 1
+            if digit >= 0x80:
+                raise Malformed("an identifier of more than four bytes")
+            identifiers.append(identifier | digit << shift)
+            at += 1
         elif name == _CONTENT_TYPE:
             value = at + 3 + (block[at + 1] << 8 | block[at + 2])
             content_type = _string(block[at + 3 : value])
@@ -239,7 +247,7 @@ def _number(data: memoryview, at: int) -> int:
     return data[at] << 8 | data[at + 1]
 
 
-def _length(data: memoryview | bytes, at: int) -> tuple[int, int]:
+def _length(data: memoryview, at: int) -> tuple[int, int]:
     found = read_length(data, at, len(data))
     if found is None:
         raise Malformed("a length that ends too early")

@@ -39,7 +39,7 @@ from .core.inputs import (
 )
 from .core.machine import HubCore
 from .core.meter_records import ConfiguredMeter, MeterKey, SeenArrived, SendPicture
-from .core.outputs import Change, ClipSettled, ClipStored, Decision, EventSaved, SendJob
+from .core.outputs import Change, ClipSettled, ClipStored, EventSaved, SendJob
 from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
@@ -250,11 +250,11 @@ class Turn:
                 happened = self._prepare(arrived, known, work)
             left -= 1
             core.deals = not left  # once, when all is known that came together
-            work.add(self.decide(happened, now))
+            work.add(core.step(happened, now))
             if arrived.ack is not None:
                 work.acks.append(arrived.ack)
         if not taken:
-            work.add(self.decide(TimeReached(), now))
+            work.add(core.step(TimeReached(), now))
         return work
 
     def is_light(self, happened: Input) -> bool:
@@ -279,10 +279,6 @@ class Turn:
     def _writes(self, now: Now) -> bool:
         """Whether enough announcements are confirmed, or one long enough ago."""
         return len(self._announced) >= BATCH or now.mono >= self._flush_at
-
-    def decide(self, happened: Input, now: Now) -> Decision:
-        """One step of the core."""
-        return self._deciding.step(happened, now)
 
     def _look_up(self, batch: Sequence[Arrived]) -> Known:
         """What the database knows of the clips and pictures of a batch, and the core does not hold."""

@@ -10,6 +10,7 @@ import pytest
 
 from hub_support.orchestra import START
 from meerkat_contract.errors import BadMessage
+from meerkat_contract.ids import format_time
 from meerkat_contract.messages import WorkflowState
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters.desk import Desk
@@ -174,6 +175,8 @@ def test_what_is_said_of_a_frame_is_read_as_of_any_media(said: dict[str, str], c
         known = message.metadata()
     except BadMessage as refused:
         with pytest.raises(BadMessage, match=re.escape(str(refused))):
-            identity(message)
+            identity(message, dict(message.properties))
     else:
-        assert identity(message) == (known.id, known.captured_at)
+        frame, captured_at, as_said = identity(message, dict(message.properties))
+        assert (frame, captured_at) == (known.id, known.captured_at)
+        assert as_said in ("", format_time(known.captured_at))

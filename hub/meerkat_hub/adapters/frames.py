@@ -19,6 +19,8 @@ class StoredFrame:
     payload: bytes
     qos: int
     """With which it came, and goes to a worker."""
+    captured_at: str
+    """When it was taken, as `format_time` writes it; empty where it did not come so."""
 
 
 class FrameStore:
@@ -34,7 +36,7 @@ class FrameStore:
         self.lost = 0
         """Frames that were cleared before the core heard of them."""
 
-    def put(self, frame: str, payload: bytes, qos: int) -> bool:
+    def put(self, frame: str, payload: bytes, qos: int, captured_at: str = "") -> bool:
         """Whether it is kept: false when there is no room, or a frame of this id is here already."""
         size = len(payload)
         with self._lock:
@@ -43,7 +45,7 @@ class FrameStore:
             if self._bytes + size > self._limit:
                 self.refused += 1
                 return False
-            self._frames[frame] = StoredFrame(payload, qos)
+            self._frames[frame] = StoredFrame(payload, qos, captured_at)
             self._bytes += size
             return True
 

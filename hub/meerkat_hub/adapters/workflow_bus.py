@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -115,16 +115,17 @@ class WorkflowBus:
             )
         findings: FrameFindings | None = None
         region: Box | None = None
-        frame, captured_at = "", None
-        for name, value in message.properties:
-            if name == "found":
-                findings = read(FrameFindings, value.encode(), topic=message.topic)
-            elif name == PROPERTY:
-                region = parse_region(value, topic=message.topic)
-        if message.properties:
-            frame, captured_at = identity(message)
+        frame, captured_at, said = "", None, dict(message.properties)
+        if said:
+            if "found" in said:
+                findings = read(FrameFindings, said["found"].encode(), topic=message.topic)
+            if PROPERTY in said:
+                region = parse_region(said[PROPERTY], topic=message.topic)
+            frame, captured_at, as_said = identity(message, said)
+        else:
+            as_said = ""
         frame = frame or self._new_id()
-        if not self._frames.put(frame, message.payload, message.qos):
+        if not self._frames.put(frame, message.payload, message.qos, as_said):
             return
         self._happened(
             FrameArrived(
@@ -207,7 +208,7 @@ class WorkflowBus:
             properties=[
                 ("schema", "1"),
                 ("id", job.job),
-                ("captured-at", format_time(job.captured_at)),
+                ("captured-at", stored.captured_at or format_time(job.captured_at)),
                 ("trigger", "frame"),
                 ("job", job.to_json().decode()),
             ],
@@ -249,10 +250,12 @@ class WorkflowBus:
                 self._desk.answered(effect)
 
 
-def identity(message: Incoming) -> tuple[str, datetime]:
-    """A frame's id and when it was taken. What nearly every frame says is looked at here, in a fifth of the
-    time; what says more, or something else, is validated in full. Raises BadMessage."""
-    said = dict(message.properties)
+def identity(message: Incoming, said: Mapping[str, str]) -> tuple[str, datetime, str]:
+    """A frame's id and when it was taken, that also as it was said if `format_time` would say it so.
+
+    What nearly every frame says is looked at here, in a fifth of the time; what says more, or something
+    else, is validated in full. `said` are the message's properties. Raises BadMessage.
+    """
     frame, taken = said.get("id", ""), said.get("captured-at", "")
     if (
         said.keys() <= _PLAIN
@@ -263,9 +266,9 @@ def identity(message: Incoming) -> tuple[str, datetime]:
         and _PLAIN_TIME.fullmatch(taken)
     ):
         with suppress(ValueError):  # no such day, as the validation says too
-            return frame, datetime.fromisoformat(taken)
+            return frame, datetime.fromisoformat(taken), taken
     metadata = message.metadata()
-    return metadata.id, metadata.captured_at
+    return metadata.id, metadata.captured_at, ""
 
 
 @lru_cache(maxsize=1024)

@@ -250,7 +250,7 @@ class Frames:
         run, arrived = task.visit.run, task.visit.frame.arrived
         rule = run.spec.decision
         labels = rule.labels if isinstance(rule, SeenRule) and task.level == "measurement" else ()
-        return Job(
+        return Job.trusted(  # a frame's values were looked at when it came
             job=lease.item.id,
             token=lease.token,
             task=lease.task,
