@@ -22,11 +22,11 @@ from support.wait import wait_for
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-# Chromium reads commands from descriptor 3 and answers on 4.
+# Chromium reads commands from descriptor 3 and answers on 4; either may be the other pipe's number at first.
 LAUNCH = """
-import os, sys
-reading, writing = map(int, sys.argv[1:3])
-os.dup2(reading, 63); os.dup2(writing, 64); os.dup2(63, 3); os.dup2(64, 4); os.closerange(63, 65)
+import fcntl, os, sys
+reading, writing = (fcntl.fcntl(int(one), fcntl.F_DUPFD_CLOEXEC, 10) for one in sys.argv[1:3])
+os.dup2(reading, 3); os.dup2(writing, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
