@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -143,6 +144,7 @@ def test_the_payloads_are_those_that_were_tried_in_home_assistant() -> None:
 
 
 @given(st.lists(infos, max_size=4), st.text(max_size=20))
+@profile(deadline=None)
 def test_home_assistant_knows_every_option(devices: list[DeviceInfo], page: str) -> None:
     workers = {info.device: Worker(info.device, measures_heat=bool(info.mac)) for info in devices}
     known = {info.device: info for info in devices}
