@@ -321,8 +321,7 @@ class Turn:
         if seen:
             arrived.incoming.unlink(missing_ok=True)
             return AlreadyKnown(media_id, device)
-        if not arrived.in_place:
-            work.moves.append((arrived.incoming, arrived.final))
+        work.moves.append((arrived.incoming, arrived.final))
         if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
             return replace(happened, earlier=self._earlier(happened.clip.recording, known))
         return happened

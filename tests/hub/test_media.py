@@ -212,7 +212,7 @@ def test_a_file_is_received_at_its_place_unless_there_is_one(media: MediaFolder)
     assert final.read_bytes() == b"again"
 
 
-def test_what_is_secured_is_synced_once_with_its_folders(
+def test_what_was_received_at_its_place_is_synced_once_with_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
@@ -220,11 +220,13 @@ def test_what_is_secured_is_synced_once_with_its_folders(
     media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, disk.whole))
     finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(5)]
     assert disk.synced == {tmp_path / "clips"}, "which holds the new folders"
-    media.secure(finals)
+    media.place_all([(final, final) for final in finals])
     assert disk.synced == {*finals, *(final.parent for final in finals), tmp_path / "clips"}
 
 
-def test_none_stays_when_one_cannot_be_secured(media: MediaFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_none_stays_when_one_cannot_be_synced_at_its_place(
+    media: MediaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(3)]
 
     def refuse(*_args: object) -> None:
@@ -232,7 +234,7 @@ def test_none_stays_when_one_cannot_be_secured(media: MediaFolder, monkeypatch: 
 
     monkeypatch.setattr(Syncer, "sync", refuse)
     with pytest.raises(StorageError, match="an error of its own"):
-        media.secure(finals)
+        media.place_all([(final, final) for final in finals])
     assert not any(final.exists() for final in finals)
 
 

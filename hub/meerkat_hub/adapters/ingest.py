@@ -1,8 +1,7 @@
 """From messages of devices to inputs of the core: validate, write to disk, hand over.
 
-One thread, so that what a device sends keeps its order. What has come meanwhile is synced together, while
-the hub commits what came before it. A message is acknowledged to the broker when the hub has committed
-or refused it. A clip of a device that has not introduced itself yet
+One thread, so that what a device sends keeps its order. A message is acknowledged to the broker
+when the hub has committed or refused it. A clip of a device that has not introduced itself yet
 (its `info` may be on the way) waits INTRODUCTION seconds, then it is refused.
 """
 
@@ -12,7 +11,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,9 +34,6 @@ from .media import MediaFolder, suffix_of
 log = logging.getLogger("meerkat.hub")
 
 INTRODUCTION = 5.0
-TOGETHER = 64
-"""Messages synced together at most; the hub can go on with them no sooner."""
-
 MEGABYTE = 1_000_000
 MAX_PIXELS = 50_000_000
 LONGEST = 1_800.0
@@ -49,7 +44,7 @@ LONGEST = 1_800.0
 class Arrived:
     """An input with its file, and how to acknowledge the message it came in.
 
-    `incoming` is where its file lies, and `final` where it belongs.
+    `incoming` is where its file lies, and `final` where it belongs. Nothing is synced yet.
     """
 
     input: Input
@@ -59,7 +54,7 @@ class Arrived:
 
     @property
     def in_place(self) -> bool:
-        """Whether its file is where it belongs already, on the disk."""
+        """Whether its file is where it belongs already."""
         return self.incoming is not None and self.incoming == self.final
 
 
@@ -85,8 +80,6 @@ class Ingest:
         self._clock = clock
         self._queue: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._held: list[_Held] = []
-        self._ready: list[Arrived] = []
-        """Written, and not synced yet."""
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self.failure: StorageError | None = None
         """Set while the disk refuses what devices send."""
@@ -117,24 +110,18 @@ class Ingest:
         while True:
             timeout = 0.2 if self._held else None
             try:
-                messages = [self._queue.get(timeout=timeout)]
-                with suppress(queue.Empty):
-                    while len(messages) < TOGETHER:
-                        messages.append(self._queue.get_nowait())
-                self.look(*[message for message in messages if message is not None])
-                if None in messages:
+                message = self._queue.get(timeout=timeout)
+                if message is None:
                     return
+                self.look(message)
             except queue.Empty:
                 pass
             if self._held:
                 self.look_again()
 
-    def look(self, *messages: Incoming) -> None:
-        """Accept messages, refuse them, or hold them until their devices have introduced themselves."""
-        until = self._clock().mono + INTRODUCTION
-        for message in messages:
-            self._one(message, until)
-        self._pass_on()
+    def look(self, message: Incoming) -> None:
+        """Accept a message, refuse it, or hold it until its device has introduced itself."""
+        self._one(message, self._clock().mono + INTRODUCTION)
 
     @property
     def holding(self) -> bool:
@@ -145,29 +132,6 @@ class Ingest:
         held, self._held = self._held, []
         for item in held:
             self._one(item.message, item.until)
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        """Sync what is ready, and hand it over."""
-        ready, self._ready = self._ready, []
-        files = [arrived.final for arrived in ready if arrived.final is not None and arrived.in_place]
-        if files:
-            try:
-                self._media.secure(files)
-                self.failure = None
-            except StorageError as error:
-                self._not_kept(error)
-                for arrived in ready:
-                    if arrived.in_place and arrived.ack is not None:
-                        arrived.ack()
-                ready = [arrived for arrived in ready if not arrived.in_place]
-        for arrived in ready:
-            self._hand_over(arrived)
-
-    def _not_kept(self, error: StorageError) -> None:
-        """No receipt follows: the device keeps what it sent and sends it again."""
-        self.failure = error
-        log.error("%s", error)
 
     def _one(self, message: Incoming, until: float) -> None:
         media_id, device = _claimed_id(message), ""
@@ -186,18 +150,21 @@ class Ingest:
                     where=message.topic,
                     remedy=f"Publish meerkat/device/{device}/info, retained, before the first clip",
                 )
-            self._ready.append(self._accept(topic, metadata, message))
+            self._hand_over(self._accept(topic, metadata, message))
+            self.failure = None
         except StorageError as error:
-            self._not_kept(error)
+            # No receipt: the device keeps what it sent and sends it again.
+            self.failure = error
+            log.error("%s", error)
             message.ack()
         except MeerkatError as error:
             refusal = Refusal(message.topic, str(error), self._clock().wall, media_id, device)
-            self._ready.append(Arrived(Refused(refusal), ack=message.ack))
+            self._hand_over(Arrived(Refused(refusal), ack=message.ack))
         except Exception as error:  # a fault of ours must not leave the hub deaf
             log.exception("a fault while a message on %s was read", message.topic)
             reason = f"a fault in the hub while it was read ({error!r})"
             refusal = Refusal(message.topic, reason, self._clock().wall, media_id, device)
-            self._ready.append(Arrived(Refused(refusal), ack=message.ack))
+            self._hand_over(Arrived(Refused(refusal), ack=message.ack))
 
     def _accept(self, topic: ThingTopic, metadata: Metadata, message: Incoming) -> Arrived:
         if topic.kind == "seen":

@@ -80,8 +80,6 @@ class MediaFolder:
             (root / name).mkdir(parents=True, exist_ok=True)
         self._incoming = root / "incoming"
         self._syncer = syncer or Syncer(root)
-        self._came = Syncer(root) if syncer is None else syncer
-        """For `secure`, since each is of one thread."""
         self._lately = _Lately(LATELY)
 
     def path(self, kind: str, name: str, suffix: str = ".mp4") -> Path:
@@ -93,7 +91,7 @@ class MediaFolder:
     def receive(self, payload: bytes, final: Path | None = None) -> Path:
         """Write bytes to a new file: at `final` if there is nothing yet, else in incoming/; answers where.
 
-        They are durable once they are secured or placed.
+        They are durable once they are placed.
         """
         path, descriptor = final, None
         try:
@@ -129,20 +127,6 @@ class MediaFolder:
             sync_one(str(path.parent.parent))
             return os.open(path, NEW, 0o666)
 
-    def secure(self, paths: Sequence[Path]) -> None:
-        """Return when these files, received at their places, are on the disk with their folders.
-
-        When the disk refuses one, none of them is left. May be called on another thread than the others.
-        """
-        to_sync = dict.fromkeys(chain.from_iterable((str(path), str(path.parent)) for path in paths))
-        try:
-            self._came.sync(list(to_sync))
-        except OSError as error:
-            for path in paths:
-                with suppress(OSError):  # as above
-                    path.unlink(missing_ok=True)
-            raise _refused("written", paths[0], error) from error
-
     def read(self, path: Path) -> bytes:
         """A file's bytes; raises OSError."""
         return self._lately.take(path) or path.read_bytes()
@@ -152,7 +136,8 @@ class MediaFolder:
         self.place_all([(incoming, final)])
 
     def place_all(self, moves: Sequence[tuple[Path, Path]]) -> None:
-        """Move received files to their places, and return when all of it is on the disk.
+        """Move received files to their places, unless they are there, and return when all of it is on the
+        disk.
 
         When the disk refuses one, none of them is left, neither here nor there.
         """
@@ -174,7 +159,8 @@ class MediaFolder:
         """Move, and note what has to be synced: the file, its folder, and what holds a new folder."""
         folder = final.parent
         try:
-            incoming.replace(final)
+            if incoming != final:
+                incoming.replace(final)
         except FileNotFoundError:
             folder.mkdir(exist_ok=True)
             to_sync[str(folder.parent)] = None
