@@ -32,7 +32,7 @@ from .session_kept import Kept, State
 from .session_link import Link
 from .session_outgoing import Outgoing, as_bytes, make_packets, offline
 from .session_transport import Accepted, Message, Transport, Wire
-from .session_values import Delivery, Incoming, Will, nothing, once
+from .session_values import Delivery, Incoming, Will, nothing
 from .session_wire import PROTOCOL_LIMIT
 
 __all__ = ["Delivery", "Incoming", "Session", "Will"]
@@ -338,14 +338,17 @@ class Session:
 
     def _acknowledger(self, mid: int) -> Callable[[], None]:
         """Acknowledges once, on the connection that brought the message and on no later one."""
-        generation = self._link.generation
+        generation, lock = self._link.generation, threading.Lock()
 
         def acknowledge() -> None:
-            self._acks.append((generation, mid))  # the link sends them together when it has dealt with all
-            if not self._link.here:
-                self._link.wake()
+            if lock.acquire(blocking=False):  # once, as `session_values.once`
+                self._acks.append(
+                    (generation, mid)
+                )  # the link sends them together when it has dealt with all
+                if not self._link.here:
+                    self._link.wake()
 
-        return once(acknowledge)
+        return acknowledge
 
     def _offer_state(self, topic: str, state: State) -> Delivery | None:
         if not self._connected:

@@ -90,17 +90,29 @@ class Outgoing:
                 break
             if not packet.qos and self._unwritten_bytes >= WRITE_AHEAD:
                 break
+            size = len(packet.payload)
             with self._lock:
                 self._queue.popleft()
-                self._queued -= len(packet.payload)
-            self._hand_over(client, packet)
+                self._queued -= size
             some = True
+            ticket = client.publish(
+                packet.topic, packet.payload, packet.qos, packet.retain, packet.properties
+            )
+            if ticket is None:
+                packet.delivery.finish(offline())
+            elif packet.qos:
+                assert isinstance(ticket, int)
+                self._under_way[ticket] = packet
+            else:
+                self._unwritten.append((ticket, packet))
+                self._unwritten_bytes += size
         return some
 
     def written(self, client: Transport) -> None:
         """Settle the QoS 0 messages that have left for the network."""
-        while self._unwritten and client.is_written(self._unwritten[0][0]):
-            _, packet = self._unwritten.popleft()
+        unwritten, is_written = self._unwritten, client.is_written
+        while unwritten and is_written(unwritten[0][0]):
+            _, packet = unwritten.popleft()
             self._unwritten_bytes -= len(packet.payload)
             packet.delivery.finish()
 
@@ -123,17 +135,6 @@ class Outgoing:
             self._queued = self._unwritten_bytes = 0
         for packet in lost:
             packet.delivery.finish(error)
-
-    def _hand_over(self, client: Transport, packet: Packet) -> None:
-        ticket = client.publish(packet.topic, packet.payload, packet.qos, packet.retain, packet.properties)
-        if ticket is None:
-            packet.delivery.finish(offline())
-        elif packet.qos:
-            assert isinstance(ticket, int)
-            self._under_way[ticket] = packet
-        else:
-            self._unwritten.append((ticket, packet))
-            self._unwritten_bytes += len(packet.payload)
 
 
 def as_bytes(payload: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:

@@ -44,7 +44,7 @@ from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
-from .turn_work import Actions, Pace, Work, cameras_of, held, local, midnight, told
+from .turn_work import Actions, Pace, Work, cameras_of, held, local, midnight, told, with_pictures
 
 __all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
@@ -339,7 +339,7 @@ class Turn:
         if self._announced:
             self._flush_at = min(self._flush_at, now.mono + FLUSH)
         if work.changes or self._writes(now):
-            newest = _with_pictures(work.changes)
+            newest = with_pictures(work.changes)
             superseded = self._store.event_pictures(newest)
             pictures = self._receive_pictures(newest, work)
             if work.moves:
@@ -440,12 +440,3 @@ class Turn:
     def _deciding(self) -> HubCore:
         assert self.core is not None
         return self.core
-
-
-def _with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:
-    """Of each event that has a new picture, the latest change that has one."""
-    return {
-        change.record.state.id: change
-        for change in changes
-        if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
-    }

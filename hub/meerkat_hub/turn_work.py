@@ -18,7 +18,7 @@ from .adapters.live import Change as LiveChange
 from .adapters.store import Waiting
 from .core.inputs import CamerasTold
 from .core.meter_records import LayoutSaved, SettingsSaved
-from .core.outputs import Announce, Change, Decision, Effect, RecordingClosed
+from .core.outputs import Announce, Change, Decision, Effect, EventSaved, RecordingClosed
 from .core.pool.work import Lease
 
 log = logging.getLogger("meerkat.hub")
@@ -116,3 +116,12 @@ def told(change: Change) -> LiveChange | None:
             return LiveChange("meter", device, meter)
         case _:
             return None
+
+
+def with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:
+    """Of each event that has a new picture, the latest change that has one."""
+    return {
+        change.record.state.id: change
+        for change in changes
+        if isinstance(change, EventSaved) and (change.picture is not None or change.frame is not None)
+    }
