@@ -132,7 +132,7 @@ def test_the_quicker_way_is_taken_and_the_other_tried_again(
         clock[0] += 1
 
     monkeypatch.setattr(sync, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(sync, "sync_one", one)
+    monkeypatch.setattr(sync, "_sync_one", one)
     syncer = Syncer(tmp_path, whole)
     syncer.sync(["a", "b", "c", "d"])
     syncer.sync(["a"])
@@ -203,8 +203,17 @@ def test_only_ids_made_by_the_program_name_a_file(media: MediaFolder) -> None:
             media.path("clips", name)
 
 
+def a_place(media: MediaFolder) -> Path:
+    """Of a clip, in a folder that is there."""
+    final = media.path("clips", new_id())
+    final.parent.mkdir(exist_ok=True)
+    return final
+
+
 def test_a_file_is_received_at_its_place_unless_there_is_one(media: MediaFolder) -> None:
     final = media.path("clips", new_id())
+    assert media.receive(b"x", final).parent == media.root / "incoming", "its folder is not there yet"
+    final.parent.mkdir()
     assert media.receive(b"first", final) == final
     again = media.receive(b"again", final)
     assert (again.parent, final.read_bytes()) == (media.root / "incoming", b"first")
@@ -218,16 +227,15 @@ def test_what_was_received_at_its_place_is_synced_once_with_its_folder(
     disk = Disk(monkeypatch)
     disk.refuses_whole = True
     media = MediaFolder(tmp_path, syncer=Syncer(tmp_path, disk.whole))
-    finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(5)]
-    assert disk.synced == {tmp_path / "clips"}, "which holds the new folders"
+    finals = [media.receive(b"x", a_place(media)) for _ in range(5)]
     media.place_all([(final, final) for final in finals])
-    assert disk.synced == {*finals, *(final.parent for final in finals), tmp_path / "clips"}
+    assert disk.synced == {*finals, *(final.parent for final in finals)}
 
 
 def test_none_stays_when_one_cannot_be_synced_at_its_place(
     media: MediaFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finals = [media.receive(b"x", media.path("clips", new_id())) for _ in range(3)]
+    finals = [media.receive(b"x", a_place(media)) for _ in range(3)]
 
     def refuse(*_args: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -241,7 +249,7 @@ def test_none_stays_when_one_cannot_be_synced_at_its_place(
 def test_what_came_last_is_read_from_memory_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meerkat_hub.adapters.media.LATELY", 10)
     media = MediaFolder(tmp_path)
-    paths = [media.receive(bytes([n] * 5), media.path("clips", new_id())) for n in range(3)]
+    paths = [media.receive(bytes([n] * 5), a_place(media)) for n in range(3)]
     for path in paths:
         path.write_bytes(b"disk")
     assert media.read(paths[0]) == b"disk", "ten bytes are kept, and two came after it"

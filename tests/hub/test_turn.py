@@ -60,6 +60,7 @@ class Hub:
         """As the ingest hands it over: its file is where it belongs."""
         clip = a_clip(number)
         final = self.media.path("clips", clip.id)
+        final.parent.mkdir(exist_ok=True)
         return Arrived(ClipArrived(clip), self.media.receive(b"video", final), final, lambda: None)
 
     def know_a_worker(self) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import is_id, new_id
 
-from .sync import Syncer, sync_one
+from .sync import Syncer
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -89,7 +89,8 @@ class MediaFolder:
         return Path(f"{self.root}/{kind}/{name[34:36]}/{name}{suffix}")
 
     def receive(self, payload: bytes, final: Path | None = None) -> Path:
-        """Write bytes to a new file: at `final` if there is nothing yet, else in incoming/; answers where.
+        """Write bytes to a new file: at `final` if its folder is there and empty of it, else in incoming/;
+        answers where.
 
         They are durable once they are placed.
         """
@@ -116,16 +117,13 @@ class MediaFolder:
             raise _refused("written", where, error) from error
         return path
 
-    def _create(self, path: Path) -> int | None:
-        """The descriptor of a new file; None when there is one."""
+    @staticmethod
+    def _create(path: Path) -> int | None:
+        """The descriptor of a new file; None where there is one, or no folder yet, which `place_all` makes."""
         try:
             return os.open(path, NEW, 0o666)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             return None
-        except FileNotFoundError:
-            path.parent.mkdir()  # once for each of 256
-            sync_one(str(path.parent.parent))
-            return os.open(path, NEW, 0o666)
 
     def read(self, path: Path) -> bytes:
         """A file's bytes; raises OSError."""

@@ -62,10 +62,10 @@ class Syncer:
         began = perf_counter()
         if len(paths) < FEW:
             for path in paths:
-                sync_one(path)
+                _sync_one(path)
         else:
             self._threads = self._threads or ThreadPoolExecutor(THREADS, "sync")
-            for _ in self._threads.map(sync_one, paths):
+            for _ in self._threads.map(_sync_one, paths):
                 pass
         self._per_file = _smooth(self._per_file, (perf_counter() - began) / len(paths))
 
@@ -87,8 +87,7 @@ class Syncer:
         return True
 
 
-def sync_one(path: str) -> None:
-    """Return once this file or folder is on the disk. Raises OSError that names it."""
+def _sync_one(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
