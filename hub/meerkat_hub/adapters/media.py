@@ -119,7 +119,7 @@ class MediaFolder:
 
     @staticmethod
     def _create(path: Path) -> int | None:
-        """The descriptor of a new file; None where there is one, or no folder yet, which `place_all` makes."""
+        """The descriptor of a new file; None where there is one, or no folder: `place_all` makes that."""
         try:
             return os.open(path, NEW, 0o666)
         except (FileExistsError, FileNotFoundError):
