@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.broker import Mosquitto
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+"""How long an example takes says more of the machine than of Meerkat."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
