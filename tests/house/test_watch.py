@@ -42,7 +42,8 @@ from meerkat_hub.core.outputs import (
     SendReceipt,
 )
 from meerkat_hub.core.pool.work import Item
-from meerkat_hub.core.workflows.frames import Frames, Step
+from meerkat_hub.core.workflows.frames import Frames
+from meerkat_hub.core.workflows.outcome import Outcome
 
 
 class Books:
@@ -186,7 +187,7 @@ def _fault(*_: Any) -> Any:
         ("rest", HubCore, "wake_at", lambda self: 0.0),
         ("no fault", HubCore, "_result", _fault),
         ("ends", Announcer, "pump", lambda self: None),
-        ("frames", Frames, "result", lambda self, item_id, result, now: Step()),
+        ("frames", Frames, "result", lambda self, item_id, result, now: Outcome()),
     ],
 )
 def test_a_hub_that_spins_or_faults_or_never_ends_or_loses_frames_is_found(

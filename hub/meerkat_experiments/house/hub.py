@@ -130,10 +130,16 @@ class WatchedTurn(Turn):
 
     watch: Watch
 
-    def decide(self, happened: Input, now: Now) -> Decision:
-        decision = super().decide(happened, now)
-        self.watch.stepped(happened, decision)
-        return decision
+    def make_core(self, epoch: int) -> HubCore:
+        core = super().make_core(epoch)
+
+        def step(happened: Input, now: Now) -> Decision:
+            decision = type(core).step(core, happened, now)
+            self.watch.stepped(happened, decision)
+            return decision
+
+        core.step = step  # type: ignore[method-assign]
+        return core
 
 
 class HubProcess:
