@@ -208,16 +208,17 @@ class _Play:
         near, lanes, stamps, unit, tags = self._near, self._lanes, self._stamps, self._unit, self._tags
         following: dict[int, Iterator[Item]] = {}
         chosen: list[Item] = []
+        urgent = Priority.URGENT
         lowest, least = self._lowest()
+        end = lowest + SLACK
         while len(chosen) < count:
             later, _, number, stamp, item = near[0]
             if stamps.get(number) != stamp:
                 heappop(near)
                 continue
-            tag = tags.get(number)
-            if tag is None:
-                tag = lanes[number].tag
-            if later and tag > lowest + SLACK:
+            lane = lanes[number]
+            tag = tags.get(number, lane.tag)
+            if later and tag > end:
                 heappop(near)
                 heappush(self._far, (tag, number, stamp, item))
                 continue
@@ -226,18 +227,18 @@ class _Play:
             chosen.append(item)
             items = following.get(number)
             if items is None:
-                items = following[number] = lanes[number].in_order()
+                items = following[number] = lane.in_order()
                 next(items)
             after = next(items, None)
             if after is None:
                 heappop(near)
                 self._ended.add(number)
             else:
-                tags[number] = tag + item.cost * unit / lanes[number].flow.weight
-                entry = (after.priority is not Priority.URGENT, after.arrived, number, stamp, after)
-                heapreplace(near, entry)
+                tags[number] = tag + item.cost * unit / lane.flow.weight
+                heapreplace(near, (after.priority is not urgent, after.arrived, number, stamp, after))
             if number == least:
                 lowest, least = self._lowest()
+                end = lowest + SLACK
                 if not least:
                     break
         return chosen

@@ -36,8 +36,8 @@ from .settings import PoolSettings
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
 HEAD = 24
-"""How many waiting items one plan looks at; those behind are counted. With 64 a step takes longer and is no
-better, with 16 a batch of thirty clips took 1 to 2 % longer."""
+"""How many waiting items one plan looks at; those behind are counted. Thirty clips take 1.096 of the optimum in
+the median of 100 seeds (1.056 of 20), as with 32 and 64; with 16 they take 1.110 (1.109)."""
 
 FREE_RETURNS = 4
 """An item may come back unbegun so often; then each return is a try that ended without a result."""

@@ -25,13 +25,17 @@ Positions = NDArray[np.intp]
 InOrder = tuple[Floats, Positions, Floats]
 """When workers would answer first, who they are, and their seconds per unit: `Entry`, in arrays."""
 
+Starts = tuple[Positions, list[tuple[int, int]]]
+"""The places of those looked at first in all classes, and of one more in each; and where each class begins
+and ends."""
+
 ANSWERS, PLAIN_UNTIL, HALF, FIRST_END, ENDS, BEHIND, SECONDS = range(7)
 """Rows of the table: what `WorkerView` says of itself, `HALF` of the round trip."""
 
 FIRST_LOOK = 20
 """Workers that a plan looks at first, those that answer soonest."""
 
-FIRST_LOOK_OF_CLASS = 5
+FIRST_LOOK_OF_CLASS = 8
 """The same, of one class of speed."""
 
 
@@ -44,6 +48,7 @@ class ArrayStaff(Staff):
         self.classes: NDArray[np.int16] = np.array([worker.speed_class for worker in self], np.int16)
         self.class_sizes = Counter([worker.speed_class for worker in self])
         self._busy = sum([bool(worker.in_flight) for worker in self])
+        self._starts: Starts | None = None
 
     def replace(self, position: int, worker: WorkerView) -> None:
         old = self[position]
@@ -57,6 +62,21 @@ class ArrayStaff(Staff):
             self.class_sizes[old.speed_class] -= 1
             if not self.class_sizes[old.speed_class]:
                 del self.class_sizes[old.speed_class]
+            self._starts = None
+
+    @property
+    def starts(self) -> Starts:
+        """Where the classes of speed begin when workers stand class by class, the fastest class first."""
+        if self._starts is None:
+            places: list[int] = []
+            spans: list[tuple[int, int]] = []
+            begin = 0
+            for _, size in sorted(self.class_sizes.items()):
+                spans.append((begin, begin + size))
+                places += range(begin, begin + min(size, FIRST_LOOK_OF_CLASS + 1))
+                begin += size
+            self._starts = np.array(places, np.intp), spans
+        return self._starts
 
     def turns(self, now: float, usual: float, most: int, *, together: bool) -> ArrayTurns:
         return ArrayTurns(self, now, usual, most, together=together)
@@ -85,14 +105,18 @@ class ArrayTurns:
         if not together:
             order = order[staff.classes[order].argsort(kind="stable")]
         in_order = self.firsts[order], order, self.seconds[order]
-        self.lines: list[Line]
+        self.lines: list[Line] = []
         if together:
-            self.lines = [ArrayLine(in_order, 0, len(staff), min(most, FIRST_LOOK))]
+            looks = min(most, FIRST_LOOK)
+            entries = _standing(in_order, slice(looks + 1))
+            self.lines.append(ArrayLine(in_order, entries, looks, 0, len(staff)))
             return
-        self.lines, begin = [], 0
-        for _, size in sorted(staff.class_sizes.items()):
-            self.lines.append(ArrayLine(in_order, begin, begin + size, FIRST_LOOK_OF_CLASS))
-            begin += size
+        places, spans = staff.starts
+        entries, taken, looks = _standing(in_order, places), 0, FIRST_LOOK_OF_CLASS
+        for begin, end in spans:
+            upto = taken + min(end - begin, looks + 1)
+            self.lines.append(ArrayLine(in_order, entries[taken:upto], looks, begin, end))
+            taken = upto
 
     def settle(self, moved: Mapping[int, float]) -> None:
         firsts = self.firsts
@@ -110,8 +134,9 @@ class ArrayTurns:
         return sorted(_entries(self.firsts[willing], willing, self.seconds[willing]))
 
     def count(self, at: float) -> tuple[int, int]:
-        turns = np.floor((at - self.firsts) / self.each) + 1
-        return int(np.maximum(turns, 0).sum()), int(np.count_nonzero(turns > 0))
+        turns = (at - self.firsts) / self.each
+        turns = turns[turns >= 0]
+        return int(np.add.reduce(np.floor(turns))) + len(turns), len(turns)
 
     def ties(self, at: float, of: int) -> int:
         turns = (at - self.firsts[of:]) / self.each[of:]
@@ -130,22 +155,31 @@ class ArrayLine(Line):
 
     __slots__ = ("_end", "_in_order", "_looked", "_looks")
 
-    def __init__(self, in_order: InOrder, begin: int, end: int, looks: int) -> None:
+    def __init__(self, in_order: InOrder, first: list[Entry], looks: int, begin: int, end: int) -> None:
         """Its workers are those from `begin` to `end`, who answers first before the others; `looks` of them
-        are looked at for now. There is somebody."""
-        self._in_order, self._looked, self._end, self._looks = in_order, begin, end, looks
-        self.heap = []
-        self.bound = -inf
-        self.look()
+        are looked at for now. `first` are those and one more, or all, where they are no more. There is
+        somebody."""
+        self._in_order, self._looked, self._end, self._looks = in_order, begin + looks, end, 2 * looks
+        self.bound = first.pop()[0] if len(first) > looks else inf
+        heapify(first)
+        self.heap = first
+        if first[0][0] >= self.bound:
+            self.look()
 
     def look(self) -> None:
-        heap, (firsts, positions, seconds) = self.heap, self._in_order
+        heap, in_order = self.heap, self._in_order
         while self.bound < inf and not (heap and heap[0][0] < self.bound):
             begin, end = self._looked, min(self._looked + self._looks, self._end)
-            heap += _entries(firsts[begin:end], positions[begin:end], seconds[begin:end])
+            heap += _standing(in_order, slice(begin, end))
             heapify(heap)
             self._looked, self._looks = end, 2 * self._looks
-            self.bound = float(firsts[end]) if end < self._end else inf
+            self.bound = float(in_order[0][end]) if end < self._end else inf
+
+
+def _standing(in_order: InOrder, places: Positions | slice) -> list[Entry]:
+    """Those who stand there."""
+    firsts, positions, seconds = in_order
+    return _entries(firsts[places], positions[places], seconds[places])
 
 
 def _entries(firsts: Floats, positions: Positions, seconds: Floats) -> list[Entry]:
@@ -166,12 +200,14 @@ def _column(worker: WorkerView) -> tuple[float, ...]:
 
 def _answers_at(table: Floats, now: float) -> Floats:
     """`WorkerView.answers_at` of each."""
-    answers: Floats = table[ANSWERS].copy()
-    unlike = (table[PLAIN_UNTIL] < now).nonzero()[0]
-    if len(unlike):
-        _, _, half, first_end, ends, behind, _ = table[:, unlike]
-        latest = now - half
-        overdue = np.maximum(ends, 2 * latest - first_end + behind)
-        free = np.where(latest <= first_end, ends, overdue)
-        answers[unlike] = np.maximum(now + half, free) + half
+    half, first_end, free = table[HALF], table[FIRST_END], table[ENDS]
+    latest = now - half
+    overdue = (latest > first_end).nonzero()[0]
+    if len(overdue):
+        free = free.copy()
+        again = 2 * latest[overdue] - first_end[overdue] + table[BEHIND][overdue]
+        free[overdue] = np.maximum(free[overdue], again)
+    answers: Floats = np.maximum(now + half, free)
+    answers += half
+    np.copyto(answers, table[ANSWERS], where=table[PLAIN_UNTIL] >= now)
     return answers

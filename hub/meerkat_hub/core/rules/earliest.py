@@ -87,7 +87,7 @@ class EctStar:
         """Units of cost that take part in the plan though they are not in its head."""
         if not rate:
             return behind
-        capacity = sum(staff.rates)
+        capacity = staff.rate
         part: float = self.still_to_come * min(1.0, rate / capacity) ** self.load_power
         return behind + part * rate * (horizon + behind / capacity)
 
@@ -132,14 +132,13 @@ class _Plan:
             cost = job.cost
             more = cost - usual
             answer, position, seconds = firsts[at]
+            soonest = answer + seconds * more
             if len(firsts) > 1:  # the class whose first answers this job soonest
-                soonest, number = inf, -1
-                for a_first in firsts:
-                    number += 1
-                    answers = a_first[0] + a_first[2] * more
-                    if answers < soonest or (answers == soonest and a_first[1] < position):
-                        soonest, at, position = answers, number, a_first[1]
-                answer, position, seconds = firsts[at]
+                for number, (its_answer, its_position, its_seconds) in enumerate(firsts):
+                    answers = its_answer + its_seconds * more
+                    if answers < soonest or (answers == soonest and its_position < position):
+                        soonest, at = answers, number
+                        answer, position, seconds = its_answer, its_position, its_seconds
             line = lines[at]
             heap = line.heap
             moved[position] = next_answer = answer + seconds * cost
@@ -147,9 +146,8 @@ class _Plan:
             if heap[0][0] >= line.bound:
                 line.look()
             firsts[at] = heap[0]
-            answer += seconds * more
-            if answer > end:  # noqa: PLR1730 - max() takes three times as long
-                end = answer
+            if soonest > end:  # noqa: PLR1730 - max() takes three times as long
+                end = soonest
             if position not in willing or position in sated:
                 left.append(job)
                 if len(left) == aside:
@@ -227,7 +225,7 @@ class _Count:
     def __init__(self, turns: Turns, staff: Staff, usual: float, limit: int) -> None:
         self._turns, self._limit = turns, limit
         self._workers = len(staff)
-        self._rate = sum(staff.rates) / usual
+        self._rate = staff.rate / usual
         self._since = min([line.heap[0][0] for line in turns.lines])
         """No turn comes before."""
         self._at = 0.0

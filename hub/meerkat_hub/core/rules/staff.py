@@ -21,11 +21,20 @@ class Staff(list[WorkerView]):
         """Positions of those that should be given another job."""
         self.rates = [1 / worker.seconds for worker in self]
         """Units of cost a second, by position."""
+        self._rate: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Units of cost a second, of all together."""
+        if self._rate is None:
+            self._rate = sum(self.rates)
+        return self._rate
 
     def replace(self, position: int, worker: WorkerView) -> None:
         """It is as this says from now on."""
         self[position] = worker
         self.rates[position] = 1 / worker.seconds
+        self._rate = None
         if worker.wants:
             self.willing.add(position)
         else:
