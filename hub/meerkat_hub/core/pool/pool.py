@@ -36,8 +36,8 @@ from .settings import PoolSettings
 from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
 
 HEAD = 24
-"""How many waiting items one plan looks at; those behind are counted. Thirty clips take 1.096 of the optimum in
-the median of 100 seeds (1.056 of 20), as with 32 and 64; with 16 they take 1.110 (1.109)."""
+"""How many waiting items one plan looks at; those behind are counted. Thirty clips take 1.096 of the optimum
+with this, 32 or 64, and 1.110 with 16 (median of 100 seeds; of 20: 1.056 and 1.109)."""
 
 FREE_RETURNS = 4
 """An item may come back unbegun so often; then each return is a try that ended without a result."""

@@ -35,7 +35,7 @@ ANSWERS, PLAIN_UNTIL, HALF, FIRST_END, ENDS, BEHIND, SECONDS = range(7)
 FIRST_LOOK = 20
 """Workers that a plan looks at first, those that answer soonest."""
 
-FIRST_LOOK_OF_CLASS = 8
+FIRST_LOOK_OF_CLASS = 5
 """The same, of one class of speed."""
 
 
