@@ -21,8 +21,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from .connection import Connection
 from .errors import BadMessage, BrokerError, MeerkatError, MessageTooLarge
@@ -242,15 +242,13 @@ class Session:
             self._link.wake()
         return delivery
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """What the calling thread publishes, keeps and acknowledges within goes out at the end of it.
 
         Without it every call wakes the network thread, and two threads then take turns on one
         interpreter for each message. Nothing is held back for long: end it before you wait for anything.
         """
-        with self._link.together():
-            yield
+        return self._link.together()
 
     def keep(self, topic: object, payload: bytes | str, *, qos: int = 1, content_type: str = "") -> None:
         """Retained state: published when it changed, and again after every reconnect.

@@ -148,7 +148,10 @@ class Inbox:
             return
         incoming = Incoming(topic, payload, properties, content_type, retain, qos, acknowledge)
         if len(identifiers) == 1 and (only := self._by_identifier.get(identifiers[0])):
-            self._deliver(only, incoming)
+            if only.join_parts and properties:
+                self._deliver(only, incoming)
+            else:  # it is no part
+                self._handle(only, incoming)
             return
         targets = self._targets(topic, identifiers)
         if not targets:

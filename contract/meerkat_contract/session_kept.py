@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .session_reasons import Stopped
 from .session_values import Delivery
 
 SMALL = 4096
@@ -67,6 +68,8 @@ class Kept:
         error = delivery.error
         if error is None:
             self._told.pop(topic, None)
+        elif isinstance(error, Stopped):
+            self._logger.debug("the state of %s came while the session was leaving", topic)
         elif self._told.get(topic) != str(error):
             self._told[topic] = str(error)
             self._logger.warning("the state of %s was not published: %s", topic, error)

@@ -15,15 +15,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from .connection import Connection
 from .errors import BrokerError
-from .session_reasons import LASTING, hung_up, is_failure, lacking, lost, refusal, unreachable
+from .session_reasons import LASTING, Stopped, hung_up, is_failure, lacking, lost, refusal, unreachable
 from .session_transport import Accepted, Acknowledged, Ended, Granted, Hello, Message, Transport, Wire
 from .session_values import Will
+from .values import Around
 
 KEEP_ALIVE = 20
 """Seconds; the broker calls us dead after one and a half of it."""
@@ -102,10 +102,13 @@ class Link:
         """The loop is about to sleep or does; otherwise it needs no waking, which costs a system call."""
         self._gathering: dict[int, int] = {}
         """Threads within `together`, and how deep."""
+        self._together = Around(self._begin_together, self._end_together)
         self._up = False
         self._ended: BrokerError | None = None
         self._lasting = False
         self._leaving = False
+        self._all_out = False
+        """The goodbye was said when nothing waited any more."""
         self._up_since = 0.0
         self._lasted = 0.0
         self._cut_short = 0
@@ -147,18 +150,20 @@ class Link:
             if self._asleep:
                 self._wake()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """The calling thread wakes the loop once, at the end."""
+        return self._together
+
+    def _begin_together(self) -> None:
         ident = threading.get_ident()
         self._gathering[ident] = self._gathering.get(ident, 0) + 1
-        try:
-            yield
-        finally:
-            self._gathering[ident] -= 1
-            if not self._gathering[ident]:
-                del self._gathering[ident]
-                self.wake()
+
+    def _end_together(self) -> None:
+        ident = threading.get_ident()
+        self._gathering[ident] -= 1
+        if not self._gathering[ident]:
+            del self._gathering[ident]
+            self.wake()
 
     def _wake(self) -> None:
         with suppress(OSError):  # the thread has ended: there is nobody to wake
@@ -208,7 +213,8 @@ class Link:
 
     def _begin(self) -> None:
         self.generation += 1
-        self._up, self._ended, self._lasting, self._leaving = False, None, False, False
+        self._up, self._ended, self._lasting = False, None, False
+        self._leaving = self._all_out = False
 
     def _connect(self, client: Transport) -> bool:
         try:
@@ -226,7 +232,8 @@ class Link:
         self._lasted = time.monotonic() - self._up_since if was_up else 0.0
         self._cut_short = self._cut_short + 1 if was_up and self._lasted < GOOD_CONNECTION else 0
         if self._stop.is_set():
-            self._ended = BrokerError("the session was stopped", where=self._connection.url)
+            kind = Stopped if self._all_out or not self._goodbye else BrokerError
+            self._ended = kind("the session was stopped", where=self._connection.url)
         elif self._ended is None:
             self._ended = (
                 lost(self._connection, self._client_id, self._cut_short)
@@ -296,6 +303,7 @@ class Link:
         late = time.monotonic() >= self._deadline
         if not self._leaving and (late or self._owner.link_idle()):
             self._leaving = True
+            self._all_out = self._owner.link_idle()
             client.disconnect()
         return late
 

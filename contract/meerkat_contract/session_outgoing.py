@@ -68,7 +68,10 @@ class Outgoing:
 
     def offer(self, packets: Sequence[Packet]) -> MeerkatError | None:
         """Queue packets, all or none; the error says why not. From any thread."""
-        size = sum([len(packet.payload) for packet in packets])
+        if len(packets) == 1:
+            size = len(packets[0].payload)
+        else:
+            size = sum([len(packet.payload) for packet in packets])
         with self._lock:
             if not self._open:
                 return offline()
@@ -112,7 +115,7 @@ class Outgoing:
         """Settle the QoS 0 messages that have left for the network."""
         unwritten, is_written = self._unwritten, client.is_written
         while unwritten and is_written(unwritten[0][0]):
-            _, packet = unwritten.popleft()
+            packet = unwritten.popleft()[1]
             self._unwritten_bytes -= len(packet.payload)
             packet.delivery.finish()
 
@@ -167,14 +170,8 @@ def make_packets(
     Raises MessageTooLarge (retained state and what has no metadata cannot go in parts) or BadMessage.
     """
     _checked(topic)
-
-    def pack(of: Metadata) -> bytes:
-        pairs = [*of.to_properties(), *extra]
-        kind = content_type or of.content_type
-        return pack_properties(pairs, content_type=kind, expiry=expiry, topic=topic)
-
     if metadata is not None:
-        block = pack(metadata)
+        block = _with_metadata(metadata, extra, content_type, expiry, topic)
     elif extra:
         block = pack_properties(extra, content_type=content_type, expiry=expiry, topic=topic)
     else:
@@ -187,11 +184,22 @@ def make_packets(
     if metadata is None or retain:
         raise _too_large(topic, size, maximum)
     widest = {"part": MAXIMUM_PARTS, "parts": MAXIMUM_PARTS, "size": len(payload), "sha256": "0" * 64}
-    head = pack(metadata.model_copy(update=widest))
+    head = _with_metadata(metadata.model_copy(update=widest), extra, content_type, expiry, topic)
     room = maximum - packet_size(topic, head, 0, qos) - _LENGTH_GROWTH
     if room < 1:
         raise _too_large(topic, size, maximum)
-    return [Packet(topic, data, qos, retain, pack(part)) for part, data in split(payload, metadata, room)]
+    return [
+        Packet(topic, data, qos, retain, _with_metadata(part, extra, content_type, expiry, topic))
+        for part, data in split(payload, metadata, room)
+    ]
+
+
+def _with_metadata(
+    metadata: Metadata, extra: Sequence[tuple[str, str]], content_type: str, expiry: int | None, topic: str
+) -> bytes:
+    pairs = [*metadata.to_properties(), *extra]
+    kind = content_type or metadata.content_type
+    return pack_properties(pairs, content_type=kind, expiry=expiry, topic=topic)
 
 
 _FRAMING = 10

@@ -19,7 +19,7 @@ from . import session_packets as packets
 from .errors import BrokerError
 from .session_packets import Malformed, read_length, read_packet
 from .session_sockets import prepare, tls_context
-from .session_transport import Accepted, Acknowledged, Event, Granted, Hello
+from .session_transport import Accepted, Acknowledged, Event, Granted, Hello, Message
 
 BUFFER = 256 * 1024
 """Bytes read in one call at most; a larger packet gets a buffer of its own while it comes."""
@@ -28,6 +28,8 @@ _CHUNKS = 64
 """Buffers written in one call at most."""
 
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_ANSWERS = (Acknowledged, Granted)
 
 
 class OwnTransport:
@@ -225,7 +227,9 @@ class OwnTransport:
                 missing = stop - at
                 break
             event = read_packet(data[at], data[body:stop])
-            if event is None:
+            if isinstance(event, Message):
+                self.events.append(event)
+            elif event is None:
                 self._pinged = None
             else:
                 self._note(event)
@@ -245,7 +249,7 @@ class OwnTransport:
         self._filled = rest
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, Acknowledged | Granted):
+        if isinstance(event, _ANSWERS):
             self._mids.discard(event.mid)
         elif isinstance(event, Accepted):
             self._welcome = True

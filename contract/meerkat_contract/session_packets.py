@@ -116,9 +116,9 @@ def read_packet(first: int, data: memoryview) -> Event | None:
     """
     kind = first >> 4
     try:
+        if kind == 3:
+            return _publish(first, data)
         match kind:
-            case 3:
-                return _publish(first, data)
             case 4:
                 return Acknowledged(_number(data, 0), data[2] if len(data) > 2 else 0)
             case 9:

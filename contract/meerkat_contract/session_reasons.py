@@ -9,6 +9,11 @@ from .connection import Connection
 from .errors import BrokerError
 from .session_transport import Accepted
 
+
+class Stopped(BrokerError):
+    """Of what was published after we had said goodbye, or when we left without: no fault of anybody's."""
+
+
 _LOGIN = (
     "not authorised: wrong user or password",
     "Check the user and password in mqtt://user:password@host, or in connections.json of the data folder",

@@ -72,7 +72,7 @@ class Delivery:
         """QoS 1: the broker has it, but nobody had subscribed to its topic when it came."""
         self._done = False
         self._changed: threading.Event | None = None
-        self._callbacks: list[Callable[[Delivery], None]] = []
+        self._callbacks: tuple[Callable[[Delivery], None], ...] = ()
 
     @property
     def done(self) -> bool:
@@ -101,7 +101,7 @@ class Delivery:
         """Call `fn(delivery)` on the network thread once done; at once, here, if it is done already."""
         with self._lock:
             if not self._done:
-                self._callbacks.append(fn)
+                self._callbacks = (*self._callbacks, fn)
                 return
         fn(self)
 
@@ -112,7 +112,7 @@ class Delivery:
                 return
             self.error = error
             self._done = True
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks, self._callbacks = self._callbacks, ()
             changed = self._changed
         if changed is not None:
             changed.set()

@@ -19,13 +19,14 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.ids import new_id
+from meerkat_contract.values import Around
 
 from .adapters.frames import FrameStore
 from .adapters.ingest import Arrived
@@ -123,6 +124,7 @@ class HubService:
         self._ear = 0
         """The thread within `hearing`, and what it heard."""
         self._heard: list[Arrived | _Confirmed] = []
+        self._hearing = Around(self._hear, self._deal)
         self._patience = Patience(RETRY)
         self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
         self._stopping = threading.Event()
@@ -157,20 +159,21 @@ class HubService:
         """Of an announcement: the broker has it, or why not."""
         self._put(_Confirmed(seq, error))
 
-    @contextmanager
-    def hearing(self) -> Iterator[None]:
+    def hearing(self) -> AbstractContextManager[None]:
         """What the calling thread says happened within it is dealt with as one, at its end; by that thread
         itself if it is little, and the hub's thread sleeps. Of one thread at a time."""
+        return self._hearing
+
+    def _hear(self) -> None:
         self._ear = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._ear = 0
-            if heard := self._heard:
-                self._heard = []
-                if not self._deal_here(heard):
-                    self._waiting.extend(heard)
-                    self._ring()
+
+    def _deal(self) -> None:
+        self._ear = 0
+        if heard := self._heard:
+            self._heard = []
+            if not self._deal_here(heard):
+                self._waiting.extend(heard)
+                self._ring()
 
     def _put(self, item: _Happened) -> None:
         if self._ear and threading.get_ident() == self._ear and not isinstance(item, _Stop):

@@ -65,6 +65,11 @@ STATE_EVERY = 0.5
 BATCH = 256
 """Inputs taken together, and confirmed announcements that are forgotten together."""
 
+_LOOKED_UP = (ClipArrived, PictureArrived, SeenArrived)
+"""What the database may know already."""
+
+_MEDIA_SENT = (SendJob, SendPicture)
+
 
 class Turn:
     """The core, its database and its actions. Every method may raise, see above."""
@@ -243,7 +248,7 @@ class Turn:
         core, left = self._deciding, len(taken)
         for arrived in taken:
             happened = arrived.input
-            if isinstance(happened, ClipArrived | PictureArrived | SeenArrived):
+            if looked_up and isinstance(happened, _LOOKED_UP):
                 if isinstance(happened, ClipArrived) and work.closes(happened.clip.recording):
                     self.finish(work, now)  # the recording is looked up below as it is in the database
                     work = Work()
@@ -273,7 +278,7 @@ class Turn:
         return (
             bool(work.changes)
             or self._writes(now)
-            or any(isinstance(effect, SendJob | SendPicture) for effect in work.effects)
+            or any(isinstance(effect, _MEDIA_SENT) for effect in work.effects)
         )
 
     def _writes(self, now: Now) -> bool:

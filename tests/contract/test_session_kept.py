@@ -8,6 +8,7 @@ import pytest
 
 from meerkat_contract.errors import BrokerError
 from meerkat_contract.session_kept import Kept, State
+from meerkat_contract.session_reasons import Stopped
 from meerkat_contract.session_values import Delivery
 
 
@@ -21,6 +22,16 @@ def test_the_same_refusal_is_said_once_until_it_has_got_through(caplog: pytest.L
         kept.change("meerkat/device/porch/front/picture", State(b"%d" % number, 1, "image/jpeg"))
         said.append(len(caplog.records))
     assert said == [1, 1, 1, 2]
+
+
+def test_what_came_while_the_session_was_leaving_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    answers = [Delivery.failed(Stopped("the session was stopped")), Delivery.failed(BrokerError("lost"))]
+    kept = Kept(lambda topic, state: answers.pop(0), logging.getLogger("test"))
+    said = []
+    for word in (b"a", b"b"):
+        kept.change("meerkat/hub/state", State(word, 1, ""))
+        said.append(len(caplog.records))
+    assert said == [0, 1]
 
 
 class Line:

@@ -80,10 +80,12 @@ class _Run:
         """Whether this frame is within the camera's rate: bursts of a second's frames are."""
         rate = self.spec.cameras[camera].fps * LEEWAY
         most = max(2.0, rate)
-        left, since = self.credit.get(camera, (most, now))
-        left = min(most, left + (now - since) * rate)
-        self.credit[camera] = (max(left - 1.0, 0.0) if left >= 1.0 else left, now)
-        return left >= 1.0
+        known = self.credit.get(camera)
+        left = most if known is None else known[0] + (now - known[1]) * rate
+        left = min(most, left)
+        admitted = left >= 1.0
+        self.credit[camera] = (left - 1.0 if admitted else left, now)
+        return admitted
 
 
 @dataclass(slots=True, eq=False)
@@ -211,14 +213,16 @@ class Frames:
             return out
         run = task.visit.run
         run.in_work -= 1
-        pictures = _by_box(result.tracks)
+        pictures = _by_box(result.tracks) if result.tracks else {}
         if result.state == "failed":
             self._count(run, "failed")
             out.notes.append(f"workflow {run.name}: {task.level} failed at a frame: {result.reason}")
         elif task.level == "measurement":
             found = tuple(
-                Found(label=track.label, score=track.best.score, box=track.best.box)
-                for track in result.tracks
+                [
+                    Found(label=track.label, score=track.best.score, box=track.best.box)
+                    for track in result.tracks
+                ]
             )
             self._found(task.visit, _Look(found, result.model, pictures), now, out)
         else:
@@ -287,8 +291,10 @@ class Frames:
     def _found(self, visit: _Visit, look: _Look, now: Now, out: Outcome) -> None:
         """The measurement level is done, by the device or by a node."""
         run, rule = visit.run, visit.run.spec.decision
-        least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
-        found = tuple(thing for thing in look.found if thing.score >= least)
+        found = look.found
+        if found:
+            least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
+            found = tuple([thing for thing in found if thing.score >= least])
         if not found:
             self._count(run, "nothing")
         elif run.spec.feature is None:
