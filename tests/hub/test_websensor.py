@@ -298,7 +298,7 @@ def test_what_the_disk_refuses_is_not_acknowledged(
 ) -> None:
     running = start()
 
-    def full(payload: bytes) -> Path:
+    def full(payload: bytes, final: Path | None = None) -> Path:
         raise StorageError("it cannot be written: the disk is full", where="media", remedy="Free some space")
 
     with monkeypatch.context() as patch:
