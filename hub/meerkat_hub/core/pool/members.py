@@ -37,6 +37,8 @@ class Member:
     leases: list[Lease] = field(default_factory=list)
     """In the order in which the worker takes them: as they were sent, but for those that go ahead."""
     link: Link = field(default_factory=Link)
+    _held: dict[str, float] = field(default_factory=dict)
+    """Task → cost of all that it holds."""
     _speeds: dict[str, Speed] = field(default_factory=dict)
     _views: dict[str, WorkerView] = field(default_factory=dict)
 
@@ -89,7 +91,9 @@ class Member:
                 [
                     lease.in_flight
                     if lease.task == task
-                    else InFlight(lease.item.id, self._seconds_of(lease) / seconds, lease.sent)
+                    else InFlight(
+                        lease.item.id, lease.item.cost * self._seconds_of(lease.task) / seconds, lease.sent
+                    )
                     for lease in self.leases
                 ]
             )
@@ -108,16 +112,18 @@ class Member:
     @property
     def held_seconds(self) -> float:
         """Predicted service time of all that it holds."""
-        return sum([self._seconds_of(lease) for lease in self.leases])
+        return sum([cost * self._seconds_of(task) for task, cost in self._held.items()])
 
     def take(self, lease: Lease, place: int | None = None) -> None:
         """It holds the lease from now on: at the end, or at this place, before what has not begun."""
+        task, cost = lease.task, lease.item.cost
+        self._held[task] = self._held.get(task, 0.0) + cost
         if place is None:
             self.leases.append(lease)
         else:
             lease.ahead = True
             for passed in self.leases[place:]:
-                passed.passed += self._seconds_of(lease)
+                passed.passed += cost * self._seconds_of(task)
                 passed.alone = False  # what it has waited is no longer the worker's own business alone
             self.leases.insert(place, lease)
         self._views.clear()
@@ -126,6 +132,9 @@ class Member:
         """It no longer holds the lease."""
         if lease in self.leases:
             self.leases.remove(lease)
+            self._held[lease.task] -= lease.item.cost
+            if not self.leases:
+                self._held.clear()  # and with it what roundings have added up to
         if len(self.leases) > 1 and self.leases[0].ahead:
             self._begin_what_was_there()
         self._views.clear()
@@ -189,9 +198,8 @@ class Member:
             speed = self._speeds[task] = Speed(1 / self.tasks[task].frames_per_second)
         return speed
 
-    def _seconds_of(self, lease: Lease) -> float:
-        """Predicted service time of what it holds; a task that it no longer offers counts as usual work."""
-        task = lease.task
+    def _seconds_of(self, task: str) -> float:
+        """Per unit of cost of what it holds; a task that it no longer offers counts as usual work."""
         if task not in self.tasks:
-            return lease.item.cost * max((s.seconds for s in self._speeds.values()), default=1.0)
-        return lease.item.cost * self._speed(task).seconds
+            return max((s.seconds for s in self._speeds.values()), default=1.0)
+        return self._speed(task).seconds
