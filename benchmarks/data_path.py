@@ -1,15 +1,16 @@
 """What a message costs on its way through the hub's machine, against relays without decisions.
 
     python benchmarks/data_path.py [--rounds N] [--messages N] [--size BYTES] [--paths a,b]
-        [--qos 0|1] [--json]
+        [--qos 0|1] [--plain-broker] [--json]
 
-One real Mosquitto on loopback. A small C program is both ends, so that they do not limit, and between
-them lies nothing (`direct`), a relay in C (`c`), one that keeps what it passes on as safely as the hub
-does (`c-durable`: QoS 1 only, needs SQLite's header: apt-get install libsqlite3-dev), our session (`paho`,
-`own`: published in the handler; `thread`: published by another thread), the hub itself (`hub`: frames of a
-workflow at QoS 0, clips of motion at QoS 1, dealt to a worker that answers at once), or the paper's broker
-(`imagezmq`, without Mosquitto). In every round each path is measured once, so that all of them meet the
-same machine; the figures are medians. Latencies are taken at 80 and 200 messages a second.
+One real Mosquitto on loopback, started as `meerkat up` starts it; with `--plain-broker` without the settings
+for its memory, which it then may take anew for each message. A small C program is both ends, so that they
+do not limit, and between them lies nothing (`direct`), a relay in C (`c`), one that keeps what it passes on
+as safely as the hub does (`c-durable`: QoS 1 only, needs SQLite's header: apt-get install libsqlite3-dev),
+our session (`paho`, `own`: published in the handler; `thread`: published by another thread), the hub itself
+(`hub`: frames of a workflow at QoS 0, clips of motion at QoS 1, dealt to a worker that answers at once), or
+the paper's broker (`imagezmq`, without Mosquitto). In every round each path is measured once, so that all of
+them meet the same machine; the figures are medians. Latencies are taken at 80 and 200 messages a second.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "data_path"))
 
 import hub_path
 
+from meerkat_cli import private_broker
 from support.broker import Mosquitto, free_port
 
 HERE = Path(__file__).resolve().parent / "data_path"
@@ -76,7 +78,7 @@ class Stage:
 
 
 class Bench:
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, *, plain_broker: bool = False) -> None:
         self.size = size
         self.c = folder / "relay"
         compiler = shutil.which("cc") or shutil.which("gcc")
@@ -88,7 +90,8 @@ class Bench:
         made = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
         self.no_durable = "" if made.returncode == 0 else made.stderr.strip()
         """Why there is no durable relay in C."""
-        self.broker = Mosquitto(folder / "broker", settings=SETTINGS)
+        environment = {} if plain_broker else private_broker.ENVIRONMENT
+        self.broker = Mosquitto(folder / "broker", settings=SETTINGS, environment=environment)
         self._folder = folder
         self._files: dict[int, tuple[Path, str]] = {}
         for qos, data, kind in (
@@ -307,12 +310,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=50_000)
     parser.add_argument("--paths", default=",".join(PATHS))
     parser.add_argument("--qos", type=int, choices=(0, 1), help="one of them; both unless told")
+    parser.add_argument("--plain-broker", action="store_true", help="start it without the product's settings")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     paths = options.paths.split(",")
     console = Console(stderr=options.json)
     with tempfile.TemporaryDirectory(prefix="meerkat-data-path-") as name:
-        bench = Bench(Path(name), options.size)
+        bench = Bench(Path(name), options.size, plain_broker=options.plain_broker)
         if bench.no_durable and "c-durable" in paths:
             console.print(f"c-durable is left out, it cannot be compiled: {bench.no_durable}")
             paths.remove("c-durable")

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from meerkat_contract.configfile import did_you_mean
-from meerkat_contract.findings import Finding
+from meerkat_contract.findings import Finding, not_among_devices
 from meerkat_contract.ids import NAME_PATTERN
 
 CloudRule = Literal["never", "overflow", "always"]
@@ -89,18 +88,7 @@ class BurstSettings(_Section):
 
     def look(self, sections: Mapping[str, BaseModel]) -> Iterator[Finding]:
         """Cameras that none of the file's devices has. A device may as well be described elsewhere."""
-        devices = getattr(sections.get("devices"), "root", {})
-        known = [f"{device}/{camera}" for device, its in devices.items() for camera in its.cameras]
-        for name in self.cameras:
-            if not known or name in known:
-                continue
-            device = devices.get(name.partition("/")[0])
-            sure = device is not None and bool(device.cameras)
-            no_device = (
-                "its device has no such camera" if sure else "no device of this file has such a camera"
-            )
-            message = f"{no_device}{did_you_mean(name, known)}; known are {', '.join(known)}"
-            yield Finding(("cameras", name), message, sure)
+        yield from not_among_devices(self.cameras, "cameras", sections, below=("cameras",))
 
     @model_validator(mode="after")
     def _outlasts_a_tick(self) -> Self:

@@ -1,4 +1,4 @@
-"""`meerkat check FILE`: is this configuration good?"""
+"""`meerkat check [FILE]`: is this configuration good?"""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ import click
 from pydantic import BaseModel, RootModel
 
 from meerkat_contract import configfile
+from meerkat_contract.errors import UsageError
 from meerkat_contract.findings import Looks
 from meerkat_contract.yamltree import Problem, read_tree
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
+@click.argument("named", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+def check(named: Path | None) -> None:
     """Check a configuration FILE and say what it defines.
 
-    Every problem is named with its line and column; the exit status is then 2. The files that it names are
-    looked for on this machine.
+    Without FILE it is the one that `meerkat up` would take here: $MEERKAT_CONFIG, or ./meerkat.yaml. Every
+    problem is named with its line and column; the exit status is then 2. The files that it names are looked
+    for on this machine.
     """
+    file = configfile.find_file(named)
+    if file is None:
+        raise UsageError(
+            f"there is no {configfile.FILE_NAME} here, so every setting has its default",
+            remedy="Name a file, or write one: docs/how-to/configure.md begins with an example",
+        )
     sections = configfile.load(file)
     sure, doubtful = look(file, sections)
     if sure:
@@ -37,7 +45,7 @@ def look(file: Path, sections: Mapping[str, BaseModel]) -> tuple[list[Problem], 
     for name, model in sections.items():
         for finding in model.look(sections) if isinstance(model, Looks) else ():
             path = (name, *finding.path)
-            problem = Problem(str(file), tree.place(path), ".".join(map(str, path)), finding.message)
+            problem = Problem(str(file), tree.place(path), configfile.dotted(path), finding.message)
             found[not finding.sure].append(problem)
     for problems in found:
         problems.sort(key=Problem.order)

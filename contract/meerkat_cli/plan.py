@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from meerkat_contract.added_cameras import AddedCameras, cameras_file
 from meerkat_contract.connection import Connection
 
 from . import burst_demo
@@ -18,6 +19,9 @@ MEERKAT = (sys.executable, "-P", "-m", "meerkat_cli")
 
 # Lower orders start first and stop last.
 BROKER, HUB, HELPERS, DEVICES = range(4)
+
+DRAIN, DRAIN_SECONDS = "MEERKAT__WORKER__DRAIN_SECONDS", "1.5"
+"""What the worker's last clip may take: then it gives it back, before the supervisor's time is over."""
 
 DEMO_FILE = Path(__file__).with_name("demo.yaml")
 DEMO = ("porch", "basement")
@@ -33,7 +37,8 @@ class Options:
 
     config: the configuration file in use, absolute. configured: its devices that have cameras or
     meters. elsewhere: those that have none; another machine runs them, and the broker lets them in.
-    emulator: the port of the emulated cloud of --burst-demo.
+    added: the cameras that were added on the page; None where none can be. emulator: the port of the
+    emulated cloud of --burst-demo.
     """
 
     data: Path
@@ -46,6 +51,7 @@ class Options:
     config: Path | None = None
     configured: Sequence[str] = ()
     elsewhere: Sequence[str] = ()
+    added: AddedCameras | None = None
     emulator: int | None = None
 
     @property
@@ -62,16 +68,22 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """processes: in the order of their start. roles: how each connects, for connections.json."""
+    """processes: in the order of their start. roles: how each connects, for connections.json.
+
+    added: what runs the cameras of the page, while there are any. drawn: the devices of the demo.
+    """
 
     processes: tuple[ProcessSpec, ...]
     roles: dict[str, Connection] = field(repr=False)
+    added: ProcessSpec | None = None
+    drawn: tuple[str, ...] = ()
 
 
 def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
     """Each device's name and the arguments of its `meerkat device`, `--name` left out.
 
-    What is named on the command line comes before the file's devices, and those before the demo.
+    What is named on the command line comes before the file's devices, and those before the demo. The
+    cameras of the page run beside these, and instead of the demo.
     """
     if options.emulator is not None:
         return burst_demo.device_arguments()
@@ -81,13 +93,15 @@ def device_arguments(options: Options) -> dict[str, tuple[str, ...]]:
         return {WATCHED_DEVICE: ("--camera", f"{WATCHED_CAMERA}={options.camera}")}
     if options.config is not None and (options.configured or options.elsewhere):
         return {name: ("--config", str(options.config)) for name in options.configured}
-    return dict.fromkeys(DEMO, ("--config", str(DEMO_FILE))) if options.demo else {}
+    own = options.added is not None and options.added.cameras
+    return dict.fromkeys(DEMO, ("--config", str(DEMO_FILE))) if options.demo and not own else {}
 
 
 def let_in(options: Options) -> tuple[str, ...]:
     """The devices that the broker knows: those that run here, and those elsewhere."""
     here = device_arguments(options)
-    return (*here, *(name for name in options.elsewhere if name not in here))
+    added = () if options.added is None else (options.added.device,)
+    return (*here, *(name for name in (*options.elsewhere, *added) if name not in here))
 
 
 def build_plan(
@@ -108,6 +122,7 @@ def build_plan(
                 "broker",
                 broker.argv,
                 BROKER,
+                env=broker.environment,
                 ready=broker_ready,
                 gate=True,
                 announce=f"The broker listens on port {broker.port}",
@@ -131,13 +146,14 @@ def build_plan(
     http = ("--http-host", options.http_host, "--http-port", str(options.http_port))
     drawn = devices == dict.fromkeys(DEMO, ("--config", str(DEMO_FILE)))
     demo = ("--demo", str(DEMO_FILE)) if drawn else ()
-    hub = component("hub", HUB, "hub", "hub", *http, *demo)
+    hub = component("hub", HUB, "hub", "hub", *http, *demo, *_page_cameras(options, drawn=drawn))
     processes.append(
         ProcessSpec(
             hub.name, hub.argv, hub.order, env=hub.env, ready=page_ready, announce=f"Open {options.page}"
         )
     )
-    processes.append(component("worker", HELPERS, "worker", "worker"))
+    worker = component("worker", HELPERS, "worker", "worker")
+    processes.append(replace(worker, env={**worker.env, DRAIN: DRAIN_SECONDS}))
     if options.homeassistant:
         processes.append(component("ha", HELPERS, "homeassistant", "ha", "bridge"))
     processes.extend(
@@ -146,7 +162,19 @@ def build_plan(
     )
     if options.emulator is not None:
         processes.append(burst_demo.storm(options.data, DEVICES, _environment(options, roles["client"])))
-    return Plan(tuple(processes), roles)
+    added = None
+    if options.added is not None:
+        name, file = options.added.device, str(cameras_file(options.data))
+        added = component(name, DEVICES, DEVICE_PREFIX + name, "device", "--name", name, "--config", file)
+    return Plan(tuple(processes), roles, added, DEMO if drawn else ())
+
+
+def _page_cameras(options: Options, *, drawn: bool) -> tuple[str, ...]:
+    """What the hub is told of them, and which devices are the demo's: these it forgets when they are over."""
+    if options.added is None:
+        return ()
+    over = (name for name in DEMO if drawn or name not in let_in(options))
+    return ("--cameras", str(cameras_file(options.data)), *(f"--over={name}" for name in over))
 
 
 def _environment(options: Options, connection: Connection) -> dict[str, str]:

@@ -68,6 +68,13 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
+def why_another(usual: int, host: str = "127.0.0.1") -> str:
+    """Why it is not the usual port, in words: who holds it now, or that somebody did."""
+    if is_free(usual, host):
+        return f"port {usual} was taken when it was chosen ({PORTS_FILE})"
+    return f"port {usual} is taken by {holder(usual)}"
+
+
 def holder(port: int) -> str:
     """Who listens on `port`, for a message: `mosquitto (process 812)`, or the command that tells."""
     if sys.platform != "linux":

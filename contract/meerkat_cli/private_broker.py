@@ -70,6 +70,18 @@ _LARGEST_QUEUE = 128 * 1024 * 1024
 _SAVE_SECONDS = 30
 _HASH_ROUNDS = 101
 
+ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
+}
+"""What Mosquitto is to be started with: how much memory glibc keeps at hand, in bytes.
+
+Left alone glibc gives 128 kB and more at the heap's end back to the system at once, and a broker whose heap
+ends in free memory then takes it anew for each picture: half of its time went into that. Clips above the
+second size would be mapped and unmapped each; glibc finds that size by itself, up to the 32 MB given here,
+but no longer once the first is given (mallopt(3)). Other C libraries do not read this.
+"""
+
 
 @dataclass(frozen=True)
 class PrivateBroker:
@@ -78,6 +90,8 @@ class PrivateBroker:
     argv: tuple[str, ...]
     port: int
     passwords: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
+    """To be added to the process's own."""
 
     def connection(self, role: str) -> Connection:
         """How `role` connects from this machine."""

@@ -95,6 +95,8 @@ class _Child:
         self.delay = FIRST_DELAY
         self.announced = False
         self.level = logging.INFO
+        self.dismissed = asyncio.Event()
+        """It is to end for good, while the others go on."""
 
     def send(self, number: signal.Signals) -> None:
         """To the process and whatever it started: each child leads its own group."""
@@ -106,28 +108,32 @@ class _Child:
 
 
 class Supervisor:
-    """`await run(stop)` until `stop` is set; every process is gone when it returns."""
+    """`await run(stop)` until `stop` is set; every process is gone when it returns.
+
+    Meanwhile `begin` and `dismiss` add a process and end one.
+    """
 
     def __init__(self, specs: Iterable[ProcessSpec], output: Output) -> None:
         self._specs = sorted(specs, key=lambda spec: spec.order)
         self._children: list[_Child] = []
+        self._keepers: dict[_Child, asyncio.Task[None]] = {}
         self._output = output
         self._stopping = asyncio.Event()
+        self._broken = asyncio.Event()
         self._lifeline = -1
 
     async def run(self, stop: asyncio.Event, *, at_once: asyncio.Event | None = None) -> None:
         """Keep all processes alive until `stop`; `at_once` (a second Ctrl-C) kills without waiting."""
-        self._children = [_Child(spec) for spec in self._specs]
         self._lifeline, held = os.pipe()
-        keepers = [asyncio.create_task(self._keep(child), name=child.spec.name) for child in self._children]
+        for spec in self._specs:
+            self.begin(spec)
         try:
-            waiting = asyncio.create_task(stop.wait(), name="stop")
-            await asyncio.wait([waiting, *keepers], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            await _first(stop, self._broken)
             await self._stop_all(at_once or asyncio.Event())
         finally:
             for child in self._children:
                 child.send(signal.SIGKILL)
+            keepers = list(self._keepers.values())
             for keeper in keepers:
                 keeper.cancel()
             results = await asyncio.gather(*keepers, return_exceptions=True)
@@ -137,22 +143,52 @@ class Supervisor:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
+    def begin(self, spec: ProcessSpec) -> None:
+        """Keep one more process alive. Nothing begins any more once all is to end."""
+        if self._stopping.is_set():
+            return
+        child = _Child(spec)
+        self._children = sorted([*self._children, child], key=lambda one: one.spec.order)
+        keeper = asyncio.create_task(self._keep(child), name=spec.name)
+        keeper.add_done_callback(self._ended)
+        self._keepers[child] = keeper
+
+    def _ended(self, keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and keeper.exception() is not None:
+            self._broken.set()  # a mistake of ours: `run` ends everything and raises it
+
+    async def dismiss(self, name: str) -> None:
+        """End the process of this name for good, and return when it is gone; the others go on."""
+        for child in [one for one in self._children if one.spec.name == name]:
+            child.dismissed.set()
+            child.send(signal.SIGTERM)
+            keeper = self._keepers[child]
+            await asyncio.wait([keeper], timeout=KILL_AFTER)
+            child.send(signal.SIGKILL)
+            await asyncio.wait([keeper])
+            self._children.remove(child)
+            if not self._broken.is_set():
+                del self._keepers[child]
+
     async def _keep(self, child: _Child) -> None:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             for other in self._children:
                 if other.spec.gate and other.spec.order < child.spec.order:
-                    await other.is_ready.wait()
+                    await _first(other.is_ready, child.dismissed)
+            if child.dismissed.is_set():
+                return
             started = loop.time()
             reason = await self._live(child)
-            if self._stopping.is_set():
+            if self._stopping.is_set() or child.dismissed.is_set():
                 return
             if loop.time() - started >= HEALTHY_SECONDS:
                 child.delay = FIRST_DELAY
             self._output.say(
                 child.spec.name, f"{reason}; starting again in {child.delay:g} s", logging.WARNING
             )
-            await asyncio.sleep(child.delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.dismissed.wait(), child.delay)
             child.delay = min(child.delay * 2, LONGEST_DELAY)
 
     async def _live(self, child: _Child) -> str:
@@ -165,7 +201,7 @@ class Supervisor:
             return f"Cannot be started: {error.strerror or error}"
         finally:
             os.close(writing)
-        if self._stopping.is_set():
+        if self._stopping.is_set() or child.dismissed.is_set():
             child.send(signal.SIGTERM)
         listener = asyncio.create_task(self._listen(child, reading))
         prober = asyncio.create_task(self._probe(child))
@@ -293,6 +329,16 @@ class Supervisor:
         await asyncio.wait(either, timeout=max(0.0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED)
         everything.cancel()
         await asyncio.gather(everything, return_exceptions=True)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Until one of them is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _die_with(parent: int) -> Callable[[], None]:

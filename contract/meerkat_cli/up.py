@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, RootModel, SecretStr
 
 from meerkat_contract import configfile
+from meerkat_contract.added_cameras import cameras_file
 from meerkat_contract.connection import (
     CONNECTIONS_FILE,
     BrokerSettings,
@@ -27,13 +26,17 @@ from meerkat_contract.connection import (
     write_connections,
 )
 from meerkat_contract.errors import UsageError
+from meerkat_contract.page_password import answers_others, keep_page_password
 
+from . import added as of_page
 from . import burst_demo as demonstration
 from . import ports, private_broker
-from .plan import Options, build_plan, device_arguments, let_in
+from .folder_lock import hold
+from .plan import DEMO, WATCHED_DEVICE, Options, Plan, build_plan, device_arguments, let_in
 from .supervisor import Output, Ready, Supervisor
 
-LOCK_FILE = "up.lock"
+USUAL_PORT = 8480
+"""Of the page: what the documents say."""
 SETTLING_SECONDS = 5.0
 """How long the children of a run that was killed may still hold their ports."""
 
@@ -58,6 +61,8 @@ class _Hub(BaseModel):
     model_config = ConfigDict(extra="allow")
     http_host: str = "127.0.0.1"
     http_port: int | None = None
+    password: SecretStr | bool | None = None
+    ingress_from: str | None = None
 
 
 class _HomeAssistant(BaseModel):
@@ -106,7 +111,8 @@ def up(
 ) -> None:
     """Run everything on this machine until Ctrl-C.
 
-    With nothing given it draws a porch and a meter in a basement, so that there is something to see.
+    With nothing given it draws a porch and a meter in a basement, so that there is something to see, until a
+    camera is added on its page.
     """
     if burst_demo:
         demonstration.check(video=video, camera=camera, config=config, no_demo=no_demo, broker=broker)
@@ -120,7 +126,7 @@ def up(
     settings = _settings(config)
     folder = (data or default_data_folder()).absolute()
     output = Output(sys.stderr, level=logging.getLogger().level)
-    with _lock(folder) as was_killed:
+    with hold(folder) as was_killed:
         options = Options(
             data=folder,
             http_port=0,
@@ -136,15 +142,23 @@ def up(
         port = ports.choose(
             folder,
             "http",
-            preferred=8480,
+            preferred=USUAL_PORT,
             requested=http_port or settings.hub.http_port,
             where="--http-port" if http_port else "hub.http_port",
             host=options.http_host,
             patience=SETTLING_SECONDS if was_killed else 0,
         )
         options = replace(options, http_port=port)
+        if port != USUAL_PORT and not (http_port or settings.hub.http_port):
+            why = ports.why_another(USUAL_PORT, options.http_host)
+            output.say("up", f"The page is on port {port}, and stays there: {why}")
         if burst_demo:
             options = replace(options, emulator=demonstration.prepare(folder))
+        else:
+            taken = (*settings.devices.root, *DEMO, WATCHED_DEVICE)
+            # Nobody is to be drawn in a house whose own cameras cannot be read just now.
+            demo = options.demo and of_page.is_readable(folder)
+            options = replace(options, added=of_page.prepare(folder, taken), demo=demo)
         server = _broker(
             options, broker, mqtt_port, settings.broker, open_lan=open_lan, was_killed=was_killed
         )
@@ -157,7 +171,8 @@ def up(
         )
         write_connections(folder, plan.roles, http=options.page)
         _greet(output, options, server)
-        asyncio.run(_supervise(Supervisor(plan.processes, output), output))
+        _tell_password(output, options, settings.hub)
+        asyncio.run(_supervise(plan, output, folder))
 
 
 def _check_camera(source: str) -> None:
@@ -229,48 +244,34 @@ def _greet(output: Output, options: Options, broker: private_broker.PrivateBroke
             output.say("up", f"For Home Assistant: {where}, user homeassistant, password in {secrets}")
         else:
             output.say("up", f"{where}, users and passwords in {secrets}")
-    here = device_arguments(options)
+    here = list(device_arguments(options))
+    added = options.added
+    if added is not None and added.cameras:
+        here.append(f"{added.device} (cameras added on the page)")
     devices = ", ".join(here) or "none"
-    if elsewhere := ", ".join(name for name in let_in(options) if name not in here):
+    known = {*here, added.device if added else ""}
+    if elsewhere := ", ".join(name for name in let_in(options) if name not in known):
         output.say("up", f"Devices on other machines: {elsewhere}; {CONNECTIONS_FILE} has their passwords")
     output.say("up", f"Devices on this machine: {devices}. Ctrl-C ends everything")
 
 
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
-    """Hold the data folder for this run; yields whether the run before was killed.
-
-    The kernel lets go of the lock however we end. The file keeps our process id only until an
-    orderly end, which is how the next run knows.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (folder / LOCK_FILE).open("a+")
-    except OSError as error:
-        raise UsageError(
-            f"the data folder cannot be used ({error.strerror or error})",
-            where=str(folder),
-            remedy="Name another with --data",
-        ) from None
-    with file:
-        file.seek(0)
-        before = file.read().strip()
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another `meerkat up` uses this data folder (process {before or 'unknown'})",
-                where=str(folder),
-                remedy="End it first, or give this one its own folder with --data",
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield bool(before)
-        file.truncate(0)
+def _tell_password(output: Output, options: Options, hub: _Hub) -> None:
+    """What other machines are asked for, where the page answers them and no ingress asks in its place."""
+    if not answers_others(options.http_host) or hub.ingress_from is not None:
+        return
+    if hub.password is None:
+        word = keep_page_password(options.data).word
+        output.say(
+            "up", f"The page asks other machines for the password: {word}; change it: `meerkat password`"
+        )
+    elif isinstance(hub.password, SecretStr) and hub.password.get_secret_value() not in ("", "false"):
+        output.say("up", "The page asks other machines for the password of your settings, hub.password")
+    else:
+        output.say("up", "The page asks nobody for a password: hub.password is off", logging.WARNING)
 
 
-async def _supervise(supervisor: Supervisor, output: Output) -> None:
+async def _supervise(plan: Plan, output: Output, folder: Path) -> None:
+    supervisor = Supervisor(plan.processes, output)
     stop, at_once = asyncio.Event(), asyncio.Event()
 
     def ask() -> None:
@@ -286,7 +287,16 @@ async def _supervise(supervisor: Supervisor, output: Output) -> None:
     # A closed terminal ends us, unless `nohup` has asked for the contrary.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, ask)
+    following = None
+    if plan.added is not None:
+        file = cameras_file(folder)
+        following = loop.create_task(of_page.follow(file, supervisor, output, plan.added, demo=plan.drawn))
+        following.add_done_callback(lambda _: stop.set())  # it ends by a mistake of ours only
     await supervisor.run(stop, at_once=at_once)
+    if following is not None:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
     output.say("up", "Everything has ended")
 
 

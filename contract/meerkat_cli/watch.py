@@ -190,11 +190,13 @@ def _words(message: Incoming, sensors: Sensors) -> str:
 
 
 def outcome_in_words(outcome: messages.Outcome) -> str:
-    """`clip 0197… is done: 2 person, 1 car`, or why it is not."""
+    """`clip 0197… is done: 2 × person, car`, or why it is not."""
     if outcome.state != "done":
         return f"clip {outcome.id} {outcome.state}: {outcome.reason or 'no reason given'}"
     seen = Counter(detection.label for detection in outcome.detections)
-    listed = ", ".join(f"{count} {label}" for label, count in seen.most_common()) or "nothing seen"
+    listed = (
+        ", ".join(f"{n} × {label}" if n > 1 else label for label, n in seen.most_common()) or "nothing seen"
+    )
     fallback = " (by the built-in fallback)" if outcome.model and outcome.model.fallback else ""
     return f"clip {outcome.id} is done: {listed}{fallback}"
 

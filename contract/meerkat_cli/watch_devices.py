@@ -80,5 +80,6 @@ def _setting(thing: str, setting: str, message: Incoming) -> str:
 
 
 def _sentence(report: messages.ErrorReport) -> str:
-    text = f"{report.where}: {report.what}" if report.where else report.what
+    what = report.what or "all is well again"
+    text = f"{report.where}: {what}" if report.where else what
     return f"{text}. {report.remedy}" if report.remedy else text

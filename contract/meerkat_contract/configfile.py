@@ -34,6 +34,13 @@ ENTRY_POINTS = "meerkat.config"
 ENVIRONMENT_PREFIX = "MEERKAT__"
 FILE_NAME = "meerkat.yaml"
 
+_ELSEWHERE = {
+    "cameras": "cameras stand below the machine that they hang on: devices: {house: {cameras: {front: …}}}",
+    "mqtt": "the section is called broker: {url: mqtt://user:password@host}",
+    "detectors": "each worker finds by itself what this machine has; `worker` narrows it down",
+}
+"""What other camera systems call sections, and how it is written here."""
+
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -107,8 +114,8 @@ class _Source:
         """The place of `path`: the variable that set it, else the nearest line of the file."""
         for depth in range(len(path), 0, -1):
             if variable := self.variables.get(path[:depth]):
-                return Problem(variable, None, _dotted(path), message)
-        return Problem(self.name, self.tree.place(path, at_key=at_key), _dotted(path), message)
+                return Problem(variable, None, dotted(path), message)
+        return Problem(self.name, self.tree.place(path, at_key=at_key), dotted(path), message)
 
 
 def _read(
@@ -127,9 +134,8 @@ def _read(
             raise ConfigurationError(source.name, problems)
     for key in source.tree.data:
         if key not in names:
-            problems.append(
-                source.problem((key,), f"there is no such section{did_you_mean(key, names)}", at_key=True)
-            )
+            hint = f"; {_ELSEWHERE[key]}" if key in _ELSEWHERE else did_you_mean(key, names)
+            problems.append(source.problem((key,), f"there is no such section{hint}", at_key=True))
         elif absent and key in absent:
             lack = f"cannot be checked here: {absent[key]} is not installed; pip install 'meerkat-home[home]'"
             problems.append(source.problem((key,), lack, at_key=True))
@@ -176,7 +182,7 @@ def _place(
     target: Any = source.tree.data[name]
     for index, part in enumerate(parts):
         if not isinstance(target, dict):
-            yield Problem(variable, None, _dotted(path), "has no fields that could be set")
+            yield Problem(variable, None, dotted(path), "has no fields that could be set")
             return
         candidates = [*target, *_fields(model, path[1:])]
         key = _same_name(part, candidates) or part.lower()
@@ -213,7 +219,8 @@ def _explain(source: _Source, name: str, model: type[BaseModel], detail: ErrorDe
     if kind == "string_pattern_mismatch" and detail["ctx"]["pattern"] == f"^{NAME_PATTERN}$":
         message = _no_name(str(detail["input"]))
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        message = "write its fields here, such as {field: value}, or {} for the defaults"
+        example = "{source: …}" if path[-2:-1] in (("cameras",), ("meters",)) else "{field: value}"
+        message = f"write its fields here, such as {example}, or {{}} for the defaults"
     if kind == "path_type":
         message = "is not a path"
     if kind == "string_type" and isinstance(value, int | float | bool):
@@ -263,7 +270,8 @@ def _same_name(part: str, candidates: Iterable[str]) -> str | None:
     return next((name for name in candidates if str(name).lower().replace("-", "_") == wanted), None)
 
 
-def _dotted(path: KeyPath) -> str:
+def dotted(path: KeyPath) -> str:
+    """`devices.porch.sizes[1]`"""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return re.sub(r"^\.", "", text)
 
@@ -272,6 +280,7 @@ __all__ = [
     "ConfigurationError",
     "Problem",
     "did_you_mean",
+    "dotted",
     "find_file",
     "installed_sections",
     "load",

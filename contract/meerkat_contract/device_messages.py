@@ -151,6 +151,7 @@ class ErrorReport(Message):
     """meerkat/device/<d>/error, and the errors of a worker."""
 
     what: str
+    """Empty when what was told of the same `where` is over."""
     where: str = ""
     remedy: str = ""
     at: UtcTime

@@ -28,7 +28,8 @@ class MeerkatError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}. {self.remedy}" if self.remedy else text
+        end = "" if text.endswith(("?", "!", ".")) else "."
+        return f"{text}{end} {self.remedy}" if self.remedy else text
 
 
 class UsageError(MeerkatError):

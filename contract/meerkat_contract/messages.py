@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Base64Bytes, Field
+from pydantic import AfterValidator, Base64Bytes, Field
 
 from .burst_messages import BurstState as BurstState
 from .burst_messages import CloudRule as CloudRule
@@ -39,6 +39,9 @@ from .meter_messages import MeterSeen as MeterSeen
 from .meter_messages import MeterVerdict as MeterVerdict
 from .presence_messages import Today as Today
 from .presence_messages import ZonesNow as ZonesNow
+
+REASON = 2000
+"""Characters of a worker's reason that are kept: it goes into the log, the database and the page."""
 
 # --- what a worker says -------------------------------------------------------------------------
 
@@ -195,7 +198,9 @@ class Result(Message):
     token: int
     incarnation: Id
     state: Literal["done", "failed"]
-    reason: str = Field("", description="why it failed: what, and the remedy")
+    reason: Annotated[str, AfterValidator(lambda said: said[:REASON])] = Field(
+        "", description="why it failed: what, and the remedy"
+    )
     retry: bool = Field(False, description="failed, but another worker or a later try may succeed")
     model: ModelInfo | None = None
     duration: float = Field(0, ge=0, description="media seconds in the clip")

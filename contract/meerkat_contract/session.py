@@ -123,6 +123,11 @@ class Session:
     def connected(self) -> bool:
         return self._connected
 
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it is not connected, where that is known; None while it is."""
+        return None if self._connected else self._error
+
     def wait_connected(self, timeout: float) -> None:
         """Returns once connected. Raises BrokerError that says why not, and the remedy.
 
@@ -226,21 +231,28 @@ class Session:
         """
         if qos not in (0, 1):
             raise ValueError(f"QoS {qos}: the bus uses 0 and 1 only")
-        delivery = self._offer(
-            str(topic),
-            payload,
-            qos=qos,
-            retain=retain,
-            metadata=metadata,
-            content_type=content_type,
-            extra=properties,
-            expiry=expiry,
-        )
-        if self._link.here and self._client is not None:
-            self._outgoing.pump(self._client)
-        else:
-            self._link.wake()
-        return delivery
+        if not self._connected:
+            return self._failed(qos, offline())
+        try:
+            packets = make_packets(
+                str(topic),
+                payload if isinstance(payload, bytes) else as_bytes(payload),
+                self.maximum_packet_size,
+                qos=qos,
+                retain=retain,
+                metadata=metadata,
+                content_type=content_type,
+                extra=properties,
+                expiry=expiry,
+            )
+        except (MessageTooLarge, BadMessage) as error:
+            return self._failed(qos, error)
+        if refused := self._outgoing.offer(packets):
+            return self._failed(qos, refused)
+        with self._lock:
+            self.counters["published"] += 1
+        self._link.wake()
+        return packets[0].delivery if len(packets) == 1 else Delivery.of_all([p.delivery for p in packets])
 
     def together(self) -> AbstractContextManager[None]:
         """What the calling thread publishes, keeps and acknowledges within goes out at the end of it.
@@ -343,53 +355,14 @@ class Session:
                 self._acks.append(
                     (generation, mid)
                 )  # the link sends them together when it has dealt with all
-                if not self._link.here:
-                    self._link.wake()
+                self._link.wake()
 
         return acknowledge
 
     def _offer_state(self, topic: str, state: State) -> Delivery | None:
         if not self._connected:
             return None
-        delivery = self._offer(
-            topic, state.payload, qos=state.qos, retain=True, content_type=state.content_type
-        )
-        self._link.wake()
-        return delivery
-
-    def _offer(
-        self,
-        topic: str,
-        payload: bytes | bytearray | memoryview | str,
-        *,
-        qos: int,
-        retain: bool,
-        content_type: str,
-        metadata: Metadata | None = None,
-        extra: Sequence[tuple[str, str]] = (),
-        expiry: int | None = None,
-    ) -> Delivery:
-        """Queue a message for the network thread, or fail at once."""
-        if not self._connected:
-            return self._failed(qos, offline())
-        try:
-            packets = make_packets(
-                topic,
-                as_bytes(payload),
-                self.maximum_packet_size,
-                qos=qos,
-                retain=retain,
-                metadata=metadata,
-                content_type=content_type,
-                extra=extra,
-                expiry=expiry,
-            )
-        except (MessageTooLarge, BadMessage) as error:
-            return self._failed(qos, error)
-        if refused := self._outgoing.offer(packets):
-            return self._failed(qos, refused)
-        self._count("published")
-        return packets[0].delivery if len(packets) == 1 else Delivery.of_all([p.delivery for p in packets])
+        return self.publish(topic, state.payload, qos=state.qos, retain=True, content_type=state.content_type)
 
     def _failed(self, qos: int, error: MeerkatError) -> Delivery:
         if isinstance(error, MessageTooLarge):

@@ -192,8 +192,8 @@ class Inbox:
             self._logger.exception("the handler of %s failed on %s", subscription.topic, message.topic)
             message.ack()
         else:
-            if subscription.auto_ack:
-                message.ack()
+            if subscription.auto_ack and message.qos:
+                message.acknowledge()
 
     def _refuse(self, subscription: Subscription, part: Incoming, error: BadMessage) -> None:
         self._count("bad_messages")

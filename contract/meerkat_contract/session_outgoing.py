@@ -86,29 +86,30 @@ class Outgoing:
 
     def pump(self, client: Transport) -> bool:
         """Hand over to the client what there is room for; whether there was anything. Network thread only."""
-        some = False
-        while self._queue:
-            packet = self._queue[0]
-            if packet.qos and len(self._under_way) >= self.window:
+        queue, some, taken = self._queue, False, 0
+        while queue:
+            packet = queue[0]
+            topic, payload, qos = packet.topic, packet.payload, packet.qos
+            if qos:
+                if len(self._under_way) >= self.window:
+                    break
+            elif self._unwritten_bytes >= WRITE_AHEAD:
                 break
-            if not packet.qos and self._unwritten_bytes >= WRITE_AHEAD:
-                break
-            size = len(packet.payload)
-            with self._lock:
-                self._queue.popleft()
-                self._queued -= size
-            some = True
-            ticket = client.publish(
-                packet.topic, packet.payload, packet.qos, packet.retain, packet.properties
-            )
+            queue.popleft()
+            size = len(payload)
+            some, taken = True, taken + size
+            ticket = client.publish(topic, payload, qos, packet.retain, packet.properties)
             if ticket is None:
                 packet.delivery.finish(offline())
-            elif packet.qos:
+            elif qos:
                 assert isinstance(ticket, int)
                 self._under_way[ticket] = packet
             else:
                 self._unwritten.append((ticket, packet))
                 self._unwritten_bytes += size
+        if some:
+            with self._lock:
+                self._queued -= taken
         return some
 
     def written(self, client: Transport) -> None:

@@ -226,7 +226,9 @@ def _syntax(source: str, error: YAMLError) -> Problem:
     if "'\\t'" in text or "tab" in text.split():
         text = "a tab stands here; indent with spaces"
     elif error.context and error.problem:
-        text = f"{text} ({' '.join(error.context.split())})"
+        began = error.context_mark
+        since = f", begun in line {began.line + 1}" if began and mark and began.line < mark.line else ""
+        text = f"{text} ({' '.join(error.context.split())}{since})"
     return Problem(source, _place(mark) if mark else None, "", text)
 
 

@@ -294,11 +294,14 @@ class Camera:
         self._station.keep(ThingTopic(self._station.name, self.name, "motion"), "ON" if active else "OFF")
 
     def _save(self, clips: list[Clip]) -> None:
+        about = f"camera {self.name}, recordings"
         for clip in clips:
             try:
                 self._save_one(clip)
             except MeerkatError as error:
-                self._station.report(error)
+                self._station.report(error, about=about)
+            else:
+                self._station.well(about)
             self._recorded += clip.seconds
             if clip.last:
                 _log.info("camera %s: recording ended after %.0f s", self.name, self._recorded)
@@ -310,7 +313,8 @@ class Camera:
                     "no key frame for a minute: without them nothing can be recorded",
                     where=f"camera {self.name}",
                     remedy="Set the key frame interval (GOP) in the camera's settings to 1 or 2 seconds",
-                )
+                ),
+                about=about,
             )
 
     def _save_one(self, clip: Clip) -> None:

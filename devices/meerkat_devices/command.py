@@ -16,7 +16,9 @@ import click
 
 from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name, slug
+from meerkat_contract.signals import told
 
+from .glance_command import try_command
 from .setup.command import init
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "mock", "none"]),
     help="mock: play the sensors by keys or MQTT, without hardware.",
 )
+@click.option("--hand-over", is_flag=True, hidden=True, help="Only what lies in the outbox; needs no camera.")
 @click.pass_context
 def device(
     ctx: click.Context,
@@ -61,6 +64,7 @@ def device(
     meters: tuple[str, ...],
     loop: bool,
     fast: bool,
+    hand_over: bool,
     data: Path | None,
     config: Path | None,
     broker: str | None,
@@ -83,7 +87,7 @@ def device(
 
     devices = section(config, "devices", DevicesSettings)
     name = _device_name(name, devices)
-    settings = _with_options(name, devices, cameras, meters)
+    settings = _with_options(name, devices, cameras, meters, empty=hand_over)
     if pins is not None:
         settings = settings.model_copy(update={"pins": pins})
     folder = data or default_data_folder()
@@ -138,9 +142,17 @@ def _checked_name(name: str, where: str) -> str:
 
 
 def _with_options(
-    name: str, devices: DevicesSettings, cameras: tuple[str, ...], meters: tuple[str, ...]
+    name: str,
+    devices: DevicesSettings,
+    cameras: tuple[str, ...],
+    meters: tuple[str, ...],
+    *,
+    empty: bool = False,
 ) -> DeviceSettings:
-    """The device's settings of meerkat.yaml with the options' cameras and meters. Raises UsageError."""
+    """The device's settings of meerkat.yaml with the options' cameras and meters. Raises UsageError.
+
+    `empty`: it may have neither.
+    """
     from .settings.device import CameraSettings, DeviceSettings, MeterSettings
 
     settings = devices.root.get(name) or DeviceSettings()
@@ -160,7 +172,7 @@ def _with_options(
         )
     if both := sorted(all_cameras.keys() & all_meters.keys()):
         raise UsageError(f"{both[0]!r} names both a camera and a meter", where="--meter", remedy="Rename one")
-    if not (all_cameras or all_meters or settings.sensors or settings.lights):
+    if not (all_cameras or all_meters or settings.sensors or settings.lights or empty):
         raise UsageError(
             f"device {name!r} has neither camera nor meter",
             where="meerkat device",
@@ -229,27 +241,27 @@ def _live(wake: Callable[[Callable[[], None]], Device], settings: SleepSettings 
     ends = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # its terminal is closed; `nohup` ignores that
         ends.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in ends}
     attendance = Attendance()
-    try:
-        own = wake(again)
-        while _run(own, asked, attendance) and settings:
-            from .clock import SystemClock
-            from .sleep.sleeper import say_offline, sleep
-
-            trouble = sleep(settings, own.next_wake, clock=SystemClock(), stop=asked)
-            if asked.is_set():
-                if trouble or not settings.command:  # else it is the command that switches the machine off
-                    say_offline(own.session.connection, own.name)
-                break
+    with told(ends, lambda _number: asked.set()):
+        try:
             own = wake(again)
-            if trouble:
-                own.report(trouble)
-        return own, RESTART_STATUS if restart.is_set() else 0
-    finally:
-        attendance.end()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            while _run(own, asked, attendance) and settings:
+                from .clock import SystemClock
+                from .sleep.sleeper import say_offline, sleep
+
+                trouble = sleep(settings, own.next_wake, clock=SystemClock(), stop=asked)
+                if asked.is_set():
+                    if (
+                        trouble or not settings.command
+                    ):  # else it is the command that switches the machine off
+                        say_offline(own.session.connection, own.name)
+                    break
+                own = wake(again)
+                if trouble:
+                    own.report(trouble)
+            return own, RESTART_STATUS if restart.is_set() else 0
+        finally:
+            attendance.end()
 
 
 def _run(own: Device, asked: threading.Event, attendance: Attendance) -> bool:
@@ -283,6 +295,7 @@ def _keyboard(own: Device) -> Keyboard | None:
 
 
 device.add_command(init)
+device.add_command(try_command)
 
 
 @device.command("lights-off")

@@ -1,7 +1,8 @@
 """Errors told to people: in the log, and on the device's error topic.
 
 The topic is not retained, and a hub may come later than the error. So what stands (a camera that is
-not there) is told again to a hub that comes, and so is what was told while there was none.
+not there) is told again to a hub that comes, and so is what was told while there was none. That what
+stood is over is told too: a report without a `what`, of the same place.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from datetime import UTC
+from datetime import UTC, datetime
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import ErrorReport
@@ -47,24 +48,46 @@ class Reports:
         now = self._clock.monotonic()
         text = str(error)
         with self._lock:
-            at = self._clock.now().astimezone(UTC)
-            report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=at)
+            report = ErrorReport(what=error.what, where=error.where, remedy=error.remedy, at=self._now())
             self._told = {said: at for said, at in self._told.items() if now - at < REPEAT_SECONDS}
-            stood = self._standing.get(about)
-            again = stood is not None and (stood.what, stood.where) == (report.what, report.where)
-            if about and not again:
-                self._standing[about] = report
-            if text in self._told:
+            moved = self._stands(about, report) if about else False
+            known = text in self._told
+            if known and not moved:
                 return
-            self._told[text] = now
+            if not known:
+                self._told[text] = now
+                _log.error("%s", text)
             self._held.append(report)
-        _log.error("%s", text)
         self.flush()
 
     def well(self, about: str) -> None:
-        """The trouble of `about` is over: a hub that comes does not hear of it."""
+        """The trouble of `about` is over: a hub that is there hears so, and one that comes hears nothing."""
         with self._lock:
-            self._standing.pop(about, None)
+            stood = self._standing.pop(about, None)
+            if stood is None:
+                return
+            self._leave(stood.where)
+        self.flush()
+
+    def _stands(self, about: str, report: ErrorReport) -> bool:
+        """The trouble of `about` is this now; whether nothing of it stood at that place."""
+        stood = self._standing.get(about)
+        if stood is None or (stood.what, stood.where) != (report.what, report.where):
+            self._standing[about] = report
+        if stood is None:
+            return True
+        if stood.where == report.where:
+            return False
+        self._leave(stood.where)
+        return True
+
+    def _leave(self, where: str) -> None:
+        """A trouble at this place is over; should another stand there, it is told in its stead."""
+        others = [other for other in self._standing.values() if other.where == where]
+        self._held.append(others[-1] if others else ErrorReport(what="", where=where, at=self._now()))
+
+    def _now(self) -> datetime:
+        return self._clock.now().astimezone(UTC)
 
     def flush(self) -> None:
         """Publish what waits, if there is a connection."""

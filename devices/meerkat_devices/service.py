@@ -14,7 +14,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -26,7 +25,6 @@ from meerkat_contract.messages import CameraInfo, DeviceInfo, MeterInfo
 from meerkat_contract.session import Delivery, Session, Will
 from meerkat_contract.topics import DeviceTopic
 
-from .backoff import Backoff
 from .clock import Clock, SystemClock, clock_state, local_zone
 from .lamps import Lamp
 from .outbox.outbox import Outbox
@@ -37,6 +35,7 @@ from .running.board import software, this_board
 from .running.errands import IDENTIFY, RESTART, Blinker, find_led
 from .running.heartbeat import PATIENCE, Heartbeats
 from .running.systemd import describe
+from .running.threads import Threads
 from .settings.device import DeviceSettings
 from .sleep.battery import BatteryWatch
 from .sleep.sleeper import Wakefulness, told_wake, too_short
@@ -88,41 +87,25 @@ class Device:
         """
         self.name = name
         self.settings = settings
-        self._clock = self._heartbeats = Heartbeats(clock or SystemClock())
+        self._clock = Heartbeats(clock or SystemClock())
         self.replay = replay or Replay()
         self._stop = threading.Event()
         self._info_lock = threading.Lock()
         self._board = this_board()
+        self._hub_here = False
+        self._tell_gone_at = 0.0
+        self._zone = zone or local_zone()
+        self._wakefulness: Wakefulness | None = None
+        self.next_wake: datetime | None = None
+        """When it sleeps: until when. None also while its clock is not set."""
         folder = data / "devices" / name
         self.pins = Pins(settings, folder, station=self, clock=self._clock)
         self.pins.open()  # before anything that may fail: a lamp that a killed run left on goes off
-        self.outbox = Outbox(
-            data / "devices" / name / "outbox",
-            max_bytes=settings.outbox.max_bytes,
-            refused_bytes=settings.outbox.refused_bytes,
-        )
-        self._hub_here = False
-        self._tell_gone_at = 0.0
-        self.outbox.on_evicted = self._evicted
-        self.outbox.on_trouble = self.report
+        self.outbox = self._open_outbox(folder / "outbox")
         self._availability = DeviceTopic(name, "availability")
-        self.session = Session(
-            connection,
-            client_id=f"meerkat-device-{name}",
-            will=Will(str(self._availability), b"offline", retain=True),
-            on_connected=self._connected,
-            on_disconnected=self._disconnected,
-        )
+        self.session = self._make_session(connection)
         self.reports = Reports(name, self.session, self._clock)
-        self._sender = Sender(
-            self.outbox,
-            self.session,
-            device=name,
-            clock=self._clock,
-            spooled_bytes_per_second=settings.outbox.spooled_bytes_per_second,
-            report=self.report,
-            on_hub=self._hub_is,
-        )
+        self._sender = self._make_sender()
         self.cameras = make_cameras(
             settings.cameras,
             station=self,
@@ -131,33 +114,60 @@ class Device:
             pace=self.replay.pace,
             loop=self.replay.loop,
         )
-        zone = zone or local_zone()
         self.meters = make_meters(
             settings.meters,
             station=self,
             outbox=self.outbox,
             clock=self._clock,
-            zone=zone,
+            zone=self._zone,
             data=folder,
             pace=self.replay.pace,
         )
         self.battery = (
             BatteryWatch(settings.battery, station=self, clock=self._clock) if settings.battery else None
         )
-        self._zone = zone
-        self._wakefulness: Wakefulness | None = None
-        self.next_wake: datetime | None = None
-        """When it sleeps: until when. None also while its clock is not set."""
-        self.tuning = Tuning(data / "devices" / name / "settings.json", station=self)
+        for camera in self.cameras:
+            self.pins.connect(camera.name, camera.senses, camera.settings)
+        self.tuning = Tuning(folder / "settings.json", station=self)
+        self._offer_settings(restart)
+        self._threads = Threads(self._stop, heartbeats=self._clock, station=self)
+
+    def _open_outbox(self, folder: Path) -> Outbox:
+        """Raises StorageError."""
+        own = self.settings.outbox
+        outbox = Outbox(folder, max_bytes=own.max_bytes, refused_bytes=own.refused_bytes)
+        outbox.on_evicted = self._evicted
+        outbox.on_trouble = self.report
+        return outbox
+
+    def _make_session(self, connection: Connection) -> Session:
+        return Session(
+            connection,
+            client_id=f"meerkat-device-{self.name}",
+            will=Will(str(self._availability), b"offline", retain=True),
+            on_connected=self._connected,
+            on_disconnected=self._disconnected,
+        )
+
+    def _make_sender(self) -> Sender:
+        return Sender(
+            self.outbox,
+            self.session,
+            device=self.name,
+            clock=self._clock,
+            spooled_bytes_per_second=self.settings.outbox.spooled_bytes_per_second,
+            report=self.report,
+            on_hub=self._hub_is,
+        )
+
+    def _offer_settings(self, restart: Callable[[], None] | None) -> None:
+        """What can be set, and asked for, while it runs."""
         for camera in self.cameras:
             offer_camera(self.tuning, camera)
         for meter in self.meters:
             offer_meter(self.tuning, meter)
         offer_device(self.tuning, lambda: self.settings, self._retune)
         self._offer_errands(restart)
-        for camera in self.cameras:
-            self.pins.connect(camera.name, camera.senses, camera.settings)
-        self._threads: dict[str, threading.Thread] = {}
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -185,20 +195,20 @@ class Device:
         self.pins.start(self.session)
         self.session.start()
         if self.battery:
-            self._supervise("battery", self.battery.run)
+            self._threads.start("battery", self.battery.run)
         if self.settings.sleep:
             self._wakefulness = Wakefulness(self.settings.sleep, self._clock)
-        self._supervise("settings", self.tuning.run, watched=False)
+        self._threads.start("settings", self.tuning.run, watched=False)
         for what, run in self.pins.threads.items():
-            self._supervise(what, run)
+            self._threads.start(what, run)
         for camera in self.cameras:
-            self._supervise(f"camera {camera.name}", camera.run)
+            self._threads.start(f"camera {camera.name}", camera.run)
             if detector := camera.frames.detector:
-                self._supervise(f"camera {camera.name}, frames", detector.run, watched=False)
+                self._threads.start(f"camera {camera.name}, frames", detector.run, watched=False)
         for meter in self.meters:
-            self._supervise(f"meter {meter.name}", meter.run)
+            self._threads.start(f"meter {meter.name}", meter.run)
         if clock_state(self._clock.now()) == "unsynced":
-            self._supervise("clock", self._await_clock)
+            self._threads.start("clock", self._await_clock)
 
     @property
     def finished(self) -> bool:
@@ -210,7 +220,7 @@ class Device:
             return False
         if any(not meter.started.is_set() for meter in self.meters):
             return False
-        if any(self._threads[f"camera {camera.name}"].is_alive() for camera in self.cameras):
+        if any(self._threads.runs(f"camera {camera.name}") for camera in self.cameras):
             return False
         return self._sender.empty
 
@@ -223,16 +233,14 @@ class Device:
     @property
     def hangs(self) -> bool:
         """Whether a camera or meter has not ended after `stop`: it waits or works in a library."""
-        return any(thread.is_alive() for thread in self._threads.values()) or any(
-            camera.hangs for camera in self.cameras
-        )
+        return self._threads.any_run or any(camera.hangs for camera in self.cameras)
 
     # --- Attended, by systemd --------------------------------------------------------------------
 
     def silent(self) -> tuple[str, ...]:
         """Names of the threads that do not get on."""
         outbox = () if self._sender.gets_on(PATIENCE) else ("outbox",)
-        return self._heartbeats.silent() + outbox
+        return self._clock.silent() + outbox
 
     def status(self) -> str:
         return describe(
@@ -269,10 +277,8 @@ class Device:
             camera.frames.end()
         for meter in self.meters:
             meter.wake()
-        for name, thread in self._threads.items():
-            thread.join(max(0.0, min(1.0, deadline - 0.8 - time.monotonic())))
-            if thread.is_alive():
-                _log.warning("%s does not end; it is left behind, and what it recorded is saved", name)
+        for name in self._threads.join(each=1.0, deadline=deadline - 0.8):
+            _log.warning("%s does not end; it is left behind, and what it recorded is saved", name)
         for camera in self.cameras:
             camera.close()
         self._sender.wait_empty(deadline - 1.0 - time.monotonic())
@@ -329,41 +335,6 @@ class Device:
             if self._clock.wait(stop, CLOCK_SECONDS):
                 return
         self.changed()
-
-    def _supervise(self, name: str, run: Callable[[threading.Event], None], *, watched: bool = True) -> None:
-        """Run on a thread of its own; what it does not expect is reported, and it runs again.
-
-        One that waits for others without the clock is not `watched`.
-        """
-
-        def supervised() -> None:
-            backoff = Backoff(first=1.0, longest=60.0)
-            while not self._stop.is_set():
-                try:
-                    run(self._stop)
-                    return
-                except MeerkatError as error:
-                    self.report(error, about=name)
-                except Exception as error:  # noqa: BLE001 - logged, published, and tried again
-                    _log.exception("%s failed", name)
-                    self.report(
-                        MeerkatError(
-                            f"an error in the program: {type(error).__name__}: {error}",
-                            where=name,
-                            remedy="It is started again; please report it with the lines of the log",
-                        ),
-                        about=name,
-                    )
-                if self._clock.wait(self._stop, backoff.next()):
-                    return
-
-        def seen() -> None:
-            with self._heartbeats.watched(name) if watched else nullcontext():
-                supervised()
-
-        thread = threading.Thread(target=seen, name=name, daemon=True)
-        self._threads[name] = thread
-        thread.start()
 
     # --- Station ---------------------------------------------------------------------------------
 

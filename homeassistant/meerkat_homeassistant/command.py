@@ -17,6 +17,7 @@ from meerkat_contract import configfile
 from meerkat_contract.connection import BrokerSettings, Connection, find_connection
 from meerkat_contract.errors import MeerkatError, UsageError
 from meerkat_contract.ids import is_name
+from meerkat_contract.signals import told
 
 from .discovery import HUB_OBJECT, device_object, worker_object
 from .settings import HomeAssistantSettings
@@ -73,10 +74,9 @@ def bridge(connection: Connection, settings: HomeAssistantSettings) -> None:
     from .bridge import Bridge
 
     running = Bridge(connection, settings, software=version("meerkat-home"))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: running.stop())
-    log.info("tells Home Assistant over %s, on %s/…", connection.url, settings.prefix)
-    running.run()
+    with told((signal.SIGTERM, signal.SIGINT), lambda _number: running.stop()):
+        log.info("tells Home Assistant over %s, on %s/…", connection.url, settings.prefix)
+        running.run()
 
 
 @ha.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -27,10 +27,13 @@ from .adapters.annotated import AnnotatedVideos
 from .adapters.bus import HubBus
 from .adapters.database import open_database
 from .adapters.desk import Desk
+from .adapters.farewell import Farewell
+from .adapters.forgetting import Forgetting
 from .adapters.frames import FrameStore
 from .adapters.ingest import Ingest
 from .adapters.live import Live
 from .adapters.media import SUFFIXES, MediaFolder, suffix_of
+from .adapters.page_cameras import PageCameras
 from .adapters.people_store import PeopleStore
 from .adapters.queries import Queries
 from .adapters.retention import Retention
@@ -43,6 +46,7 @@ from .core.workflow_records import Policy, WorkflowSpec
 from .core.workflows.recognition import Match
 from .service import HubService
 from .settings import HubSettings
+from .websensor_settings import WebsensorSettings
 
 log = logging.getLogger("meerkat.hub")
 
@@ -81,6 +85,7 @@ def _make_agent(
 class Hub:
     """A hub that has been built and not started: `start()`, later `stop()`."""
 
+    data: Path
     engine: Engine
     store: Store
     media: MediaFolder
@@ -92,13 +97,18 @@ class Hub:
     people: PeopleStore
     frames: FrameStore
     desk: Desk
-    websensor: Websensor | None
+    forgetting: Forgetting
+    websensor: Websensor | None = None
     """None unless it is enabled."""
-    agent: CloudAgent | None
+    agent: CloudAgent | None = None
     """None unless the cloud burst is enabled."""
-    annotated: AnnotatedVideos | None
+    annotated: AnnotatedVideos | None = None
     """As `agent`."""
-    _stopping: threading.Event
+    cameras: PageCameras | None = None
+    """Those that are added on the page; None where nobody would run them."""
+    farewell: Farewell | None = None
+    """As `cameras`."""
+    _stopping: threading.Event = field(default_factory=threading.Event)
     _sweeper: threading.Thread | None = None
 
     def start(self) -> None:
@@ -114,6 +124,8 @@ class Hub:
         self.bus.start()
         if self.websensor is not None:
             self.websensor.start()
+        if self.farewell is not None:
+            self.farewell.start()
         if self.annotated is not None:
             self.annotated.clear()
         if self.agent is not None:
@@ -124,6 +136,8 @@ class Hub:
     def stop(self) -> None:
         self._stopping.set()
         self.retention.stop()
+        if self.farewell is not None:
+            self.farewell.stop()
         if self.agent is not None:
             self.agent.stop()
         if self.websensor is not None:
@@ -140,6 +154,7 @@ class Hub:
         while True:
             self.bus.asleep.look(now())
             self.bus.roll_call.look(now())
+            self.forgetting.look()
             try:
                 if time.monotonic() >= due or self.retention.is_low():
                     due = time.monotonic() + SWEEP_EVERY
@@ -170,21 +185,17 @@ def build_hub(
     policy: Policy | None = None,
     meters: Mapping[MeterKey, ConfiguredMeter] | None = None,
     burst: BurstSettings | None = None,
+    cameras: PageCameras | None = None,
+    over: Collection[str] = (),
     make_agent: MakeAgent = _make_agent,
 ) -> Hub:
-    """Open the data folder `<data>/hub` and put the parts together. Raises StorageError."""
+    """Open the data folder `<data>/hub` and put the parts together. Raises StorageError.
+
+    `over`: devices of the demo that are there no longer.
+    """
     root = data / "hub"
-    try:
-        media = MediaFolder(root / "media")
-    except OSError as error:
-        raise StorageError(
-            f"the folder cannot be made ({error.strerror})",
-            where=str(root),
-            remedy="Name another data folder with --data, or check its permissions",
-        ) from error
-    engine = open_database(root / "hub.db")
-    store, live = Store(engine), Live()
-    people, frames = PeopleStore(engine), FrameStore()
+    media, engine = _open_media(root), open_database(root / "hub.db")
+    store, live, people, frames = Store(engine), Live(), PeopleStore(engine), FrameStore()
     service = HubService(
         store,
         media,
@@ -224,35 +235,52 @@ def build_hub(
         cloud=None if agent is None else agent.carry_out,
         make_session=partial(Session, wire="own", around=service.hearing),  # all clips and frames pass here
     )
-    retention = Retention(engine, media, settings.retention)
-    websensor = None
+    hub = Hub(
+        data=data,
+        engine=engine,
+        store=store,
+        media=media,
+        live=live,
+        service=service,
+        ingest=ingest,
+        bus=bus,
+        retention=Retention(engine, media, settings.retention),
+        people=people,
+        frames=frames,
+        desk=desk,
+        forgetting=Forgetting(connection, live),
+        agent=agent,
+        cameras=cameras,
+        farewell=None if cameras is None else Farewell(connection, live, cameras, over=over),
+        annotated=None if agent is None else AnnotatedVideos(root / "annotated", agent.fetch_annotated),
+    )
     if settings.websensor.enabled:
-        websensor = Websensor(
-            settings.websensor,
-            connection,
-            ingest=ingest,
-            store=store,
-            queries=Queries(engine),
-            media=media,
-            live=live,
-            failure=lambda: service.failure,
-        )
-    return Hub(
-        engine,
-        store,
-        media,
-        live,
-        service,
-        ingest,
-        bus,
-        retention,
-        people,
-        frames,
-        desk,
-        websensor,
-        agent,
-        None if agent is None else AnnotatedVideos(root / "annotated", agent.fetch_annotated),
-        threading.Event(),
+        hub.websensor = _make_websensor(hub, settings.websensor, connection)
+    return hub
+
+
+def _open_media(root: Path) -> MediaFolder:
+    """Raises StorageError."""
+    try:
+        return MediaFolder(root / "media")
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be made ({error.strerror})",
+            where=str(root),
+            remedy="Name another data folder with --data, or check its permissions",
+        ) from error
+
+
+def _make_websensor(hub: Hub, settings: WebsensorSettings, connection: Connection) -> Websensor:
+    return Websensor(
+        settings,
+        connection,
+        ingest=hub.ingest,
+        store=hub.store,
+        queries=Queries(hub.engine),
+        media=hub.media,
+        live=hub.live,
+        failure=lambda: hub.service.failure,
     )
 
 

@@ -30,6 +30,10 @@ def page_address(settings: HubSettings) -> str:
 @click.option("--http-host", metavar="ADDRESS", help="Address of the page.  [default: 127.0.0.1]")
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the page.  [default: 8480]")
 @click.option("--demo", type=click.Path(path_type=Path), hidden=True, help="File of the drawn meters.")
+@click.option(
+    "--cameras", type=click.Path(path_type=Path), hidden=True, help="File that `meerkat up` runs cameras of."
+)
+@click.option("--over", multiple=True, hidden=True, help="A device of the demo, to be forgotten.")
 def hub(
     *,
     data: Path | None,
@@ -38,6 +42,8 @@ def hub(
     http_host: str | None,
     http_port: int | None,
     demo: Path | None,
+    cameras: Path | None,
+    over: tuple[str, ...],
 ) -> None:
     """Run the hub: it keeps every clip, gives it to a worker, and says on the bus what was seen."""
     from meerkat_cloud_burst.settings import BurstSettings
@@ -45,6 +51,7 @@ def hub(
     from meerkat_contract.connection import BrokerSettings, default_data_folder, find_connection
 
     from .adapters.announcement import announced
+    from .adapters.page_cameras import ConfiguredDevices, PageCameras
     from .application import build_hub
     from .meter_settings import MetersSettings, configured, lay_out
     from .settings import HubSettings
@@ -63,6 +70,10 @@ def hub(
     connection = find_connection(
         "hub", broker=broker, data=folder, settings=section(config, "broker", BrokerSettings)
     )
+    page_cameras = None
+    if cameras is not None:
+        owners = section(config, "devices", ConfiguredDevices).owners
+        page_cameras = PageCameras(cameras, configured=owners, demo=() if demo is None else over)
     built = build_hub(
         folder,
         connection,
@@ -72,10 +83,12 @@ def hub(
         policy=section(config, "orchestrator", OrchestratorSettings).policy(),
         meters=configured(section(config, "meters", MetersSettings), (find_file(config) or Path()).parent),
         burst=section(config, "burst", BurstSettings),
+        cameras=page_cameras,
+        over=over if demo is None else (),
     )
-    built.start()
     if demo is not None:
-        lay_out(built.desk, section(demo, "meters", MetersSettings))
+        lay_out(built.store, section(demo, "meters", MetersSettings))
+    built.start()
     told = announced(connection, page=(settings.http_host, settings.http_port))
     try:
         with posted_pictures(built, settings), told if settings.announce else nullcontext():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from meerkat_contract.errors import UsageError
+from meerkat_contract.findings import Finding, not_among_devices
 from meerkat_contract.meter_layout import MeterLayout
 
-from .core.meter_records import AnswerMeter, ConfiguredMeter, MeterKey, SetLayout, ShowMeters
+from .core.meter_records import ConfiguredMeter, LayoutSaved, MeterKey, StoredMeters
 from .core.meters.settings import MeterSettings
 from .core.workflow_records import Camera
 
@@ -34,6 +37,10 @@ class MetersSettings(RootModel[dict[Camera, MeterEntry]]):
 
     root: dict[Camera, MeterEntry] = Field(default_factory=dict)
 
+    def look(self, sections: Mapping[str, BaseModel]) -> Iterator[Finding]:
+        """Meters that none of the file's devices has."""
+        yield from not_among_devices(self.root, "meters", sections)
+
 
 def configured(settings: MetersSettings, folder: Path) -> dict[MeterKey, ConfiguredMeter]:
     """The same for the core; files are looked for from `folder`. Raises UsageError."""
@@ -48,21 +55,32 @@ def configured(settings: MetersSettings, folder: Path) -> dict[MeterKey, Configu
     return found
 
 
-class Asks(Protocol):
-    """Where a running hub is asked: adapters.desk."""
+class Keeps(Protocol):
+    """Where layouts are kept: adapters.store."""
 
-    def meters(self, only: MeterKey | None = None) -> ShowMeters: ...
+    def meters(self) -> StoredMeters: ...
 
-    def wish(self, device: str, meter: str, wish: SetLayout) -> AnswerMeter: ...
+    def commit(
+        self,
+        changes: Sequence[LayoutSaved],
+        *,
+        announced: Sequence[int],
+        now: datetime,
+        pictures: dict[str, str],
+    ) -> object: ...
 
 
-def lay_out(desk: Asks, drawn: MetersSettings) -> None:
-    """Give meters without a layout the one that is drawn for them. Unlike a configured one its owner may
-    change it. Raises MeerkatError when the hub does not answer."""
-    for key, entry in configured(drawn, Path()).items():
-        views = desk.meters(key).views
-        if entry.layout is not None and not any(view.layout for view in views):
-            desk.wish(*key, SetLayout(entry.layout))
+def lay_out(store: Keeps, drawn: MetersSettings) -> None:
+    """Give meters without a layout the one that is drawn for them, before the hub that has this store is
+    started: no picture comes before it. Unlike a configured one its owner may change it. Raises StorageError.
+    """
+    known = store.meters().layouts
+    changes = [
+        LayoutSaved(*key, entry.layout)
+        for key, entry in configured(drawn, Path()).items()
+        if entry.layout is not None and key not in known
+    ]
+    store.commit(changes, announced=(), now=datetime.now(UTC), pictures={})
 
 
 def _layout(said: MeterLayout | Path | None, folder: Path, where: str) -> MeterLayout | None:

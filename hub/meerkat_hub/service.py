@@ -141,7 +141,8 @@ class HubService:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._put(_Stop())
+        self._waiting.append(_Stop())
+        self._ring()
         self._thread.join(10)
 
     @property
@@ -175,8 +176,8 @@ class HubService:
                 self._waiting.extend(heard)
                 self._ring()
 
-    def _put(self, item: _Happened) -> None:
-        if self._ear and threading.get_ident() == self._ear and not isinstance(item, _Stop):
+    def _put(self, item: Arrived | _Confirmed) -> None:
+        if threading.get_ident() == self._ear:
             self._heard.append(item)
         else:
             self._waiting.append(item)
@@ -196,21 +197,19 @@ class HubService:
         try:
             if self._waiting or self._left is not None or self.turn.core is None:
                 return False
-            for item in heard:
-                if not (isinstance(item, _Confirmed) or self.turn.is_light(item.input)):
-                    return False
-            self._turn_here(heard)
+            arrived = [item for item in heard if isinstance(item, Arrived)]
+            if not self.turn.is_light(arrived):
+                return False
+            self._turn_here(arrived, [item for item in heard if isinstance(item, _Confirmed)])
             return True
         finally:
             self._turning.release()
 
-    def _turn_here(self, heard: list[Arrived | _Confirmed]) -> None:
-        arrived = [item for item in heard if isinstance(item, Arrived)]
+    def _turn_here(self, arrived: list[Arrived], confirmed: list[_Confirmed]) -> None:
         moment = self._clock()
         try:
-            for item in heard:
-                if isinstance(item, _Confirmed):
-                    self.turn.confirm(item.seq, item.error)
+            for item in confirmed:
+                self.turn.confirm(item.seq, item.error)
             work = self.turn.decided(arrived, moment) if arrived else Work()
             if self.turn.needs_disk(work, moment):
                 self._left = _Left(arrived, work)

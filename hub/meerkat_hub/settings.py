@@ -7,7 +7,7 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from .core.pool.settings import PoolSettings
 from .core.rules import EctStar, Hedger, LeastInFlight, Pull, RoundRobin, Rule, WeightedRoundRobin
@@ -76,6 +76,12 @@ class HubSettings(BaseModel):
         description="the only address that may open the page: 172.30.32.2, Home Assistant's ingress, "
         "which lets people in. Its X-Ingress-Path is believed",
     )
+    password: SecretStr | None = Field(
+        None,
+        description="what the page asks other machines for, in place of the one that "
+        "`meerkat password` shows; `false`: nothing, where a proxy asks who it is. "
+        "Better in MEERKAT__HUB__PASSWORD than in a file",
+    )
     announce: bool = Field(
         True, description="tell the network where broker and page are (mDNS), as far as they are open to it"
     )
@@ -87,3 +93,13 @@ class HubSettings(BaseModel):
     max_clip_megabytes: float = Field(60, gt=0, le=10_000, description="larger clips are refused")
     max_picture_megabytes: float = Field(20, gt=0, le=1_000, description="larger meter pictures are refused")
     websensor: WebsensorSettings = WebsensorSettings()
+
+    @field_validator("password", mode="before")
+    @classmethod
+    def _none_at_all(cls, given: object) -> object:
+        return "" if given is False or given == "false" else given  # a variable is a text
+
+    @property
+    def own_password(self) -> str | None:
+        """None: the one that is kept; empty: nobody is asked."""
+        return None if self.password is None else self.password.get_secret_value()

@@ -18,7 +18,6 @@ from pathlib import Path
 from meerkat_cloud_burst.policy.view import Policy as BurstPolicy
 from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.errors import MeerkatError, StorageError
-from meerkat_contract.messages import HubState
 
 from .adapters.frames import FrameStore
 from .adapters.ingest import Arrived
@@ -38,13 +37,14 @@ from .core.inputs import (
     WorkerSeen,
 )
 from .core.machine import HubCore
-from .core.meter_records import ConfiguredMeter, MeterKey, SeenArrived, SendPicture
-from .core.outputs import Change, ClipSettled, ClipStored, EventSaved, SendJob
+from .core.meter_records import ConfiguredMeter, MeterKey, SeenArrived
+from .core.outputs import EventSaved
 from .core.records import Now, RecordingSnapshot
 from .core.workflow_records import FrameArrived, Policy, WorkflowSpec
 from .core.workflows.recognition import Recogniser
 from .settings import HubSettings, pool_settings
-from .turn_work import Actions, Pace, Work, cameras_of, held, local, midnight, told, with_pictures
+from .turn_told import Teller
+from .turn_work import Actions, Work, cameras_of, local, midnight, with_pictures
 
 __all__ = ["BATCH", "LONGEST_SLEEP", "Actions", "Turn", "Work"]
 
@@ -59,16 +59,11 @@ SHORTEST_SLEEP = 0.001
 FLUSH = 1.0
 """Seconds after which confirmed announcements are forgotten without another reason to commit."""
 
-STATE_EVERY = 0.5
-"""Seconds between two publications of the hub's state."""
-
 BATCH = 256
 """Inputs taken together, and confirmed announcements that are forgotten together."""
 
 _LOOKED_UP = (ClipArrived, PictureArrived, SeenArrived)
 """What the database may know already."""
-
-_MEDIA_SENT = (SendJob, SendPicture)
 
 
 class Turn:
@@ -108,10 +103,7 @@ class Turn:
         self._bus_up = False
         self._unsure: list[Path] = []
         """Files of batches that failed: whether their rows were committed is not known."""
-        self._counts: dict[str, int] = {}
-        self._pace = Pace()
-        self._state_at = 0.0
-        self._state_due = False
+        self._teller = Teller(live, self._frames)
         self._stepped_at = 0.0
         self._pump_at: float | None = None
         """When announcements that only time holds back go on."""
@@ -164,7 +156,7 @@ class Turn:
         core.bus_up = self._bus_up
         if core.cloud is not None:
             core.cloud.bus_changed(self._bus_up, now)
-        self._counts = self._store.totals()
+        self._teller.begin(self._store.totals())
         over = set(self._announced)
         self._acting.announce_again(w for w in self._store.announcements() if w.seq not in over)
         self.core = core
@@ -185,7 +177,7 @@ class Turn:
             if arrived.incoming is not None and arrived.in_place:
                 self._unsure.append(arrived.incoming)
             elif arrived.incoming is not None:
-                arrived.incoming.unlink(missing_ok=True)
+                self._media.discard([arrived.incoming])
             if arrived.ack is not None:
                 arrived.ack()
 
@@ -207,8 +199,8 @@ class Turn:
         sleep = self._stepped_at + LONGEST_SLEEP - mono
         if wake is not None:
             sleep = min(sleep, wake - mono)
-        if self._state_due:
-            sleep = min(sleep, self._state_at - mono)
+        if (due := self._teller.due_at) is not None:
+            sleep = min(sleep, due - mono)
         if self._announced:
             sleep = min(sleep, FLUSH, self._flush_at - mono)
         if self._pump_at is not None:
@@ -262,24 +254,24 @@ class Turn:
             work.add(core.step(TimeReached(), now))
         return work
 
-    def is_light(self, happened: Input) -> bool:
+    def is_light(self, batch: Iterable[Arrived]) -> bool:
         """Whether probably nothing has to be read or written for it: frames, and the answers to them."""
-        match happened:
-            case FrameArrived():
-                return True
-            case ResultArrived(result=result):
-                core, job = self._deciding, result.job
-                return core.workflows.knows(job) or not (core.knows(job) or core.meters.pictures.knows(job))
-            case _:
+        core = self._deciding
+        knows = core.workflows.knows
+        for arrived in batch:
+            happened = arrived.input
+            if isinstance(happened, FrameArrived):
+                continue
+            if not isinstance(happened, ResultArrived):
                 return False
+            job = happened.result.job
+            if not knows(job) and (core.knows(job) or core.meters.pictures.knows(job)):
+                return False
+        return True
 
     def needs_disk(self, work: Work, now: Now) -> bool:
         """Whether to finish this work means to write to the database, or to read a file of media."""
-        return (
-            bool(work.changes)
-            or self._writes(now)
-            or any(isinstance(effect, _MEDIA_SENT) for effect in work.effects)
-        )
+        return bool(work.changes) or self._writes(now) or work.reads_media
 
     def _writes(self, now: Now) -> bool:
         """Whether enough announcements are confirmed, or one long enough ago."""
@@ -324,7 +316,7 @@ class Turn:
         assert arrived.incoming is not None
         assert arrived.final is not None
         if seen:
-            arrived.incoming.unlink(missing_ok=True)
+            self._media.discard([arrived.incoming])
             return AlreadyKnown(media_id, device)
         work.moves.append((arrived.incoming, arrived.final))
         if isinstance(happened, ClipArrived) and happened.clip.recording not in self._deciding.recordings:
@@ -355,26 +347,34 @@ class Turn:
             self._announced, self._flush_at = [], inf
         with self._acting.together():
             self._act(work, fresh)
-            self._tell(work.changes, now)
+            self._teller.tell(work.changes, self._deciding, now, self._acting.publish_state)
         self._remove_pictures(superseded)
 
     def _act(self, work: Work, fresh: Iterable[Waiting]) -> None:
         """What the commit allows: nothing of it happens before."""
         for ack in work.acks:
             ack()
+        acting = self._acting
+        carry_out = acting.carry_out
         for effect in work.effects:
-            self._acting.carry_out(effect)
-        self._acting.announce(fresh)
-        self._pump_at = self._acting.pump()
+            carry_out(effect)
+        acting.announce(fresh)
+        self._pump_at = acting.pump()
 
     def _receive_pictures(self, newest: Mapping[str, EventSaved], work: Work) -> dict[str, str]:
         """Write the pictures of new best frames, to be placed; event id → file name without its suffix."""
         names: dict[str, str] = {}
-        for event_id, change in newest.items():
-            name = f"{event_id}-{change.record.state.revision}"
-            incoming = self._media.receive(change.picture or self._bytes_of(change.frame))
-            work.moves.append((incoming, self._media.path("events", name, ".jpg")))
-            names[event_id] = name
+        moves: list[tuple[Path, Path]] = []
+        try:
+            for event_id, change in newest.items():
+                name = f"{event_id}-{change.record.state.revision}"
+                incoming = self._media.receive(change.picture or self._bytes_of(change.frame))
+                moves.append((incoming, self._media.path("events", name, ".jpg")))
+                names[event_id] = name
+        except StorageError:
+            self._media.discard([incoming for incoming, _ in moves])
+            raise
+        work.moves += moves
         return names
 
     def _bytes_of(self, frame: str | None) -> bytes:
@@ -390,51 +390,6 @@ class Turn:
             self._media.remove(self._media.path("events", name, ".jpg") for name in names)
         except StorageError as error:
             log.warning("an event's earlier picture could not be removed: %s", error)
-
-    def _tell(self, changes: Iterable[Change], now: Now) -> None:
-        """Let the page and the subscribers of the hub's state know."""
-        for change in changes:
-            if (news := told(change)) is not None:
-                self._live.tell(news)
-            match change:
-                case ClipStored():
-                    self._counts["received"] = self._counts.get("received", 0) + 1
-                case ClipSettled(state=state):
-                    self._pace.settled(state, now.mono)
-                    self._counts[state] = self._counts.get(state, 0) + 1
-                case _:
-                    pass
-        self._state_due = now.mono < self._state_at
-        if not self._state_due:
-            self._state_at = now.mono + STATE_EVERY
-            self._publish_state(now)
-
-    def _publish_state(self, now: Now) -> None:
-        core = self._deciding
-        oldest = core.clips.oldest_waiting()
-        self._acting.publish_state(
-            HubState(
-                backlog=core.clips.backlog,
-                running=len(core.leases),
-                oldest_wait=max(round((now.wall - oldest.received_at).total_seconds()), 0) if oldest else 0,
-                done=self._counts.get("done", 0),
-                failed=self._counts.get("failed", 0),
-                expired=self._counts.get("expired", 0),
-                workers=len(core.workers),
-                per_minute=self._pace.per_minute(now.mono),
-                jobs=held(core.leases),
-                frames=self._fates_of_frames(core),
-                burst=None if core.cloud is None else core.cloud.state(now),
-            )
-        )
-
-    def _fates_of_frames(self, core: HubCore) -> dict[str, int]:
-        fates = core.workflows.totals()
-        if lost := self._frames.lost:
-            fates |= {"received": fates["received"] + lost, "lost": fates.get("lost", 0) + lost}
-        if not fates["received"] and not self._frames.refused:
-            return {}
-        return fates | ({"no_room": self._frames.refused} if self._frames.refused else {})
 
     @property
     def _acting(self) -> Actions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -12,21 +12,14 @@ from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import DeviceInfo, HubState
-from meerkat_contract.topics import CameraTopic, MeterTopic, parse
 
-from .adapters.live import Change as LiveChange
 from .adapters.store import Waiting
 from .core.inputs import CamerasTold
-from .core.meter_records import LayoutSaved, SettingsSaved
-from .core.outputs import Announce, Change, Decision, Effect, EventSaved, RecordingClosed
+from .core.meter_records import SendPicture
+from .core.outputs import Change, Decision, Effect, EventSaved, RecordingClosed, SendJob
 from .core.pool.work import Lease
 
 log = logging.getLogger("meerkat.hub")
-
-MINUTE = 60.0
-
-TOLD = ("/event", "/outcome", "/reading", "/verdict")
-"""Ends of the topics that the page hears of too."""
 
 
 @dataclass(slots=True)
@@ -47,20 +40,7 @@ class Actions:
     """What is done within leaves for the network in one go."""
 
 
-@dataclass(slots=True)
-class Pace:
-    """How many clips were done within the last minute."""
-
-    _done: deque[float] = field(default_factory=deque)
-
-    def settled(self, state: str, mono: float) -> None:
-        if state == "done":
-            self._done.append(mono)
-
-    def per_minute(self, mono: float) -> int:
-        while self._done and self._done[0] <= mono - MINUTE:
-            self._done.popleft()
-        return len(self._done)
+_MEDIA_SENT = frozenset({SendJob, SendPicture})
 
 
 @dataclass(slots=True)
@@ -78,6 +58,11 @@ class Work:
         self.effects += decision.effects
         for line in decision.notes:
             log.info("%s", line)
+
+    @property
+    def reads_media(self) -> bool:
+        """Whether to carry it out means to read a file."""
+        return not _MEDIA_SENT.isdisjoint(map(type, self.effects))
 
     def closes(self, recording: str) -> bool:
         return any(isinstance(c, RecordingClosed) and c.id == recording for c in self.changes)
@@ -100,22 +85,6 @@ def local(wall: datetime) -> datetime:
 def midnight(wall: datetime) -> datetime:
     """When the house's day began, in UTC, also where a clock was put forward or back since."""
     return datetime.combine(local(wall).date(), time.min).astimezone(UTC)
-
-
-def told(change: Change) -> LiveChange | None:
-    """What the page hears of a change; None for most."""
-    match change:
-        case Announce(topic=topic, payload=payload, event_picture=None) if topic.endswith(TOLD):
-            match parse(topic):
-                case CameraTopic(device, camera, ("event" | "outcome") as kind):
-                    return LiveChange(kind, device, camera, payload)
-                case MeterTopic(device, meter, kind):
-                    return LiveChange(kind, device, meter, payload)
-            return None
-        case LayoutSaved(device=device, meter=meter) | SettingsSaved(device=device, meter=meter):
-            return LiveChange("meter", device, meter)
-        case _:
-            return None
 
 
 def with_pictures(changes: Iterable[Change]) -> dict[str, EventSaved]:

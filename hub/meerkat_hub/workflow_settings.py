@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from meerkat_contract.configfile import did_you_mean
+from meerkat_contract.findings import Finding, not_among_devices
 from meerkat_contract.ids import Name
+from meerkat_contract.vocabulary import LABELS
 
-from .core.workflow_records import Policy, WorkflowSpec
+from .core.workflow_records import DEVICE, Policy, WorkflowSpec
+from .core.workflows.decisions import SeenRule
 from .core.workflows.selection import Method, Outage, Weights
+
+FRAME_TASKS = ("detect_objects", "detect_faces", "recognise_faces")
+"""What the house's own workers do with a frame; one of an owner's own may do others."""
+
+FOUND = (*LABELS, "face")
+"""What the models of the catalogue find."""
 
 
 class WorkflowsSettings(RootModel[dict[Name, WorkflowSpec]]):
@@ -16,6 +28,21 @@ class WorkflowsSettings(RootModel[dict[Name, WorkflowSpec]]):
     model_config = ConfigDict(frozen=True)
 
     root: dict[Name, WorkflowSpec] = Field(default_factory=dict)
+
+    def look(self, sections: Mapping[str, BaseModel]) -> Iterator[Finding]:
+        """What would only ever wait or stay silent: cameras, tasks and labels that nothing here knows."""
+        for name, spec in self.root.items():
+            yield from not_among_devices(spec.cameras, "cameras", sections, below=(name, "cameras"))
+            for field, task in (("measurement", spec.measurement), ("feature", spec.feature)):
+                if task is not None and task not in (*FRAME_TASKS, DEVICE):
+                    text = f"no worker of Meerkat's own does {task!r}{did_you_mean(task, FRAME_TASKS)}"
+                    yield Finding((name, field), text, sure=False)
+            for index, label in enumerate(
+                spec.decision.labels if isinstance(spec.decision, SeenRule) else ()
+            ):
+                if label not in FOUND:
+                    text = f"no model of Meerkat's own finds {label!r}{did_you_mean(label, FOUND)}"
+                    yield Finding((name, "decision", "labels", index), text, sure=False)
 
 
 class WeightSettings(BaseModel):
@@ -36,13 +63,14 @@ class OrchestratorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    reserve: int = Field(
-        1,
+    reserve: int | None = Field(
+        None,
         ge=0,
         le=1000,
-        description="nodes able to look at clips of motion that no workflow gets; 0: clips and workflows "
-        "share all nodes, frames may wait behind a clip, and a node that loads one task at a time looks at "
-        "no clip while a workflow has it",
+        description="nodes able to look at clips of motion that no workflow gets; when not given, one, but "
+        "none where a single node is able and holds all its tasks at once. 0: clips and workflows share all "
+        "nodes, frames may wait behind a clip, and a node that loads one task at a time looks at no clip "
+        "while a workflow has it",
     )
     overbooking: float = Field(
         1.0, ge=1, le=100, description="times its capacity that a node of a shared service may be booked"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meerkat_contract.errors import MediaError, UsageError
+from meerkat_contract.errors import MediaError
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -28,7 +28,11 @@ _data = click.option(
 _model = click.option("--model", metavar="NAME", help="The embedder  [default: the best that is there]")
 _detector = click.option("--detector", metavar="NAME", help="What finds the faces  [default: the best there]")
 _folder = click.option(
-    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="Look there for models too."
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Look there for models too.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -61,7 +65,7 @@ def enrol(
     """Let the hub know NAME by PICTURES, or by the pictures in a folder.
 
     The pictures stay here: the hub gets the numbers that describe each face, and a small picture of it.
-    Exit status: 0 all were taken, 1 some were refused (each with its reason), 2 wrong usage.
+    Exit status: 0 all were taken, 1 some or all were refused (each with its reason), 2 wrong usage.
     """
     from .faces.hub_people import check_name
     from .faces.pictures import files_of
@@ -81,7 +85,7 @@ def enrol(
                     tell(f"left out: {error}")
                 advance()
         if not taken:
-            raise UsageError(
+            raise MediaError(
                 "none of the pictures can be used",
                 where=name,
                 remedy="Take some in good light, one face in each, looking at the camera",
@@ -178,14 +182,13 @@ def list_command(*, hub: str | None, data: Path | None, as_json: bool) -> None:
     if not listed:
         click.echo("Nobody is enrolled. `meerkat faces enrol NAME PICTURES…` does it")
         return
-    width = max(len(person["name"]) for person in listed)
-    for person in listed:
-        models = sorted({sample["model"] for sample in person["samples"]})
-        count = len(person["samples"])
-        click.echo(
-            f"{person['name']:{width}}  {count} picture{'' if count == 1 else 's'}  {', '.join(models)}"
-            f"  since {person['added_at'][:10]}"
-        )
+    counts = [len(person["samples"]) for person in listed]
+    words = [f"{count} picture" if count == 1 else f"{count} pictures" for count in counts]
+    wide, wider = max(len(person["name"]) for person in listed), max(map(len, words))
+    for person, pictures in zip(listed, words, strict=True):
+        models = ", ".join(sorted({sample["model"] for sample in person["samples"]}))
+        since = person["added_at"][:10]
+        click.echo(f"{person['name']:{wide}}  {pictures:{wider}}  {models}  since {since}")
 
 
 @faces.command()
@@ -230,6 +233,10 @@ def evaluate(
     from .faces.pictures import people_of
     from .faces.telling import as_object, in_words
 
+    if figure is not None:
+        from .faces.figure import check
+
+        check(figure)
     people = list(people_of(folder))
     count = sum(len(files) for _, files in people)
     with _tools(model, detector, folders) as (embedder, finder):

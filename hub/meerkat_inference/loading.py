@@ -18,6 +18,7 @@ from . import catalogue, families, store
 from .catalogue import Entry, Place
 from .detector import FALLBACK, Detector
 from .engine import is_edge_tpu
+from .opening import check_installed
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def load_detector(
     model: str | None = None,
     *,
     folders: Sequence[Path] = (),
-    task: str = "detect_objects",
+    task: str | None = None,
     engine: str | None = None,
     device: str = "cpu",
     library: str = "",
@@ -36,21 +37,26 @@ def load_detector(
     """A detector by its name in the catalogue, or the best whose files lie on the search path.
 
     `folders` are searched after $MEERKAT_MODELS and the user's cache. `device` and `library` are those
-    of `open_engine`; a model that does not run there is passed over. A named model that is absent or
-    does not load raises ModelError. Without a name each model that is there is tried, the default
-    first (in the cloud those that are meant for it), of those that `engine` runs if one is named; when
-    none is left, `detect_objects` falls back to the built-in people detector (`info.fallback` is true and
-    `log` says so), other tasks and an Edge TPU raise ModelError. `log` takes one line in words; it goes to
-    the log file when not given.
+    of `open_engine`; a model that does not run there is passed over. A named model that is absent, does
+    not load or is for another task than one that is given raises ModelError, and so does a named `engine`
+    that is not installed. Without a name each model of the task (objects, if none is given) that is there
+    is tried, the default first (in the cloud those that are meant for it), of those that `engine` runs if
+    one is named; when none is left, `detect_objects` falls back to the built-in people detector
+    (`info.fallback` is true and `log` says so), other tasks and an Edge TPU raise ModelError. `log` takes
+    one line in words; it goes to the log file when not given.
     """
     say = log or _log.info
+    if engine is not None:
+        check_installed(engine)
     if model == FALLBACK:
         return _fallback()
     if model is not None:
         entry = catalogue.get(model)
+        _check_task(entry, task)
         _check_device(entry, device)
         files = store.find(entry, folders=folders)
         return families.build(entry, files, kind=engine, device=device, library=library)
+    task = task or "detect_objects"
     last: ModelError | None = None
     for entry in candidates(task, device, place):
         if engine is not None and engine not in entry.engines:
@@ -68,14 +74,15 @@ def load_detector(
         return detector
     if is_edge_tpu(device) and last is not None:
         raise last
+    by = f" that {engine} runs" if engine else " that runs on an Edge TPU" if is_edge_tpu(device) else ""
     if task != "detect_objects" or is_edge_tpu(device):
         names = " or ".join(entry.name for entry in candidates(task, device)) or "none"
         raise ModelError(
-            f"no model for {task} is there" + (" that runs on an Edge TPU" if is_edge_tpu(device) else ""),
+            f"no model for {task}{by} is there",
             remedy=f"`meerkat models pull` fetches one: {names}",
         )
     say(
-        f"No model is there: looking with the built-in people detector ({FALLBACK}), which sees only "
+        f"No model{by} is there: looking with the built-in people detector ({FALLBACK}), which sees only "
         "people who stand or walk. `meerkat models pull` fetches a better one"
     )
     return _fallback()
@@ -88,6 +95,15 @@ def candidates(task: str, device: str = "cpu", place: Place = "home") -> tuple[E
 
 def _kind(device: str) -> Literal["cpu", "edgetpu"]:
     return "edgetpu" if is_edge_tpu(device) else "cpu"
+
+
+def _check_task(entry: Entry, task: str | None) -> None:
+    if task is not None and entry.task != task:
+        raise ModelError(
+            f"{entry.name} is for {entry.task}, not for {task}",
+            where="model",
+            remedy=f"Name one of {', '.join(e.name for e in catalogue.ranked(task)) or 'none'}",
+        )
 
 
 def _check_device(entry: Entry, device: str) -> None:

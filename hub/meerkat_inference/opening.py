@@ -53,6 +53,12 @@ def installed(kind: str) -> bool:
     return find_spec(_MODULES[kind]) is not None
 
 
+def check_installed(kind: str) -> None:
+    """Raises ModelError with the remedy for a runtime that is not there. Does not import it."""
+    if not installed(kind):
+        raise ModelError(f"{kind} is not installed", where="engine", remedy=_REMEDIES[kind])
+
+
 def darknet_library() -> Path | None:
     """Darknet's library: that of $MEERKAT_LIBDARKNET, else Debian's."""
     named = os.environ.get("MEERKAT_LIBDARKNET", "")

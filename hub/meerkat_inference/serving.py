@@ -88,7 +88,10 @@ class Serving:
     def _serve(self, fetch: FirstModel | None) -> int:
         while True:
             tasks = make_tasks(self._plan)
-            tasks.prepare()
+            tasks.prepare(go_on=lambda: not self._ending)
+            if self._ending:
+                tasks.close()
+                return 0
             objects = tasks.info(OBJECTS)
             if objects is None or not objects.model.fallback:
                 fetch = None  # it came in time

@@ -14,6 +14,8 @@ CoralDevice = Annotated[str, StringConstraints(pattern=r"^(usb|pci):\d{1,2}$")]
 
 EngineName = Literal["litert", "tflite_runtime", "onnxruntime", "opencv", "libdarknet", "darknet"]
 
+TaskName = Literal["detect_objects", "detect_faces", "recognise_faces", "read_meter"]
+
 
 class WorkerSettings(BaseModel):
     """What this machine offers to a hub."""
@@ -34,10 +36,8 @@ class WorkerSettings(BaseModel):
         None, description="searched for models after $MEERKAT_MODELS and the cache"
     )
     fetch: bool = Field(True, description="fetch the default model on the first start")
-    tasks: tuple[str, ...] | None = Field(
-        None,
-        description="of detect_objects, detect_faces, recognise_faces and read_meter, the most important "
-        "first; when not given, those whose models are here",
+    tasks: tuple[TaskName, ...] | None = Field(
+        None, description="the most important first; when not given, those whose models are here"
     )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto", description="what ONNX models run on; auto takes the best that truly works"

@@ -132,12 +132,14 @@ class Tasks:
         """The task if it is loaded."""
         return self._ready.get(task)
 
-    def prepare(self) -> None:
+    def prepare(self, *, go_on: Callable[[], bool] = lambda: True) -> None:
         """Open and measure each offered task; keep them all if the memory allows, else the first alone.
 
         The first must open: its error is raised. Another that does not is left out with a warning.
+        `go_on` is asked before each look; once it says no nothing more is opened, and what is open was
+        perhaps not measured: good for nothing but `close()`.
         """
-        self._load_all()
+        self._load_all(go_on)
 
     def switch(self, order: Deploy) -> None:
         """Load the task of `order` and give the others' memory back; an empty task loads all again.
@@ -209,17 +211,19 @@ class Tasks:
     def close(self) -> None:
         self._drop(self._ready)
 
-    def _load_all(self) -> None:
+    def _load_all(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """All that is offered; where the memory is short one at a time, and at last the first alone."""
         first = ""
         for task in self._offered:
             if task in self._ready:
                 first = first or task
                 continue
+            if not go_on():
+                return
             if self._short and task not in self.beside:
                 self._drop(self._large())
             try:
-                self._load(task, "")
+                self._load(task, "", go_on)
             except MeerkatError as error:
                 if not first:
                     raise
@@ -250,7 +254,7 @@ class Tasks:
                 self._infos.pop(task, None)
                 _logger.warning("Task %s is no longer offered: %s", task, error)
 
-    def _load(self, task: str, model: str) -> None:
+    def _load(self, task: str, model: str, go_on: Callable[[], bool] = lambda: True) -> None:
         """Open and, the first time, measure. `switch_seconds` is what opening and the first look take.
 
         Raises MeerkatError, whatever a library throws at a file or a device that it does not like.
@@ -263,7 +267,7 @@ class Tasks:
                 took = self._now() - begin
                 key = (task, skill.info.name, skill.device)
                 if key not in self._measured:
-                    self._measured[key] = frames_per_second(skill.look, now=self._now) or 0.0
+                    self._measured[key] = frames_per_second(skill.look, now=self._now, go_on=go_on) or 0.0
             except BaseException:
                 skill.close()
                 raise

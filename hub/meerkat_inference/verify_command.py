@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,31 +40,50 @@ def verify(settings: WorkerSettings, folders: Sequence[Path], own: Path | None, 
     rows: list[Row] = []
     firsts: dict[str, dict[str, Sequence[Found]]] = {}
     """By model: what its first engine found in the owner's pictures."""
-    for case in cases(folders=folders, corals=answering, providers=providers):
-        reference = reference_of(case)
-        reference.update(firsts.get(case.entry.name, {}))
-        row, founds = run(
-            case,
-            {**pictures, **own_pictures},
-            reference,
-            folders=folders,
-            library=settings.coral_library,
-        )
-        if founds:
-            firsts.setdefault(case.entry.name, {name: founds[name] for name in own_pictures})
-        rows.append(row)
-    for row in lagging(rows):  # this machine may have been busy just then
-        again, _ = run(row.case, pictures, {}, folders=folders, library=settings.coral_library)
-        row.milliseconds = min(filter(None, (row.milliseconds, again.milliseconds)))
+    all_cases = list(cases(folders=folders, corals=answering, providers=providers))
+    with _progress(len(all_cases)) as (tell, advance):
+        for case in all_cases:
+            tell(str(case))
+            reference = reference_of(case)
+            reference.update(firsts.get(case.entry.name, {}))
+            row, founds = run(
+                case,
+                {**pictures, **own_pictures},
+                reference,
+                folders=folders,
+                library=settings.coral_library,
+            )
+            if founds:
+                firsts.setdefault(case.entry.name, {name: founds[name] for name in own_pictures})
+            rows.append(row)
+            advance()
+        for row in lagging(rows):  # this machine may have been busy just then
+            tell(f"{row.case}, once more")
+            again, _ = run(row.case, pictures, {}, folders=folders, library=settings.coral_library)
+            row.milliseconds = min(filter(None, (row.milliseconds, again.milliseconds)))
     judge_speed(rows)
     wrong += [each for row in rows for each in row.wrong]
     wrong += missing(settings, rows, answering, providers)
     if as_json:
         click.echo(json.dumps(report(rows, wrong), indent=1))
     else:
-        click.echo(f"{node.hardware()}: {len(rows)} combinations of model, engine and device\n")
+        kinds = "1 combination" if len(rows) == 1 else f"{len(rows)} combinations"
+        click.echo(f"{node.hardware()}: {kinds} of model, engine and device\n")
         show(rows, wrong)
     return 1 if wrong else 0
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    """(say what is looked at, one step further): a bar on stderr while that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield (lambda words: bar.update(task, description=words), lambda: bar.advance(task))
 
 
 def known_pictures() -> dict[str, Picture]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import sys
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 
 ID_FILE = "worker-id"
 
+_logger = logging.getLogger(__name__)
+
+
+_models_folder = click.option(
+    "--models-folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Searched for models too.",
+)
+
 
 class Verified(NamedTuple):
     """What the subcommand needs of the options before it."""
@@ -46,9 +56,7 @@ class Verified(NamedTuple):
     type=click.Choice(get_args(EngineName)),
     help="The runtime for finding objects and faces; the model's best when not given.",
 )
-@click.option(
-    "--models-folder", type=click.Path(path_type=Path, file_okay=False), help="Searched for models too."
-)
+@_models_folder
 @click.option("--coral", metavar="DEVICE", hidden=True, help="Serve on this Edge TPU alone.")
 @click.pass_context
 def worker(
@@ -72,6 +80,10 @@ def worker(
     if engine is not None:
         settings = settings.model_copy(update={"engine": engine})
     folders = tuple(path for path in (models_folder, settings.models_folder) if path is not None)
+    if settings.models_folder is not None and not settings.models_folder.is_dir():
+        _logger.warning(
+            "worker.models_folder: there is no folder %s, so no model is found in it", settings.models_folder
+        )
     if context.invoked_subcommand is not None:
         context.obj = Verified(settings, folders)
         return
@@ -101,9 +113,10 @@ def worker(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of JPEGs of your own: every engine is compared with the first one on the processor.",
 )
+@_models_folder
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def verify(verified: Verified, *, pictures: Path | None, as_json: bool) -> None:
+def verify(verified: Verified, *, pictures: Path | None, models_folder: Path | None, as_json: bool) -> None:
     """Look at known pictures with every engine found here, and say what is wrong.
 
     Compares the boxes with the published ones, the speed with the published table, and what runs with
@@ -111,7 +124,8 @@ def verify(verified: Verified, *, pictures: Path | None, as_json: bool) -> None:
     """
     from .verify_command import verify as run
 
-    sys.exit(run(verified.settings, verified.folders, pictures, as_json=as_json))
+    folders = (models_folder, *verified.folders) if models_folder else verified.folders
+    sys.exit(run(verified.settings, folders, pictures, as_json=as_json))
 
 
 def coral_nodes(plan: Plan, config: Path | None, data: Path) -> Nodes | None:

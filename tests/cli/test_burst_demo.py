@@ -28,6 +28,7 @@ from meerkat_contract.session import Incoming
 from meerkat_devices.settings.address import parse_source
 from meerkat_devices.settings.device import DevicesSettings
 from meerkat_inference.detector import FALLBACK
+from meerkat_inference.settings import WorkerSettings
 from support.broker import free_port
 
 BROKER = PrivateBroker(
@@ -72,6 +73,9 @@ def test_its_settings_fit_each_other_and_the_template() -> None:
     assert burst.idle_grace == burst_demo.IDLE_SECONDS
     assert burst.boot >= burst_demo.BOOT_SECONDS
     assert burst.model == burst_demo.MODEL == FALLBACK
+    assert configfile.section(burst_demo.FILE, "worker", WorkerSettings).model == FALLBACK, (
+        "chosen, not missing"
+    )
     assert burst.region == REGION
     for parameter in ("IdleGrace", "Model"):
         assert f"  {parameter}:\n" in template_text()

@@ -23,6 +23,8 @@ from meerkat_contract import configfile
 from meerkat_contract.connection import BrokerSettings
 from meerkat_contract.errors import BrokerError, UsageError
 from meerkat_devices.settings.device import DevicesSettings
+from meerkat_hub.meter_settings import MetersSettings
+from meerkat_hub.workflow_settings import WorkflowsSettings
 
 
 class Rooms(RootModel[dict[str, int]]):
@@ -195,10 +197,32 @@ def test_check_says_what_a_good_file_defines(
     assert capsys.readouterr().out == f"{good} is good: {expected}\n"
 
 
+def test_check_takes_the_file_that_would_be_used(
+    commands, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands["check"] = entry("check", "meerkat_cli.check:check")
+    monkeypatch.delenv("MEERKAT_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["check"]) == 2
+    assert "there is no meerkat.yaml here" in capsys.readouterr().err
+    (tmp_path / "meerkat.yaml").write_text("broker: {}\n")
+    assert main.run(["check"]) == 0
+    assert capsys.readouterr().out.startswith("meerkat.yaml is good")
+    monkeypatch.setenv("MEERKAT_CONFIG", str(tmp_path / "house.yaml"))
+    assert main.run(["check"]) == 2
+    assert "house.yaml: cannot be read" in capsys.readouterr().err
+
+
 @pytest.fixture
 def house_sections(commands, monkeypatch: pytest.MonkeyPatch) -> None:
     commands["check"] = entry("check", "meerkat_cli.check:check")
-    found = {"broker": BrokerSettings, "burst": BurstSettings, "devices": DevicesSettings}
+    found = {
+        "broker": BrokerSettings,
+        "burst": BurstSettings,
+        "devices": DevicesSettings,
+        "meters": MetersSettings,
+        "workflows": WorkflowsSettings,
+    }
     monkeypatch.setattr(configfile, "installed_sections", lambda: (found, {}))
 
 
@@ -222,6 +246,44 @@ def test_check_finds_a_rule_for_a_camera_that_is_not_there(
         f"{file}:4:18: burst.cameras.porch/frnot: its device has no such camera (did you mean 'porch/front'?)"
         in told
     )
+
+
+def test_check_finds_what_a_workflow_or_meter_would_wait_for_in_vain(
+    house_sections, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "meerkat.yaml"
+    file.write_text(
+        "devices: {porch: {cameras: {front: {source: 'scene:porch'}}, "
+        "meters: {gas: {source: 'scene:meter'}}}}\n"
+        "meters:\n  porch/gas: {}\n  attic/water: {}\n"
+        "workflows:\n"
+        "  walkers:\n"
+        "    cameras: {porch/front: 2, attic/roof: 1}\n"
+        "    measurement: detect_object\n"
+        "    feature: null\n"
+        "    decision: {rule: seen, labels: [person, persn]}\n"
+        "  faces:\n"
+        "    cameras: {porch/front: 2}\n"
+        "    decision: {rule: who_may_be_here}\n"
+    )
+    assert main.run(["check", str(file)]) == 0, (
+        "another machine may have cameras, a worker of one's own tasks"
+    )
+    *told, good = capsys.readouterr().out.splitlines()
+    assert told == [
+        f"Look again: {file}:4:16: meters.attic/water: no device of this file has such a meter; known are "
+        "porch/gas",
+        f"Look again: {file}:7:43: workflows.walkers.cameras.attic/roof: no device of this file has such a "
+        "camera; known are porch/front",
+        f"Look again: {file}:8:18: workflows.walkers.measurement: no worker of Meerkat's own does "
+        "'detect_object' (did you mean 'detect_objects'?)",
+        f"Look again: {file}:10:45: workflows.walkers.decision.labels[1]: no model of Meerkat's own finds "
+        "'persn' (did you mean 'person'?)",
+    ]
+    assert "is good" in good
+    file.write_text(file.read_text().replace("attic/roof", "porch/roof"))
+    assert main.run(["check", str(file)]) == 2
+    assert "its device has no such camera" in capsys.readouterr().err
 
 
 def test_check_finds_a_video_that_is_not_there(
@@ -290,3 +352,15 @@ def test_an_unforeseen_error_is_called_our_fault(commands) -> None:
     assert done.returncode == 1
     assert "CRITICAL hub: This is a fault in Meerkat" in done.stderr
     assert done.stderr.strip().endswith("IndexError: list index out of range")
+
+
+def test_at_its_end_a_command_does_not_look_for_garbage() -> None:
+    script = (
+        "import atexit, gc, sys; from meerkat_cli.main import main; "
+        "atexit.register(lambda: print('frozen' if gc.get_freeze_count() else 'looks')); "
+        "sys.argv = ['meerkat', '--version']; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "frozen"

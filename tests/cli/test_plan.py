@@ -9,16 +9,21 @@ import pytest
 
 from meerkat_cli.plan import DEMO, DEMO_FILE, MEERKAT, Options, build_plan, device_arguments
 from meerkat_cli.private_broker import PrivateBroker
+from meerkat_cli.supervisor import KILL_AFTER
 from meerkat_contract import configfile
+from meerkat_contract.added_cameras import AddedCameras
 from meerkat_contract.connection import Connection
 from meerkat_contract.meter_layout import MeterLayout
 from meerkat_devices.scenes.meter import BasementMeter
 from meerkat_devices.settings.address import parse_source
 from meerkat_devices.settings.device import DevicesSettings
 from meerkat_hub.meter_settings import MetersSettings
+from meerkat_inference.settings import WorkerSettings
 
 DATA = Path("/data")
-USERS = ("hub", "worker", "homeassistant", "client", "device-porch", "device-basement", "device-here")
+ROLES = ("hub", "worker", "homeassistant", "client")
+USERS = (*ROLES, "device-porch", "device-basement", "device-here", "device-home")
+YARD = AddedCameras("home", {"yard": {"source": "rtsp://cam/1"}})
 BROKER = PrivateBroker(("mosquitto", "-c", "x"), 1884, {user: f"secret-{user}" for user in USERS})
 
 
@@ -46,6 +51,49 @@ def test_with_nothing_given_everything_runs_and_the_demo_is_drawn() -> None:
         "porch": f"device --name porch --config {DEMO_FILE} --data /data",
         "basement": f"device --name basement --config {DEMO_FILE} --data /data",
     }
+
+
+def test_the_workers_last_clip_takes_no_longer_than_the_supervisor_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    envs = {spec.name: spec.env for spec in build_plan(options(), BROKER).processes}
+    for name, text in envs["worker"].items():
+        monkeypatch.setenv(name, text)
+    settings = configfile.section(None, "worker", WorkerSettings)
+    assert settings.drain_seconds == 1.5 < KILL_AFTER / 2
+    assert not any("DRAIN" in name for name in envs["hub"])
+
+
+def test_cameras_of_the_page_run_in_a_device_of_their_own_that_is_not_started_with_the_rest() -> None:
+    plan = build_plan(options(added=AddedCameras("home")), BROKER)
+    assert plan.added is not None
+    told = " ".join(plan.added.argv).removeprefix(" ".join(MEERKAT) + " ")
+    assert told == "device --name home --config /data/cameras.yaml --data /data"
+    assert "device-home" in plan.roles
+    assert "secret-device-home" in plan.added.env["MEERKAT_BROKER"]
+    assert plan.drawn == DEMO
+    assert "home" not in [spec.name for spec in plan.processes]
+    assert arguments(options(added=AddedCameras("home")))["hub"] == (
+        f"hub --http-host 127.0.0.1 --http-port 8480 --demo {DEMO_FILE} "
+        "--cameras /data/cameras.yaml --over=porch --over=basement --data /data"
+    )
+
+
+def test_with_a_camera_of_the_page_nothing_is_drawn_and_what_was_is_over() -> None:
+    plan = build_plan(options(added=YARD), BROKER)
+    assert plan.drawn == ()
+    assert [spec.name for spec in plan.processes] == ["broker", "hub", "worker", "ha"]
+    told = arguments(options(added=YARD))["hub"]
+    assert told.endswith("--cameras /data/cameras.yaml --over=porch --over=basement --data /data")
+    assert "--demo" not in told
+    assert "cam/1" not in told
+
+
+def test_a_porch_of_ones_own_is_not_over() -> None:
+    told = arguments(options(added=YARD, config=Path("/m.yaml"), configured=("porch",)))
+    assert "--over=basement" in told["hub"]
+    assert "--over=porch" not in told["hub"]
+    assert "porch" in told
 
 
 @pytest.mark.parametrize(
@@ -103,6 +151,7 @@ def test_the_broker_is_waited_for_and_devices_end_first() -> None:
     assert orders["broker"] < orders["hub"] < orders["worker"] == orders["ha"] < orders["porch"]
     assert [spec.name for spec in plan.processes if spec.gate] == ["broker"]
     assert [spec.name for spec in plan.processes if spec.foreign] == ["broker"]
+    assert [spec.name for spec in plan.processes if "MALLOC_TRIM_THRESHOLD_" in spec.env] == ["broker"]
 
 
 def test_a_broker_that_is_there_is_used_by_all() -> None:

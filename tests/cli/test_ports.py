@@ -61,3 +61,9 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ports.PORTS_FILE).write_text("{")
     with pytest.raises(UsageError, match=r"ports\.json: cannot be read"):
         ports.choose(tmp_path, "http", preferred=8480, requested=None)
+
+
+def test_another_port_than_the_usual_one_is_explained(taken: int) -> None:
+    assert ports.why_another(taken).startswith(f"port {taken} is taken by ")
+    port = free_port()
+    assert ports.why_another(port) == f"port {port} was taken when it was chosen (ports.json)"

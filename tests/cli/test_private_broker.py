@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
+import platform
 import stat
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -73,7 +76,10 @@ class Client:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
     data = tmp_path_factory.mktemp("data")
     prepared = private_broker.prepare(data, devices=["porch", "shed"], port=free_port())
-    with subprocess.Popen(prepared.argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    environment = {**os.environ, **prepared.environment}
+    with subprocess.Popen(
+        prepared.argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    ) as process:
         try:
             wait_for(lambda: accepts(prepared.port), what="the broker accepts")
             yield prepared
@@ -231,6 +237,37 @@ def test_the_hash_is_mosquittos() -> None:
     )
     salt = base64.b64decode(reference.split("$")[3])
     assert private_broker.hash_password("secret", salt=salt) == reference
+
+
+_MEMORY = """
+import ctypes
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+libc = ctypes.CDLL("libc.so.6")
+libc.malloc.restype, libc.free.argtypes, libc.mallinfo2.restype = ctypes.c_void_p, [ctypes.c_void_p], Info
+before = libc.mallinfo2()
+clips = [libc.malloc(2_000_000) for _ in range(4)]
+during = libc.mallinfo2()
+for clip in clips:
+    libc.free(clip)
+print(during.hblks - before.hblks, libc.mallinfo2().arena - before.arena)
+"""
+"""Prints how many of four clips were mapped each by itself, and how much memory is kept without them."""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_memory_for_pictures_and_clips_is_kept_at_hand() -> None:
+    def told(environment: Mapping[str, str]) -> tuple[int, int]:
+        clean = {name: text for name, text in os.environ.items() if not name.startswith("MALLOC_")}
+        said = subprocess.check_output([sys.executable, "-c", _MEMORY], env={**clean, **environment})
+        mapped, kept = said.split()
+        return int(mapped), int(kept)
+
+    mapped, kept = told(private_broker.ENVIRONMENT)
+    assert mapped == 0
+    assert kept > 2_000_000
+    assert told({})[0] > 0  # so that it can be told from what glibc does by itself
 
 
 def test_without_mosquitto_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,3 +328,63 @@ def test_no_child_outlives_a_supervisor_that_is_killed(platform: str) -> None:
         parent.kill()
         for pid in pids:
             wait_for(lambda pid=pid: not alive(pid), what=f"process {pid} has ended")  # type: ignore[misc]
+
+
+def test_one_is_begun_and_ended_while_the_others_stay() -> None:
+    async def scenario() -> None:
+        async with running(python("hub", LIVE)) as run:
+            await run.until(lambda: "hub: lives" in run.text, "the hub lives")
+            hub = run.pid("hub")
+            for time in (1, 2):
+                run.supervisor.begin(python("camera", LIVE, order=1))
+                await run.until(lambda n=time: run.text.count("camera: lives") == n, "the camera lives")
+                camera = run.pid("camera")
+                await run.supervisor.dismiss("camera")
+                assert not alive(camera)
+            await run.supervisor.dismiss("nobody")
+            assert run.pid("hub") == hub
+            assert "starting again" not in run.text
+        run.supervisor.begin(python("camera", LIVE))
+        assert len(run.supervisor._children) == 1, "nothing begins when all has ended"
+
+    go(scenario)
+
+
+def test_one_that_keeps_dying_is_ended_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_DELAY", 3600.0)
+
+    async def scenario() -> None:
+        async with running(python("hub", LIVE), python("camera", "raise SystemExit(3)")) as run:
+            await run.until(lambda: "starting again in 3600 s" in run.text, "it has died")
+            async with asyncio.timeout(10):
+                await run.supervisor.dismiss("camera")
+
+    go(scenario)
+
+
+def test_one_that_waits_for_the_broker_is_ended_too() -> None:
+    async def closed() -> bool:
+        return False
+
+    async def scenario() -> None:
+        broker = python("broker", LIVE, ready=closed, gate=True)
+        async with running(broker, python("camera", LIVE, order=1)) as run:
+            await run.until(lambda: "broker: lives" in run.text, "the broker lives")
+            async with asyncio.timeout(10):
+                await run.supervisor.dismiss("camera")
+            assert "camera: lives" not in run.text
+
+    go(scenario)
+
+
+def test_one_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "KILL_AFTER", 0.1)
+
+    async def scenario() -> None:
+        async with running(python("hub", LIVE), python("camera", STUBBORN)) as run:
+            await run.until(lambda: "camera: lives" in run.text, "it lives")
+            camera = run.pid("camera")
+            await run.supervisor.dismiss("camera")
+            assert not alive(camera)
+
+    go(scenario)

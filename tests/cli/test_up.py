@@ -90,7 +90,8 @@ def started(tmp_path: Path) -> Iterator[Up]:
 def test_it_records_who_connects_how_and_ends_in_order(started: Up) -> None:
     data = started.data
     assert stat.S_IMODE((data / "connections.json").stat().st_mode) == 0o600
-    assert set(json.loads((data / "connections.json").read_text())["roles"]) == set(private_broker.ROLES)
+    roles = set(json.loads((data / "connections.json").read_text())["roles"])
+    assert roles == {*private_broker.ROLES, "device-home"}, "and the device of cameras added on the page"
     assert find_connection("client", data=data).port == started.mqtt_port
     assert find_page(data).startswith("http://127.0.0.1:")
 

@@ -209,7 +209,7 @@ PORCH = "meerkat/device/porch"
         (
             f"{CAMERA}/outcome",
             outcome(detections=(detection("cat"), detection("person"), detection("cat"))),
-            "porch/front: clip 01900000-0000-7000-8000-000000000000 is done: 2 cat, 1 person",
+            "porch/front: clip 01900000-0000-7000-8000-000000000000 is done: 2 × cat, person",
         ),
         (
             f"{CAMERA}/outcome",
@@ -226,6 +226,11 @@ PORCH = "meerkat/device/porch"
             "meerkat/device/porch/error",
             messages.ErrorReport(what="no frames", where="front", remedy="Check the cable", at=NOW),
             "porch: front: no frames. Check the cable",
+        ),
+        (
+            "meerkat/device/porch/error",
+            messages.ErrorReport(what="", where="front", at=NOW),
+            "porch: front: all is well again",
         ),
         (
             "meerkat/meter/cellar/water/reading",

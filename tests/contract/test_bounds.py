@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from meerkat_contract.errors import BadMessage
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Result, Sighting, TaskInfo, read
+from meerkat_contract.messages import REASON, Result, Sighting, TaskInfo, read
 from meerkat_contract.metadata import Metadata
 
 RESULT = Result(job=new_id(), token=1, incarnation=new_id(), state="done", frames=1000).model_dump_json(
@@ -47,3 +48,9 @@ def test_metadata(wrong: tuple[str, str]) -> None:
 def test_messages(kind: Any, payload: str) -> None:
     with pytest.raises(BadMessage):
         read(kind, payload.encode())
+
+
+def test_a_reason_without_end_is_cut() -> None:
+    """A worker that sends its log along: the answer counts, and nobody has to carry all of it."""
+    said = json.dumps(json.loads(RESULT) | {"state": "failed", "reason": "x" * 5_000_000})
+    assert read(Result, said.encode()).reason == "x" * REASON

@@ -146,6 +146,20 @@ hubb: {}
         ("hub:\n\thttp_port: 1\n", "meerkat.yaml:2:1: a tab stands here"),
         ("hub: {http_port: 1\n", "meerkat.yaml:2:1: "),
         ("hub: [unclosed\ndevices: {}\n", "meerkat.yaml:2:"),
+        (
+            'hub:\n  title: "a\n  more: b\n',
+            "meerkat.yaml:4:1: found unexpected end of stream (while scanning a quoted scalar, "
+            "begun in line 2)",
+        ),
+        (
+            "cameras: {}\n",
+            "meerkat.yaml:1:1: cameras: there is no such section; cameras stand below",
+        ),
+        ("mqtt: {}\n", "meerkat.yaml:1:1: mqtt: there is no such section; the section is called broker"),
+        (
+            "devices: {porch: {cameras: {front: 'rtsp://u:pw@c/1'}}}\n",
+            "meerkat.yaml:1:36: devices.porch.cameras.front: write its fields here, such as {source: …}, or",
+        ),
         ("hub: {}\nhub: {}\n", "meerkat.yaml:2:1: hub: is given twice, first in line 1"),
         ("hub: 3\n", "meerkat.yaml:1:6: hub: write its fields here"),
         ("devices: {porch: &a {label: *a}}\n", "meerkat.yaml:1:18: refers to itself"),

@@ -139,6 +139,7 @@ def test_wrong_password(connect: Connect, guarded: Mosquitto, password: str | No
     with pytest.raises(BrokerError, match="not authorised: wrong user or password") as error:
         session.wait_connected(60)
     assert not session.connected
+    assert str(session.failure) == str(error.value)
     assert error.value.where == f"mqtt://porch@127.0.0.1:{guarded.port}"
     assert "connections.json" in error.value.remedy
     assert "wrong." not in str(error.value)

@@ -102,3 +102,18 @@ def test_what_came_with_one_read_is_handled_within_one_around(connect: Connect) 
         depth += {"(": 1, ")": -1}.get(part, 0)
         assert 0 <= depth <= 1
         assert depth == 1 or part in "()", "a handler ran outside of it"
+
+
+def test_what_a_callback_publishes_leaves_at_once(connect: Connect) -> None:
+    """A chain of a hundred: each is published when the one before was written, on the network thread."""
+    session = connect()
+    over = threading.Event()
+
+    def follow(left: int) -> None:
+        if not left:
+            over.set()
+        else:
+            session.publish("x", b"%d" % left).add_done_callback(lambda _: follow(left - 1))
+
+    follow(100)
+    assert over.wait(20)  # if each waited for the loop's next look it would take minutes

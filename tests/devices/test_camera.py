@@ -15,7 +15,7 @@ from typing import Any
 import av
 import pytest
 
-from meerkat_contract.errors import MeerkatError
+from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_devices.camera import Camera
 from meerkat_devices.clock import SystemClock
 from meerkat_devices.outbox.outbox import Entry, Outbox
@@ -175,6 +175,24 @@ def test_a_file_that_comes_later_is_watched(
     assert stations == [{"camera yard"}]
     assert watched.station.standing == set()
     assert watched.outbox.waiting()
+
+
+def test_a_clip_that_cannot_be_kept_is_told_until_one_can(
+    tmp_path: Path, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(make_clip(tmp_path / "in.mp4", seconds=30, moving=lambda at: 8 <= at < 13))
+    stood: list[bool] = []
+
+    def make_room(size: int) -> None:
+        stood.append("camera yard, recordings" in watched.station.standing)
+        if len(stood) == 1:
+            raise StorageError("the disk is full", where="outbox")
+
+    monkeypatch.setattr(watched.outbox, "make_room", make_room)
+    clips = watched.run()
+    assert [str(error) for error in watched.station.errors] == ["outbox: the disk is full"]
+    assert len(clips) == len(stood) - 1 >= 2
+    assert stood == [False, True] + [False] * (len(stood) - 2)
 
 
 def test_the_log_says_each_recording_once(

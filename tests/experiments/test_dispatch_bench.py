@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from itertools import count
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +15,7 @@ from meerkat_experiments.bench_command import bench
 from meerkat_experiments.real.dispatch_batch import Measured
 from meerkat_experiments.real.dispatch_carriers import Frames, jpeg, one_frame_clip
 from meerkat_experiments.real.dispatch_run import Limit, Outcome, Plan, Row, as_object, limits
-from meerkat_experiments.real.dispatch_site import SiteError, open_site
+from meerkat_experiments.real.dispatch_site import Running, SiteError, open_site
 from meerkat_experiments.real.dispatch_table import table
 from meerkat_hub.container import check_video
 from meerkat_hub.core.workflows.admission import provision
@@ -69,6 +72,28 @@ def test_limits_are_those_of_our_rule_alone() -> None:
     assert "workload balance (Eq. 12) at 1000 images" not in found
 
 
+def test_the_cpu_is_not_judged_where_one_tick_of_its_clock_is_above_the_limit() -> None:
+    few = Row(CAPACITIES, 20, "ect", 1.0, (measured(1.0, cpu=0.001, messages=20),))
+    assert "the hub's CPU per image" not in {limit.what for limit in limits(outcome(few))}
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Plan(((40, 20),), (20,), ("ect",), 1, idle_seconds=0), "1 run, about a minute"),
+        (Plan(((40, 20, 10),), (1000,), ("ect",), 20), "20 runs, about 5 minutes"),
+    ],
+)
+def test_how_long_it_takes_is_told(plan: Plan, said: str) -> None:
+    assert str(plan) == said
+
+
+def test_the_table_names_the_size_of_the_images() -> None:
+    plan = Plan((CAPACITIES,), (100,), ("ect",), 1, kilobytes=200)
+    title = table(Outcome(plan, "frame", [Row(CAPACITIES, 100, "ect", 1.0, (measured(1.0),))])).title
+    assert "frames of 200 kB" in str(title)
+
+
 def test_a_value_at_its_limit_holds() -> None:
     assert Limit("x", 1.03, 1.03).holds
     assert not Limit("x", 1.03, 1.0301).holds
@@ -113,6 +138,23 @@ def test_a_process_that_ends_is_told_with_its_last_words() -> None:
     assert all(running.process.poll() is not None for running in site.processes.values())
 
 
+def test_sigterm_leaves_neither_processes_nor_files() -> None:
+    before, sites = signal.getsignal(signal.SIGTERM), []
+
+    def interrupted() -> None:
+        with open_site() as site:
+            sites.append(site)
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("it went on")
+
+    with pytest.raises(SystemExit, match="143"):
+        interrupted()
+    (site,) = sites
+    assert not site.folder.exists()
+    assert all(running.process.poll() is not None for running in site.processes.values())
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_wrong_capacities_are_said_before_anything_starts() -> None:
     with pytest.raises(UsageError, match="no set of nodes"):
         CliRunner().invoke(bench, ["dispatch", "--capacities", "fast"], catch_exceptions=False)
@@ -127,13 +169,16 @@ def run(*arguments: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("carrier", "trip"), [("frame", "6"), ("clip", "0")])
-def test_a_small_run_over_a_real_broker(carrier: str, trip: str) -> None:
+def test_a_small_run_over_a_real_broker(carrier: str, trip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count(step=0.02)
+    monkeypatch.setattr(Running, "cpu_seconds", lambda _: next(ticks))
     content = run("--rule", "ect", "--carrier", carrier, "--round-trip", trip)
     assert (content["carrier"], content["round_trip_ms"]) == (carrier, float(trip))
     (row,) = content["rows"]  # type: ignore[misc]
     assert sum(row["served"]) == 20
     assert row["served"][0] > row["served"][2], "the fastest does more than the slowest"
     assert row["makespan_ms"][0] >= row["optimum_ms"] > 0, "nothing is faster than the optimum"
+    assert row["hub_cpu_ms"] == pytest.approx(1.0), "20 ms for 20 images"
 
 
 @pytest.mark.parametrize(

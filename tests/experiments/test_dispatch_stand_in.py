@@ -66,7 +66,7 @@ class House:
             qos=1,
             metadata=Metadata(id=job, captured_at=now),
             properties=[("job", body.to_json().decode())],
-        ).wait(10)
+        )
         return job
 
     def answers(self, count: int) -> list[Result]:
@@ -107,11 +107,13 @@ def test_it_says_what_it_is(house: House, stand_in: StandIn) -> None:
 
 
 def test_a_job_marked_ahead_is_done_before_those_not_begun(broker: Mosquitto, house: House) -> None:
-    worker = StandIn(NAME, broker.connection, 2.0, ["detect_objects"], window=3)
+    worker = StandIn(NAME, broker.connection, 1.0, ["detect_objects"], window=3)
     worker.start()
     try:
         wait_for(lambda: house.states, what="the worker's state")
-        running, waiting, light = house.give(), house.give(), house.give(ahead=True)
+        running = house.give()
+        wait_for(lambda: not worker._inbox.wait_idle(0), what="the first job's beginning")
+        waiting, light = house.give(), house.give(ahead=True)
         answers = house.answers(3)
     finally:
         worker.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from faces_support import networks
 from faces_support.pictures import painted, portrait_path
 from hub_support.web_house import Served, WebHouse
 from meerkat_contract.connection import Connection, write_connections
-from meerkat_contract.errors import MeerkatError, UsageError
+from meerkat_contract.errors import MediaError, MeerkatError, UsageError
 from meerkat_contract.messages import ModelInfo
 from meerkat_inference import loading
 from meerkat_inference.detector import Found
@@ -165,7 +166,7 @@ def test_pictures_that_will_not_do_are_left_out_with_their_reason(web: Served, t
     assert done.stdout == "Ada: 1 of 5 pictures taken, 1 in all\n"
     for file, reason in {
         "nobody.png": "no face is to be seen",
-        "crowd.png": "3 faces are to be seen: whose is meant?",
+        "crowd.png": "3 faces are to be seen: whose is meant? Cut the picture",
         "smear.png": "the face can hardly be made out (blurred)",
         "text.png": "is no picture",
     }.items():
@@ -176,7 +177,8 @@ def test_pictures_that_will_not_do_are_left_out_with_their_reason(web: Served, t
 def test_nothing_is_sent_when_no_picture_will_do(web: Served, tmp_path: Path) -> None:
     nobody = save(tmp_path / "nobody.png", like(1, 0), count=0)
     done = enrol(web, "Ada", nobody)
-    assert isinstance(done.exception, UsageError)
+    assert isinstance(done.exception, MediaError)
+    assert done.exception.exit_status == 1, "refused, as some would be"
     assert web.json("/api/people") == []
 
 
@@ -198,7 +200,16 @@ def test_the_hubs_own_words_reach_the_person(web: Served) -> None:
     assert isinstance(done.exception, MeerkatError)
     assert "path name" in str(done.exception)
     done = run("forget", "Nobody", "--yes", "--hub", web.base)
-    assert "nobody is enrolled as Nobody" in str(done.exception)
+    assert str(done.exception).endswith("nobody is enrolled as Nobody. `meerkat faces list` shows who is")
+
+
+def test_who_is_enrolled_is_listed_in_columns(web: Served, tmp_path: Path) -> None:
+    assert enrol(web, "Ada", save(tmp_path / "a.png", like(1, 0))).exit_code == 0
+    bob = [save(tmp_path / f"b{n}.png", like(2, n)) for n in range(2)]
+    assert enrol(web, "Bob", *bob).exit_code == 0
+    first, second = run("list", "--hub", web.base).stdout.splitlines()
+    assert first.startswith("Ada  1 picture   mine  since ")
+    assert second.startswith("Bob  2 pictures  mine  since ")
 
 
 def test_the_hub_of_meerkat_up_is_found(web: Served, tmp_path: Path) -> None:
@@ -235,6 +246,48 @@ def test_a_set_of_ones_own_is_evaluated(tmp_path: Path) -> None:
     assert told["proposed"]["identified"] == 1
     assert told["proposed"]["accepted"] == 0
     assert told["equal_error"]["rate"] == 0
+
+
+def test_one_plain_picture_of_each_measures_strangers_alone_and_says_so(tmp_path: Path) -> None:
+    for person in range(3):
+        save(tmp_path / "set" / f"p{person}" / "0.png", like(person, 0))
+    options = ("evaluate", tmp_path / "set", "--plain", "--model", "mine")
+    said = run(*options).stdout
+    assert "Nobody has a second picture" in said
+    assert "nan" not in said
+    assert "Equal error" not in said
+    told = json.loads(run(*options, "--json").stdout, parse_constant=pytest.fail)
+    assert told["proposed"]["identified"] is told["equal_error"] is None
+    assert told["nearest_stranger"] > 0
+
+
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [
+        ("curve.txt", "'curve.txt' is no name of a PNG"),
+        ("folder", "'folder' is no name of a PNG"),
+        ("nowhere/curve.png", "cannot be written .No such file"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_told_before_the_work(
+    figure: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for person in range(2):
+        save(tmp_path / "set" / f"p{person}" / "0.png", like(person, 0))
+    monkeypatch.setattr(
+        "meerkat_inference.faces.evaluate.describe_people", lambda *_, **__: pytest.fail("it looked")
+    )
+    done = run("evaluate", tmp_path / "set", "--model", "mine", "--figure", tmp_path / figure)
+    assert isinstance(done.exception, MeerkatError)
+    assert re.search(told, str(done.exception))
+
+
+def test_a_folder_of_models_that_is_not_there_is_told(web: Served, tmp_path: Path) -> None:
+    picture = save(tmp_path / "a.png", like(1, 0))
+    done = run("who", picture, "--model", "mine", "--folder", tmp_path / "nowhere", "--hub", web.base)
+    assert done.exit_code == 2
+    assert "does not exist" in done.stderr
 
 
 def test_variations_are_evaluated_too(tmp_path: Path) -> None:

@@ -63,8 +63,9 @@ def test_people_are_listed_with_their_faces_and_can_be_forgotten(house: WebHouse
             what="the faces",
         )
         forget = "[aria-label^='Forget Jürgen']"
-        browser.js("window.confirm = () => false")
+        browser.js("window.confirm = (text) => { window.refused = text; return false; }")
         browser.click(forget)
+        browser.wait("!!window.refused", what="the question, which is fetched when it is wanted")
         assert browser.count(".card[data-person]") == 2
         browser.js("window.confirm = (text) => { window.asked = text; return true; }")
         browser.click(forget)
@@ -81,9 +82,9 @@ def test_what_goes_wrong_while_forgetting_is_said(house: WebHouse, browser: Brow
     with house.served() as web:
         browser.open(web.base)
         browser.wait(f"{TITLE} === '1 person known by face'")
-        house.hub.people.forget("Ada")  # somebody else was quicker
-        browser.wait("!!document.querySelector('#faces button')")
+        browser.wait("(window.forget = document.querySelector(`[aria-label='Forget Ada']`)) !== null")
         browser.js("window.confirm = () => true; window.alert = (text) => { window.told = text; }")
-        browser.click("[aria-label='Forget Ada']")
+        house.hub.people.forget("Ada")  # somebody else was quicker
+        browser.js("window.forget.click()")  # though the page may have heard of it by now
         browser.wait("window.told?.startsWith('nobody is enrolled as Ada')")
         browser.wait("document.getElementById('people').hidden")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from house_support.runs import SEEDS, plan, run_of
+from meerkat_contract.errors import StorageError
 from meerkat_experiments.house.command import house
 from meerkat_experiments.house.planted import PLANTED
-from meerkat_experiments.house.world import run_in_scratch
+from meerkat_experiments.house.world import Plan, run_in_scratch
 
 
 @pytest.mark.parametrize("mistake", PLANTED)
@@ -44,3 +47,17 @@ def test_a_run_that_holds_says_what_happened_and_what_held() -> None:
     assert done.exit_code == 0, done.output
     assert "clips done" in done.output
     assert "acknowledged" in done.output
+
+
+def test_how_far_it_is_is_told_by_the_hour_and_changes_nothing() -> None:
+    told: list[float] = []
+    assert run_in_scratch(Plan(1, hours=0.5), None, told.append) == run_in_scratch(Plan(1, hours=0.5))
+    assert told == [pytest.approx(0.1)] * 5
+
+
+def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        house, ["--seeds", "1", "--hours", "0.1", "--trace", str(tmp_path / "no" / "x")]
+    )
+    assert isinstance(done.exception, StorageError)
+    assert "the trace cannot be written (No such file or directory). Name another" in str(done.exception)

@@ -75,11 +75,11 @@ class Books:
         )
         return SendJob("cpu", job, a_clip(clip))
 
-    def recorded(self, token: int, *, start: int = 1) -> None:
+    def recorded(self, token: int, *, start: int = 1, worker: str = "cpu") -> None:
         """The hub takes a result with this token as the clip's end."""
         result = Result(job=self.clip.id, token=token, incarnation=an_id(start), state="done")
-        settled = ClipSettled(self.clip.id, "done", worker="cpu")
-        self.step(ResultArrived("cpu", result), changes=(settled,))
+        settled = ClipSettled(self.clip.id, "done", worker=worker)
+        self.step(ResultArrived(worker, result), changes=(settled,))
 
 
 @pytest.fixture
@@ -119,6 +119,14 @@ def test_a_result_of_a_lease_that_is_over_must_not_count(
 def test_a_result_of_no_lease_must_not_count(books: Books) -> None:
     with pytest.raises(Broken, match="never was such a lease"):
         books.recorded(7)
+
+
+def test_a_result_of_anothers_lease_or_for_another_clip_must_not_count(books: Books) -> None:
+    books.step(books.worker(window=2), books.job(1), books.job(2, clip=2))
+    with pytest.raises(Broken, match="that lease is cpu's on "):
+        books.recorded(1, worker="coral")
+    with pytest.raises(Broken, match="that lease is cpu's on "):
+        books.recorded(2)
 
 
 def test_no_worker_may_hold_more_than_its_window(books: Books) -> None:

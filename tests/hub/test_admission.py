@@ -218,7 +218,10 @@ def test_decisions_are_light_but_not_free() -> None:
         runs.append(admit(workflow(name), [*pool, pi], runs))
     answer = refuse(workflow("c"), [*pool, pi], runs)
     assert answer.cause == "decision"
-    assert answer.reason == "workflow c is refused: no node is free to run decide for 40 frames/s"
+    assert answer.decision_capacity == 0
+    full = "workflow c is refused: its cameras give 40 frames/s, and what is free can do 0 of decide"
+    assert answer.reason == full
+    assert refuse(workflow("c", 50), [*pool, pi], runs[:1]).decision_capacity == 40
     assert admit(workflow("c"), [*pool, pi, HUB], runs).graph.decision.node == "hub"
 
 
@@ -236,7 +239,9 @@ def test_a_node_decides_or_runs_deep_learning_not_both() -> None:
     assert (answer.cause, answer.measurement_capacity) == ("capacity", 0)
     pool = [able, node("f", 0, 40), EdgeNode("slow", {DECIDE: 50})]
     first = admit(workflow("a"), pool)
-    assert refuse(workflow("b"), pool, [first]).cause == "decision", "slow is full and able detects"
+    second = refuse(workflow("b"), pool, [first])
+    assert second.cause == "decision", "slow is full and able detects"
+    assert second.decision_capacity == pytest.approx(10), "what slow has left; able is busy"
 
 
 def test_a_refusal_names_the_numbers_of_an_empty_pool() -> None:

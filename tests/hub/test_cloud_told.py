@@ -12,7 +12,7 @@ from hub_support.core_driver import START
 from meerkat_cloud_burst.policy.making import make_policy
 from meerkat_contract.messages import BurstState
 from meerkat_hub.core.cloud.money import Figures, for_the_bus
-from meerkat_hub.turn import STATE_EVERY
+from meerkat_hub.turn_told import STATE_EVERY
 
 
 def a_fleet(clips: int) -> CloudDriver:

@@ -60,6 +60,15 @@ def test_a_lease_ends_at_its_exact_instant_and_not_before(core: CoreDriver) -> N
     assert len(core.jobs()) == 2
 
 
+def test_an_answer_at_the_very_end_of_its_lease_counts(core: CoreDriver) -> None:
+    core.worker()
+    clip = core.clip(1)
+    (lease,) = core.core.leases[clip.id]
+    core.mono = lease.expires
+    core.answer(clip)
+    assert core.settled() == [(clip.id, "done")]
+
+
 def test_a_clip_fails_with_its_reason_after_the_last_try(core: CoreDriver) -> None:
     core.worker()
     clip = core.clip(1, last=True)
@@ -188,3 +197,26 @@ def test_ids_sort_in_the_order_they_were_given(core: CoreDriver) -> None:
     core.worker()
     core.answer(core.clip(1, last=True), track())
     assert core.events()[0].after.id == an_id(0xE001)
+
+
+def test_what_one_worker_cannot_read_another_may(core: CoreDriver) -> None:
+    """An old decoder, or none: were its word final, it would end clip after clip, and faster than others."""
+    core.worker("old", start=1)
+    clip = core.clip(1, last=True)
+    core.worker("new", start=2)
+    core.answer(clip, state="failed", reason="not a video")
+    assert core.settled() == []
+    assert core.job_of(clip).worker == "new"
+    assert core.core.pool.leases[clip.id][0].item.attempts == 1
+    core.answer(clip, start=2)
+    assert core.settled() == [(clip.id, "done")]
+
+
+def test_what_two_workers_cannot_read_is_given_up_with_the_reason(core: CoreDriver) -> None:
+    core.worker("a", start=1)
+    clip = core.clip(1, last=True)
+    core.worker("b", start=2)
+    core.worker("c", start=3)
+    core.answer(clip, state="failed", reason="not a video")
+    core.answer(clip, state="failed", reason="not a video either", start=2)
+    assert [(o.state, o.reason) for o in core.outcomes()] == [("failed", "not a video either")]

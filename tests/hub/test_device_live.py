@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from hub_support.core_driver import track
 from hub_support.peers import FakeWorker
-from meerkat_contract.messages import Event, read
+from meerkat_contract.errors import DeviceError
+from meerkat_contract.messages import ErrorReport, Event, read
 from meerkat_contract.session import Session
+from meerkat_contract.topics import DeviceTopic
 from meerkat_devices.frames import detector as frame_detector
 from meerkat_devices.service import Device, Replay
 from meerkat_devices.settings.device import DeviceSettings
@@ -117,6 +120,39 @@ def test_a_device_that_looks_at_a_region_tells_the_hub_where_it_is_in_the_whole(
     after = site.events[0].after
     assert after.box == pytest.approx((0.55, 0.6, 0.15, 0.2), abs=0.01), "(0.1, 0.2, 0.3, 0.4) of the part"
     assert (after.workflow, after.zones) == ("lobby", ("garden",))
+
+
+def test_what_a_device_complains_of_is_gone_from_the_hub_as_soon_as_it_works(
+    house: Callable[..., House],
+) -> None:
+    site = house()
+    own = site.device()
+    errors = site.hub.live.errors
+    own.report(DeviceError("is taken by another program", where="light lamp, GPIO 18"), about="light lamp")
+    own.report(DeviceError("has been ON for an hour", where="sensor hall"), about="sensor hall, stuck")
+    wait_for(lambda: len(errors.of("pi")) == 2, what="both errors")
+    own.well("light lamp")
+    wait_for(lambda: [one.where for one in errors.of("pi")] == ["sensor hall"], what="the lamp's end")
+    own.well("sensor hall, stuck")
+    wait_for(lambda: not errors.of("pi"), what="the sensor's end")
+
+
+def test_what_stands_is_written_to_the_log_once(
+    house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "meerkat.hub")
+    site = house()
+    report = ErrorReport(what="is not there", where="camera yard, rtsp://yard/1", at=datetime.now(UTC))
+    well = report.model_copy(update={"what": ""})
+    for said in (report, report, well, well, report.model_copy(update={"what": "refuses the password"})):
+        site.heard.publish(DeviceTopic("pi", "error"), said.to_json(), qos=1)
+    wait_for(lambda: "refuses the password" in caplog.text, what="the last to be heard")
+    told = [line for line in caplog.messages if line.startswith("device pi reports")]
+    assert [line.split(": ")[-1] for line in told] == [
+        "is not there. ",
+        "all is well again",
+        "refuses the password. ",
+    ]
 
 
 def test_a_setting_is_set_over_http_and_what_is_wrong_is_said_at_once(house: Callable[..., House]) -> None:

@@ -32,6 +32,30 @@ def test_each_place_has_its_latest_and_the_latest_is_first() -> None:
     assert errors.of("nobody") == ()
 
 
+def test_a_device_says_itself_that_it_is_over() -> None:
+    errors = without_pictures()
+    errors.add("porch", report("camera front", "no key frame for a minute"))
+    errors.add("porch", report("light lamp, GPIO 18"))
+    errors.add("shed", report("camera front"))
+    errors.add("porch", report("camera front", ""))
+    assert [one.where for one in errors.of("porch")] == ["light lamp, GPIO 18"]
+    assert len(errors.of("shed")) == 1
+    errors.add("porch", report("nowhere", ""))
+    assert len(errors.of("porch")) == 1
+
+
+def test_what_is_told_again_is_no_news() -> None:
+    errors = without_pictures()
+    assert errors.add("porch", report(FRONT))
+    assert not errors.add("porch", report(FRONT)), "told again to a hub that came"
+    assert errors.add("shed", report(FRONT)), "another device's"
+    assert errors.add("porch", report(FRONT, at=NOW + timedelta(minutes=5))), "it has happened once more"
+    assert errors.add("porch", report(FRONT, "refuses the password"))
+    assert errors.add("porch", report(FRONT, ""))
+    assert not errors.add("porch", report(FRONT, "")), "well already"
+    assert errors.add("porch", report(FRONT, "refuses the password")), "after it was well"
+
+
 def test_their_number_is_bounded() -> None:
     errors = without_pictures()
     for n in range(KEPT + 1):

@@ -165,6 +165,7 @@ def test_the_way_of_a_frame_that_shows_somebody() -> None:
     saved = step.changes[0]
     assert isinstance(saved, EventSaved)
     assert (saved.picture, saved.frame) == (b"her face", bench.sent[0])
+    assert event.region == event.box, "the picture is the face alone"
     assert bench.counts() == {"received": 1, "decided": 1, "events": 1}
 
 
@@ -181,6 +182,7 @@ def test_an_event_is_told_whole_on_the_bus() -> None:
     assert begun.after.identity is None
     assert begun.after.clips == ()
     assert bench.events() == [ended.after]
+    assert ended.after.region is None, "the picture is the whole frame"
 
 
 def test_a_frame_in_which_nothing_is_found_is_done() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -221,3 +222,23 @@ def test_an_answer_to_a_clip_is_the_hubs_threads_from_the_beginning(
         heard.service.happened(ResultArrived("cpu", result))
     wait_for(lambda: steps, what="the decision")
     assert steps == [HUB]
+
+
+def test_a_disk_that_takes_no_more_leaves_the_hub_at_work(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses the commit, and then to remove what was not committed."""
+
+    def refuse(*_of: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    clip, acks = a_clip(1), list[int]()
+    incoming, final = heard.media.receive(b"video"), heard.media.path("clips", clip.id)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", refuse)
+        disk.setattr(Path, "unlink", refuse)
+        heard.service.give(Arrived(ClipArrived(clip), incoming, final, lambda: acks.append(1)))
+        wait_for(lambda: heard.recovered, what="the hub that begins anew")
+    assert acks == [1], "the device sends it again: it has no receipt"
+    heard.service.happened(heard.frame(1))
+    wait_for(heard.forgotten, what="the frame's end")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
+from meerkat_contract.put_back import note_media_left_out
 from meerkat_hub.adapters import sync
 from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.sync import LOOK_AGAIN, Syncer
@@ -53,6 +56,24 @@ def test_each_refusal_has_its_reason_and_remedy(
         assert refused.value.where.startswith(str(media.root))
     assert list((media.root / "incoming").iterdir()) == [], "nothing half written is left"
     assert not final.exists(), "nor anything at its place"
+
+
+def test_why_a_file_cannot_be_read(tmp_path: Path) -> None:
+    media, made_at = MediaFolder(tmp_path / "media"), datetime(2026, 11, 21, 6, 32, tzinfo=UTC)
+    path, gone = media.path("clips", new_id()), FileNotFoundError(errno.ENOENT, "No such file or directory")
+    assert "its file was removed" in media.unreadable(path, gone, taken=made_at)
+    note_media_left_out(tmp_path, made_at)
+    at_its_time = media.unreadable(path, gone, taken=made_at)
+    assert "not in the backup of 2026-11-21 " in at_its_time
+    assert "--media" in at_its_time
+    later = media.unreadable(path, gone, taken=made_at + timedelta(microseconds=1))
+    assert "its file was removed" in later, "it came after the backup was made"
+    for text in (at_its_time, later):
+        assert "disk" not in text
+    broken = OSError(errno.EIO, "Input/output error")
+    assert "replace the disk" in media.unreadable(path, broken, taken=made_at)
+    shutil.rmtree(media.root)
+    assert "mount that" in media.unreadable(path, gone, taken=made_at), "its disk is not there"
 
 
 def test_of_many_that_are_moved_together_none_stays_when_one_is_refused(

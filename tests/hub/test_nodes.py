@@ -6,7 +6,7 @@ import pytest
 
 from hub_support.orchestra import CLIPS, FACES, a_worker
 from meerkat_hub.core.workflows.graph import worker_of
-from meerkat_hub.core.workflows.nodes import PRIOR, SERVE_FACTOR, EdgeWorker, Nodes
+from meerkat_hub.core.workflows.nodes import FORGET_AWAY, PRIOR, SERVE_FACTOR, EdgeWorker, Nodes
 
 
 def seen(*, serving: str | None = None, switch: float = 2.0, start: float = 0.0) -> tuple[Nodes, EdgeWorker]:
@@ -98,3 +98,23 @@ def test_only_a_node_that_holds_all_at_once_has_halves() -> None:
     assert {worker_of(half.id) for half in halves} == {"coral"}
     alone, _ = seen(serving=FACES)
     assert [node.id for node in alone.edge_nodes(0.0, split=frozenset({"coral"}))] == ["coral"]
+
+
+def test_nodes_that_come_once_under_a_name_of_their_own_are_forgotten_after_a_week() -> None:
+    """Containers: each start has the host's name of that day."""
+    nodes = Nodes()
+    for day in range(100):
+        nodes.seen(a_worker(f"box{day:03}", detect_faces=40), day * DAY)
+        nodes.seen(a_worker(f"box{day:03}", online=False), day * DAY + 60)
+    assert [node.id for node in nodes] == [f"box{day:03}" for day in range(92, 100)]
+
+
+def test_a_node_is_forgotten_at_the_end_of_its_week_and_not_before() -> None:
+    for moment, known in ((FORGET_AWAY - 1, True), (FORGET_AWAY, False)):
+        nodes, worker = seen()
+        nodes.seen(a_worker("coral", online=False), 0.0)
+        nodes.seen(a_worker("other", detect_faces=40), moment)
+        assert (nodes.get(worker.id) is not None) == known
+
+
+DAY = 24 * 3600.0

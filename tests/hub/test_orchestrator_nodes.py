@@ -218,6 +218,27 @@ def test_the_reserve_is_the_node_that_is_of_least_use() -> None:
     assert house.plan.clip_nodes == {"small"}
 
 
+def test_a_house_with_one_machine_shares_it_unless_told_otherwise() -> None:
+    house = Orchestra(reserve=None)
+    house.see(a_worker("pc", detect_objects=40, detect_faces=40, recognise_faces=20))
+    assert house.ask("lobby", a_spec(5)) == "admitted"
+    assert house.plan.clip_nodes is None, "it goes on looking at clips"
+    house.see(a_worker("old-laptop", detect_objects=1))
+    assert house.on("lobby") == {FACES: ["pc"], WHO: ["pc"]}
+    assert house.plan.clip_nodes == {"old-laptop"}, "of two, one is kept for clips"
+    house.leave("old-laptop")
+    assert house.state("lobby").state == "running", "the one that is left does both"
+    assert house.plan.clip_nodes is None
+
+
+def test_a_single_machine_that_loads_one_task_at_a_time_is_kept_for_clips() -> None:
+    house = Orchestra(reserve=None)
+    house.see(a_worker("coral", serving=CLIPS, detect_objects=9, detect_faces=40))
+    house.see(a_worker("jetson", recognise_faces=20))
+    assert house.ask("lobby") == "refused"
+    assert house.state("lobby").reserved == ("coral",)
+
+
 def test_without_a_reserve_clips_go_everywhere() -> None:
     house = Orchestra(reserve=0)
     house.see(a_worker("cpu", detect_objects=9, detect_faces=40), a_worker("jetson", recognise_faces=20))

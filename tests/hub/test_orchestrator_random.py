@@ -26,8 +26,8 @@ _STEPS = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(_STEPS, st.integers(0, 2), st.booleans())
-def test_whatever_happens_the_invariants_hold(steps: list[Any], reserve: int, obedient: bool) -> None:
+@given(_STEPS, st.sampled_from([0, 1, 2, None]), st.booleans())
+def test_whatever_happens_the_invariants_hold(steps: list[Any], reserve: int | None, obedient: bool) -> None:
     """The invariants are checked after every plan (Orchestra.check)."""
     house = Orchestra(reserve=reserve)
     house.obedient = obedient

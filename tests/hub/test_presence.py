@@ -20,7 +20,8 @@ from meerkat_hub.core.pool.work import Item, Lease
 from meerkat_hub.core.presence import LINGER, Presence
 from meerkat_hub.core.records import EventRecord, Now
 from meerkat_hub.core.zones import Zones
-from meerkat_hub.turn_work import Pace, cameras_of, held
+from meerkat_hub.turn_told import Pace
+from meerkat_hub.turn_work import cameras_of, held
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 RIGHT = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))

@@ -253,6 +253,11 @@ def test_the_oldest_go_before_the_disk_is_full(
     retention.sweep(NOW)
     assert house.files() == {kept, kept_event}
     assert caplog.text.count("Free some space on the disk, or let kept events go") == 1, "said once"
+    (standing,) = retention.warnings
+    assert "only 1 MB are free, less than the reserve of 1 MB" in standing
+    monkeypatch.setattr(MediaFolder, "free_bytes", lambda media: 1_000_000)
+    retention.sweep(NOW)
+    assert retention.warnings == ()
 
 
 def test_too_much_that_is_kept_is_said_once(house: House, caplog: pytest.LogCaptureFixture) -> None:

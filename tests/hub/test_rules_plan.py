@@ -203,10 +203,14 @@ def test_workers_kept_in_arrays_are_those_gone_through_one_by_one(
     for turns in (few, many):
         turns.settle({})
     sated = sorted(plain.willing)[::3]
-    for at, position, _ in sorted(few.lines[0].heap)[::4]:
-        assert few.until(at, sated) == many.until(at, sated)
-        assert few.count(at) == many.count(at)
-        assert few.ties(at, position) == many.ties(at, position)
+    turns = sorted(
+        (at + later * cost, p) for at, p, each in few.lines[0].heap for later in (0, each, 3 * each)
+    )
+    for limit in range(0, 3 * len(turns), 4):
+        assert few.used(turns, limit) == many.used(turns, limit)
+        assert few.used(turns[:2], limit) == many.used(turns[:2], limit)
+    for most in (1, 4, 99):
+        assert few.soonest(most, sated) == many.soonest(most, sated)
     if plain.willing.difference(sated):
         assert few.first(sated) == many.first(sated)
 

@@ -16,6 +16,7 @@ from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Event, Outcome
 from meerkat_contract.metadata import Metadata
+from meerkat_contract.put_back import note_media_left_out
 from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.queries import Filter, Queries
@@ -123,6 +124,28 @@ def test_what_waited_is_looked_at_after_a_restart(
     late.stop()
     totals = hub.store.totals()
     assert (totals["received"], totals["done"], totals["waiting"]) == (1, 1, 0)
+
+
+def test_what_waited_and_was_put_back_without_its_video_says_so(
+    start_hub: Callable[[], Hub],
+    device: FakeDevice,
+    broker: Mosquitto,
+    heard: Heard,
+    clip_bytes: bytes,
+) -> None:
+    hub = start_hub()
+    clip_id = device.send(clip_bytes)
+    device.receipt(clip_id)
+    hub.stop()
+    hub.media.path("clips", clip_id).unlink()
+    note_media_left_out(hub.media.root.parent, datetime.now(UTC))
+    hub = start_hub()
+    worker = FakeWorker(broker.connection)
+    (outcome,) = wait_for(heard.outcomes, what="the outcome")
+    worker.stop()
+    assert outcome.state == "failed"
+    assert "not in the backup of " in outcome.reason
+    assert "disk" not in outcome.reason
 
 
 def test_a_subscriber_hears_of_an_event_although_the_broker_was_away(  # noqa: PLR0917
@@ -297,3 +320,20 @@ def test_a_full_disk_promises_nothing_and_goes_on_when_there_is_room(
     wait_for(again, what="the receipt")
     wait_for(lambda: hub.service.failure is None, what="the failure to clear")
     assert hub.store.totals()["received"] == 1
+
+
+def test_what_a_crash_left_goes_as_the_hub_starts(tmp_path: Path, start_hub: Callable[[], Hub]) -> None:
+    """Half received, and in its place without a row: a clip, a meter's picture, an event's picture."""
+    media = tmp_path / "data" / "hub" / "media"
+    left = [
+        media / "incoming" / new_id(),
+        *(media / kind / "ab" / f"{new_id()}{end}" for kind, end in ENDS.items()),
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left")
+    start_hub()
+    assert [path for path in left if path.exists()] == []
+
+
+ENDS = {"clips": ".mp4", "pictures": ".jpg", "events": "-1.jpg"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from hub_support.core_driver import START, a_clip, an_id
 from hub_support.orchestra import a_spec
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Found, HubState, ModelInfo, TaskInfo, WorkerState
+from meerkat_contract.messages import Found, HubState, ModelInfo, Result, TaskInfo, WorkerState
 from meerkat_hub.adapters.database import open_database
 from meerkat_hub.adapters.frames import FrameStore
 from meerkat_hub.adapters.ingest import Arrived
@@ -22,8 +23,8 @@ from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.adapters.queries import Filter, Queries
 from meerkat_hub.adapters.store import Store, Waiting
 from meerkat_hub.core.clips import GRACE
-from meerkat_hub.core.inputs import BusChanged, ClipArrived
-from meerkat_hub.core.outputs import Effect, SendJob
+from meerkat_hub.core.inputs import BusChanged, ClipArrived, ResultArrived
+from meerkat_hub.core.outputs import Effect, SendJob, SendReceipt
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, Policy
 from meerkat_hub.settings import HubSettings
@@ -117,6 +118,22 @@ def test_what_waits_is_given_to_a_known_worker_as_the_hub_loads(hub: Hub) -> Non
     assert [effect.clip.id for effect in hub.effects if isinstance(effect, SendJob)] == [an_id(1)]
 
 
+def test_a_lease_from_before_a_restart_is_void(hub: Hub) -> None:
+    """Tokens begin anew beyond all earlier ones, so what was sent before counts for nothing."""
+    hub.know_a_worker()
+    hub.turn.load(at(9))
+    hub.turn.process([hub.arrive(1), Arrived(BusChanged(up=True))], at(10))
+    hub.turn.abandon(())
+    hub.turn.load(at(11))
+    before, after = [effect.job for effect in hub.effects if isinstance(effect, SendJob)]
+    assert before.job == after.job
+    assert after.token > before.token
+    for job, done in ((before, 0), (after, 1)):
+        result = Result(job=job.job, token=job.token, incarnation=an_id(9), state="done", frames=1)
+        hub.turn.process([Arrived(ResultArrived("cpu", result))], at(12))
+        assert hub.store.totals().get("done", 0) == done
+
+
 def test_a_load_that_fails_leaves_no_core(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.turn.process([hub.arrive(1)], at(10))
     hub.turn.abandon(())
@@ -132,8 +149,24 @@ def test_a_load_that_fails_leaves_no_core(hub: Hub, monkeypatch: pytest.MonkeyPa
 def test_a_frame_whose_bytes_went_with_an_earlier_core_is_lost_and_counted(tmp_path: Path) -> None:
     """It was in the line when a commit failed: no event may show a picture that is not there."""
     hub, frames = Hub(tmp_path), FrameStore()
-    rule = {"rule": "seen"}
-    spec = a_spec(measurement="device", feature=None, decision=rule)
+    watch_for_dogs(hub, frames)
+    hub.turn.actions = replace(hub.actions, carry_out=lambda effect: forget(frames, effect))
+    hub.turn.load(at(0))
+    arrivals = two_dogs(frames)
+    hub.turn.process(arrivals[:1], at(1))
+    hub.turn.abandon([])
+    hub.turn.load(at(2))
+    hub.turn.process(arrivals[1:], at(3))
+    assert hub.states[-1].frames == {"received": 1, "done": 0, "lost": 1}
+    (name,) = (path.name for path in (tmp_path / "media").rglob("*.jpg"))
+    assert Queries(hub.engine).events(Filter(limit=9))[0].state.id in name
+    assert frames.held == (0, 0)
+    hub.engine.dispose()
+
+
+def watch_for_dogs(hub: Hub, frames: FrameStore, **rule: object) -> None:
+    """A workflow that decides upon what devices found."""
+    spec = a_spec(measurement="device", feature=None, decision={"rule": "seen", **rule})
     hub.turn = Turn(
         hub.store,
         hub.media,
@@ -144,23 +177,16 @@ def test_a_frame_whose_bytes_went_with_an_earlier_core_is_lost_and_counted(tmp_p
         workflows={"dogs": spec},
         policy=Policy(gather=0),
     )
-    hub.turn.actions = replace(hub.actions, carry_out=lambda effect: forget(frames, effect))
-    hub.turn.load(at(0))
+
+
+def two_dogs(frames: FrameStore) -> list[Arrived]:
     found = (Found(label="dog", score=0.9, box=(0.1, 0.1, 0.2, 0.2)),)
     arrivals = []
     for number in (1, 2):
         frames.put(an_id(number), b"a frame", 0)
         frame = FrameArrived(an_id(number), "porch", "front", START, 7, found=found, found_by="x")
         arrivals.append(Arrived(frame))
-    hub.turn.process(arrivals[:1], at(1))
-    hub.turn.abandon([])
-    hub.turn.load(at(2))
-    hub.turn.process(arrivals[1:], at(3))
-    assert hub.states[-1].frames == {"received": 1, "done": 0, "lost": 1}
-    (name,) = (path.name for path in (tmp_path / "media").rglob("*.jpg"))
-    assert Queries(hub.engine).events(Filter(limit=9))[0].state.id in name
-    assert frames.held == (0, 0)
-    hub.engine.dispose()
+    return arrivals
 
 
 def forget(frames: FrameStore, effect: Effect) -> None:
@@ -190,3 +216,47 @@ def test_of_a_batch_that_failed_only_files_with_a_row_stay(hub: Hub) -> None:
     hub.turn.process([again], at(12))
     assert kept.final.exists()
     assert list((hub.media.root / "incoming").iterdir()) == []
+
+
+def test_a_duplicate_that_the_disk_does_not_remove_is_a_duplicate_all_the_same(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes go at the next start, with all that is left in incoming/."""
+    hub.turn.process([hub.arrive(1)], at(10))
+    again = hub.arrive(1)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "unlink", refuse)
+        hub.turn.process([again], at(11))
+    receipts = [effect.receipt.outcome for effect in hub.effects if isinstance(effect, SendReceipt)]
+    assert receipts == ["stored", "duplicate"]
+    assert hub.media.clear_incoming() == 1
+
+
+def refuse(*_of: object, **_named: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_of_pictures_that_do_not_all_fit_on_the_disk_none_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub whose disk is full tries again and again: what fits each time would fill it up."""
+    hub, frames = Hub(tmp_path), FrameStore()
+    watch_for_dogs(hub, frames, cooldown=0)
+    hub.turn.actions = hub.actions
+    hub.turn.load(at(0))
+    arrivals = two_dogs(frames)
+    real, tries = hub.media.receive, []
+
+    def receive(payload: bytes, final: Path | None = None) -> Path:
+        tries.append(payload)
+        if len(tries) == 2:
+            raise StorageError("it cannot be written: the disk is full", where=str(hub.media.root))
+        return real(payload, final)
+
+    monkeypatch.setattr(hub.media, "receive", receive)
+    with pytest.raises(StorageError):
+        hub.turn.process(arrivals, at(1))
+    hub.turn.abandon(arrivals)
+    assert len(tries) == 2
+    assert [path for path in hub.media.root.rglob("*") if path.is_file()] == []
+    hub.engine.dispose()

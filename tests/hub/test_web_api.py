@@ -11,7 +11,7 @@ import pytest
 
 from hub_support.core_driver import track
 from hub_support.web_house import JPEG, NOW, Served, WebHouse
-from meerkat_contract.errors import StorageError
+from meerkat_contract.errors import BrokerError, StorageError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import (
     BurstState,
@@ -26,6 +26,7 @@ from meerkat_contract.messages import (
 )
 from meerkat_hub.adapters import schema as db
 from meerkat_hub.adapters.live import LivePicture
+from meerkat_hub.adapters.media import MediaFolder
 from meerkat_hub.web import burst_models, meter_models, models
 from meerkat_hub.web.metrics import Metric, exposition
 
@@ -247,6 +248,29 @@ def test_the_state_adds_up_and_names_what_works(house: WebHouse, web: Served) ->
     workers["tpu"] = worker("tpu")
     assert web.json("/api/state")["fallback"] is False
     assert web.json("/api/refusals")[0]["reason"] == "it is no video"
+
+
+def test_the_state_says_why_there_is_no_broker(
+    house: WebHouse, web: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert web.json("/api/state")["broker"] == "", "it has not been tried"
+    refused = BrokerError("not authorised: wrong user or password", where="mqtt://hub@house:1883")
+    monkeypatch.setattr(house.hub.bus.session, "_error", refused)
+    assert web.json("/api/state")["broker"] == "mqtt://hub@house:1883: not authorised: wrong user or password"
+    house.hub.live.connected = True
+    assert web.json("/api/state")["broker"] == ""
+
+
+def test_the_state_says_when_the_disk_is_nearly_full(
+    house: WebHouse, web: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MediaFolder, "free_bytes", lambda media: 600_000_000)
+    house.hub.retention.sweep(NOW)
+    assert web.json("/api/state")["room"] == []
+    monkeypatch.setattr(MediaFolder, "free_bytes", lambda media: 5_000_000)
+    house.hub.retention.sweep(NOW)
+    (said,) = web.json("/api/state")["room"]
+    assert "only 5 MB are free, less than the reserve of 500 MB" in said
 
 
 def test_metrics_are_in_the_exposition_format_and_add_up(house: WebHouse, web: Served) -> None:

@@ -151,3 +151,23 @@ def test_a_trouble_is_in_plain_sight_with_its_remedy(site: Site) -> None:
     site.cloud.tick()
     site.reads(CARD, "Not needed", "No clip waits.")
     assert "cannot help" not in site.browser.text("#notices")
+
+
+def test_nothing_is_cut_off_on_a_narrow_screen_beside_a_scrollbar(site: Site) -> None:
+    browser = site.browser
+    browser.call(
+        "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False
+    )
+    site.open("#cloud")
+    site.reads(DETAILS, "What was decided")
+    root = "document.documentElement"
+    browser.js("document.body.style.minHeight = '3000px', 0")
+    assert browser.js(f"{root}.clientWidth < innerWidth"), "a scrollbar that takes room"
+    edges = f"[...{DETAILS}.querySelectorAll('*')].filter((one) => !one.closest('.scroll > *, svg *'))"
+    right = f"Math.max(...{edges}.map((one) => one.getBoundingClientRect().right))"
+    dialog = "document.getElementById('cloud-detail')"
+    assert browser.js(f"{dialog}.getBoundingClientRect().right <= {root}.clientWidth"), "the dialog"
+    assert browser.js(f"{right} <= {root}.clientWidth"), "what is in it"
+    assert browser.js(f"{dialog}.scrollWidth <= {dialog}.clientWidth")
+    browser.js(f"{dialog}.close(), 0")
+    assert browser.js(f"{root}.scrollWidth <= {root}.clientWidth"), "the page below it"

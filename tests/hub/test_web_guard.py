@@ -44,7 +44,7 @@ def test_on_loopback_another_host_is_refused(house: WebHouse, path: str) -> None
 
 
 def test_opened_to_the_lan_any_name_will_do(tmp_path: Path) -> None:
-    house = WebHouse(tmp_path, HubSettings(http_host="0.0.0.0"))
+    house = WebHouse(tmp_path, HubSettings.model_validate({"http_host": "0.0.0.0", "password": False}))
     try:
         with house.served() as web:
             web.get("/api/events", Host="hub.local:8480")

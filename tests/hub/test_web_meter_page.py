@@ -24,6 +24,20 @@ LAYOUT = MeterLayout(
     width=640,
     height=480,
 )
+HELD = """
+    window.held = { asked: [] };
+    const gate = new Promise((open) => { held.open = open; }), ask = window.fetch;
+    window.fetch = async (path, options) => {
+      const answer = await ask(path, options), said = await answer.json();
+      if (String(path).includes("/water/")) {
+        held.asked.push(path);
+        await gate;
+      }
+      return { ok: answer.ok, status: answer.status, json: async () => said };
+    };
+    0
+"""
+"""What is asked of the meter itself is not answered until `held.open()`; then in one turn of the page."""
 VIEW = "document.querySelector('#meter-body')"
 
 
@@ -230,6 +244,25 @@ def test_limits_are_set_on_the_page(house: House, browser: Browser) -> None:
     fill(browser, "[name=zone]", "Berlin")
     browser.click("[data-form=settings] button")
     browser.wait("document.querySelector('[data-form=settings] .said').textContent.includes('no time zone')")
+
+
+def test_what_comes_anew_takes_nothing_away_from_who_has_begun_to_write(
+    house: House, browser: Browser
+) -> None:
+    house.lay_out()
+    house.reads(206.4, hours=0)
+    show(browser, house, "#meter=porch/water")
+    browser.wait("!!document.querySelector('[data-limits]')")
+    browser.js(HELD)
+    house.reads(206.5, hours=1)
+    browser.wait(
+        "held.asked.some((path) => path.includes('/porch/water/layout'))", what="the view's own look"
+    )
+    browser.js("document.querySelector('[data-limits]').open = true")
+    browser.js("held.open(), new Promise((done) => setTimeout(done))")
+    browser.wait("!!document.querySelector('[data-limits][open] [data-form=settings]')")
+    fill(browser, "[name=leak_hours]", "12")
+    assert browser.js("document.querySelector('[name=leak_hours]').value") == "12"
 
 
 @pytest.mark.parametrize("width", [375, 1280])

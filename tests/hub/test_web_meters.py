@@ -87,6 +87,8 @@ def test_the_page_says_it_and_asks(house: WebHouse, web: Served, told: Told, bro
     house.meter_picture(at=datetime.now(UTC), payload=jpeg, condition=DARK)
     browser.open(web.base)
     browser.wait("document.querySelector('.meter .badge.alert')?.textContent === 'Too dark'")
+    # Its card is drawn anew once this has come, with a fresh button.
+    browser.wait("performance.getEntriesByName(new URL('api/meters', location).href).length > 0")
     buttons = "[...document.querySelectorAll('.meter button')]"
     assert browser.js(f"{buttons}.length") == 1, "the other meter takes no commands"
     browser.click(".meter button")

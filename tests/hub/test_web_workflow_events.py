@@ -9,35 +9,20 @@ import numpy as np
 import pytest
 
 from hub_support.browser import Browser
-from hub_support.web_house import NOW, Served, WebHouse
-from meerkat_contract.ids import new_id
+from hub_support.decided import decided
+from hub_support.web_house import Served, WebHouse
 from meerkat_contract.message import Box
-from meerkat_contract.messages import EventState
 from meerkat_hub.core.outputs import EventSaved
 from meerkat_hub.core.records import EventRecord
 
 WIDE, HIGH = 320, 160
 
+FACE = (0.25, 0.5, 0.1, 0.2)
 
-def decided(house: WebHouse, box: Box, region: Box | None) -> str:
+
+def stored(house: WebHouse, box: Box, region: Box | None) -> str:
     """An event upon one frame; its id."""
-    made = EventState(
-        id=new_id(),
-        device="porch",
-        camera="front",
-        label="face",
-        category="person",
-        score=0.83,
-        box=box,
-        region=region,
-        start_time=NOW,
-        end_time=NOW,
-        picture_time=NOW,
-        revision=2,
-        has_picture=True,
-        workflow="lobby",
-        reason="nobody may be here",
-    )
+    made = decided(box, region=region)
     name = f"{made.id}-2"
     grey = cv2.imencode(".jpg", np.full((HIGH, WIDE, 3), 90, np.uint8))[1].tobytes()
     house.file("events", name, ".jpg", grey)
@@ -53,7 +38,7 @@ def decided(house: WebHouse, box: Box, region: Box | None) -> str:
 def test_the_box_is_drawn_where_it_is_in_the_picture(
     house: WebHouse, web: Served, tmp_path: Path, box: Box, region: Box | None
 ) -> None:
-    event = decided(house, box, region)
+    event = stored(house, box, region)
     browser = Browser(tmp_path)
     try:
         browser.open(web.base)
@@ -84,11 +69,15 @@ def test_the_box_is_drawn_where_it_is_in_the_picture(
         browser.close()
 
 
-def test_an_event_of_clips_has_the_box_in_its_picture_already(
-    house: WebHouse, web: Served, tmp_path: Path
+@pytest.mark.parametrize("close_up", [False, True], ids=["clips", "close-up"])
+def test_there_is_nothing_to_draw_over_a_picture_with_its_box_or_of_a_face_alone(
+    house: WebHouse, web: Served, tmp_path: Path, close_up: bool
 ) -> None:
-    grey = cv2.imencode(".jpg", np.full((HIGH, WIDE, 3), 90, np.uint8))[1].tobytes()
-    house.event(picture=grey)
+    if close_up:
+        stored(house, FACE, FACE)
+    else:
+        grey = cv2.imencode(".jpg", np.full((HIGH, WIDE, 3), 90, np.uint8))[1].tobytes()
+        house.event(picture=grey)
     browser = Browser(tmp_path)
     try:
         browser.open(web.base)

@@ -92,6 +92,15 @@ def test_a_refusal_is_a_problem_with_the_numbers(house: WebHouse, web: Served) -
     slow = web.http.post("/api/workflows", json=lobby(max_delay=0.05)).json()["workflow"]
     assert (slow["cause"], slow["max_delay"]) == ("delay", 0.05)
     assert slow["delay"] == pytest.approx(1 / 40 + 1 / 20 + 1 / 2000 + 2 * 0.006)
+    assert web.http.post("/api/workflows", json=lobby()).status_code == 201
+    cameras = {f"hall/camera{number}": 200 for number in range(10)}
+    many = {"id": "many", "cameras": cameras, "measurement": "device", "feature": None}
+    full = web.http.post("/api/workflows", json={**many, "decision": {"rule": "seen"}}).json()
+    assert (full["workflow"]["cause"], full["workflow"]["flow"]) == ("decision", 2000)
+    assert full["workflow"]["capacity"] == {"decide": 1990}
+    assert "1990 of decide" in full["what"]
+    assert "decisions_per_second" in full["remedy"]
+    assert web.http.request("DELETE", "/api/workflows/lobby", headers=JSON).status_code == 204
     assert web.json("/api/workflows") == []
     assert house.hub.store.workflows() == []
 
@@ -228,7 +237,10 @@ def test_a_workflow_that_waits_for_an_unknown_camera_is_told_of(
     cameras = (CameraInfo(name="front"),)
     house.hub.live.devices["porch"] = DeviceInfo(device="porch", cameras=cameras)
     wrong = lobby(cameras={"porch/front": 1, "porch/bakc": 1})
-    assert web.http.post("/api/workflows", json=wrong).status_code == 201
+    made = web.http.post("/api/workflows", json=wrong)
+    assert made.status_code == 201
+    assert made.json()["unknown_cameras"] == ["porch/bakc"]
+    assert web.json("/api/workflows/lobby")["unknown_cameras"] == ["porch/bakc"]
     browser.open(web.base)
     browser.wait(
         "document.getElementById('notices').innerText.includes("

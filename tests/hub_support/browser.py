@@ -105,12 +105,21 @@ class Browser:
 
     def js(self, expression: str) -> Any:
         """The value of an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = self._evaluate(expression)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def wait(self, expression: str, *, what: str = "") -> Any:
-        return wait_for(lambda: self.js(expression), seconds=30, what=what or expression)
+        """Its first truthy value. One that throws is not true yet: what it looks at is perhaps drawn anew."""
+
+        def value() -> Any:
+            answer = self._evaluate(expression)
+            return None if "exceptionDetails" in answer else answer["result"].get("value")
+
+        return wait_for(value, seconds=30, what=what or expression)
+
+    def _evaluate(self, expression: str) -> Any:
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
 
     def text(self, selector: str = "body") -> str:
         """What a person reads there."""
@@ -120,7 +129,9 @@ class Browser:
         return int(self.js(f"document.querySelectorAll({json.dumps(selector)}).length"))
 
     def click(self, selector: str) -> None:
-        self.js(f"document.querySelector({json.dumps(selector)}).click()")
+        """Once it is there."""
+        chosen = f"document.querySelector({json.dumps(selector)})"
+        self.wait(f"{chosen} !== null && ({chosen}.click(), true)", what=f"{selector} to be clicked")
 
     def close(self) -> None:
         self.process.terminate()

@@ -185,7 +185,11 @@ class Orchestra:
         assert all(len(users) == 1 for users in exclusive.values()), exclusive
         lent = {node.partition(PART)[0] for node in exclusive}
         able = {w.id for w in self.orchestrator.nodes if w.online and CLIPS in w.capacities}
-        assert len(able - lent) >= min(policy.reserve, len(able)), "clips have lost their reserve"
+        wanted = policy.reserve
+        if wanted is None:
+            alone = [w for w in self.orchestrator.nodes if w.id in able and w.serving is None]
+            wanted = 0 if len(able) == len(alone) == 1 else 1
+        assert len(able - lent) >= min(wanted, len(able)), "clips have lost their reserve"
         for flow in self.plan.flows:
             for node in flow.nodes or ():
                 worker = self.orchestrator.nodes.get(node)

@@ -1,7 +1,4 @@
-"""A worker for Python 3.6 with paho-mqtt 1.6: `minimal_worker.py HOST:PORT NAME`. Replace `look`.
-
-It looks on the thread that speaks with the broker, so that a look must take less than a minute.
-"""
+"""For Python 3.6, paho-mqtt 1.6: `minimal_worker.py mqtt://USER:PASSWORD@HOST:PORT NAME`. Replace `look`."""
 
 import collections
 import json
@@ -10,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 
@@ -18,7 +16,7 @@ PAHO_2 = {"callback_api_version": mqtt.CallbackAPIVersion(2)} if hasattr(mqtt, "
 
 
 def look(payload, job):
-    """What is in the medium: [(label, score, box)]. Raises ValueError for one that cannot be read."""
+    """[(label, score, box)] of the medium, in less than a minute; ValueError if it cannot be read."""
     if not payload:
         raise ValueError("the medium is empty. Send a clip or a picture")
     return [("person", 0.9, [0.4, 0.3, 0.2, 0.5])]
@@ -32,10 +30,11 @@ class Worker:
         self.seen, self.parts = collections.deque(maxlen=500), {}
         self.lock, self.ending = threading.Lock(), threading.Event()
         self.client = mqtt.Client(client_id="meerkat-worker-" + name, protocol=mqtt.MQTTv5, **PAHO_2)
-        will = json.dumps(dict(self.state, schema=1, online=False))
-        self.client.will_set(self.root + "state", will, qos=1, retain=True)
+        last = json.dumps(dict(self.state, schema=1, online=False))
+        self.client.will_set(self.root + "state", last, qos=1, retain=True)
         self.client.on_connect, self.client.on_message = self.on_connect, self.on_message
-        self.client.connect(address.split(":")[0], int(address.split(":")[1]))
+        self.client.username_pw_set(address.username, address.password)
+        self.client.connect(address.hostname, address.port or 1883)
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: self.ending.set())
@@ -48,12 +47,13 @@ class Worker:
         self.client.loop_stop()
 
     def say(self, kind, message):
-        message = json.dumps(dict(message, schema=1))
-        return self.client.publish(self.root + kind, message, qos=1, retain=kind == "state")
+        return self.client.publish(self.root + kind, json.dumps(dict(message, schema=1)), 1, kind == "state")
 
-    def on_connect(self, *_):
+    def on_connect(self, client, userdata, flags, reason, *_):
+        if reason != 0:
+            return print("The broker refuses the connection:", reason, file=sys.stderr, flush=True)
         self.client.subscribe(self.root + "jobs", qos=1)
-        self.say("state", dict(self.state, online=True))
+        return self.say("state", dict(self.state, online=True))
 
     def on_message(self, client, userdata, message):
         try:
@@ -91,10 +91,10 @@ class Worker:
             return {"state": "failed", "reason": str(error)}
         tracks = []
         for label, score, box in found:
-            best, number = {"at": 0.0, "score": score, "box": box}, len(tracks)
-            track = {"track": number, "label": label, "score": score, "hits": 1, "best": best}
+            best = {"at": 0.0, "score": score, "box": box}
+            track = {"track": len(tracks), "label": label, "score": score, "hits": 1, "best": best}
             tracks.append(dict(track, sightings=[best]))
         return {"state": "done", "tracks": tracks}
 
 
-Worker(sys.argv[1], sys.argv[2]).run()
+Worker(urlsplit(sys.argv[1]), sys.argv[2]).run()

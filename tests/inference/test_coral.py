@@ -90,7 +90,9 @@ def test_a_file_that_is_not_compiled_is_refused_instead_of_running_on_the_cpu(
 
 def test_each_thing_that_can_be_wrong_is_told_apart(stub: str, models: Path) -> None:
     path = models / OBJECTS.model.name
-    with pytest.raises(ModelError, match=r"runtime cannot be loaded.*Install libedgetpu1-std"):
+    with pytest.raises(
+        ModelError, match=r"runtime cannot be loaded.*Install a libedgetpu that is built for this"
+    ):
         open_engine(path, device="usb:0", library="libno_such_edgetpu.so.1")
     with pytest.raises(ModelError, match=r"no Edge TPU answers as usb:5 \(.*No such device\)\. Plug it in"):
         open_engine(path, device="usb:5", library=stub)
@@ -114,7 +116,7 @@ def test_a_probe_survives_what_it_asks(stub: str) -> None:
     assert "coral-legacy" in crashed.remedy
     missing = coral.probe("usb:0", "libno_such_edgetpu.so.1")
     assert not missing.ok
-    assert "Install libedgetpu1-std" in missing.remedy
+    assert "Install a libedgetpu that is built for this runtime" in missing.remedy
     slow = coral.probe("usb:0", stub, seconds=0.001)
     assert not slow.ok
     assert "did not answer" in slow.what

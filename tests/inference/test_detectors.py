@@ -218,6 +218,24 @@ def test_faces_have_no_fallback(nowhere: Path) -> None:
         load_detector(task="detect_faces", folders=[nowhere])
 
 
+def test_a_model_for_another_task_is_an_error_and_sees_nothing(nowhere: Path) -> None:
+    with pytest.raises(ModelError, match=r"yolox-nano is for detect_objects, not for detect_faces\. .*yunet"):
+        load_detector("yolox-nano", folders=[nowhere], task="detect_faces")
+    with pytest.raises(ModelError, match="dlib-resnet is for recognise_faces"):
+        load_detector("dlib-resnet", folders=[nowhere], task="detect_objects")
+
+
+def test_an_engine_that_is_not_installed_is_an_error_and_no_fallback(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meerkat_inference.opening.installed", lambda kind: kind == "opencv")
+    with pytest.raises(ModelError, match=r"engine: libdarknet is not installed\. Install Debian"):
+        load_detector(folders=[nowhere], engine="libdarknet")
+    lines: list[str] = []
+    assert load_detector(folders=[nowhere], engine="opencv", log=lines.append).info.fallback
+    assert lines[0].startswith("No model that opencv runs is there")
+
+
 def test_an_unknown_model_lists_the_known(nowhere: Path) -> None:
     with pytest.raises(ModelError, match="yolox-nano"):
         load_detector("yolox-giga")
@@ -260,7 +278,7 @@ def test_the_cloud_takes_its_own_models_first_and_a_house_only_when_named(nowher
     ):
         assert detector.info.name == "yolov4-tiny"
         assert len(detector.info.sha256) == 64
-    assert load_detector(folders=[nowhere], place="cloud", engine="libdarknet").info.fallback
+    assert load_detector(folders=[nowhere], place="cloud", engine="litert").info.fallback
 
 
 # --- the fallback ---------------------------------------------------------------------------------

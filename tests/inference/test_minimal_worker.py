@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hub_support.peers import FakeDevice
+from meerkat_cli.private_broker import hash_password
+from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
@@ -30,11 +33,11 @@ NAME = "nano"
 class Hub:
     """Reads what the worker says as a hub does: strictly."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.states: list[WorkerState] = []
         self.results: list[Result] = []
         self.errors: list[ErrorReport] = []
-        self.session = Session(broker.connection, client_id="hub")
+        self.session = Session(connection, client_id="hub")
         self._listen("state", WorkerState, self.states.append)
         self._listen("results", Result, self.results.append)
         self._listen("error", ErrorReport, self.errors.append)
@@ -76,16 +79,22 @@ class Hub:
 
 @pytest.fixture
 def hub(broker: Mosquitto) -> Iterator[Hub]:
-    peer = Hub(broker)
+    peer = Hub(broker.connection)
     yield peer
     peer.session.stop()
 
 
 @pytest.fixture
-def worker(broker: Mosquitto, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def login() -> str:
+    """What goes before the broker's address."""
+    return ""
+
+
+@pytest.fixture
+def worker(broker: Mosquitto, tmp_path: Path, login: str) -> Iterator[subprocess.Popen[bytes]]:
     """The worker, away from our packages' folders."""
     with (tmp_path / "worker.log").open("wb") as log:
-        address = f"127.0.0.1:{broker.port}"
+        address = f"mqtt://{login}127.0.0.1:{broker.port}"
         command = [sys.executable, "-I", str(SOURCE), address, NAME]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     yield process
@@ -146,6 +155,42 @@ def test_what_it_cannot_do_it_says(hub: Hub, worker: subprocess.Popen[bytes]) ->
     late = hub.answer(hub.send(lease=1e-9))
     assert (late.state, late.retry) == ("failed", True)
     assert hub.answer(hub.send()).state == "done"
+
+
+class TestWithPasswords:
+    """As at the broker of `meerkat up`, which lets nobody in without one."""
+
+    @pytest.fixture
+    def broker(self, tmp_path: Path) -> Iterator[Mosquitto]:
+        passwords = tmp_path / "passwords"
+        passwords.write_text(
+            "".join(f"{user}:{hash_password(word)}\n" for user, word in (("hub", "a"), ("worker", "b-c_d")))
+        )
+        passwords.chmod(0o600)
+        settings = ("allow_anonymous false", f"password_file {passwords}")
+        server = Mosquitto(tmp_path / "broker", settings=settings)
+        server.start()
+        yield server
+        server.stop()
+
+    @pytest.fixture
+    def hub(self, broker: Mosquitto) -> Iterator[Hub]:
+        peer = Hub(replace(broker.connection, username="hub", password="a"))
+        yield peer
+        peer.session.stop()
+
+    @pytest.mark.parametrize("login", ["worker:b-c_d@"])
+    def test_it_logs_in(self, hub: Hub, worker: subprocess.Popen[bytes], login: str) -> None:
+        online(hub)
+        assert hub.answer(hub.send()).state == "done"
+
+    @pytest.mark.parametrize("login", ["", "worker:wrong@"])
+    def test_a_refusal_is_told(
+        self, hub: Hub, worker: subprocess.Popen[bytes], login: str, tmp_path: Path
+    ) -> None:
+        log = tmp_path / "worker.log"
+        wait_for(lambda: b"The broker refuses the connection: " in log.read_bytes(), what="the refusal")
+        assert not hub.states
 
 
 def test_a_medium_in_parts_is_joined(hub: Hub, broker: Mosquitto, worker: subprocess.Popen[bytes]) -> None:

@@ -274,6 +274,19 @@ def test_what_is_clearly_faster_when_measured_again_is_believed_and_nothing_else
     assert bench.at < before + 0.06
 
 
+def test_who_is_asked_to_end_measures_and_opens_no_more() -> None:
+    bench = Bench()
+    tasks = bench.tasks()
+    tasks.prepare(go_on=lambda: bench.at < 0.6)
+    assert bench.opened == ["objects-usual"]
+    assert bench.at < 0.65, "measuring has ended, too"
+    tasks.close()
+    assert bench.open == []
+    before = bench.opened.copy()
+    bench.tasks().prepare(go_on=lambda: False)
+    assert bench.opened == before
+
+
 def test_what_the_hub_names_is_brought_before_anything_is_let_go() -> None:
     bench = Bench()
     seen: list[tuple[str, list[str]]] = []

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from meerkat_contract.errors import MediaError
-from meerkat_inference import catalogue, known, node, verify
+from meerkat_inference import catalogue, known, node, verify, verify_command
 from meerkat_inference.detector import Found
 from meerkat_inference.settings import WorkerSettings
 from meerkat_inference.verify import Case, Row, compare, judge_speed, overlap
@@ -194,6 +194,29 @@ def test_the_table_is_for_people(run_verify: Verify, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "yolox-person" in done.output
     assert "All is as it should be." in done.output
+
+
+@pytest.mark.shared
+def test_models_of_a_folder_are_verified_and_their_number_is_told(run_verify: Verify, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    before = run_verify("--json").output
+    (folder / "slim320.tflite").symlink_to(shared("models/slim320.tflite"))
+    rows = json.loads(run_verify("--models-folder", str(folder), "--json").output)["rows"]
+    assert "slim-face" in {each["model"] for each in rows} - {r["model"] for r in json.loads(before)["rows"]}
+
+
+def test_what_is_looked_at_is_told_while_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
+    with verify_command._progress(2) as (tell, advance):
+        tell("yolox-nano on litert, cpu")
+        advance()
+    said = capsys.readouterr()
+    assert "yolox-nano on litert, cpu" in said.err
+    assert "1/2" in said.err
+    assert not said.out
 
 
 @pytest.mark.parametrize(

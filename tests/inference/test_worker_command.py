@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -77,10 +79,13 @@ def test_without_a_model_and_a_network_the_fallback_looks_and_says_what_to_type(
     assert any("meerkat models pull" in line for line in warnings)
 
 
-def test_a_named_model_is_the_one_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_model_is_the_one_or_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("MEERKAT_MODELS", "")
     assert opener("detect_objects", model=FALLBACK)("").info.fallback
+    assert not caplog.records, "it was chosen: nothing is missing"
     with pytest.raises(ModelError, match="Known"):
         opener("detect_objects")("no-such-model")
 
@@ -95,6 +100,21 @@ def test_a_named_engine_takes_a_model_that_it_reads(tmp_path: Path, monkeypatch:
     assert load(FALLBACK).info.fallback
     with pytest.raises(ModelError, match="engine 'opencv' does not read"):
         opener("detect_objects", model="yolox-nano", engine="opencv")("")
+
+
+@pytest.mark.parametrize("place", [(), ("verify",)])
+def test_a_models_folder_that_is_not_there_is_told(place: tuple[str, ...], tmp_path: Path) -> None:
+    told = CliRunner().invoke(worker, [*place, "--models-folder", str(tmp_path / "nowhere")])
+    assert told.exit_code == 2
+    assert "does not exist" in told.output
+
+
+def test_a_models_folder_of_the_settings_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MEERKAT__WORKER__MODELS_FOLDER", str(tmp_path / "nowhere"))
+    CliRunner().invoke(worker, ["--id", "No Name"])
+    assert f"there is no folder {tmp_path / 'nowhere'}" in caplog.text
 
 
 def test_nothing_is_fetched_when_a_model_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,3 +228,26 @@ def test_the_hardware_names_a_fallback(
     tasks = create_autospec(Tasks, instance=True)
     tasks.devices = devices
     assert describe(tasks, wanted=wanted) == words
+
+
+def test_a_signal_while_it_is_measured_ends_it_before_it_is_on_the_bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = Serving(Plan("w", Connection("127.0.0.1", 1), WorkerSettings(), folders=(tmp_path,)))
+    tasks = create_autospec(Tasks, instance=True)
+
+    def prepare(*, go_on: Callable[[], bool]) -> None:
+        assert go_on()
+        signal.raise_signal(signal.SIGTERM)
+        assert not go_on()
+
+    tasks.prepare.side_effect = prepare
+    monkeypatch.setattr("meerkat_inference.serving.make_tasks", lambda plan: tasks)
+    monkeypatch.setattr("meerkat_inference.worker.Worker", None)  # none is made
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    try:
+        assert serving.run(None) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+    tasks.close.assert_called_once_with()

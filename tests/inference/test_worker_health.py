@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from unittest.mock import create_autospec
 
 import pytest
 
+from meerkat_contract.connection import Connection
 from meerkat_contract.errors import ModelError
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Deploy, Job, ModelInfo, Result, WorkerState, read
@@ -257,3 +259,148 @@ def test_it_says_how_it_is_when_that_has_changed_enough(
     wait_for(lambda: bench.states[-1].memory_free == 100, what="the memory")
     monkeypatch.setattr(node, "temperature", lambda: None)
     wait_for(lambda: bench.states[-1].temperature is None, what="a sensor that is silent")
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+class _Delivery:
+    """On its way until it is settled."""
+
+    error = None
+
+    def __init__(self) -> None:
+        self.told: Callable[..., None] = lambda _: None
+
+    def add_done_callback(self, fn: Callable[..., None]) -> None:
+        self.told = fn
+
+
+class _SlowBroker:
+    """In place of a session: whatever is published stays on its way until the test says otherwise."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.handlers: dict[str, Callable[[Incoming], None]] = {}
+        self.under_way: list[_Delivery] = []
+        self.lost: int | None = None
+        """How many were on their way when the session was stopped."""
+
+    def subscribe(self, topic: object, handler: Callable[[Incoming], None], **_: object) -> None:
+        self.handlers[str(topic)] = handler
+
+    def publish(self, *_: object, **__: object) -> _Delivery:
+        self.under_way.append(_Delivery())
+        return self.under_way[-1]
+
+    def keep(self, *_: object) -> None:
+        """The state is nobody's concern here."""
+
+    def start(self) -> None:
+        """It is there from the beginning."""
+
+    def arrive(self) -> None:
+        while self.under_way:
+            delivery = self.under_way.pop()
+            delivery.told(delivery)
+
+    def stop(self) -> None:
+        self.lost = len(self.under_way)
+
+
+class _Slow(Stick):
+    """A task that takes until the test says `enough`, or its job is called off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.enough = threading.Event(), threading.Event()
+        self.called_off = False
+
+    def do(self, job: Job, payload: bytes, circumstances: Circumstances) -> Result:
+        self.begun.set()
+        wait_for(lambda: self.enough.is_set() or circumstances.cancelled(), what="the end of the job")
+        self.called_off = circumstances.cancelled()
+        return super().do(job, payload, circumstances)
+
+
+class Ending:
+    """A worker that is at a job, with a broker that is slow to take what it says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, task: Stick, **settings: float) -> None:
+        self.broker = _SlowBroker()
+        monkeypatch.setattr(worker, "Session", lambda *_, **__: self.broker)
+        tasks = Tasks({"detect_objects": lambda model: task})
+        tasks.prepare()
+        self.worker = Worker(NAME, Connection("nowhere", 1), tasks, **settings)
+        self.thread = threading.Thread(target=self.worker.run, daemon=True)
+        self.thread.start()
+        jobs = str(WorkerTopic(NAME, "jobs"))
+        wait_for(lambda: jobs in self.broker.handlers, what="the subscription")
+        self.job()
+
+    def job(self, *, lease: float = 60) -> None:
+        topic = str(WorkerTopic(NAME, "jobs"))
+        job = Job(
+            job=new_id(),
+            token=1,
+            device="porch",
+            camera="front",
+            media=new_id(),
+            captured_at=datetime.now(UTC),
+            lease=lease,
+        )
+        message = create_autospec(Incoming, instance=True, payload=b"x", topic=topic)
+        message.properties = [("job", job.to_json().decode())]
+        self.broker.handlers[topic](message)
+
+    def over(self) -> None:
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+def test_the_end_waits_until_the_broker_has_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = Ending(monkeypatch, Stick())
+    wait_for(lambda: ending.broker.under_way, what="the answer on its way")
+    ending.worker.end()
+    threading.Timer(0.2, ending.broker.arrive).start()
+    ending.over()
+    assert ending.broker.lost == 0
+
+
+def test_the_running_job_has_its_time_to_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = _Slow()
+    ending = Ending(monkeypatch, task, drain_seconds=15)
+    assert task.begun.wait(10)
+    ending.worker.end()
+    threading.Timer(0.2, task.enough.set).start()
+    wait_for(lambda: ending.broker.under_way, what="the answer")
+    ending.broker.arrive()
+    ending.over()
+    assert not task.called_off
+    assert ending.worker.counts.done == 1
+
+
+def test_asked_twice_the_running_job_is_given_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = _Slow()
+    ending = Ending(monkeypatch, task, drain_seconds=600)
+    assert task.begun.wait(10)
+    ending.worker.end()
+    ending.worker.end()
+    wait_for(lambda: ending.broker.under_way, what="the answer")
+    ending.broker.arrive()
+    ending.over()
+    assert task.called_off
+
+
+def test_a_job_whose_lease_is_over_before_it_begins_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = _Slow()
+    ending = Ending(monkeypatch, task, drain_seconds=15)
+    assert task.begun.wait(10)
+    task.begun.clear()
+    ending.job(lease=1e-6)
+    task.enough.set()
+    wait_for(lambda: len(ending.broker.under_way) == 2, what="both answers")
+    assert not task.begun.is_set()
+    assert (ending.worker.counts.done, ending.worker.counts.refused) == (1, 1)
+    ending.worker.end()
+    threading.Timer(0.2, ending.broker.arrive).start()
+    ending.over()

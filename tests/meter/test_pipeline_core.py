@@ -121,6 +121,16 @@ def test_what_nobody_can_read_fails_at_once(core: MeterDriver) -> None:
     assert "cut off" in core.verdicts()[0].reason
 
 
+def test_what_one_worker_cannot_read_another_may(core: MeterDriver) -> None:
+    picture = core.picture(1)
+    core.worker("other", start=2)
+    core.answer(None, state="failed", reason="no decoder")
+    assert core.settled() == []
+    assert core.jobs()[-1].worker == "other"
+    core.answer(seen(206.4), start=2)
+    assert core.settled() == [(picture.id, "done")]
+
+
 def test_an_answer_without_a_reading_is_no_reading(core: MeterDriver) -> None:
     core.picture(1)
     core.answer(None)

@@ -9,7 +9,7 @@ import pytest
 
 from meerkat_hub.core.pool.crews import Crew
 from meerkat_hub.core.pool.openings import Openings
-from meerkat_hub.core.pool.passing import NEXT, SENT_AHEAD, _answer, _soonest
+from meerkat_hub.core.pool.passing import NEXT, _may_pass, _place, _soonest
 from meerkat_hub.core.pool.work import Item
 
 from .desk import LOOK, Desk, Flow, Priority
@@ -23,8 +23,11 @@ def plainly(crew: Crew, item: Item, now: float) -> list[tuple[float, str]]:
         if not view.in_flight:
             found.append((now + view.round_trip + view.seconds * item.cost, ""))
         elif len(member.leases) < member.window:
-            place, answer = _answer(item, member, view, now)
-            found.append((answer, member.id if place is not None else ""))
+            seconds, half = view.seconds * item.cost, view.round_trip / 2
+            place, free = _place(member.leases, view, now)
+            goes = _may_pass(item, member, place, seconds)
+            begins = max(free if goes else view.free_at(now), now + half)
+            found.append((begins + seconds + half, member.id if goes else ""))
     return sorted(found)
 
 
@@ -109,10 +112,11 @@ def test_many_go_ahead_in_steps_that_follow_each_other() -> None:
     for number in range(5):
         desk.pool.open(Flow(f"light {number}", LOOK))
         desk.pool.add(Item(f"light {number}", f"light {number}", 1.0, arrived=desk.now), desk.now)
-    steps: list[int] = []
-    while not steps or steps[-1] == SENT_AHEAD:
-        steps.append(sum(lease.ahead for lease in desk.pool.dispatch(desk.now)))
+    steps: list[tuple[int, bool]] = []
+    for _ in range(12):
+        ahead = sum(lease.ahead for lease in desk.pool.dispatch(desk.now))
         wake, next_at = desk.pool.wake_at(), desk.now + NEXT
-        assert (wake == next_at) is (steps[-1] == SENT_AHEAD)
+        steps.append((ahead, wake == next_at))
         desk.now = next_at
-    assert steps == [*[SENT_AHEAD] * (5 // SENT_AHEAD), 5 % SENT_AHEAD]
+    one_ahead_then_the_others = [(1, True), (0, True)]
+    assert steps == [*5 * one_ahead_then_the_others, (0, False), (0, False)], "due while any is left"

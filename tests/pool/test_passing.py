@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat_hub.core.pool.passing import PASSED, PASSED_OF_LEASE
+from meerkat_hub.core.pool.passing import NEXT, PASSED, PASSED_OF_LEASE
 from meerkat_hub.core.pool.queues import FAR_BELOW
 from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.pool.work import Item
@@ -46,6 +46,28 @@ def items(leases: list[Lease]) -> list[Item]:
 
 
 # --- who goes ahead -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [0, 1, 2, 5])
+def test_who_comes_is_looked_at_though_others_were_in_vain(desk: Desk, others: int) -> None:
+    """Nothing else may happen for as long as a job takes: the pool asks for its next step itself."""
+    flooded(desk)
+    for number in range(others):  # they are to avoid somebody, and wait for their turn
+        desk.pool.open(Flow(f"other {number}", LOOK))
+        item = Item(f"other {number}", f"other {number}", 1.0, arrived=desk.now, avoid=frozenset({"gpu"}))
+        desk.pool.add(item, desk.now)
+    desk.pool.open(Flow("door", LOOK))
+    desk.pool.add(Item("ding", "door", 1.0, arrived=desk.now, priority=Priority.URGENT), desk.now)
+    for _ in range(4 + others):
+        desk.sent += desk.pool.dispatch(desk.now)
+        wake = desk.pool.wake_at()
+        if wake is None or wake > desk.now + 2 * NEXT:
+            break
+        desk.now = wake
+    (ding,) = [lease for lease in desk.sent if lease.item.id == "ding"]
+    assert ding.ahead
+    assert wake is not None
+    assert wake > desk.now + 1.0, "and then it rests"
 
 
 @pytest.mark.parametrize(("since", "begun"), [(0.0, 1), (0.15, 2)])

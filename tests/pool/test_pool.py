@@ -10,7 +10,7 @@ from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.pool.work import Item
 from meerkat_hub.core.rules import Hedger, Pull
 
-from .desk import Desk, Flow, state
+from .desk import LOOK, Desk, Flow, state
 
 
 @pytest.fixture
@@ -153,6 +153,25 @@ def test_the_broker_goes_and_all_wait_in_their_order(desk: Desk) -> None:
     assert list(desk.pool.queues.groups[("detect_objects", None)].head(9, 1.0)) == items
 
 
+def test_a_lease_is_longer_after_each_try_that_ended_without_a_result() -> None:
+    """A worker that is slower than anybody thought has to be done some day."""
+    settings = PoolSettings()
+    assert [settings.lease_seconds(1.0, tries) for tries in range(4)] == [30, 60, 120, 240]
+    assert settings.lease_seconds(20.0, 0) == 200
+    assert settings.lease_seconds(20.0, 99) == 30 * 2**6
+    assert settings.lease_seconds(1e9, 0) == 3600
+
+
+def test_while_the_broker_is_away_nothing_wakes_the_hub_for_work(desk: Desk) -> None:
+    """It follows at the next `dispatch`, when the broker is back; before, there is nothing to do."""
+    desk.worker("fast", fps=10)
+    desk.add(3)
+    desk.worker("slow", fps=1)
+    assert desk.pool.wake_at() is not None
+    desk.pool.bus_down()
+    assert desk.pool.wake_at() is None
+
+
 def test_a_straggler_gets_one_copy_and_the_first_answer_counts() -> None:
     desk = Desk(PoolSettings(hedger=Hedger()))
     desk.worker("slow", fps=10)
@@ -168,6 +187,18 @@ def test_a_straggler_gets_one_copy_and_the_first_answer_counts() -> None:
     assert answer.void == (original,)
     assert desk.answer(original) is None, "the second answer is too late"
     assert desk.pool.leases == {}
+
+
+@pytest.mark.parametrize(("lives", "sent"), [(0.36, 2), (0.35, 1)])
+def test_what_is_too_late_is_not_copied(lives: float, sent: int) -> None:
+    """Who has it may still answer; a copy would only take a worker from what is in time."""
+    desk = Desk(PoolSettings(hedger=Hedger()))
+    desk.pool.open(Flow("frames", LOOK, bound=8))
+    desk.worker("slow", fps=10)
+    desk.add(flow="frames", lives=lives)
+    desk.worker("idle", fps=9)
+    desk.turn(0.35)
+    assert len(desk.sent) == sent
 
 
 def test_a_copy_that_fails_leaves_the_original_alone() -> None:

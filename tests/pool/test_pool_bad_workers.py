@@ -216,3 +216,54 @@ def test_a_lease_ends_in_the_time_that_a_clip_may_wait(desk: Desk) -> None:
     desk.add(1, cost=25.0)
     (lease,) = desk.sent
     assert lease.expires - desk.now <= 24 * 3600
+
+
+def test_two_that_share_a_name_cost_no_clip(desk: Desk) -> None:
+    """The broker lets one in for the other, again and again: nobody has died of what they were at."""
+    desk.add(1)
+    desk.worker("twin", start=1)
+    said, tries = [], 0
+    for turn in range(12):
+        desk.worker("twin", start=1 + turn % 2, online=False)  # its will
+        said.append(desk.worker("twin", start=2 - turn % 2))
+        tries += _try_again(desk, "twin")
+    assert tries <= 2, "a third ends it; the first two are told from deaths by nothing"
+    assert "two workers share this name" not in said[0]
+    assert "two workers share this name" in said[1]
+    assert "two workers share this name" in said[-1]
+
+
+def test_a_worker_that_dies_and_starts_anew_is_no_twin(desk: Desk) -> None:
+    desk.add(1)
+    desk.worker(start=1)
+    tries = 0
+    for start in range(1, 6):
+        desk.worker(start=start, online=False)
+        assert "share this name" not in desk.worker(start=start + 1)
+        tries += _try_again(desk, "cpu")
+    assert tries == 5, "each death counts"
+
+
+def _try_again(desk: Desk, worker: str) -> int:
+    """What was ended waits again and is given out when the worker has waited its time; how many it were."""
+    tries = 0
+    for _ in range(2):
+        for tried in desk.ended:
+            desk.pool.again(tried.item, tried=tried.worker)
+        tries += len(desk.ended)
+        desk.ended.clear()
+        desk.turn(max(0.0, desk.pool.members[worker].paused_until - desk.now))
+    assert desk.held(worker)
+    return tries
+
+
+def test_a_result_of_another_start_is_told_as_one() -> None:
+    core = CoreDriver()
+    core.worker("cpu", start=1)
+    clip = core.clip(1)
+    (job,) = core.jobs()
+    core.do(
+        ResultArrived("cpu", Result(job=clip.id, token=job.job.token, incarnation=clip_id(7), state="done"))
+    )
+    assert "of another start" in core.notes[-1]
+    assert core.settled() == []

@@ -126,6 +126,17 @@ def test_behind_schedule_the_newest_is_served_first() -> None:
     assert desk.sent[0].item.id == items[5].id
 
 
+def test_once_one_was_late_the_newest_is_served_first() -> None:
+    desk = _frames()
+    desk.add(1, flow="frames", lives=1.0)
+    desk.turn(0.5)
+    items = desk.add(3, flow="frames", lives=1.0)
+    desk.turn(0.5)
+    assert [dropped.reason for dropped in desk.dropped] == ["late"]
+    desk.worker(window=1)
+    assert desk.sent[0].item.id == items[2].id
+
+
 def test_in_time_the_oldest_is_served_first() -> None:
     desk = _frames()
     items = desk.add(3, flow="frames")

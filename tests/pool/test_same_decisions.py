@@ -10,7 +10,7 @@ from meerkat_hub.core.rules import staff
 from .by_chance import ByChance
 from .plain_pool import PlainPool
 
-SIZES = [(1, 60, 6), (3, 120, 16), (9, 120, 10), (30, 120, 5), (70, 120, 3)]
+SIZES = [(1, 60, 6), (3, 120, 16), (9, 120, 10), (30, 120, 5), (90, 120, 3)]
 """Workers, steps, seeds."""
 
 

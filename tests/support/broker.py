@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from meerkat_cli import private_broker
 from meerkat_contract.connection import Connection
 
 
@@ -35,10 +37,17 @@ def accepts(port: int) -> bool:
 class Mosquitto:
     """Start with `start()`, end with `stop()` or `kill()`; the port stays the same over restarts."""
 
-    def __init__(self, folder: Path, *, settings: Sequence[str] = ("allow_anonymous true",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Sequence[str] = ("allow_anonymous true",),
+        environment: Mapping[str, str] = private_broker.ENVIRONMENT,
+    ) -> None:
         self.port = free_port()
         self.folder = folder
         self.settings = settings
+        self.environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +62,12 @@ class Mosquitto:
         lines = [f"listener {self.port} 127.0.0.1", "set_tcp_nodelay true", "user root", *self.settings]
         configuration.write_text("\n".join(lines) + "\n")
         with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(configuration)], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [program, "-c", str(configuration)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+            )
         deadline = time.monotonic() + 10
         while not accepts(self.port):
             assert self.process.poll() is None, (self.folder / "mosquitto.log").read_text()

@@ -171,6 +171,7 @@ class SensorStub:
         self._coming: deque[dict[str, Any]] = deque()
         self._exposure = 20_000.0
         self._lock = threading.Lock()
+        self._exposing = threading.Lock()
 
     # --- what picamera2 calls -------------------------------------------------------------------
 
@@ -201,14 +202,19 @@ class SensorStub:
             self.waiting.append(request)
 
     def stop(self) -> None:
+        """As libcamera's: no request is completed once it has come back."""
         self.running = False
-        with self._lock:
+        with self._exposing, self._lock:
             self.waiting.clear()
 
     # --- what a test calls ----------------------------------------------------------------------
 
     def tick(self, timestamp: int | None = None) -> bool:
         """Expose one frame, at `timestamp` (ns); False when every buffer is still with picamera2."""
+        with self._exposing:
+            return self._tick(timestamp)
+
+    def _tick(self, timestamp: int | None) -> bool:
         with self._lock:
             if not self.running or not self.waiting:
                 return False

@@ -176,7 +176,13 @@ def test_a_person_at_the_porch_is_told_by_a_workflow(houses: Any) -> None:
     assert {one["workflow"] for one in stored} == {"visitors"}
     shown = house.api.get(f"/api/events/{event.id}/picture").raise_for_status()
     assert shown.headers["content-type"] == "image/jpeg"
-    assert cv2.imdecode(np.frombuffer(shown.content, np.uint8), cv2.IMREAD_COLOR) is not None
+    told, plain = (
+        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).astype(int)
+        for jpeg in (pictures[0].payload, shown.content)
+    )
+    x, y, _, tall = event.box
+    row, column = round((y + tall / 2) * (plain.shape[0] - 1)), round(x * (plain.shape[1] - 1))
+    assert np.abs(told - plain)[row, column].max() > 40, "the box is in what is published"
     counts = house.state("visitors")["frames"]
     assert counts["events"] >= 1
     assert balance(counts) == 0, counts

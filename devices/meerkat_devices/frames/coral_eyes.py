@@ -10,11 +10,12 @@ pulled out may hang it. The device records on: the error is told, and the proces
 from __future__ import annotations
 
 import json
+import os
 import select
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from meerkat_contract.errors import MeerkatError, ModelError
 from meerkat_contract.messages import ModelInfo
@@ -49,17 +50,15 @@ class CoralDetector:
         return self._info
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Found]:
+        import numpy as np
+
         from meerkat_inference.detector import Found
 
         process = self._process or self._begin()
         assert process.stdin is not None
         height, width = picture.shape[:2]
-        try:
-            process.stdin.write(_SIZE.pack(height, width))
-            process.stdin.write(picture.tobytes())
-            process.stdin.flush()
-        except OSError:
-            raise self._gave_up("its process has ended") from None
+        self._send(process.stdin, _SIZE.pack(height, width))
+        self._send(process.stdin, np.ascontiguousarray(picture).data.cast("B"))
         found = self._answer(process, LOOK_SECONDS)["found"]
         return [Found(label, score, (x, y, w, h)) for label, score, (x, y, w, h) in found]
 
@@ -76,9 +75,22 @@ class CoralDetector:
         process = self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
         answer = self._answer(process, BEGIN_SECONDS)
         self._info = ModelInfo.model_validate(answer["info"])
         return process
+
+    def _send(self, pipe: IO[bytes], data: bytes | memoryview) -> None:
+        """A pipe holds 64 kB: the rest of a picture waits until the process takes it, but not for ever."""
+        rest = memoryview(data)
+        while rest:
+            if not select.select([], [pipe], [], LOOK_SECONDS)[1]:
+                raise self._gave_up(f"takes no picture within {LOOK_SECONDS:g} s")
+            try:
+                rest = rest[os.write(pipe.fileno(), rest) :]
+            except OSError:
+                raise self._gave_up("its process has ended") from None
 
     def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
         """The next line. Raises ModelError; the process is ended unless the error is its own word."""

@@ -24,22 +24,20 @@ on its way just now, by which the bound may be passed for a moment. What went is
 
 from __future__ import annotations
 
-import fcntl
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 
 from meerkat_contract.errors import MeerkatError, StorageError
 from meerkat_contract.metadata import Metadata
 
-from .database import Lasting, delete_row, made_anew, newest, refusal, write_row, write_tally
+from .database import Lasting, delete_row, made_anew, newest, write_row, write_tally
 from .files import Entry, disk, payload_of, seal, set_aside, storage_error, sync, trim
+from .index import Index
 from .keeper import Keeper
-from .repair import open_folder
+from .repair import Opened
 from .room import Room, Tally, victims
 
 __all__ = ["Counts", "Entry", "Outbox"]
@@ -94,12 +92,18 @@ class Outbox:
         self._in_flight: set[str] = set()
         self._added: Callable[[Entry], None] | None = None
         self._evicted_one: Callable[[str], None] | None = None
-        self._lock_file: TextIOWrapper | None = None
-        self._used = self._closed = False
-        self._database: sqlite3.Connection | None = None
+        self._known = False
+        """Whether the tally is: it has been opened."""
+        self._index = Index(
+            folder,
+            self.refused_folder,
+            refused_bytes=refused_bytes,
+            opened=self._opened,
+            tell=self._tell,
+        )
         self._keeper = Keeper(self._keep)
         try:
-            self._open()
+            self._index.open()
         except Lasting:
             self.close()
             raise
@@ -123,7 +127,7 @@ class Outbox:
         """
         part = self.temporary(metadata.id)
         with self._lock:
-            self._open()
+            self._index.open()
             with disk(part):
                 self._make_room(part.stat().st_size, on_disk=True)
             seq, self._next_seq = self._next_seq, self._next_seq + 1
@@ -164,7 +168,7 @@ class Outbox:
     def make_room(self, size: int) -> None:
         """Give up what is oldest until a file of `size` bytes can be written; call it before."""
         with self._lock:
-            self._open()
+            self._index.open()
             self._make_room(size, on_disk=False)
 
     def watch(
@@ -215,7 +219,7 @@ class Outbox:
 
     def is_newest(self, entry: Entry) -> bool:
         """Whether no newer picture was ever made for its topic."""
-        with self._lock, self._queried() as database:
+        with self._lock, self._index.queried() as database:
             highest = newest(database, entry.topic)
             return entry.seq >= highest or highest >= self._next_seq  # a damaged one silences nobody
 
@@ -249,63 +253,25 @@ class Outbox:
     def close(self) -> None:
         self._keeper.close(LAST_SYNCS)
         with self._lock:
-            self._closed = True
-            self._let_go()
+            self._index.close()
 
-    # --- opening ---------------------------------------------------------------------------------
+    # --- inside ----------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        """At the start, and again after an error of the database. Raises StorageError."""
-        if self._database:
-            return
-        if self._closed:
-            raise StorageError("the outbox is closed", where=str(self.folder))
-        with disk(self.folder):
-            self.refused_folder.mkdir(parents=True, exist_ok=True)
-        self._claim()
-        try:
-            trim(self.refused_folder, self._refused_bytes)
-            opened = open_folder(self.folder, self.refused_folder, running=self._used)
-        except sqlite3.Error as error:
-            self._let_go()
-            raise refusal(self.folder, error) from error
-        except BaseException:
-            self._let_go()
-            raise
-        if not self._used:  # else what is known here is newer
-            self._tally = opened.tally
-        self._database, self._used = opened.database, True
-        self._next_seq = max(self._next_seq, opened.next_seq)
-        self.repaired += opened.dropped
-        if opened.damaged:
-            self._was_damaged()
-        for entry in sorted(opened.entries, key=lambda entry: entry.seq):
+    def _opened(self, found: Opened) -> None:
+        """At the start, and again after an error of the database."""
+        if not self._known:  # else what is known here is newer
+            self._tally, self._known = found.tally, True
+        self._next_seq = max(self._next_seq, found.next_seq)
+        self.repaired += found.dropped
+        if found.damaged:
+            self.damaged = True
+            self.trouble = made_anew(self.folder)
+            self._tell(self.trouble)
+        for entry in sorted(found.entries, key=lambda entry: entry.seq):
             if entry.id not in self._held:
                 self._hold(entry)
                 if self._added:  # of a first opening that came late
                     self._added(entry)
-
-    def _was_damaged(self) -> None:
-        self.damaged = True
-        self.trouble = made_anew(self.folder)
-        self._tell(self.trouble)
-
-    def _claim(self) -> None:
-        """The system gives the lock back when the process ends, however it ends."""
-        if self._lock_file:
-            return
-        with disk(self.folder):
-            file = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise Lasting(
-                "another process uses this outbox",
-                where=str(self.folder),
-                remedy="Is the same device running already? Give this one another --name",
-            ) from None
-        self._lock_file = file
 
     def _keep(self, entry: Entry) -> None:
         """Make lasting what was handed over already; on the keeper's thread."""
@@ -336,8 +302,8 @@ class Outbox:
         except StorageError as error:
             self._tell(error)
         with self._lock:
-            if entry.id in self._held and not self._closed:
-                self._write(lambda database: write_row(database, entry))
+            if entry.id in self._held and not self._index.closed:
+                self._index.write(lambda database: write_row(database, entry))
 
     def _read(self, entry: Entry) -> bytes | None:
         """Under the name that the file has just now. Raises OSError."""
@@ -350,17 +316,6 @@ class Outbox:
         if entry.id not in self._held:
             self._held[entry.id] = entry
             self._bytes += entry.size
-
-    # --- inside ----------------------------------------------------------------------------------
-
-    def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
-        """Change the database. A change that fails is only told: the files are the truth."""
-        try:
-            with self._queried() as database:
-                change(database)
-        except StorageError as error:
-            self._let_go()  # opened again, and made to agree with the files, at the next call
-            self._tell(error)
 
     def _tell(self, error: MeerkatError) -> None:
         if self.on_trouble:
@@ -385,7 +340,7 @@ class Outbox:
         if entry is None:
             return False
         self._bytes -= entry.size
-        self._write(lambda database: delete_row(database, entry_id))
+        self._index.write(lambda database: delete_row(database, entry_id))
         return True
 
     def _make_room(self, size: int, *, on_disk: bool) -> None:
@@ -417,25 +372,4 @@ class Outbox:
         return True
 
     def _count(self) -> None:
-        self._write(lambda database: write_tally(database, self._tally))
-
-    @contextmanager
-    def _queried(self) -> Iterator[sqlite3.Connection]:
-        """The open database, opened again if need be. What it refuses is a StorageError."""
-        self._open()
-        assert self._database is not None
-        try:
-            yield self._database
-        except sqlite3.Error as error:
-            self._let_go()
-            raise refusal(self.folder, error) from error
-
-    def _let_go(self) -> None:
-        """Nothing is held open, so that a disk that failed can be taken away, repaired and mounted again."""
-        if self._database:
-            with suppress(sqlite3.Error):  # it is in trouble; the next one says what
-                self._database.close()
-            self._database = None
-        if self._lock_file:
-            self._lock_file.close()
-            self._lock_file = None
+        self._index.write(lambda database: write_tally(database, self._tally))

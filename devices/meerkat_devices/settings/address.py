@@ -74,6 +74,7 @@ def parse_source(text: str, *, where: str = "source") -> Address:
             )
         return Address("scene", rest)
     _check_login(text, where)
+    _check_slashes(text, where)
     if scheme == "snapshot" and colon:
         if not re.match(r"https?://[^/]", rest, re.IGNORECASE) or not urlsplit(rest).hostname:
             raise UsageError(
@@ -89,6 +90,7 @@ def parse_source(text: str, *, where: str = "source") -> Address:
             )
         return Address("picamera", rest or "0")
     if "://" in text:
+        text = scheme + text[len(scheme) :]  # FFmpeg knows http and not HTTP
         if scheme == "file":
             return Address("file", urlsplit(text).path)
         if scheme not in _SCHEMES or not urlsplit(text).hostname:
@@ -107,6 +109,19 @@ def parse_source(text: str, *, where: str = "source") -> Address:
             "the source is empty", where=where, remedy="Name a video file, rtsp://… or a USB camera's number"
         )
     return Address("file", str(Path(text).expanduser()) if text.startswith("~") else text)
+
+
+def _check_slashes(text: str, where: str) -> None:
+    """Raise UsageError for rtsp:/camera, rtsp:camera and rtsp//camera, which would be taken for a file."""
+    found = re.fullmatch(rf"({'|'.join(_SCHEMES)})(:/?|//)([^/].*)", text, re.IGNORECASE)
+    if found:
+        scheme, written, rest = found[1].lower(), found[2], found[3]
+        meant = "user:password@camera/path" if "@" in rest else rest.partition("?")[0]
+        raise UsageError(
+            f"{scheme}{written} is not how the address of a camera begins",
+            where=where,
+            remedy=f"Write {scheme}://{meant}",
+        )
 
 
 def _check_login(text: str, where: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -212,7 +214,22 @@ def _open(address: Address, source_options: SourceOptions) -> Any:
         options |= {"use_wallclock_as_timestamps": "1"}
         return av.open(address.target, options=options, timeout=timeout)
     except (av.FFmpegError, OSError) as error:
-        raise source_error(error, address) from None
+        raise (error.errno == errno.EIO and _nameless(address)) or source_error(error, address) from None
+
+
+def _nameless(address: Address) -> SourceError | None:
+    """That nothing has the name in an address: libav says `Input/output error` there, as elsewhere."""
+    if "://" not in address.target or not (host := urlsplit(address.target).hostname):
+        return None
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            what, remedy = f"the name {host} cannot be looked up now", "Check this machine's network"
+        else:
+            what, remedy = f"the name {host} is unknown", "Check the name"
+        return SourceError(what, where=str(address), remedy=f"{remedy}, or write the camera's IP address")
+    return None
 
 
 def _open_usb(address: Address, options: UsbOptions) -> Any:

@@ -5,10 +5,14 @@ live is opened, read and closed on a *pump*: a daemon thread that takes one step
 When a step takes too long the asker goes its way: the recording is saved, the trouble is told, and the
 source is opened anew on another pump. The one that was left behind touches nothing but its own source,
 and closes that if it ever comes back. More than MOST_STUCK of them at a time there never are.
+
+What is not live is opened on a thread of its own too, since a scene is painted for seconds on a busy
+machine: a device that is to end need not wait for that. It is read by whoever asks.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -54,7 +58,7 @@ class Watchdog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._stuck: list[_Pump] = []
+        self._stuck: list[_Opening] = []
 
     @property
     def hangs(self) -> bool:
@@ -70,10 +74,10 @@ class Watchdog:
     ) -> Source | None:
         """What `opener` opens, watched if it is live; None when `stop` was set meanwhile.
 
-        Raises SourceError, also when it does not open in time.
+        Raises SourceError, also when what is live does not open in time.
         """
         if not address.live:
-            return opener()
+            return self._open_aside(address, opener, stop)
         self._stuck = [pump for pump in self._stuck if pump.is_alive()]
         if len(self._stuck) >= MOST_STUCK:
             raise SourceError(
@@ -101,8 +105,20 @@ class Watchdog:
             limit += options.snapshot_seconds
         return _Watched(self, pump, answer.source, address, limit)
 
+    def _open_aside(
+        self, address: Address, opener: Callable[[], Source], stop: threading.Event
+    ) -> Source | None:
+        opening = _Opening(opener, f"opening {address}")
+        opening.start()
+        late = SourceError("does not open", where=str(address))
+        answer = self.wait(opening, math.inf, stop, late)
+        if isinstance(answer, _Opened):
+            return answer.source
+        self._stuck.append(opening)
+        return None
+
     def wait(
-        self, pump: _Pump, seconds: float, stop: threading.Event, late: SourceError
+        self, pump: _Opening, seconds: float, stop: threading.Event, late: SourceError
     ) -> _Opened | Sample | None:
         """The pump's next answer, None when `stop` was set; raises what the source raised, else `late`."""
         until = self._clock.monotonic() + seconds
@@ -129,25 +145,42 @@ class _Opened:
     source: Source
 
 
-class _Pump(threading.Thread):
-    """Opens at once; then a step for each that is asked for, until it is asked for None, and closes."""
+class _Opening(threading.Thread):
+    """Opens at once, and is done."""
 
-    def __init__(self, opener: Callable[[], Source], name: str, close_seconds: float) -> None:
+    def __init__(self, opener: Callable[[], Source], name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self.close_seconds = close_seconds
-        """What is waited for it to close its source."""
         self._opener = opener
-        self.asks: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[_Opened | Sample | BaseException | None] = queue.SimpleQueue()
 
     def run(self) -> None:
+        self._open()
+
+    def _open(self) -> Source | None:
+        """The source, which is the first answer; else the answer is what was raised."""
         try:
             source = self._opener()
         except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for
             self.answers.put(error)
+            return None
+        self.answers.put(_Opened(source))
+        return source
+
+
+class _Pump(_Opening):
+    """Opens at once; then a step for each that is asked for, until it is asked for None, and closes."""
+
+    def __init__(self, opener: Callable[[], Source], name: str, close_seconds: float) -> None:
+        super().__init__(opener, name)
+        self.close_seconds = close_seconds
+        """What is waited for it to close its source."""
+        self.asks: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        source = self._open()
+        if source is None:
             return
         with source:
-            self.answers.put(_Opened(source))
             samples: Iterator[Sample] | None = None
             while stop := self.asks.get():
                 try:

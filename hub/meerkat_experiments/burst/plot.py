@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meerkat_contract.errors import UsageError
-from meerkat_experiments.paper.output import drawing, save
+from meerkat_experiments.paper.output import drawing, prepare, save
 
 from .parameters import DAY, FAST, rows
 from .world import Sample, day
@@ -23,11 +23,12 @@ BEFORE, AFTER = 300.0, 2700.0
 
 def check(path: Path) -> None:
     """Before the days are simulated. Raises UsageError for another ending than png or svg, or without
-    matplotlib."""
+    matplotlib, StorageError for a folder that cannot be written."""
     drawing(FLAG)
     if path.suffix not in {".png", ".svg"}:
         what = f"{path.suffix or 'a file without an ending'!r} is no picture"
         raise UsageError(what, where=FLAG, remedy="Write .png or .svg")
+    prepare(path.parent, FLAG)
 
 
 def draw(path: Path) -> Path:

@@ -8,10 +8,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from time import process_time
+from typing import TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from meerkat_contract.errors import StorageError
 
 from .planted import PLANTED
 from .report import failure, table
@@ -58,14 +61,13 @@ def house(
     began = process_time()
     runs: list[Run] = []
     with ExitStack() as stack:
-        copy_to = stack.enter_context(trace.open("w", encoding="utf-8")) if trace else None
+        copy_to = stack.enter_context(_opened(trace)) if trace else None
         bar = stack.enter_context(_bar(hidden=as_json))
-        task = bar.add_task("simulating", total=seeds)
+        task = bar.add_task("", total=seeds * hours)
         for number in range(seed, seed + seeds):
-            runs.append(
-                run_in_scratch(Plan(number, hours=hours, faults=faults, planted=plant or ""), copy_to)
-            )
-            bar.advance(task)
+            bar.update(task, description=f"seed {number}")
+            plan = Plan(number, hours=hours, faults=faults, planted=plant or "")
+            runs.append(run_in_scratch(plan, copy_to, lambda told: bar.advance(task, told)))
             if runs[-1].broken:
                 break
     seconds = process_time() - began
@@ -79,8 +81,17 @@ def house(
         sys.exit(1)
 
 
+def _opened(trace: Path) -> TextIO:
+    try:
+        return trace.open("w", encoding="utf-8")
+    except OSError as error:
+        what = f"the trace cannot be written ({error.strerror})"
+        raise StorageError(what, where=str(trace), remedy="Name another file with --trace") from error
+
+
 def _bar(*, hidden: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hours = TextColumn("{task.completed:.0f} of {task.total:.0f} h")
+    columns = (TextColumn("{task.description}"), BarColumn(), hours, TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden)
 
 

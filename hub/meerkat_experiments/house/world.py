@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +33,8 @@ from .worker import Habits, Worker
 
 T = TypeVar("T")
 
+TOLD_EVERY = 360.0
+"""Simulated seconds between two words on how far it is."""
 SETTLE = 6 * 3600.0
 """Seconds in which all must have ended once the faults are over."""
 
@@ -95,8 +97,11 @@ class Run:
 class World:
     """`folder` is empty and the world's own: the database and the media lie in it."""
 
-    def __init__(self, plan: Plan, folder: Path, copy_to: TextIO | None = None) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, copy_to: TextIO | None, tell: Callable[[float], None]
+    ) -> None:
         self._plan = plan
+        self._tell = tell
         self._folder = folder
         self._clock = Clock(plan.seed)
         self._trace = Trace(self._clock, copy_to)
@@ -155,7 +160,10 @@ class World:
         for fault in draw(self._clock.chance("faults"), plan.hours, plan.faults):
             self._clock.after(fault.at, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
         self._clock.after(LOOK_EVERY, self._look)
-        self._clock.run_until(plan.hours * 3600)
+        end = plan.hours * 3600
+        while (before := self._clock.mono) < end:
+            self._clock.run_until(min(end, before + TOLD_EVERY))
+            self._tell((self._clock.mono - before) / 3600)
         self._end_faults()
         while not self._at_rest():
             if self._clock.mono > plan.hours * 3600 + SETTLE:
@@ -349,10 +357,13 @@ def _workflow(devices: Sequence[str]) -> WorkflowSpec:
     )
 
 
-def run_in_scratch(plan: Plan, copy_to: TextIO | None = None) -> Run:
+def run_in_scratch(
+    plan: Plan, copy_to: TextIO | None = None, tell: Callable[[float], None] = lambda _hours: None
+) -> Run:
     """Run a plan in a folder of its own that goes afterwards, in memory where the system has such a place.
 
-    The hub's log is silent meanwhile: it tells of each fault, at length.
+    `tell` gets how many hours have been simulated since it was last called. The hub's log is silent
+    meanwhile: it tells of each fault, at length.
     """
     shared_memory = Path("/dev/shm")
     fast = shared_memory if os.access(shared_memory, os.W_OK) else None
@@ -361,6 +372,6 @@ def run_in_scratch(plan: Plan, copy_to: TextIO | None = None) -> Run:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with TemporaryDirectory(prefix="meerkat-house-", dir=fast) as folder:
-            return World(plan, Path(folder), copy_to).run()
+            return World(plan, Path(folder), copy_to, tell).run()
     finally:
         logger.setLevel(level)

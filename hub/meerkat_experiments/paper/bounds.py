@@ -39,18 +39,17 @@ def shortest_makespan(
     """Seconds until the last answer to `messages` like messages that all wait at t = 0: the offline optimum.
 
     A node can begin after `there` seconds and must have ended `back` seconds before the last answer. Who
-    knows everything beforehand keeps every node busy in between, so it is the earliest T at which the
-    whole messages that the nodes can have answered add up. Exact while the link (`apart` seconds between
-    two messages) is no slower than the fastest node. Raises ValueError otherwise.
+    knows everything beforehand keeps every node busy in between, or its link where that is slower (`apart`
+    seconds between two messages); so it is the earliest T at which the whole messages that the nodes can
+    have answered add up.
     """
-    if any(apart > 1 / capacity + PRECISION for capacity in capacities):
-        raise ValueError("a link is slower than its node")
+    paces = [(1 / capacity, max(1 / capacity, apart)) for capacity in capacities]
 
     def answered(end: float) -> int:
-        busy = max(0.0, end - there - back)
-        return sum(floor(busy * capacity + PRECISION) for capacity in capacities)
+        left = end - there - back
+        return sum(max(0, floor((left - first) / each + 1 + PRECISION)) for first, each in paces)
 
-    low, high = 0.0, there + back + messages / max(capacities)
+    low, high = 0.0, there + back + messages * min(each for _, each in paces)
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (low, middle) if answered(middle) >= messages else (middle, high)

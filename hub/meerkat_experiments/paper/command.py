@@ -17,7 +17,7 @@ from . import e1 as first
 from . import e2 as second
 from . import tables
 from .golden import golden
-from .output import drawing, progress
+from .output import prepare, progress
 from .parameters import INTEREST, MESSAGES, NODES, SETS, Parameters
 from .rules import E1_RULES, FAIR, OURS, PAPER, REFERENCE, RULES
 
@@ -50,8 +50,14 @@ def _parameters(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _read(options: dict[str, float]) -> Parameters:
+    """Raises UsageError that names the option and the value as they were typed."""
     values = {name: value / 1e3 if name in _IN_MILLISECONDS else value for name, value in options.items()}
-    return Parameters(**values)  # type: ignore[arg-type]  # the options are its fields
+    try:
+        return Parameters(**values)  # type: ignore[arg-type]  # the options are its fields
+    except UsageError as error:
+        flag = next(flag for flag, name, *_ in _OPTIONS if name == error.where)
+        what = f"{options[error.where]:g} is not a possible value"
+        raise UsageError(what, where=flag, remedy=error.remedy) from None
 
 
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
@@ -85,9 +91,9 @@ def e1(
     **options: float,
 ) -> None:
     """The paper's experiment 1: the longest workflow time and the delayed messages, by FLO nodes."""
-    if figures:
-        drawing()
     parameters = _read(options)
+    if figures:
+        prepare(figures)
     parts = [percent / 100 for percent in interest] or INTEREST
     pairs = [(part, count) for part in parts for count in nodes or NODES]
     with progress("E1", seeds * len(pairs)) as tick:
@@ -98,11 +104,11 @@ def e1(
 
         files = draw_e1(figures, parameters, cases, OURS, RULES[OURS])
     if as_json:
-        _print_json(parameters, "cases", [first.as_object(case) for case in cases], files)
+        _print_json(parameters, "cases", [first.as_object(case, OURS) for case in cases], files)
         return
     console = _console()
     console.print(tables.parameter_table(parameters))
-    console.print(tables.e1_table(cases))
+    console.print(tables.e1_table(cases, OURS))
     for rule in (OURS, FAIR):
         console.print(tables.verdict(cases, rule))
     longest, delayed = (max(gaps) for gaps in zip(*(tables.worst_gap(c, OURS) for c in cases), strict=True))
@@ -138,11 +144,11 @@ def e2(
     **options: float,
 ) -> None:
     """The paper's experiment 2: balance and throughput of three unlike FLO nodes, by rule."""
-    if figures:
-        drawing()
     parameters = _read(options)
     sets = [capacity_set(text) for text in capacities] or SETS
     counts = messages or MESSAGES
+    if figures:
+        prepare(figures)
     with progress("E2", len(sets) * len(counts) * len(RULES)) as tick:
         batches = list(second.run(parameters, sets, counts, RULES, tick=tick))
         figures_of_paper = golden(parameters, RULES, ours=OURS, paper=PAPER, turns=REFERENCE)

@@ -15,11 +15,19 @@ from .output import drawing, save
 from .parameters import Parameters
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SEED = 0
 """Figure 7 shows one run, as the paper's does."""
+THE_PAPER = "the paper says"
+PAPERS_THROUGHPUT: Mapping[tuple[int, ...], tuple[float, ...]] = {(60, 30, 10): (90, 63)}
+"""Messages a second: "over 90" with its own rule, "around 63" with round robin."""
+PAPERS_SECONDS: Mapping[tuple[int, ...], tuple[tuple[int, float], ...]] = {
+    (60, 30, 10): ((100, 1.1), (100, 1.64))
+}
+"""(messages, seconds), with the same rules; the second is the mean of the nodes, see `golden`."""
 
 
 def draw_e1(
@@ -50,16 +58,22 @@ def _figure_7(
     figure, axes = _grid(len(by_part))
     for axis, (part, cases) in zip(axes, by_part.items(), strict=True):
         images = images_of(parameters, part, SEED)
+        title = _interest(part)
         for case in cases:
             ours = workflow_times(parameters, images, case.nodes, make)
             least = bound_times(parameters, images, case.nodes)
             (line,) = axis.plot(*_points(ours), lw=1.3, label=f"{case.nodes} FLO")
             axis.plot(*_points(least), lw=2.6, alpha=0.25, color=line.get_color())
+            if case.claim and case.claim.longest:
+                limit = 1e3 * case.claim.longest
+                axis.axhline(limit, color="black", lw=0.9, ls="--", label=THE_PAPER)
+                title += f"\nthe paper: {limit:.0f} ms with {case.nodes} FLO"
         axis.axhline(1e3 * parameters.workflow_time, color="grey", lw=0.8, ls=":")
         longest = max(time for case in cases for time in case.bound.longest)
         scale = "log" if longest > 10 * parameters.workflow_time else "linear"
-        axis.set(title=_interest(part), xlabel="simulation time, s", ylabel="workflow time, ms", yscale=scale)
-        axis.legend(fontsize="small")
+        axis.set(xlabel="simulation time, s", ylabel="workflow time, ms", yscale=scale)
+        axis.set_title(title, fontsize="medium")
+    _legend(figure, axes)
     figure.suptitle(f"Figure 7: workflow time, {rule}, one seed (pale: the bound; dotted: MWT)")
     return save(figure, folder, "figure-7.png")
 
@@ -75,9 +89,12 @@ def _figure_8(folder: Path, by_part: Mapping[float, Sequence[Case]], rule: str) 
             high = [100 * percentile(v, 0.9) - m for m, v in zip(middle, samples, strict=True)]
             at = [case.nodes + 0.8 * ((place + 0.5) / len(names) - 0.5) for case in cases]
             axis.bar(at, middle, 0.8 / len(names), yerr=(low, high), capsize=2, label=name)
+        for case in cases:
+            for ratio in case.claim.delayed if case.claim else ():
+                _mark(axis, case.nodes, 100 * ratio)
         axis.set(title=_interest(part), xlabel="FLO nodes", ylabel="delayed, %", ylim=(0, 105))
         axis.set_xticks([case.nodes for case in cases])
-        axis.legend(fontsize="small")
+    _legend(figure, axes)
     figure.suptitle("Figure 8: delayed messages, median of the seeds and 10 to 90 %")
     return save(figure, folder, "figure-8.png")
 
@@ -87,7 +104,7 @@ def _figure_9(folder: Path, batches: Sequence[Batch], sets: Sequence[tuple[int, 
     for axis, capacities in zip(axes, sets, strict=True):
         _bars(axis, (b for b in batches if b.capacities == capacities), lambda batch: batch.balance)
         axis.set(title=_set(capacities), xlabel="messages", ylabel="WB (0 is best)")
-        axis.legend(fontsize="small")
+    _legend(figure, axes)
     figure.suptitle("Figure 9: workload balance, Eq. 12")
     return save(figure, folder, "figure-9.png")
 
@@ -102,7 +119,13 @@ def _figure_10(folder: Path, batches: Sequence[Batch], sets: Sequence[tuple[int,
         above.set(title=_set(capacities), xlabel="messages", ylabel="PT, messages/s")
         _bars(below, runs, lambda batch: batch.makespan)
         below.set(title=_set(capacities), xlabel="messages", ylabel="processing time, s")
-        below.legend(fontsize="small")
+        counts = sorted({run.messages for run in runs})
+        for value in PAPERS_THROUGHPUT.get(capacities, ()):
+            above.axhline(value, color="black", lw=0.9, ls="--", label=THE_PAPER)
+        for count, seconds in PAPERS_SECONDS.get(capacities, ()):
+            if count in counts:
+                _mark(below, counts.index(count), seconds)
+    _legend(figure, axes)
     figure.suptitle("Figure 10: throughput (dotted: the nodes' sum) and processing time")
     return save(figure, folder, "figure-10.png")
 
@@ -123,6 +146,22 @@ def _bars(axis: Axes, batches: Iterable[Batch], value: Callable[[Batch], float])
         at = [n + 0.8 * ((place + 0.5) / len(names) - 0.5) for n in range(len(counts))]
         axis.bar(at, [values[count] for count in counts], 0.8 / len(names), label=name)
     axis.set_xticks(range(len(counts)), [str(count) for count in counts])
+
+
+def _mark(axis: Axes, at: float, value: float) -> None:
+    """What the paper says of the bars at `at`."""
+    axis.hlines(value, at - 0.45, at + 0.45, color="black", lw=0.9, ls="--", label=THE_PAPER)
+
+
+def _legend(figure: Figure, axes: Iterable[Axes]) -> None:
+    """One for all panels, below them: within one it would cover bars."""
+    known: dict[str, Artist] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            known.setdefault(label, handle)
+    names = sorted(known, key=lambda name: name == THE_PAPER)
+    handles = [known[name] for name in names]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize="small")
 
 
 def _points(times: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -39,6 +40,23 @@ def drawing(where: str = "--figures") -> type[Figure]:
     return Figure
 
 
+def prepare(folder: Path, where: str = "--figures") -> None:
+    """Before anything is run: raises UsageError without matplotlib, StorageError for a folder that cannot
+    be written."""
+    drawing(where)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    what = f"the figure cannot be written ({error.strerror})"
+    return StorageError(what, where=str(path), remedy="Name another folder")
+
+
 def save(figure: Figure, folder: Path, name: str) -> Path:
     """Write `folder/name`, a PNG. Raises StorageError."""
     path = folder / name
@@ -46,7 +64,5 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)
     except OSError as error:
-        raise StorageError(
-            f"the figure cannot be written ({error.strerror})", where=str(path), remedy="Name another folder"
-        ) from error
+        raise _unwritable(path, error) from error
     return path

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from meerkat_contract.errors import UsageError
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.pool.settings import PoolSettings
@@ -75,8 +76,10 @@ class ByPool:
     def send(self, now: float, /) -> tuple[list[Sent], float | None]:
         passed = self._pool.pass_time(now)
         if passed.over or passed.dropped:
-            raise RuntimeError(
-                f"{self.name}: a lease ran out, or something was dropped, which cannot be here"
+            raise UsageError(
+                f"{self.name}: the hub waited in vain for an answer, since a message takes so long",
+                where="links",
+                remedy="Simulate a higher --bandwidth, a shorter --delay, smaller messages or faster nodes",
             )
         sent = [Sent(lease.item.id, lease.worker, lease.token) for lease in self._pool.dispatch(now)]
         return sent, self._pool.wake_at()

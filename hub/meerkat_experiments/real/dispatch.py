@@ -90,10 +90,11 @@ def dispatch(
         round_trip / 1e3,
         window,
         idle,
+        kilobytes,
     )
     carried: Carrier = CARRIERS[carrier](kilobytes * 1000)
     stderr = Console(stderr=True)
-    stderr.print(f"{plan.steps()} runs, about {plan.seconds() / 60:.0f} minutes", highlight=False)
+    stderr.print(str(plan), highlight=False)
     with progress("E2", plan.steps()) as tick:
         outcome = run(plan, carried, tick=tick)
     if as_json:

@@ -25,6 +25,8 @@ OURS = "ect"
 WARM_UP = 20
 """Images dealt out before the first that count: the hub imports and prepares some things when first used."""
 PATIENCE = 30.0
+CPU_IMAGES = 100
+"""The hub's CPU is judged from so many images on: the kernel tells it in steps of 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Plan:
     """Seconds, injected between the broker and each worker."""
     window: int = 64
     idle_seconds: float = 10.0
+    kilobytes: int = 50
+    """Of an image."""
 
     def steps(self) -> int:
         return len(self.sets) * len(self.rules) * len(self.messages) * self.runs
@@ -51,6 +55,11 @@ class Plan:
                 total += 4 + self.idle_seconds
                 total += self.runs * sum(self._expected(capacities, rule, n) for n in self.messages)
         return total
+
+    def __str__(self) -> str:
+        steps, minutes = self.steps(), round(self.seconds() / 60)
+        runs = "1 run" if steps == 1 else f"{steps} runs"
+        return f"{runs}, about {minutes} minutes" if minutes > 1 else f"{runs}, about a minute"
 
     def optimum(self, capacities: tuple[int, ...], messages: int) -> float:
         half = self.round_trip / 2
@@ -222,7 +231,8 @@ def limits(outcome: Outcome) -> list[Limit]:
         )
         worst("makespan over the optimum, 100 images", 1.03, [r.ratio for r in rows if r.messages == 100])
     worst("workload balance (Eq. 12) at 1000 images", 0.006, [r.balance for r in rows if r.messages == 1000])
-    worst("the hub's CPU per image", 0.8, [1e3 * r.hub_cpu for r in rows if r.hub_cpu is not None], " ms")
+    spent = [1e3 * r.hub_cpu for r in rows if r.hub_cpu is not None and r.messages >= CPU_IMAGES]
+    worst("the hub's CPU per image", 0.8, spent, " ms")
     worst(
         "the idle hub",
         1.0,
@@ -238,6 +248,7 @@ def as_object(outcome: Outcome) -> dict[str, object]:
         "carrier": outcome.carrier,
         "round_trip_ms": 1e3 * outcome.plan.round_trip,
         "window": outcome.plan.window,
+        "kilobytes": outcome.plan.kilobytes,
         "rows": [_row(row) for row in outcome.rows],
         "idle": [
             {"capacities": list(capacities), "rule": rule, "core": round(part, 5)}

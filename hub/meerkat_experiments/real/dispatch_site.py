@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
 
 from meerkat_cli import lifeline, ports, private_broker
 from meerkat_contract.connection import Connection
@@ -91,7 +95,8 @@ class Site:
         port = free_port()
         self._broker = private_broker.prepare(self.folder, devices=[DEVICE], port=port)
         # Mosquitto knows nothing of the lifeline: the guard holds it for it.
-        self.start("mosquitto", [sys.executable, "-P", "-m", "meerkat_cli.lifeline", *self._broker.argv])
+        argv = [sys.executable, "-P", "-m", "meerkat_cli.lifeline", *self._broker.argv]
+        self.start("mosquitto", argv, more=self._broker.environment)
         self._await(lambda: not ports.is_free(port), "mosquitto", "does not listen")
 
     def start_hub(self, configuration: Mapping[str, object]) -> None:
@@ -126,8 +131,16 @@ class Site:
         argv += ["--window", str(window), *(word for task in tasks for word in ("--task", task))]
         self.start(name, argv, broker=connection)
 
-    def start(self, name: str, argv: Sequence[str], *, broker: Connection | None = None) -> Running:
-        environment = {**os.environ, lifeline.VARIABLE: str(self._held)}
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        broker: Connection | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Running:
+        """`more` of its environment than ours."""
+        environment = {**os.environ, **more, lifeline.VARIABLE: str(self._held)}
         environment.pop("MEERKAT_BROKER", None)
         if broker is not None:
             environment["MEERKAT_BROKER"] = broker.secret_url
@@ -163,8 +176,13 @@ class Site:
 
 @contextmanager
 def open_site() -> Iterator[Site]:
-    """An empty site with a broker; all that was started is stopped at the end, and the folder removed."""
+    """An empty site with a broker; all that was started is stopped at the end, and the folder removed.
+
+    SIGTERM is such an end, too, where this is the main thread.
+    """
     with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meerkat-bench-")))
         held, ours = os.pipe()
         stack.callback(os.close, held)
@@ -173,6 +191,10 @@ def open_site() -> Iterator[Site]:
         stack.callback(site.stop)
         site.start_broker()
         yield site
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def free_port() -> int:

@@ -27,6 +27,7 @@ from meerkat_contract.connection import Connection, parse_broker_url
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import Cancel, Deploy, Job, ModelInfo, Result, TaskInfo, WorkerState, read
 from meerkat_contract.session import Incoming, Session, Will
+from meerkat_contract.signals import told
 from meerkat_contract.topics import HubTopic, WorkerTopic
 from meerkat_inference.answers import Answers
 from meerkat_inference.inbox import Assignment, Inbox
@@ -204,11 +205,10 @@ def main() -> int:
     connection = parse_broker_url(os.environ["MEERKAT_BROKER"], where="MEERKAT_BROKER")
     worker = StandIn(options.name, connection, options.capacity, options.task, window=options.window)
     ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: ended.set())
-    worker.start()
-    ended.wait()
-    worker.stop()
+    with told((signal.SIGTERM, signal.SIGINT), lambda _number: ended.set()):
+        worker.start()
+        ended.wait()
+        worker.stop()
     return 0
 
 

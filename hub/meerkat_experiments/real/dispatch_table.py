@@ -14,10 +14,17 @@ PAPER = (
 def table(outcome: Outcome) -> Table:
     trip = outcome.plan.round_trip
     links = f"{1e3 * trip:g} ms of injected round trip" if trip else "loopback"
+    runs = outcome.plan.runs
+    spread = (
+        "One run of each"
+        if runs == 1
+        else f"Of {runs} runs the median, in brackets the least and the greatest"
+    )
     shown = Table(
-        title=f"E2 over a real broker and real processes: {outcome.carrier}s of 50 kB, {links}",
+        title="E2 over a real broker and real processes: "
+        f"{outcome.carrier}s of {outcome.plan.kilobytes} kB, {links}",
         title_justify="left",
-        caption=f"Of {outcome.plan.runs} runs the median, in brackets the least and the greatest. {PAPER}.",
+        caption=f"{spread if runs > 1 else 'One run of each'}. {PAPER}.",
         caption_justify="left",
     )
     for name in ("workers, jobs/s", "images", "rule"):

@@ -29,7 +29,11 @@ WIDTH, HEIGHT = 500, 420
 @click.option("--detector", metavar="NAME", help="What finds the face  [default: the best that is there]")
 @click.option("--model", metavar="NAME", help="The embedder  [default: the best that is there]")
 @click.option(
-    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="Look there for models too."
+    "--folder",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Look there for models too.",
 )
 @click.option("--frames", type=click.IntRange(2, 10_000), default=40, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

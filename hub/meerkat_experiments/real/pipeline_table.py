@@ -87,7 +87,8 @@ def notes(outcome: Outcome) -> Iterator[str]:
     yield (
         f"Ours: {' + '.join(f'{1e3 * step.mean:.1f}' for step in sums)} = "
         f"{1e3 * sum(step.mean for step in sums):.1f} ms of {1e3 * outcome.whole.mean:.1f} ms measured; "
-        f"{outcome.frames} frames of {w}×{h}, {outcome.message_bytes / 1e3:.0f} kB, {outcome.faces} face."
+        f"{outcome.frames} frames of {w}×{h}, {outcome.message_bytes / 1e3:.0f} kB, "
+        f"{outcome.faces} {'face' if outcome.faces == 1 else 'faces'}."
     )
     yield (
         f"{outcome.detector}, {outcome.embedder}; {PEOPLE * SAMPLES + 1} pictures of {PEOPLE + 1} people "

@@ -13,7 +13,7 @@ same with and without its neighbours.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
@@ -21,7 +21,7 @@ from random import Random
 from meerkat_contract.messages import ModelInfo, Result, TaskInfo, WorkerState
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.pool.settings import PoolSettings
-from meerkat_hub.core.pool.work import Flow, Item, Lease
+from meerkat_hub.core.pool.work import Flow, Item, Lease, Priority
 
 _TASK = "detect_objects"
 _INCARNATION = "00000000-0000-7000-8000-000000000000"
@@ -77,12 +77,19 @@ class _Worker:
 
 
 class _World:
-    def __init__(self, rates: Mapping[str, float], jobs: list[tuple[float, _Job]], settled: float) -> None:
+    def __init__(
+        self,
+        rates: Mapping[str, float],
+        jobs: list[tuple[float, _Job]],
+        settled: float,
+        urgent: Collection[str],
+    ) -> None:
         self.pool = Pool(settings=PoolSettings())
         self.out = Shared({flow: [] for flow in rates})
         self.workers: dict[str, _Worker] = {}
         self._jobs = jobs
         self._settled = settled
+        self._urgent = urgent
         self._events: list[tuple[float, int, _Worker | None, _Held | Result | None]] = []
         """When; a number to keep their order; and a job that reaches its worker, an answer that reaches the
         hub, a worker that is free (neither), or the pool's own time (no worker)."""
@@ -98,7 +105,8 @@ class _World:
             at_hub = False
             if now == next_job:
                 job = self._jobs[arrived][1]
-                self.pool.add(Item(str(arrived), job.flow, 1.0, arrived=now), now)
+                priority = Priority.URGENT if job.flow in self._urgent else Priority.LIVE
+                self.pool.add(Item(str(arrived), job.flow, 1.0, arrived=now, priority=priority), now)
                 arrived, at_hub = arrived + 1, True
             else:
                 _, _, worker, what = heappop(self._events)
@@ -172,14 +180,15 @@ def share(
     variation: float = 0.2,
     settled: float = 2.0,
     ahead: bool = True,
+    urgent: Collection[str] = (),
 ) -> Shared:
     """Each flow's jobs arrive at random, so many a second, at workers of these capacities (jobs a second).
 
     `variation` is the coefficient of variation of service times. What arrives before `settled` seconds
     counts for nothing: within a second of service the oldest go first. Without `ahead` the workers know
-    nothing of jobs that go before others.
+    nothing of jobs that go before others. All jobs of the flows of `urgent` are urgent.
     """
-    world = _World(rates, _arrivals(rates, seconds, seed, variation), settled)
+    world = _World(rates, _arrivals(rates, seconds, seed, variation), settled, urgent)
     for flow in rates:
         world.pool.open(Flow(flow, _TASK, weight=(weights or {}).get(flow, 1.0)))
     for number, capacity in enumerate(capacities):

@@ -53,6 +53,7 @@ from meerkat_hub.turn import Actions
 from meerkat_hub.turn_work import cameras_of
 
 from .announcer import Announcer
+from .event_pictures import EventPictures
 from .ingest import Ingest
 from .live import MAX_PICTURE, Change, Live, LivePicture
 from .media import MediaFolder, suffix_of
@@ -142,7 +143,8 @@ class HubBus:
         self._wired = Wired(self.session, live)
         if workflows is not None:
             workflows.attach(self.session)
-        self._announcer = Announcer(self.session, self._event_picture, service.confirm, lambda: clock().mono)
+        pictures = EventPictures(store, media)
+        self._announcer = Announcer(self.session, pictures.read, service.confirm, lambda: clock().mono)
 
     def actions(self) -> Actions:
         return Actions(
@@ -204,6 +206,8 @@ class HubBus:
         assert isinstance(topic, DeviceTopic)
         if not message.payload:
             self._live.devices.pop(topic.device, None)
+            self._live.errors.forgotten(topic.device)
+            self._store.forget_device(topic.device)
             self._service.happened(CamerasTold(topic.device))
             self.asleep.forgotten(topic.device)
             self.roll_call.forgotten(topic.device)
@@ -242,9 +246,14 @@ class HubBus:
         topic = parse(message.topic)
         assert isinstance(topic, DeviceTopic)
         report = read(ErrorReport, message.payload, topic=message.topic)
-        self._live.errors.add(topic.device, report)
+        news = self._live.errors.add(topic.device, report)
         where = f"{report.where}: " if report.where else ""
-        log.warning("device %s reports: %s%s. %s", topic.device, where, report.what, report.remedy)
+        if not news:
+            log.debug("device %s reports again: %s%s", topic.device, where, report.what or "all is well")
+        elif report.what:
+            log.warning("device %s reports: %s%s. %s", topic.device, where, report.what, report.remedy)
+        else:
+            log.info("device %s reports: %sall is well again", topic.device, where)
         self._live.tell(Change("device", topic.device))
 
     def _worker(self, message: Incoming) -> None:
@@ -300,6 +309,7 @@ class HubBus:
         topic = parse(message.topic)
         assert isinstance(topic, ThingTopic)
         if not message.payload:
+            self._live.pictures.pop((topic.device, topic.thing), None)
             message.ack()
             return
         properties = dict(message.properties)
@@ -371,7 +381,7 @@ class HubBus:
         try:
             payload = self._media.read(path)
         except OSError as error:
-            reason = f"{path}: the file cannot be read ({error.strerror}). Check the disk"
+            reason = self._media.unreadable(path, error, taken=job.captured_at)
             self._service.happened(MediaLost(job.job, reason))
             return
         metadata = Metadata.model_validate(
@@ -395,16 +405,6 @@ class HubBus:
                 self._service.happened(SendFailed(job.job, job.token, str(delivery.error)))
 
         delivery.add_done_callback(done)
-
-    def _event_picture(self, event_id: str) -> bytes | None:
-        name = self._store.event_picture(event_id)
-        if name is None:
-            return None
-        try:
-            return self._media.path("events", name, ".jpg").read_bytes()
-        except OSError as error:
-            log.error("%s: an event's picture cannot be read (%s)", name, error.strerror)
-            return None
 
     def _recovered(self) -> None:
         """Say `online` afresh: devices then send at once what has no receipt."""

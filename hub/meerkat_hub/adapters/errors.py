@@ -27,13 +27,19 @@ class Errors:
         self._told: dict[str, dict[str, ErrorReport]] = {}
         """By device, then by where it says that it is; the latest at the end."""
 
-    def add(self, device: str, report: ErrorReport) -> None:
+    def add(self, device: str, report: ErrorReport) -> bool:
+        """What is wrong at a place now; one without a `what` says that nothing is any more.
+
+        Whether that is news: what stands is told again to a hub that comes, with its first time.
+        """
         with self._lock:
             told = self._told.setdefault(device, {})
-            told.pop(report.where, None)
-            told[report.where] = report
+            known = told.pop(report.where, None)
+            if report.what:
+                told[report.where] = report
             while len(told) > KEPT:
                 del told[next(iter(told))]
+        return report != known if report.what else known is not None
 
     def remove(self, device: str, report: ErrorReport) -> None:
         """It is over, unless another has come in its place."""
@@ -47,6 +53,11 @@ class Errors:
         with self._lock:
             told = tuple(self._told.get(device, {}).values())
         return tuple(report for report in reversed(told) if not self._is_over(device, report))
+
+    def forgotten(self, device: str) -> None:
+        """It was removed for good."""
+        with self._lock:
+            self._told.pop(device, None)
 
     def clear(self) -> None:
         with self._lock:

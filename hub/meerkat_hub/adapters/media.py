@@ -17,11 +17,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import is_id, new_id
+from meerkat_contract.put_back import media_left_out
 
 from .sync import Syncer
 
@@ -112,8 +114,7 @@ class MediaFolder:
         except OSError as error:
             where = path or self._incoming
             if descriptor is not None:
-                with suppress(OSError):  # the first error is the one to tell; what is left goes at start
-                    where.unlink(missing_ok=True)
+                self.discard([where])  # the first error is the one to tell
             raise _refused("written", where, error) from error
         return path
 
@@ -128,6 +129,18 @@ class MediaFolder:
     def read(self, path: Path) -> bytes:
         """A file's bytes; raises OSError."""
         return self._lately.take(path) or path.read_bytes()
+
+    def unreadable(self, path: Path, error: OSError, *, taken: datetime) -> str:
+        """Why `read` failed, and what helps; `taken`: when the clip or picture was."""
+        if not isinstance(error, FileNotFoundError) or not self.root.is_dir():
+            return str(_refused("read", path, error))
+        made_at = media_left_out(self.root.parent)
+        if made_at is not None and taken <= made_at:
+            return (
+                f"it is not in the backup of {made_at:%Y-%m-%d %H:%M} that was put back: "
+                "`meerkat backup --media` takes clips and pictures too"
+            )
+        return f"{path}: its file was removed. The hub removes none that waits, so somebody else did"
 
     def place(self, incoming: Path, final: Path) -> None:
         """Move a received file to its place, durably."""
@@ -147,9 +160,7 @@ class MediaFolder:
                 self._move(incoming, final, to_sync)
             self._syncer.sync(list(to_sync))
         except OSError as error:
-            for path in chain.from_iterable(moves):
-                with suppress(OSError):  # the first error is the one to tell; without a row it goes at start
-                    path.unlink(missing_ok=True)
+            self.discard(chain.from_iterable(moves))  # the first error is the one to tell
             raise _refused("written", where, error) from error
 
     @staticmethod
@@ -164,6 +175,13 @@ class MediaFolder:
             to_sync[str(folder.parent)] = None
             incoming.replace(final)
         to_sync[str(final)] = to_sync[str(folder)] = None
+
+    @staticmethod
+    def discard(paths: Iterable[Path]) -> None:
+        """Remove files that have no row and will have none. What the disk refuses goes at the next start."""
+        for path in paths:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def clear_incoming(self) -> int:
         """Remove what a crash left half received; returns how many."""

@@ -101,7 +101,7 @@ class Retention:
         self._media = media
         self._settings = settings
         self._stopping = threading.Event()
-        self._said: set[str] = set()
+        self._said: dict[str, str] = {}
         """Warnings that stand: each is said once until its cause is over."""
 
     def stop(self) -> None:
@@ -111,6 +111,11 @@ class Retention:
     def is_low(self) -> bool:
         """Whether the disk has less left than the reserve."""
         return self._media.free_bytes() < self._settings.reserve_megabytes * 1e6
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What stands in the way of a limit as of the last sweep, in words; from any thread."""
+        return tuple(self._said.copy().values())
 
     def sweep(self, now: datetime) -> Swept:
         """Make room if the disk is nearly full, remove what is too old, then what is too much."""
@@ -149,11 +154,11 @@ class Retention:
         """Free what the reserve lacks, reckoned once: some disks show freed space only later."""
         free, reserve = self._media.free_bytes(), self._settings.reserve_megabytes * 1e6
         if free >= reserve:
-            self._said.discard("low")
+            self._said.pop("low", None)
             return Swept()
         swept = self._make_room(int(reserve - free))
         if swept:
-            self._said.discard("low")
+            self._said.pop("low", None)
             log.warning(
                 "%s: %.0f MB were free, less than the reserve of %.0f MB; removed the oldest: %s",
                 self._media.root,
@@ -176,7 +181,7 @@ class Retention:
         with self._connection() as connection:
             excess = total_bytes(connection) + of_events - limit
         if excess <= 0:
-            self._said.discard("size")
+            self._said.pop("size", None)
             return Swept()
         swept = self._make_room(excess)
         if swept.bytes < excess and not self._stopping.is_set():
@@ -187,13 +192,13 @@ class Retention:
                 "Let kept events go, or raise hub.retention.gigabytes",
             )
         else:
-            self._said.discard("size")
+            self._said.pop("size", None)
         return swept
 
     def _warn_once(self, cause: str, words: str) -> None:
         if cause not in self._said:
-            self._said.add(cause)
             log.warning("%s", words)
+        self._said[cause] = words
 
     def _measure_event_pictures(self, now: datetime) -> tuple[int, list[Path]]:
         """Bytes of all event pictures, and those that no event names, which a failed batch left."""

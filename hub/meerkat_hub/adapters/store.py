@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, func, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -114,6 +114,11 @@ class Store:
         with self._writing() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
+    def forget_device(self, device: str) -> None:
+        """It was removed for good; what it recorded stays."""
+        with self._writing() as connection:
+            connection.execute(delete(db.devices).where(db.devices.c.id == device))
+
     # --- reading for the core -------------------------------------------------------------------
 
     def look_up(self, ids: Iterable[str], recordings: Iterable[str] = ()) -> Known:
@@ -197,12 +202,15 @@ class Store:
                 of[kind] = of.get(kind, 0) + row.many
         return counts
 
-    def event_picture(self, event_id: str) -> str | None:
-        """The file name of an event's picture, without suffix."""
+    def event_picture(self, event_id: str) -> tuple[str | None, EventState | None]:
+        """The file name of an event's picture, without suffix; and how it stands if a workflow decided it."""
+        of = db.events.c
         with self._reading() as connection:
-            query = select(db.events.c.picture).where(db.events.c.id == event_id)
-            name: str | None = connection.execute(query).scalar_one_or_none()
-            return name
+            query = select(of.picture, of.workflow, of.state).where(of.id == event_id)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None, None
+        return row.picture, EventState.model_validate_json(row.state) if row.workflow else None
 
     def event_pictures(self, events: Iterable[str]) -> list[str]:
         """The file names of these events' pictures, without suffix."""

@@ -225,8 +225,14 @@ class Clips:
         return SendJob(lease.worker, job, clip)
 
     def answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
-        """A worker's word on a clip; its lease is over."""
-        self._answered(answer.lease.item, answer.lease.worker, result, now, out)
+        """A worker's word on a clip; its lease is over.
+
+        That nobody can read it, two have to say: another may have a decoder for it.
+        """
+        item, worker = answer.lease.item, answer.lease.worker
+        if result.state == "failed" and not item.attempts and self._pool.another_may(item, worker):
+            result = result.model_copy(update={"retry": True})
+        self._answered(item, worker, result, now, out)
 
     def _answered(self, item: Item, worker: str, result: Result, now: Now, out: Decision) -> None:
         clip = self.unfinished[item.id]

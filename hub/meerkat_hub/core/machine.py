@@ -197,9 +197,9 @@ class HubCore:
                 self._otherwise(happened, now, out)
         if self.deals or isinstance(happened, TimeReached):
             self._pass_time(now, out)
-        if self.bus_up and self.deals:
-            self._send(self.pool.dispatch(now.mono), now, out)
-        self.presence.follow(out.changes, now, out)
+            self._deal(now, out)
+        if out.changes:
+            self.presence.follow(out.changes, now, out)
         return out
 
     def wake_at(self) -> float | None:
@@ -262,9 +262,13 @@ class HubCore:
     def _result(self, worker: str, result: Result, now: Now, out: Decision) -> None:
         answer = self.pool.answer(worker, result, now.mono)
         if answer is None:
-            out.notes.append(f"worker {worker}: a result for {result.job} came too late and is ignored")
+            member = self.pool.members.get(worker)
+            another = member is not None and member.incarnation != result.incarnation
+            why = "is of another start than the worker's latest" if another else "came too late"
+            out.notes.append(f"worker {worker}: a result for {result.job} {why} and is ignored")
             return
-        self._call_off(answer.void, out)
+        if answer.void:
+            self._call_off(answer.void, out)
         if answer.kept:
             out.notes.append(f"worker {worker} did not do {result.job}; others will: {result.reason}")
         elif answer.lease.item.flow == CLIPS:
@@ -299,6 +303,7 @@ class HubCore:
 
     def _pass_time(self, now: Now, out: Decision) -> None:
         passed = self.pool.pass_time(now.mono)
+        out.notes += passed.notes
         self._call_off(passed.over, out)
         self._tries_ended(passed.ended, now, out)
         self._drop(passed.dropped, now, out)
@@ -310,6 +315,10 @@ class HubCore:
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:
             self._apply(self.workflows.pass_time(now), now, out)
+
+    def _deal(self, now: Now, out: Decision) -> None:
+        if self.bus_up and self.deals:
+            self._send(self.pool.dispatch(now.mono), now, out)
 
     def _tries_ended(self, ended: Iterable[TryEnded], now: Now, out: Decision) -> None:
         for tried in ended:

@@ -115,8 +115,9 @@ class WorkflowSpec(BaseModel):
 class Policy:
     """What the house wants of the orchestrator."""
 
-    reserve: int = 1
-    """Nodes able to look at clips of motion that are lent to no workflow."""
+    reserve: int | None = 1
+    """Nodes able to look at clips of motion that are lent to no workflow. None: one, unless there is but one
+    and it holds all its tasks at once; that one does both."""
     overbooking: float = 1.0
     method: Method = "exact"
     weights: Weights = field(default_factory=Weights)

@@ -272,6 +272,9 @@ class WorkflowView(View):
     configured: bool = Field(description="it is in the configuration file, which alone can change it")
     wanted: WorkflowSpec
     state: WorkflowState
+    unknown_cameras: tuple[str, ...] = Field(
+        description="those that no device has introduced itself with: mistyped, or not there yet"
+    )
 
 
 class NodeTelemetry(View):
@@ -321,11 +324,15 @@ class StateView(View):
     ok: bool
     reason: str = Field("", description="what is wrong")
     connected: bool = Field(description="to the broker")
+    broker: str = Field("", description="why it is not connected, where that is known")
     hub: HubState = Field(description="as it is said on the bus")
     totals: TotalsView
     oldest_wait: float = Field(description="seconds that the oldest waiting clip has waited")
     announcements: int = Field(description="messages that the broker has not confirmed yet")
     fallback: bool = Field(description="only the built-in detector of last resort is looking")
+    room: list[str] = Field([], description="why media take too much room, or the disk is nearly full")
+    demo: bool = Field(False, description="nothing but the drawn demo is to be seen")
+    hints: list[str] = Field([], description="what could be better, with `code` in backticks")
     workers: list[WorkerState] = Field(description="that are online")
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from meerkat_hub.application import Hub
 
 
+FALLBACK = (
+    "Only the built-in fallback detector is looking: it finds people who stand upright, and no vehicles or "
+    "animals. `meerkat models pull` fetches a better model."
+)
+DRAWN = "{} are drawn, so that there is something to see: add a camera of your own, and they end."
+
+
 def health(hub: Hub) -> Health:
     failure = hub.service.failure or hub.ingest.failure
     if failure is not None:
@@ -38,18 +45,30 @@ def state(hub: Hub, queries: Queries) -> StateView:
     how, online = health(hub), [worker for worker in workers(hub) if worker.online]
     # Who recognises faces beside it does not look for anything in a clip.
     models = [task.model for one in online for task in one.tasks if task.task == "detect_objects"]
+    fallback = bool(models) and all(model.fallback for model in models)
+    drawn = hub.cameras.drawn if hub.cameras is not None else ()
     oldest = queries.oldest_waiting()
     return StateView(
         ok=how.ok,
         reason=how.reason,
         connected=hub.live.connected,
+        broker="" if hub.live.connected else str(hub.bus.session.failure or ""),
         hub=hub.live.hub,
         totals=TotalsView(**asdict(queries.totals())),
         oldest_wait=_age(oldest),
         announcements=queries.announcements_waiting(),
-        fallback=bool(models) and all(model.fallback for model in models),
+        fallback=fallback,
+        room=list(hub.retention.warnings),
+        demo=bool(drawn),
+        hints=_hints(drawn, fallback=fallback),
         workers=online,
     )
+
+
+def _hints(drawn: tuple[str, ...], *, fallback: bool) -> list[str]:
+    """What is as it should be, and could be better."""
+    hints = [DRAWN.format(" and ".join(drawn).capitalize())] if drawn else []
+    return [*hints, FALLBACK] if fallback else hints
 
 
 def metrics(hub: Hub, queries: Queries, fanout: Fanout, version: str) -> list[Metric]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, TypedDict, TypeVar
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, AwareDatetime
 
 from meerkat_contract.ids import NAME_PATTERN, format_time, is_id
@@ -52,15 +53,54 @@ CursorQuery = Annotated[
 Row = TypeVar("Row")
 
 
-def cut(
-    found: Sequence[Row], limit: int, place: Callable[[Row], tuple[datetime, str]]
-) -> tuple[Sequence[Row], str | None]:
-    """A page of at most `limit` rows, and the cursor of the next one, or None on the last.
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which part of a long list somebody wants; the newest come first."""
 
-    `found` holds one row more than the page where there is a next one; `place` is a row's in the list.
-    """
-    page = found[:limit]
-    return page, to_cursor(*place(page[-1])) if len(found) > limit else None
+    before: datetime | None
+    after: datetime | None
+    limit: int
+    cursor: str | None
+
+    @property
+    def of_query(self) -> _OfQuery:
+        """What a query is to be told: `limit` is one row more, which tells whether there is a next page.
+
+        Raises ApiError 422 for a cursor that no page gave.
+        """
+        behind = from_cursor(self.cursor)
+        return {"before": self.before, "after": self.after, "behind": behind, "limit": self.limit + 1}
+
+    def page(
+        self, found: Sequence[Row], place: Callable[[Row], tuple[datetime, str]]
+    ) -> tuple[Sequence[Row], str | None]:
+        """Of what was found so: a page, and the cursor of the next one, or None on the last.
+
+        `place` is a row's in the list.
+        """
+        page = found[: self.limit]
+        return page, to_cursor(*place(page[-1])) if len(found) > self.limit else None
+
+
+class _OfQuery(TypedDict):
+    before: datetime | None
+    after: datetime | None
+    behind: Place | None
+    limit: int
+
+
+async def _slice(
+    *,
+    before: BeforeQuery = None,
+    after: AfterQuery = None,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> Slice:
+    return Slice(before, after, limit, cursor)
+
+
+SliceQuery = Annotated[Slice, Depends(_slice)]
+"""The parameters `before`, `after`, `limit` and `cursor`, after those of the endpoint itself."""
 
 
 def to_cursor(at: datetime, row_id: str) -> str:

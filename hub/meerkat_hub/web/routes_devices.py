@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from meerkat_contract.ids import format_time
 from meerkat_contract.messages import DeviceInfo, LightInfo
 from meerkat_hub.adapters.live import Live
-from meerkat_hub.adapters.media import MediaFolder
-from meerkat_hub.adapters.queries import Filter, Queries, StoredPicture
+from meerkat_hub.adapters.queries import Filter, StoredPicture
+from meerkat_hub.adapters.retained import StillThere
 
 from .files import ASK_AGAIN, file_name, send_file
 from .models import (
@@ -20,18 +20,11 @@ from .models import (
     MeterPicturePage,
     MeterPictureView,
     MeterView,
+    Problem,
     SensorView,
 )
-from .parameters import (
-    AfterQuery,
-    BeforeQuery,
-    CursorQuery,
-    IdPath,
-    LimitQuery,
-    NamePath,
-    cut,
-    from_cursor,
-)
+from .parameters import IdPath, NamePath, SliceQuery
+from .parts import TheHub, TheLive, TheMedia, TheQueries
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
 NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
@@ -43,90 +36,112 @@ ABOUT = (
 
 _JPEG = {"content": {"image/jpeg": {}}, "description": "A JPEG"}
 
+router = APIRouter(prefix="/api", tags=["devices"], responses=REFUSED)
 
-def routes(queries: Queries, media: MediaFolder, live: Live) -> APIRouter:
-    router = APIRouter(prefix="/api", tags=["devices"], responses=REFUSED)
 
-    @router.get("/devices", summary="List devices")
-    def devices() -> list[DeviceView]:
-        """Every device that introduced itself, with all that hangs on it."""
-        latest = queries.latest_meter_pictures()
-        known = live.devices.copy()
-        return [_device(live, info, latest) for _, info in sorted(known.items())]
+@router.get("/devices", summary="List devices")
+def devices(queries: TheQueries, live: TheLive) -> list[DeviceView]:
+    """Every device that introduced itself, with all that hangs on it."""
+    latest = queries.latest_meter_pictures()
+    known = live.devices.copy()
+    return [_device(live, info, latest) for _, info in sorted(known.items())]
 
-    @router.get(
-        "/cameras/{device}/{camera}/picture",
-        summary="A camera's latest picture",
-        response_class=Response,
-        responses={**NOT_FOUND, 200: _JPEG},
-    )
-    def camera_picture(request: Request, device: NamePath, camera: NamePath) -> Response:
-        """The latest live JPEG: one a second during motion, else every 30 seconds. Never cached."""
-        picture = live.pictures.get((device, camera))
-        if picture is None:
-            raise _no_picture(request, live, device, camera)
-        headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
-        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
-    @router.get(
-        "/meters/{device}/{meter}/picture",
-        summary="A meter's latest picture",
-        response_class=Response,
-        responses={**NOT_FOUND, 200: _JPEG},
-    )
-    def meter_picture(request: Request, device: NamePath, meter: NamePath) -> Response:
-        """The newest picture that is stored, else the one that is on the bus."""
-        stored = queries.meter_pictures(Filter(device=device, camera=meter, limit=1))
-        if stored:
-            path = media.path("pictures", stored[0].id, ".jpg")
-            name = file_name(meter, stored[0].captured_at, ".jpg")
-            response = send_file(
-                request, path, media_type="image/jpeg", name=name, tag=stored[0].id, cache=ASK_AGAIN
-            )
-            response.headers["X-Captured-At"] = format_time(stored[0].captured_at)
-            return response
-        picture = live.pictures.get((device, meter))
-        if picture is None:
-            raise _no_picture(request, live, device, meter)
-        headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
-        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+@router.delete(
+    "/devices/{device}",
+    summary="Forget a device that is gone for good",
+    status_code=204,
+    response_class=Response,
+    responses={**NOT_FOUND, 409: {"model": Problem, "description": "It is online, or asleep"}},
+)
+def forget(request: Request, hub: TheHub, device: NamePath) -> Response:
+    """It leaves page, broker and Home Assistant; what it recorded stays for as long as everything else does.
 
-    @router.get("/meters/{device}/{meter}/pictures", summary="List a meter's pictures", responses=BAD_QUERY)
-    def meter_pictures(
-        *,
-        device: NamePath,
-        meter: NamePath,
-        before: BeforeQuery = None,
-        after: AfterQuery = None,
-        limit: LimitQuery = 50,
-        cursor: CursorQuery = None,
-    ) -> MeterPicturePage:
-        """Stored pictures, newest first. `next` is the cursor of the following page."""
-        behind = from_cursor(cursor)
-        found = queries.meter_pictures(
-            Filter(device=device, camera=meter, before=before, after=after, behind=behind, limit=limit + 1)
+    Should it come back, it introduces itself and is there again.
+    """
+    try:
+        hub.forgetting.forget(device)
+    except LookupError:
+        what, remedy = f"no device {device} has introduced itself", "GET /api/devices lists what there is"
+        raise ApiError(404, what, where=request.url.path, remedy=remedy) from None
+    except StillThere as error:
+        raise ApiError(409, error.what, where=request.url.path, remedy=error.remedy) from None
+    return Response(status_code=204)
+
+
+@router.get(
+    "/cameras/{device}/{camera}/picture",
+    summary="A camera's latest picture",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: _JPEG},
+)
+def camera_picture(request: Request, live: TheLive, device: NamePath, camera: NamePath) -> Response:
+    """The latest live JPEG: one a second during motion, else every 30 seconds. Never cached."""
+    picture = live.pictures.get((device, camera))
+    if picture is None:
+        raise _no_picture(request, live, device, camera)
+    headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
+    return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.get(
+    "/meters/{device}/{meter}/picture",
+    summary="A meter's latest picture",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: _JPEG},
+)
+def meter_picture(
+    request: Request,
+    queries: TheQueries,
+    media: TheMedia,
+    live: TheLive,
+    *,
+    device: NamePath,
+    meter: NamePath,
+) -> Response:
+    """The newest picture that is stored, else the one that is on the bus."""
+    stored = queries.meter_pictures(Filter(device=device, camera=meter, limit=1))
+    if stored:
+        path = media.path("pictures", stored[0].id, ".jpg")
+        name = file_name(meter, stored[0].captured_at, ".jpg")
+        response = send_file(
+            request, path, media_type="image/jpeg", name=name, tag=stored[0].id, cache=ASK_AGAIN
         )
-        page, last = cut(found, limit, lambda picture: (picture.captured_at, picture.id))
-        return MeterPicturePage(pictures=[_picture(stored) for stored in page], next=last)
+        response.headers["X-Captured-At"] = format_time(stored[0].captured_at)
+        return response
+    picture = live.pictures.get((device, meter))
+    if picture is None:
+        raise _no_picture(request, live, device, meter)
+    headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(picture.captured_at)}
+    return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
-    @router.head("/meter-pictures/{picture_id}", include_in_schema=False)
-    @router.get(
-        "/meter-pictures/{picture_id}",
-        summary="One picture of a meter",
-        response_class=Response,
-        responses={**NOT_FOUND, 200: _JPEG, 304: {"description": "You have it"}},
-    )
-    def one_meter_picture(request: Request, picture_id: IdPath) -> Response:
-        """The JPEG as the device took it. It never changes."""
-        stored = queries.meter_picture(picture_id)
-        if stored is None:
-            remedy = "GET /api/meters/{device}/{meter}/pictures lists what there is"
-            raise ApiError(404, "there is no such picture", where=request.url.path, remedy=remedy)
-        name = file_name(stored.meter, stored.captured_at, ".jpg")
-        path = media.path("pictures", stored.id, ".jpg")
-        return send_file(request, path, media_type="image/jpeg", name=name, tag=stored.id)
 
-    return router
+@router.get("/meters/{device}/{meter}/pictures", summary="List a meter's pictures", responses=BAD_QUERY)
+def meter_pictures(
+    queries: TheQueries, part: SliceQuery, device: NamePath, meter: NamePath
+) -> MeterPicturePage:
+    """Stored pictures, newest first. `next` is the cursor of the following page."""
+    found = queries.meter_pictures(Filter(device=device, camera=meter, **part.of_query))
+    page, last = part.page(found, lambda picture: (picture.captured_at, picture.id))
+    return MeterPicturePage(pictures=[picture_view(stored) for stored in page], next=last)
+
+
+@router.head("/meter-pictures/{picture_id}", include_in_schema=False)
+@router.get(
+    "/meter-pictures/{picture_id}",
+    summary="One picture of a meter",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: _JPEG, 304: {"description": "You have it"}},
+)
+def one_meter_picture(request: Request, queries: TheQueries, media: TheMedia, picture_id: IdPath) -> Response:
+    """The JPEG as the device took it. It never changes."""
+    stored = queries.meter_picture(picture_id)
+    if stored is None:
+        remedy = "GET /api/meters/{device}/{meter}/pictures lists what there is"
+        raise ApiError(404, "there is no such picture", where=request.url.path, remedy=remedy)
+    name = file_name(stored.meter, stored.captured_at, ".jpg")
+    path = media.path("pictures", stored.id, ".jpg")
+    return send_file(request, path, media_type="image/jpeg", name=name, tag=stored.id)
 
 
 def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPicture]) -> DeviceView:
@@ -144,7 +159,7 @@ def _device(live: Live, info: DeviceInfo, latest: dict[tuple[str, str], StoredPi
     for meter in info.meters:
         stored = latest.get((info.device, meter.name))
         meters.append(
-            MeterView.model_validate({**dict(meter), "latest": _picture(stored) if stored else None})
+            MeterView.model_validate({**dict(meter), "latest": picture_view(stored) if stored else None})
         )
     sensors = []
     for sensor in info.sensors:
@@ -183,7 +198,7 @@ def _light(live: Live, device: str, info: LightInfo) -> LightView:
     return LightView.model_validate({**dict(info), "on": on, "brightness": brightness})
 
 
-def _picture(stored: StoredPicture) -> MeterPictureView:
+def picture_view(stored: StoredPicture) -> MeterPictureView:
     fields = {name: getattr(stored, name) for name in MeterPictureView.model_fields}
     return MeterPictureView.model_validate(fields)
 

@@ -17,6 +17,7 @@ from meerkat_hub.core.records import MeterPicture
 from .meter_models import LayoutView, LayoutWish, MeterSettingsView, ProposalView, ProposalWish, TryView
 from .models import Problem
 from .parameters import NamePath
+from .parts import TheDesk, TheQueries
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 from .routes_meters import UNHEEDED, heeded
 
@@ -28,86 +29,121 @@ _ASKED: dict[int | str, dict[str, Any]] = {
 }
 _FIXED: dict[int | str, dict[str, Any]] = {**NOT_FOUND, **UNHEEDED}
 
+router = APIRouter(prefix="/api/meters", tags=["meters"], responses=REFUSED)
 
-def routes(desk: Desk, queries: Queries) -> APIRouter:
-    router = APIRouter(prefix="/api/meters", tags=["meters"], responses=REFUSED)
 
-    def chosen(request: Request, device: str, meter: str, picture_id: str | None) -> MeterPicture:
-        """The picture of that id, else the latest; raises ApiError when there is none."""
-        stored = _find(queries, device, meter, picture_id)
-        if stored is None:
-            what = "there is no such picture" if picture_id else "the meter has no picture yet"
-            remedy = f"GET /api/meters/{device}/{meter}/pictures lists what there is"
-            raise ApiError(404, what, where=request.url.path, remedy=remedy)
-        return _record(stored)
+def _chosen(
+    request: Request, queries: Queries, device: str, meter: str, picture_id: str | None
+) -> MeterPicture:
+    """The picture of that id, else the latest; raises ApiError when there is none."""
+    stored = _find(queries, device, meter, picture_id)
+    if stored is None:
+        what = "there is no such picture" if picture_id else "the meter has no picture yet"
+        remedy = f"GET /api/meters/{device}/{meter}/pictures lists what there is"
+        raise ApiError(404, what, where=request.url.path, remedy=remedy)
+    return _record(stored)
 
-    def seen(
-        request: Request, device: str, meter: str, picture_id: str | None, layout: MeterLayout | None
-    ) -> tuple[str, MeterSeen]:
-        """What a worker says of a picture, read with this layout; without one it proposes one."""
-        picture = chosen(request, device, meter, picture_id)
-        answer = heeded(request, desk.wish(device, meter, core.ReadNow(picture, MeterOrder(layout=layout))))
-        assert answer.seen is not None, "what was read was seen"
-        return picture.id, answer.seen
 
-    @router.get("/{device}/{meter}/layout", summary="Where a meter's wheels are", responses=BAD_QUERY)
-    def layout(device: NamePath, meter: NamePath) -> LayoutView:
-        """As it is in force, set or configured."""
-        return _layout(desk, device, meter)
+def _seen(
+    request: Request,
+    desk: Desk,
+    picture: MeterPicture,
+    layout: MeterLayout | None = None,
+) -> MeterSeen:
+    """What a worker says of a picture, read with this layout; without one it proposes one."""
+    wish = core.ReadNow(picture, MeterOrder(layout=layout))
+    answer = heeded(request, desk.wish(picture.device, picture.meter, wish))
+    assert answer.seen is not None, "what was read was seen"
+    return answer.seen
 
-    @router.put("/{device}/{meter}/layout", summary="Say where a meter's wheels are", responses=_FIXED)
-    def set_layout(request: Request, device: NamePath, meter: NamePath, body: LayoutWish) -> LayoutView:
-        """The picture that it was drawn on is read at once, and each that comes from then on."""
-        latest = _find(queries, device, meter, body.picture)
-        if latest is None and body.picture is not None:
-            chosen(request, device, meter, body.picture)
-        wanted = body.layout
-        if wanted.landmarks is None:
-            wanted = wanted.model_copy(update={"reference": latest.id if latest is not None else ""})
-        wish = core.SetLayout(wanted, _record(latest) if latest is not None else None)
-        heeded(request, desk.wish(device, meter, wish))
-        return _layout(desk, device, meter)
 
-    @router.delete(
-        "/{device}/{meter}/layout", summary="Read a meter no longer", status_code=204, responses=_FIXED
+@router.get("/{device}/{meter}/layout", summary="Where a meter's wheels are", responses=BAD_QUERY)
+def layout(desk: TheDesk, device: NamePath, meter: NamePath) -> LayoutView:
+    """As it is in force, set or configured."""
+    return _layout(desk, device, meter)
+
+
+@router.put("/{device}/{meter}/layout", summary="Say where a meter's wheels are", responses=_FIXED)
+def set_layout(
+    request: Request,
+    desk: TheDesk,
+    queries: TheQueries,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    body: LayoutWish,
+) -> LayoutView:
+    """The picture that it was drawn on is read at once, and each that comes from then on."""
+    latest = _find(queries, device, meter, body.picture)
+    if latest is None and body.picture is not None:
+        _chosen(request, queries, device, meter, body.picture)
+    wanted = body.layout
+    if wanted.landmarks is None:
+        wanted = wanted.model_copy(update={"reference": latest.id if latest is not None else ""})
+    wish = core.SetLayout(wanted, _record(latest) if latest is not None else None)
+    heeded(request, desk.wish(device, meter, wish))
+    return _layout(desk, device, meter)
+
+
+@router.delete(
+    "/{device}/{meter}/layout", summary="Read a meter no longer", status_code=204, responses=_FIXED
+)
+def remove_layout(request: Request, desk: TheDesk, device: NamePath, meter: NamePath) -> Response:
+    """Its pictures are kept as before, and its history stays."""
+    heeded(request, desk.wish(device, meter, core.SetLayout(None)))
+    return Response(status_code=204)
+
+
+@router.post("/{device}/{meter}/propose", summary="Find the wheels in a picture", responses=_ASKED)
+def propose(
+    request: Request,
+    desk: TheDesk,
+    queries: TheQueries,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    body: ProposalWish,
+) -> ProposalView:
+    """A worker looks for wheels and dials. Nothing is kept: the owner looks at it, and sends it back."""
+    picture = _chosen(request, queries, device, meter, body.picture)
+    found = _seen(request, desk, picture)
+    assert found.layout is not None, "what was asked for"
+    return ProposalView(
+        picture=picture.id,
+        layout=found.layout.model_copy(update={"landmarks": None}),
+        doubts=found.doubts,
+        seen=found.model_copy(update={"layout": None}),
     )
-    def remove_layout(request: Request, device: NamePath, meter: NamePath) -> Response:
-        """Its pictures are kept as before, and its history stays."""
-        heeded(request, desk.wish(device, meter, core.SetLayout(None)))
-        return Response(status_code=204)
 
-    @router.post("/{device}/{meter}/propose", summary="Find the wheels in a picture", responses=_ASKED)
-    def propose(request: Request, device: NamePath, meter: NamePath, body: ProposalWish) -> ProposalView:
-        """A worker looks for wheels and dials. Nothing is kept: the owner looks at it, and sends it back."""
-        picture, found = seen(request, device, meter, body.picture, None)
-        assert found.layout is not None, "what was asked for"
-        return ProposalView(
-            picture=picture,
-            layout=found.layout.model_copy(update={"landmarks": None}),
-            doubts=found.doubts,
-            seen=found.model_copy(update={"layout": None}),
-        )
 
-    @router.post("/{device}/{meter}/try", summary="Read a picture with a layout", responses=_ASKED)
-    def attempt(request: Request, device: NamePath, meter: NamePath, body: LayoutWish) -> TryView:
-        """What would be read. Nothing is kept."""
-        picture, found = seen(request, device, meter, body.picture, body.layout)
-        return TryView(picture=picture, seen=found)
+@router.post("/{device}/{meter}/try", summary="Read a picture with a layout", responses=_ASKED)
+def attempt(
+    request: Request,
+    desk: TheDesk,
+    queries: TheQueries,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    body: LayoutWish,
+) -> TryView:
+    """What would be read. Nothing is kept."""
+    picture = _chosen(request, queries, device, meter, body.picture)
+    return TryView(picture=picture.id, seen=_seen(request, desk, picture, body.layout))
 
-    @router.get("/{device}/{meter}/settings", summary="What is plausible for a meter", responses=BAD_QUERY)
-    def settings(device: NamePath, meter: NamePath) -> MeterSettingsView:
-        """As they are in force; null is what its kind says."""
-        return _settings(desk, device, meter)
 
-    @router.put("/{device}/{meter}/settings", summary="Say what is plausible for a meter", responses=_FIXED)
-    def set_settings(
-        request: Request, device: NamePath, meter: NamePath, body: MeterSettings
-    ) -> MeterSettingsView:
-        """What is left out goes back to its default. What is known of the meter is judged again."""
-        heeded(request, desk.wish(device, meter, core.SetSettings(body)))
-        return _settings(desk, device, meter)
+@router.get("/{device}/{meter}/settings", summary="What is plausible for a meter", responses=BAD_QUERY)
+def settings(desk: TheDesk, device: NamePath, meter: NamePath) -> MeterSettingsView:
+    """As they are in force; null is what its kind says."""
+    return _settings(desk, device, meter)
 
-    return router
+
+@router.put("/{device}/{meter}/settings", summary="Say what is plausible for a meter", responses=_FIXED)
+def set_settings(
+    request: Request, desk: TheDesk, device: NamePath, meter: NamePath, body: MeterSettings
+) -> MeterSettingsView:
+    """What is left out goes back to its default. What is known of the meter is judged again."""
+    heeded(request, desk.wish(device, meter, core.SetSettings(body)))
+    return _settings(desk, device, meter)
 
 
 def _find(queries: Queries, device: str, meter: str, picture_id: str | None) -> StoredPicture | None:

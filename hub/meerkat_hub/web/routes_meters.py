@@ -16,8 +16,7 @@ from meerkat_contract.messages import MeterInfo
 from meerkat_contract.meter_messages import Verdict
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.adapters.live import Live
-from meerkat_hub.adapters.media import MediaFolder
-from meerkat_hub.adapters.meter_queries import MeterQueries, StoredReading, Wanted
+from meerkat_hub.adapters.meter_queries import StoredReading, Wanted
 from meerkat_hub.adapters.queries import Queries, StoredPicture
 from meerkat_hub.core import meter_records as core
 from meerkat_hub.core.meters.counters import published
@@ -34,9 +33,11 @@ from .meter_models import (
     Told,
     UndoWish,
 )
-from .models import MeterPictureView, Problem
-from .parameters import AfterQuery, BeforeQuery, CursorQuery, IdPath, LimitQuery, NamePath, cut, from_cursor
+from .models import Problem
+from .parameters import AfterQuery, BeforeQuery, IdPath, NamePath, SliceQuery
+from .parts import TheDesk, TheHistories, TheLive, TheMedia, TheQueries
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
+from .routes_devices import picture_view
 
 CounterQuery = Annotated[
     str,
@@ -81,122 +82,156 @@ def heeded(request: Request, answer: core.AnswerMeter) -> core.AnswerMeter:
     raise ApiError(status, answer.reason or answer.outcome, where=request.url.path, remedy=remedy)
 
 
-def routes(
-    desk: Desk, queries: Queries, histories: MeterQueries, media: MediaFolder, live: Live
-) -> APIRouter:
-    router = APIRouter(prefix="/api/meters", tags=["meters"], responses=REFUSED)
+router = APIRouter(prefix="/api/meters", tags=["meters"], responses=REFUSED)
 
-    def check_there(request: Request, device: str, meter: str) -> None:
-        """Raises ApiError for a meter that nobody has heard of: a slip of the pen makes no meter."""
-        key, info = (device, meter), live.devices.get(device)
-        named = info is not None and any(one.name == meter for one in info.meters)
-        if not (named or desk.meters(key).views or key in queries.latest_meter_pictures()):
-            remedy = "GET /api/meters lists those that there are"
-            raise ApiError(404, "there is no such meter", where=request.url.path, remedy=remedy)
 
-    @router.get("", summary="List meters")
-    def meters() -> list[MeterStatus]:
-        """Every meter that a device has, or that has a history, and how it stands."""
-        shown = desk.meters()
-        views = {(view.device, view.meter): view for view in shown.views}
-        infos = {(device, one.name): one for device, i in live.devices.copy().items() for one in i.meters}
-        latest = queries.latest_meter_pictures()
-        return [
-            _status(key, views.get(key), infos.get(key), latest.get(key), shown.readers)
-            for key in sorted({*views, *infos, *latest})
-        ]
+def _told(request: Request, desk: Desk, meter: core.MeterKey, wish: core.Wish) -> Told:
+    """The owner says something of a meter; raises ApiError when it is refused."""
+    return Told(notes=heeded(request, desk.wish(*meter, wish)).notes)
 
-    @router.get("/{device}/{meter}/readings", summary="A meter's history", responses=BAD_QUERY)
-    def readings(
-        *,
-        device: NamePath,
-        meter: NamePath,
-        counter: CounterQuery = "",
-        verdict: VerdictQuery = None,
-        before: BeforeQuery = None,
-        after: AfterQuery = None,
-        limit: LimitQuery = 50,
-        cursor: CursorQuery = None,
-    ) -> ReadingPage:
-        """What became of each picture, and what the owner said; newest first. It is kept for ever."""
-        behind = from_cursor(cursor)
-        wanted = Wanted(device, meter, counter, verdict, before, after, behind, limit + 1)
-        page, last = cut(histories.readings(wanted), limit, lambda one: (one.row.at, one.row.id))
-        return ReadingPage(readings=[_reading(one) for one in page], next=last)
 
-    @router.get(
-        "/{device}/{meter}/readings.csv",
-        summary="A meter's history as CSV",
-        response_class=StreamingResponse,
-        responses={**BAD_QUERY, **_CSV},
+def _check_there(request: Request, desk: Desk, queries: Queries, live: Live, key: core.MeterKey) -> None:
+    """Raises ApiError for a meter that nobody has heard of: a slip of the pen makes no meter."""
+    device, meter = key
+    info = live.devices.get(device)
+    named = info is not None and any(one.name == meter for one in info.meters)
+    if not (named or desk.meters(key).views or key in queries.latest_meter_pictures()):
+        remedy = "GET /api/meters lists those that there are"
+        raise ApiError(404, "there is no such meter", where=request.url.path, remedy=remedy)
+
+
+@router.get("", summary="List meters")
+def meters(desk: TheDesk, queries: TheQueries, live: TheLive) -> list[MeterStatus]:
+    """Every meter that a device has, or that has a history, and how it stands."""
+    shown = desk.meters()
+    views = {(view.device, view.meter): view for view in shown.views}
+    infos = {(device, one.name): one for device, i in live.devices.copy().items() for one in i.meters}
+    latest = queries.latest_meter_pictures()
+    return [
+        _status(key, views.get(key), infos.get(key), latest.get(key), shown.readers)
+        for key in sorted({*views, *infos, *latest})
+    ]
+
+
+@router.get("/{device}/{meter}/readings", summary="A meter's history", responses=BAD_QUERY)
+def readings(
+    histories: TheHistories,
+    part: SliceQuery,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    counter: CounterQuery = "",
+    verdict: VerdictQuery = None,
+) -> ReadingPage:
+    """What became of each picture, and what the owner said; newest first. It is kept for ever."""
+    found = histories.readings(Wanted(device, meter, counter, verdict, **part.of_query))
+    page, last = part.page(found, lambda one: (one.row.at, one.row.id))
+    return ReadingPage(readings=[_reading(one) for one in page], next=last)
+
+
+@router.get(
+    "/{device}/{meter}/readings.csv",
+    summary="A meter's history as CSV",
+    response_class=StreamingResponse,
+    responses={**BAD_QUERY, **_CSV},
+)
+def readings_csv(
+    histories: TheHistories,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    verdict: VerdictQuery = "accepted",
+    before: BeforeQuery = None,
+    after: AfterQuery = None,
+) -> StreamingResponse:
+    """Accepted readings of all its counters, oldest first; `verdict` asks for the others."""
+    wanted = Wanted(device, meter, None, verdict, before, after)
+    name = f'attachment; filename="{device}-{meter}.csv"'
+    lines = _lines(histories.history(wanted))
+    return StreamingResponse(lines, media_type="text/csv", headers={"Content-Disposition": name})
+
+
+@router.post(
+    "/{device}/{meter}/readings/{reading_id}/correct",
+    summary="Say what a picture shows",
+    responses=NOT_FOUND,
+)
+def correct(
+    request: Request,
+    desk: TheDesk,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    reading_id: IdPath,
+    body: CorrectWish,
+) -> Told:
+    """It counts at once, and all after it are judged again. The picture is kept as an example."""
+    wish = core.Correct(reading_id, body.counter or "", body.value)
+    return _told(request, desk, (device, meter), wish)
+
+
+@router.post(
+    "/{device}/{meter}/readings/{reading_id}/undo",
+    summary="Take back what was said",
+    responses=NOT_FOUND,
+)
+def undo(
+    request: Request, desk: TheDesk, *, device: NamePath, meter: NamePath, reading_id: IdPath, body: UndoWish
+) -> Told:
+    """A corrected picture speaks for itself again; a value that was set, or an exchange, goes."""
+    wish = core.TakeBack(reading_id, body.counter or "")
+    return _told(request, desk, (device, meter), wish)
+
+
+@router.post("/{device}/{meter}/set", summary="Say what the meter shows", responses=NOT_FOUND)
+def set_value(
+    request: Request,
+    desk: TheDesk,
+    queries: TheQueries,
+    live: TheLive,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    body: SetWish,
+) -> Told:
+    """The owner has looked at it. It counts at once."""
+    _check_there(request, desk, queries, live, (device, meter))
+    wish = core.SetValue(body.counter or "", body.value, _moment(request, body.at))
+    return _told(request, desk, (device, meter), wish)
+
+
+@router.post("/{device}/{meter}/exchange", summary="Say that the meter was exchanged", responses=NOT_FOUND)
+def exchange(
+    request: Request,
+    desk: TheDesk,
+    queries: TheQueries,
+    live: TheLive,
+    *,
+    device: NamePath,
+    meter: NamePath,
+    body: ExchangeWish,
+) -> Told:
+    """The total goes on from what the old one showed last."""
+    _check_there(request, desk, queries, live, (device, meter))
+    wish = core.Exchange(body.counter or "", _moment(request, body.at), body.final, body.start)
+    return _told(request, desk, (device, meter), wish)
+
+
+@router.get(
+    "/{device}/{meter}/examples.zip",
+    summary="Pictures of which the owner said what they show",
+    response_class=StreamingResponse,
+    responses={**BAD_QUERY, **_ZIP},
+)
+def examples(
+    histories: TheHistories, media: TheMedia, device: NamePath, meter: NamePath
+) -> StreamingResponse:
+    """The newest 500, with their layouts. `meerkat meter examples` cuts their wheels and needles out."""
+    found = histories.examples(device, meter, 500)
+    name = f'attachment; filename="{device}-{meter}-examples.zip"'
+    return StreamingResponse(
+        packed(found, media), media_type="application/zip", headers={"Content-Disposition": name}
     )
-    def readings_csv(
-        *,
-        device: NamePath,
-        meter: NamePath,
-        verdict: VerdictQuery = "accepted",
-        before: BeforeQuery = None,
-        after: AfterQuery = None,
-    ) -> StreamingResponse:
-        """Accepted readings of all its counters, oldest first; `verdict` asks for the others."""
-        wanted = Wanted(device, meter, None, verdict, before, after)
-        name = f'attachment; filename="{device}-{meter}.csv"'
-        lines = _lines(histories.history(wanted))
-        return StreamingResponse(lines, media_type="text/csv", headers={"Content-Disposition": name})
-
-    @router.post(
-        "/{device}/{meter}/readings/{reading_id}/correct",
-        summary="Say what a picture shows",
-        responses=NOT_FOUND,
-    )
-    def correct(
-        request: Request, device: NamePath, meter: NamePath, reading_id: IdPath, body: CorrectWish
-    ) -> Told:
-        """It counts at once, and all after it are judged again. The picture is kept as an example."""
-        wish = core.Correct(reading_id, body.counter or "", body.value)
-        return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
-
-    @router.post(
-        "/{device}/{meter}/readings/{reading_id}/undo",
-        summary="Take back what was said",
-        responses=NOT_FOUND,
-    )
-    def undo(request: Request, device: NamePath, meter: NamePath, reading_id: IdPath, body: UndoWish) -> Told:
-        """A corrected picture speaks for itself again; a value that was set, or an exchange, goes."""
-        wish = core.TakeBack(reading_id, body.counter or "")
-        return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
-
-    @router.post("/{device}/{meter}/set", summary="Say what the meter shows", responses=NOT_FOUND)
-    def set_value(request: Request, device: NamePath, meter: NamePath, body: SetWish) -> Told:
-        """The owner has looked at it. It counts at once."""
-        check_there(request, device, meter)
-        wish = core.SetValue(body.counter or "", body.value, _moment(request, body.at))
-        return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
-
-    @router.post(
-        "/{device}/{meter}/exchange", summary="Say that the meter was exchanged", responses=NOT_FOUND
-    )
-    def exchange(request: Request, device: NamePath, meter: NamePath, body: ExchangeWish) -> Told:
-        """The total goes on from what the old one showed last."""
-        check_there(request, device, meter)
-        wish = core.Exchange(body.counter or "", _moment(request, body.at), body.final, body.start)
-        return Told(notes=heeded(request, desk.wish(device, meter, wish)).notes)
-
-    @router.get(
-        "/{device}/{meter}/examples.zip",
-        summary="Pictures of which the owner said what they show",
-        response_class=StreamingResponse,
-        responses={**BAD_QUERY, **_ZIP},
-    )
-    def examples(device: NamePath, meter: NamePath) -> StreamingResponse:
-        """The newest 500, with their layouts. `meerkat meter examples` cuts their wheels and needles out."""
-        found = histories.examples(device, meter, 500)
-        name = f'attachment; filename="{device}-{meter}-examples.zip"'
-        return StreamingResponse(
-            packed(found, media), media_type="application/zip", headers={"Content-Disposition": name}
-        )
-
-    return router
 
 
 def _moment(request: Request, at: datetime | None) -> datetime:
@@ -250,12 +285,6 @@ def _scale(view: core.MeterView | None, counter: core.CounterView) -> dict[str, 
     seen = counter.latest.seen if counter.latest is not None else None
     known = laid_out or seen
     return {"step": known.step, "span": known.span} if known is not None else {}
-
-
-def picture_view(stored: StoredPicture) -> MeterPictureView:
-    return MeterPictureView.model_validate(
-        {name: getattr(stored, name) for name in MeterPictureView.model_fields}
-    )
 
 
 def _reading(stored: StoredReading) -> ReadingView:

@@ -41,62 +41,59 @@ class ModelView(View):
     files: list[ModelFileView]
 
 
-def routes() -> APIRouter:
-    router = APIRouter(tags=["hub"])
+router = APIRouter(tags=["hub"])
 
-    @router.get("/api/models", summary="List models")
-    def models() -> list[ModelView]:
-        """The catalogue, the preferred first, and which of its files this machine can hand out."""
-        return [
-            ModelView(
-                name=entry.name,
-                title=entry.title,
-                task=entry.task,
-                engines=entry.engines,
-                devices=entry.devices,
-                licence=entry.licence,
-                default=entry.default,
-                files=[
-                    ModelFileView(
-                        name=file.name,
-                        role=file.role,
-                        bytes=file.bytes,
-                        sha256=file.sha256,
-                        here=file.pinned and store.locate_file(file) is not None,
-                    )
-                    for file in entry.files
-                ],
-            )
-            for entry in catalogue.entries()
-        ]
 
-    @router.get(
-        "/api/models/{sha256}",
-        summary="Get a model's file",
-        response_class=FileResponse,
-        responses={**NOT_FOUND, 200: {"content": {"application/octet-stream": {}}}},
-    )
-    def file(sha256: ShaPath, request: Request) -> Response:
-        """A file of the catalogue by its content, whole or the range that is asked for.
-
-        What is sent has this hash: a worker that is told to load a model fetches it here.
-        """
-        known = _known(sha256)
-        path = None if known is None else store.locate_file(known)
-        if known is None or path is None:
-            raise ApiError(
-                404,
-                "no model's file with this SHA-256 is on the hub's machine"
-                if known
-                else "no model of the catalogue has a file with this SHA-256",
-                where=request.url.path,
-                remedy="GET /api/models lists what there is; `meerkat models pull` fetches more",
-            )
-        return send_file(
-            request, path, media_type="application/octet-stream", name=known.name, tag=known.sha256
+@router.get("/api/models", summary="List models")
+def models() -> list[ModelView]:
+    """The catalogue, the preferred first, and which of its files this machine can hand out."""
+    return [
+        ModelView(
+            name=entry.name,
+            title=entry.title,
+            task=entry.task,
+            engines=entry.engines,
+            devices=entry.devices,
+            licence=entry.licence,
+            default=entry.default,
+            files=[
+                ModelFileView(
+                    name=file.name,
+                    role=file.role,
+                    bytes=file.bytes,
+                    sha256=file.sha256,
+                    here=file.pinned and store.locate_file(file) is not None,
+                )
+                for file in entry.files
+            ],
         )
+        for entry in catalogue.entries()
+    ]
 
-    return router
+
+@router.get(
+    "/api/models/{sha256}",
+    summary="Get a model's file",
+    response_class=FileResponse,
+    responses={**NOT_FOUND, 200: {"content": {"application/octet-stream": {}}}},
+)
+def file(sha256: ShaPath, request: Request) -> Response:
+    """A file of the catalogue by its content, whole or the range that is asked for.
+
+    What is sent has this hash: a worker that is told to load a model fetches it here.
+    """
+    known = _known(sha256)
+    path = None if known is None else store.locate_file(known)
+    if known is None or path is None:
+        raise ApiError(
+            404,
+            "no model's file with this SHA-256 is on the hub's machine"
+            if known
+            else "no model of the catalogue has a file with this SHA-256",
+            where=request.url.path,
+            remedy="GET /api/models lists what there is; `meerkat models pull` fetches more",
+        )
+    return send_file(request, path, media_type="application/octet-stream", name=known.name, tag=known.sha256)
 
 
 def _known(sha256: str) -> ModelFile | None:

@@ -17,6 +17,7 @@ from meerkat_inference.catalogue import Entry
 
 from .models import View
 from .parameters import IdPath
+from .parts import ThePeople
 from .problems import BAD_QUERY, NOT_FOUND, REFUSED, ApiError
 
 NAME = r"^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'’_-]{0,79}$"
@@ -107,81 +108,85 @@ def view(stored: StoredPerson) -> PersonView:
     )
 
 
-def routes(people: PeopleStore) -> APIRouter:
-    router = APIRouter(prefix="/api", tags=["people"], responses=REFUSED)
+router = APIRouter(prefix="/api", tags=["people"], responses=REFUSED)
 
-    def missing(request: Request, what: str) -> ApiError:
-        remedy = "GET /api/people lists who is enrolled"
-        return ApiError(404, what, where=request.url.path, remedy=remedy)
 
-    @router.get("/people", summary="List people")
-    def listed() -> list[PersonView]:
-        """Everybody who is enrolled, by name."""
-        return [view(person) for person in people.people()]
+def _missing(request: Request, what: str) -> ApiError:
+    remedy = "GET /api/people lists who is enrolled"
+    return ApiError(404, what, where=request.url.path, remedy=remedy)
 
-    @router.post("/people/{name}/samples", summary="Enrol", responses=BAD_QUERY)
-    def enrol(request: Request, name: PersonPath, body: SamplesBody) -> Enrolled:
-        """Add pictures of a person, who is made if new. `meerkat faces enrol` sends them."""
-        meaning = _check(body, request.url.path)
-        there = people.embeddings(name, body.model.sha256)
-        numbers = [sample.embedding for sample in body.samples]
-        already = [at for at, one in enumerate(numbers) if one in there or one in numbers[:at]]
-        if len(there) + len(body.samples) - len(already) > MOST:
-            raise ApiError(
-                422,
-                f"{name} would have more than {MOST} samples of this model",
-                where=request.url.path,
-                remedy="Forget some, or forget the person and enrol the best pictures again",
-            )
-        warnings = _resemblances(people, name, body, meaning)
-        new = [NewSample(s.embedding, s.quality, s.picture) for s in body.samples]
-        added = people.add(name, body.model.sha256, body.model.name, new)
-        stored = people.person(name)
-        if stored is None:
-            raise missing(request, f"{name} was forgotten meanwhile")
-        return Enrolled(person=view(stored), added=added, already=already, warnings=warnings)
 
-    @router.post("/recognise", summary="Who is this?", responses=BAD_QUERY)
-    def recognise(body: FaceBody) -> WhoView:
-        """Compare a face with all who are enrolled, as a workflow would. Nothing of it is kept."""
-        match = people.gallery.who(body.embedding, body.model.sha256, body.quality)
-        return WhoView(
-            verdict=match.verdict,
-            person=match.person,
-            distance=match.distance if math.isfinite(match.distance) else None,
-            reason=match.reason,
+@router.get("/people", summary="List people")
+def listed(people: ThePeople) -> list[PersonView]:
+    """Everybody who is enrolled, by name."""
+    return [view(person) for person in people.people()]
+
+
+@router.post("/people/{name}/samples", summary="Enrol", responses=BAD_QUERY)
+def enrol(request: Request, people: ThePeople, name: PersonPath, body: SamplesBody) -> Enrolled:
+    """Add pictures of a person, who is made if new. `meerkat faces enrol` sends them."""
+    meaning = _check(body, request.url.path)
+    there = people.embeddings(name, body.model.sha256)
+    numbers = [sample.embedding for sample in body.samples]
+    already = [at for at, one in enumerate(numbers) if one in there or one in numbers[:at]]
+    if len(there) + len(body.samples) - len(already) > MOST:
+        raise ApiError(
+            422,
+            f"{name} would have more than {MOST} samples of this model",
+            where=request.url.path,
+            remedy="Forget some, or forget the person and enrol the best pictures again",
         )
+    warnings = _resemblances(people, name, body, meaning)
+    new = [NewSample(s.embedding, s.quality, s.picture) for s in body.samples]
+    added = people.add(name, body.model.sha256, body.model.name, new)
+    stored = people.person(name)
+    if stored is None:
+        raise _missing(request, f"{name} was forgotten meanwhile")
+    return Enrolled(person=view(stored), added=added, already=already, warnings=warnings)
 
-    @router.delete("/people/{name}", summary="Forget a person", status_code=204, responses=NOT_FOUND)
-    def forget(request: Request, name: PersonPath) -> Response:
-        """Remove a person with all samples and pictures for good."""
-        if not people.forget(name):
-            raise missing(request, f"nobody is enrolled as {name}")
-        return Response(status_code=204)
 
-    @router.delete(
-        "/people/{name}/samples/{sample_id}", summary="Forget a sample", status_code=204, responses=NOT_FOUND
+@router.post("/recognise", summary="Who is this?", responses=BAD_QUERY)
+def recognise(people: ThePeople, body: FaceBody) -> WhoView:
+    """Compare a face with all who are enrolled, as a workflow would. Nothing of it is kept."""
+    match = people.gallery.who(body.embedding, body.model.sha256, body.quality)
+    return WhoView(
+        verdict=match.verdict,
+        person=match.person,
+        distance=match.distance if math.isfinite(match.distance) else None,
+        reason=match.reason,
     )
-    def forget_sample(request: Request, name: PersonPath, sample_id: IdPath) -> Response:
-        """Remove one picture of a person for good."""
-        if not people.forget_sample(name, sample_id):
-            raise missing(request, "there is no such sample")
-        return Response(status_code=204)
 
-    @router.get(
-        "/people/{name}/samples/{sample_id}/picture",
-        summary="A sample's picture",
-        response_class=Response,
-        responses={**NOT_FOUND, 200: {"content": {"image/jpeg": {}}, "description": "The face, small"}},
-    )
-    def picture(request: Request, name: PersonPath, sample_id: IdPath) -> Response:
-        """A JPEG of the face, for people to see whether the right one is enrolled."""
-        found = people.picture(name, sample_id)
-        if found is None:
-            raise missing(request, "this sample has no picture")
-        return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
-    return router
+@router.delete("/people/{name}", summary="Forget a person", status_code=204, responses=NOT_FOUND)
+def forget(request: Request, people: ThePeople, name: PersonPath) -> Response:
+    """Remove a person with all samples and pictures for good."""
+    if not people.forget(name):
+        raise _missing(request, f"nobody is enrolled as {name}")
+    return Response(status_code=204)
+
+
+@router.delete(
+    "/people/{name}/samples/{sample_id}", summary="Forget a sample", status_code=204, responses=NOT_FOUND
+)
+def forget_sample(request: Request, people: ThePeople, name: PersonPath, sample_id: IdPath) -> Response:
+    """Remove one picture of a person for good."""
+    if not people.forget_sample(name, sample_id):
+        raise _missing(request, "there is no such sample")
+    return Response(status_code=204)
+
+
+@router.get(
+    "/people/{name}/samples/{sample_id}/picture",
+    summary="A sample's picture",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: {"content": {"image/jpeg": {}}, "description": "The face, small"}},
+)
+def picture(request: Request, people: ThePeople, name: PersonPath, sample_id: IdPath) -> Response:
+    """A JPEG of the face, for people to see whether the right one is enrolled."""
+    found = people.picture(name, sample_id)
+    if found is None:
+        raise _missing(request, "this sample has no picture")
+    return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
 def _check(body: SamplesBody, where: str) -> Meaning:

@@ -69,33 +69,42 @@ class _Refused(Exception):
 
 def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette:
     """The application; `max_bytes` of a picture."""
-    uploads = asyncio.Semaphore(UPLOADS)
-    asking: set[Request] = set()
+    door = _Door(websensor, token, max_bytes)
+    paths = ("/websensor", "/websensor/{meter}")
+    return Starlette(
+        routes=[
+            *(Route(path, door.post, methods=["POST"]) for path in paths),
+            *(Route(path, door.get, methods=["GET"]) for path in paths),
+        ],
+        exception_handlers={Exception: _fault},
+    )
 
-    def admit(request: Request) -> str:
-        """The meter that is meant. Raises _Refused."""
-        if token and not _knows(request, token):
-            raise _Refused(401, "the token is missing or wrong: add ?token=... to the address, or X-Token")
-        meter = request.path_params.get("meter", websensor.meters[0])
-        if meter not in websensor.meters:
-            raise _Refused(404, "there is no such meter: hub.websensor.meters names them")
-        return str(meter)
 
-    async def post(request: Request) -> Response:
+class _Door:
+    """Who may come in, how many at a time, and what they are told."""
+
+    def __init__(self, websensor: Websensor, token: str, max_bytes: int) -> None:
+        self._websensor = websensor
+        self._token = token
+        self._max_bytes = max_bytes
+        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._asking: set[Request] = set()
+
+    async def post(self, request: Request) -> Response:
         try:
-            meter = admit(request)
+            meter = self._admit(request)
             if not _same_origin(request):
                 raise _Refused(403, "pages of other web sites may not post here")
             if request.headers.get("content-type", "").startswith("multipart/"):
                 raise _Refused(415, "a form was posted: send the bytes themselves, curl --data-binary @file")
-            with _counted(asking, request):
-                async with uploads:
-                    jpeg = await _body(request, max_bytes)
-                    await run_in_threadpool(websensor.take, meter, jpeg)
+            with _counted(self._asking, request):
+                async with self._uploads:
+                    jpeg = await _body(request, self._max_bytes)
+                    await run_in_threadpool(self._websensor.take, meter, jpeg)
         except _Refused as refused:
             log.warning("websensor: %s answered to %s: %s", NACK, _peer(request), refused.reason)
             if refused.unread:
-                await _drop(request, max_bytes)
+                await _drop(request, self._max_bytes)
             return _nack(refused.status, refused.reason)
         except ClientDisconnect:
             log.warning("websensor: %s hung up before its picture was whole", _peer(request))
@@ -105,11 +114,11 @@ def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette
             return _nack(status, f"{error.what}. {error.remedy}")
         return PlainTextResponse(ACK)
 
-    async def get(request: Request) -> Response:
+    async def get(self, request: Request) -> Response:
         try:
-            meter = admit(request)
-            with _counted(asking, request):
-                latest = await run_in_threadpool(websensor.latest, meter)
+            meter = self._admit(request)
+            with _counted(self._asking, request):
+                latest = await run_in_threadpool(self._websensor.latest, meter)
         except _Refused as refused:
             return PlainTextResponse(refused.reason, refused.status)
         except MeerkatError as error:
@@ -120,14 +129,14 @@ def create_app(websensor: Websensor, *, token: str, max_bytes: int) -> Starlette
         headers = {"Cache-Control": "no-store", "X-Captured-At": format_time(latest.captured_at)}
         return Response(latest.jpeg, media_type="image/jpeg", headers=headers)
 
-    paths = ("/websensor", "/websensor/{meter}")
-    return Starlette(
-        routes=[
-            *(Route(path, post, methods=["POST"]) for path in paths),
-            *(Route(path, get, methods=["GET"]) for path in paths),
-        ],
-        exception_handlers={Exception: _fault},
-    )
+    def _admit(self, request: Request) -> str:
+        """The meter that is meant. Raises _Refused."""
+        if self._token and not _knows(request, self._token):
+            raise _Refused(401, "the token is missing or wrong: add ?token=... to the address, or X-Token")
+        meter = request.path_params.get("meter", self._websensor.meters[0])
+        if meter not in self._websensor.meters:
+            raise _Refused(404, "there is no such meter: hub.websensor.meters names them")
+        return str(meter)
 
 
 @contextmanager

@@ -103,7 +103,8 @@ def load_edge_tpu(module: Any, device: str, library: str = EDGE_TPU_LIBRARY) -> 
         raise ModelError(
             f"the Edge TPU runtime cannot be loaded: {_first_line(error)}",
             where=library,
-            remedy="Install libedgetpu1-std (docs/how-to/workers.md), or name its file with coral_library",
+            remedy="Install a libedgetpu that is built for this runtime (docs/how-to/workers.md, Coral), or "
+            "name its file with worker.coral_library",
         ) from error
     except ValueError as error:
         detail = " ".join(str(error).split())

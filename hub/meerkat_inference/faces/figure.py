@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
 
 from meerkat_contract.errors import StorageError, UsageError
 
 from .measuring import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def check(path: Path) -> None:
+    """Before minutes of work. Raises UsageError for another ending than .png and without Matplotlib,
+    StorageError for a folder that cannot be written."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path.name!r} is no name of a PNG", where="--figure", remedy="Write curve.png")
+    _figure()
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error.strerror) from error
 
 
 def draw(report: Report, path: Path, *, title: str, threshold: float) -> None:
@@ -21,6 +38,18 @@ def draw(report: Report, path: Path, *, title: str, threshold: float) -> None:
 
 def draw_beside(panels: Sequence[tuple[str, Report]], path: Path, *, threshold: float) -> None:
     """Several evaluations in one picture, side by side, each as (title, report). Raises as `draw` does."""
+    figure = _figure()(figsize=(2 + 6 * len(panels), 6.4), layout="constrained")
+    rows = figure.subplots(2, len(panels), sharex=True, squeeze=False, height_ratios=(3, 2))
+    for column, (title, report) in enumerate(panels):
+        _rates(rows[0, column], report, title, threshold)
+        _distances(rows[1, column], report, threshold)
+    try:
+        figure.savefig(path, dpi=120 if len(panels) == 1 else 90)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _figure() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -29,17 +58,12 @@ def draw_beside(panels: Sequence[tuple[str, Report]], path: Path, *, threshold: 
             where="--figure",
             remedy="`pip install 'meerkat-home[experiments]'` installs it, or leave --figure out",
         ) from error
-    figure = Figure(figsize=(2 + 6 * len(panels), 6.4), layout="constrained")
-    rows = figure.subplots(2, len(panels), sharex=True, squeeze=False, height_ratios=(3, 2))
-    for column, (title, report) in enumerate(panels):
-        _rates(rows[0, column], report, title, threshold)
-        _distances(rows[1, column], report, threshold)
-    try:
-        figure.savefig(path, dpi=120 if len(panels) == 1 else 90)
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"the figure cannot be written ({error})", where=str(path), remedy="Name a .png in another folder"
-        ) from error
+    return Figure
+
+
+def _unwritable(path: Path, why: object) -> StorageError:
+    what = f"the figure cannot be written ({why})"
+    return StorageError(what, where=str(path), remedy="Name a .png in another folder")
 
 
 def _rates(axes: Any, report: Report, title: str, threshold: float) -> None:
@@ -52,7 +76,7 @@ def _rates(axes: Any, report: Report, title: str, threshold: float) -> None:
     axes.annotate("proposed", (report.proposed, 50), rotation=90, ha="left", va="center", fontsize=8)
     axes.set_ylabel("share of probes, %")
     axes.set_title(title)
-    axes.legend(loc="center right")
+    axes.legend(loc="upper left")  # where the curves begin, all at zero
 
 
 def _distances(axes: Any, report: Report, threshold: float) -> None:

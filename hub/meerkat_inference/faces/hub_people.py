@@ -93,12 +93,18 @@ class HubPeople:
         return answer
 
     def forget(self, name: str) -> None:
-        self._ask("DELETE", f"/api/people/{quote(name, safe='')}")
+        nobody = UsageError(
+            f"nobody is enrolled as {name}", where=self.address, remedy="`meerkat faces list` shows who is"
+        )
+        self._ask("DELETE", f"/api/people/{quote(name, safe='')}", absent=nobody)
 
     def close(self) -> None:
         self._http.close()
 
-    def _ask(self, method: str, path: str, body: object | None = None) -> Any:
+    def _ask(
+        self, method: str, path: str, body: object | None = None, *, absent: MeerkatError | None = None
+    ) -> Any:
+        """`absent` is raised for what the hub says that it does not have."""
         try:
             content = None if body is None else json.dumps(body)
             response = self._http.request(method, self.address + path, content=content)
@@ -115,6 +121,8 @@ class HubPeople:
         if response.is_success and (answer is not None or response.status_code == 204):
             return answer
         told = answer if isinstance(answer, dict) else {}
+        if absent is not None and response.status_code == 404 and "what" in told:
+            raise absent
         raise MeerkatError(
             str(told.get("what", f"the hub answers {response.status_code}, which is not a hub's word")),
             where=str(told.get("where", "") or self.address),

@@ -70,7 +70,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         data = np.frombuffer(path.read_bytes(), np.uint8)
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except OSError as error:
-        raise MediaError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise MediaError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="Name a picture that you may read"
+        ) from error
     except cv2.error as error:
         raise MediaError(f"cannot be decoded ({error.err})", where=str(path)) from error
     if picture is None or picture.shape[0] * picture.shape[1] > LARGEST:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from meerkat_contract.errors import UsageError
+from meerkat_contract.errors import StorageError, UsageError
 from meerkat_experiments.burst.parameters import FAST, rows
 from meerkat_experiments.burst.run import run
 from meerkat_experiments.burst.world import day
@@ -66,3 +66,6 @@ def test_it_draws_a_day(tmp_path: Path) -> None:
     assert drawing.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"--plot: '.txt' is no picture"):
         invoke("--seeds", "1", "--plot", str(tmp_path / "day.txt"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        invoke("--seeds", "1", "--plot", str(tmp_path / "file" / "day.png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,19 @@ def test_where_the_coral_does_not_work_the_processor_looks_and_the_log_says_why(
     detector.close()
 
 
-def test_a_process_that_hangs_is_ended(stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("side", "told"), [(8, "no answer"), (1000, "takes no picture")], ids=["answering", "taking its picture"]
+)
+def test_a_process_that_hangs_is_ended(
+    side: int, told: str, stub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 64 kB, what a pipe holds, a process that has stopped takes all; of a real picture it does not."""
     detector = CoralDetector("detect_objects", "usb:0", stub)
-    monkeypatch.setattr("meerkat_devices.frames.coral_eyes.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("meerkat_devices.frames.coral_eyes.LOOK_SECONDS", 0.2)
     process = detector._process
     assert process is not None
-    with pytest.raises(ModelError, match="no answer"):
-        detector.detect(picture())
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ModelError, match=told):
+        detector.detect(np.zeros((side, side, 3), np.uint8))
     assert process.poll() is not None
+    assert detector._process is None, "the next picture begins another"

@@ -111,6 +111,7 @@ def test_wind_in_a_tree_hardly_counts_and_a_walker_before_it_does(fps: float) ->
 
     walked = watch(scenes.walker_in_wind, 14, fps)
     middle = [reading.active for at, reading in walked if START + 0.5 < at < START + CROSSING - 0.5]
+    assert len(middle) > fps
     assert all(middle)
 
 

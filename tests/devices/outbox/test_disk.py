@@ -243,8 +243,8 @@ def test_whatever_is_damaged_in_the_database_nothing_is_lost(tmp_path: Path, in_
     outbox = opened(tmp_path / "original")
     entries = [put(outbox, 200, video=n % 3 > 0) for n in range(60)]
     if not in_log:
-        assert outbox._database
-        outbox._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert outbox._index.database
+        outbox._index.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for entry in entries[::4]:
         outbox.forget(entry.id)
     left = [entry for entry in entries if entry not in entries[::4]]
@@ -276,8 +276,8 @@ def test_a_database_that_breaks_while_it_is_used_is_made_anew(tmp_path: Path) ->
     told: list[str] = []
     outbox.on_trouble = lambda error: told.append(str(error))
     entries = [put(outbox) for _ in range(5)]
-    assert outbox._database
-    outbox._database.close()
+    assert outbox._index.database
+    outbox._index.database.close()
     entries.append(put(outbox))
     assert outbox.waiting() == entries, "it is safe, and told, without its row"
     (tmp_path / "outbox.sqlite").write_bytes(random.Random(1).randbytes(8192))
@@ -364,8 +364,8 @@ def test_many_threads_and_a_database_that_breaks_again_and_again(tmp_path: Path)
                     assert outbox.forget(mine.pop(chance.randrange(len(mine))).id)
                 if chance.random() < 0.05:
                     with outbox._lock:
-                        if outbox._database:
-                            outbox._database.close()
+                        if outbox._index.database:
+                            outbox._index.database.close()
         except BaseException as error:  # noqa: BLE001 - shown below
             errors.append(error)
         made.extend(mine)

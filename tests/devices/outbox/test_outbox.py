@@ -191,8 +191,8 @@ def test_the_file_goes_before_its_row_so_that_a_full_disk_can_be_emptied(tmp_pat
     outbox = opened(tmp_path)
     entry = put(outbox)
     there: list[bool] = []
-    assert outbox._database
-    outbox._database.set_trace_callback(
+    assert outbox._index.database
+    outbox._index.database.set_trace_callback(
         lambda sql: there.append(outbox.path(entry.id).exists()) if sql.startswith("DELETE") else None
     )
     outbox.forget(entry.id)
@@ -260,9 +260,9 @@ def test_a_damaged_database_is_set_aside_and_what_can_be_saved_goes_on(tmp_path:
 def test_a_row_that_cannot_be_read_is_read_from_the_file(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     first, second, third = (put(outbox) for _ in range(3))
-    assert outbox._database
-    outbox._database.execute("UPDATE entry SET metadata = '{' WHERE id = ?", (first.id,))
-    outbox._database.execute("UPDATE entry SET metadata = '{}' WHERE id = ?", (second.id,))
+    assert outbox._index.database
+    outbox._index.database.execute("UPDATE entry SET metadata = '{' WHERE id = ?", (first.id,))
+    outbox._index.database.execute("UPDATE entry SET metadata = '{}' WHERE id = ?", (second.id,))
     outbox.close()
     outbox.path(second.id).write_bytes(b"neither")
     again = opened(tmp_path)
@@ -309,8 +309,8 @@ def test_two_processes_cannot_share_it(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    assert outbox._database
-    outbox._database.execute("PRAGMA user_version = 99")
+    assert outbox._index.database
+    outbox._index.database.execute("PRAGMA user_version = 99")
     outbox.close()
     with pytest.raises(StorageError, match="newer version"):
         opened(tmp_path)
@@ -319,8 +319,8 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
 def test_leftovers_are_cleared_and_half_done_steps_completed(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     renamed, unrenamed, rowless, lost, refused = (put(outbox) for _ in range(5))
-    assert outbox._database
-    outbox._database.execute("DELETE FROM entry WHERE id IN (?, ?)", (unrenamed.id, rowless.id))
+    assert outbox._index.database
+    outbox._index.database.execute("DELETE FROM entry WHERE id IN (?, ?)", (unrenamed.id, rowless.id))
     outbox.close()
     outbox.path(unrenamed.id).rename(outbox.temporary(unrenamed.id))  # died between seal and rename
     outbox.path(lost.id).unlink()

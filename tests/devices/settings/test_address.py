@@ -29,11 +29,35 @@ def test_the_kind_of_a_source(text: str, kind: str, shown: str) -> None:
     assert "u:p" not in repr(address)
 
 
+@pytest.mark.parametrize("text", ["RTSP://Joe:Pw@Cam/Live", "Http://Cam:81/Stream", "HTTPS://Cam/A.m3u8"])
+def test_a_scheme_may_be_written_large(text: str) -> None:
+    """FFmpeg knows it only when it is small; what follows stays as it is."""
+    scheme, _, rest = text.partition(":")
+    assert parse_source(text).target == f"{scheme.lower()}:{rest}"
+
+
 @pytest.mark.parametrize("text", ["", "scene:attic", "ftp://cam/x", "rtsp://"])
 def test_what_is_no_source_is_said_with_the_remedy(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_source(text)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("rtsp:/10.0.0.5/x", "Write rtsp://10.0.0.5/x"),
+        ("RTSP:10.0.0.5/x?key=hunter2", "Write rtsp://10.0.0.5/x"),
+        ("http//cam:8080/s", "Write http://cam:8080/s"),
+        ("rtsp:/joe:hunt/er2@cam/x", "Write rtsp://user:password@camera/path"),
+    ],
+)
+def test_an_address_that_wants_a_slash_is_no_missing_file(text: str, remedy: str) -> None:
+    with pytest.raises(UsageError, match="is not how the address of a camera begins") as caught:
+        parse_source(text, where="cameras.front.source")
+    assert caught.value.remedy == remedy
+    assert "hunt" not in str(caught.value)
+    assert parse_source("./rtsp:/10.0.0.5/x").kind == "file"
 
 
 def test_a_missing_file_or_camera_is_said(tmp_path: Path) -> None:

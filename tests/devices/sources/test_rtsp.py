@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -81,6 +82,28 @@ def test_a_camera_that_is_off_is_said() -> None:
     with pytest.raises(SourceError, match="connection refused") as caught:
         open_source(parse_source("rtsp://joe:secret@127.0.0.1:9/live"))
     assert str(caught.value).startswith("rtsp://127.0.0.1:9/live: ")
+    assert "secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "remedy"),
+    [
+        (socket.EAI_NONAME, "the name camera.invalid is unknown", "Check the name"),
+        (socket.EAI_AGAIN, "the name camera.invalid cannot be looked up now", "this machine's network"),
+    ],
+)
+def test_a_camera_s_name_that_nobody_has_is_said(
+    code: int, words: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(_host: str, _port: object) -> None:
+        raise socket.gaierror(code, "libav has looked it up by itself")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(SourceError) as caught:
+        open_source(parse_source("rtsp://joe:secret@camera.invalid/live"))
+    assert caught.value.what == words
+    assert remedy in caught.value.remedy
+    assert "IP address" in caught.value.remedy
     assert "secret" not in repr(caught.value)
 
 

@@ -42,7 +42,9 @@ def test_a_format_that_is_named_is_asked_for_alone() -> None:
         asked = wishes(UsbOptions.model_validate({"format": name, "fps": 7.5}))
         assert [wish["input_format"] for wish in asked] == [name, name]
         assert asked[0]["framerate"] == "7.5"
-    assert all("input_format" not in wish for wish in wishes(UsbOptions(format="raw")))
+    raw = wishes(UsbOptions(format="raw"))
+    assert raw
+    assert all("input_format" not in wish for wish in raw)
 
 
 class Usb:

@@ -49,7 +49,7 @@ class Wedged:
         os.mkfifo(path)
         self.path = path
         self._content = content
-        self._feeder = threading.Thread(target=self._feed)
+        self._feeder = threading.Thread(target=self._feed, daemon=True)  # nobody may ever read it
         self._free = threading.Event()
         self._feeder.start()
 
@@ -381,3 +381,38 @@ def test_a_camera_that_breaks_off_all_day_leaves_nothing_open(tmp_path: Path) ->
             assert open_files() <= files + 4
             assert threading.active_count() <= threads + 2
             assert not running.camera.hangs
+
+
+def test_a_device_that_is_to_end_does_not_wait_for_a_scene_to_be_painted() -> None:
+    stop, painted, ended = threading.Event(), threading.Event(), threading.Event()
+    own = Watchdog(SystemClock())
+
+    def paint() -> Source:
+        painted.wait()
+        return open_source(parse_source("scene:meter"))
+
+    def follow() -> None:
+        assert own.open(parse_source("scene:porch"), paint, stop) is None
+        ended.set()
+
+    camera = threading.Thread(target=follow)
+    camera.start()
+    assert not ended.wait(0.05)
+    stop.set()
+    assert ended.wait(10)
+    assert own.hangs, "whoever ends the process is told"
+    painted.set()
+    wait_for(lambda: not own.hangs, what="it to be done, and to trouble nobody")
+    camera.join(10)
+
+
+def test_what_is_not_live_is_opened_as_it_is_or_says_why_not(tmp_path: Path) -> None:
+    video = parse_source(str(make_clip(tmp_path / "in.mp4", seconds=1)))
+    own, stop = Watchdog(SystemClock()), threading.Event()
+    with own.open(video, lambda: open_source(video, pace="fast"), stop) as source:  # type: ignore[union-attr]
+        assert isinstance(source, ContainerSource), "no thread between its pictures"
+        assert sum(len(sample.shots) for sample in source.samples(stop)) == 15
+    missing = parse_source(str(tmp_path / "no.mp4"))
+    with pytest.raises(SourceError, match="there is no such file"):
+        own.open(missing, lambda: open_source(missing), stop)
+    assert not own.hangs

@@ -148,7 +148,7 @@ def test_motion_is_looked_for_again_when_it_is_asked_for(panel: Panel, device: C
     own = device(moving=True, motion={"enabled": False})
     (camera,) = own.cameras
     wait_for(lambda: camera._next_look > 2 * 90_000, what="two seconds of pictures")
-    assert panel.said("yard/motion") == [b"OFF"]
+    assert set(panel.said("yard/motion")) == {b"OFF"}  # a state may be told again
     panel.set("yard/motion_detection", "ON")
     wait_for(lambda: panel.said("yard/motion")[-1] == b"ON", what="motion")
     panel.set("yard/motion_detection", "OFF")
@@ -169,7 +169,7 @@ def test_a_recording_by_hand_ends_by_itself_and_is_not_kept(
         assert 2 <= float(container.duration or 0) / av.time_base <= 5
     wait_for(lambda: panel.states["yard/record"] == "OFF", what="the switch")
     assert ("yard/record", "ON") in panel.heard
-    assert panel.said("yard/motion") == [b"OFF"]
+    assert set(panel.said("yard/motion")) == {b"OFF"}
     assert not (own.outbox.folder.parent / "settings.json").exists()
 
 

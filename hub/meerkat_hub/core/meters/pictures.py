@@ -203,7 +203,9 @@ class Pictures:
         reason = result.reason or "the worker gave no reason"
         if result.state == "done" and result.meter is None:
             reason = f"worker {worker} answered without a reading; it may be of another version"
-        elif result.state == "done" or not result.retry:
+        elif result.state == "done" or not (
+            result.retry or (not item.attempts and self._pool.another_may(item, worker))
+        ):
             self._end(item.id, result, worker, out)
             return
         self.try_ended(TryEnded(item, worker, reason), now, out)

@@ -9,6 +9,11 @@ from meerkat_hub.core.rules import Staff, WorkerView, staff_of
 from .members import Member
 from .openings import Openings
 from .queues import Group
+from .work import Item
+
+LEFT = 4
+"""Openings that are left as they were until somebody asks: most steps do not, and then a worker that changed
+twice is looked at once. No more, so that no step has to make up for many."""
 
 
 class Crew:
@@ -24,6 +29,9 @@ class Crew:
         """Whether somebody does jobs that are marked `ahead` before those it has not begun."""
         self._openings = Openings(zip(members, self._views, strict=True)) if self.knows_ahead else None
         self._stale: set[int] = set()
+        """Whose view is to be made anew when somebody looks."""
+        self._moved: set[int] = set()
+        """Whose opening is."""
         self._idle = {number for number, member in enumerate(members) if not member.leases}
 
     def touched(self, member: Member) -> None:
@@ -42,18 +50,24 @@ class Crew:
         if self._stale:
             size = self._size(self._task)
             for place in self._stale:
-                member = self.members[place]
-                view = member.view(self._task, size)
-                self._views.replace(place, view)
-                if self._openings is not None:
-                    self._openings.replace(place, member, view)
+                self._views.replace(place, self.members[place].view(self._task, size))
+            if self._openings is not None:
+                self._moved |= self._stale
+                while len(self._moved) > LEFT:
+                    self._put_opening(self._openings, self._moved.pop())
             self._stale.clear()
         return self._views
 
     @property
     def openings(self) -> Openings | None:
         """Where a job that goes ahead could begin; None where nobody knows of such jobs."""
-        return self._openings if self.views else None
+        if self._openings is not None and self.views:
+            while self._moved:
+                self._put_opening(self._openings, self._moved.pop())
+        return self._openings
+
+    def _put_opening(self, openings: Openings, place: int) -> None:
+        openings.replace(place, self.members[place], self._views[place])
 
     def has_room(self) -> bool:
         for member in self.members:  # noqa: SIM110 - any() takes twice as long to find the first
@@ -66,6 +80,9 @@ class Crew:
 
     def has_busy(self) -> bool:
         return len(self._idle) < len(self.members)
+
+    def has_others(self, than: Collection[str]) -> bool:
+        return any(member.id not in than for member in self.members)
 
     def overdue_at(self) -> float | None:
         """When the first answer is overdue; None when nobody holds anything."""
@@ -132,3 +149,13 @@ class Crews:
             and member.does(group.task)
             and (group.nodes is None or member.id in group.nodes)
         )
+
+
+def by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
+    """The items by whom they are to avoid, in their order: the plain ones do not wait for the others."""
+    if not [None for item in head if item.avoid]:
+        return {frozenset(): head}
+    runs: dict[frozenset[str], list[Item]] = {}
+    for item in head:
+        runs.setdefault(item.avoid, []).append(item)
+    return runs

@@ -12,6 +12,9 @@ from .work import Item
 PRICED_EVERY = 1.0
 """Seconds after which the price of a task is made anew from what its workers are measured to need."""
 
+UNKNOWN = 0.04
+"""Seconds that a pool is taken to need for one unit of cost while nobody has ever done the task."""
+
 SIZE_SMOOTHING = 0.1
 """Of the newest item in the usual size."""
 
@@ -24,6 +27,8 @@ class Demand:
         self._arrivals: dict[str, ArrivalWindow] = {}
         self._sizes: dict[str, float] = {}
         self._units: dict[str, float] = {}
+        self._of_all: dict[str, float] = {}
+        """What the whole pool needs; of a task that nobody does now, what it was."""
         self._priced_at = 0.0
 
     def came(self, item: Item, task: str, now: float) -> None:
@@ -47,6 +52,13 @@ class Demand:
             seconds = [member.seconds(task) for member in self._members.values() if task in member.tasks]
             unit = self._units[task] = sum(seconds) / len(seconds) if seconds else 1.0
         return unit
+
+    def pool_seconds(self, task: str) -> float:
+        """Seconds that all workers together need for one unit of cost; as it was, while there are none."""
+        capacity = sum(member.capacity(task) for member in self._members.values() if task in member.tasks)
+        if capacity:
+            self._of_all[task] = 1 / capacity
+        return self._of_all.get(task, UNKNOWN)
 
     def price_anew(self) -> None:
         """Somebody came, went, or does other tasks than before."""

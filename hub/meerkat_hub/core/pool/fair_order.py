@@ -2,13 +2,15 @@
 
 A flow is a `Lane` here. The order is that of `queues`: of the lanes within SLACK of the one that was
 served least, the one whose next item came first; an urgent item before all of them. To work it out
-anew at each step would cost the more the more flows there are. So each lane has its entries in three
-heaps, which are made anew when what is next in it, or its tag, has changed; an entry whose stamp is not
-its lane's is void, and is passed over when it comes up. What is to come is played through on copies.
+anew at each step would cost the more the more flows there are. So each lane has its entries in two heaps
+and a list in order, which are made anew when what is next in it, or its tag, has changed; an entry whose
+stamp is not its lane's is void, and is passed over when it comes up. What is to come is played through
+beside them.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ one queue. Shares stay exact but for this second."""
 
 Key = tuple[bool, float, int]
 """Not urgent, tag, number of the flow: who has the lowest is next."""
+
+NOTHING: Iterator[Item] = iter(())
 
 Near = tuple[bool, float, int, int, Item]
 """Not urgent, when its next item came, number of the lane, stamp, that item."""
@@ -62,6 +66,15 @@ class Lane:
         """Raises StopIteration when nothing waits."""
         return next(self.in_order())
 
+    def behind_first(self) -> Iterator[Item]:
+        """What is served after the first. Raises StopIteration when nothing waits."""
+        urgent, live, backlog = self.lanes
+        if len(live) == 1 and not (urgent or backlog):  # as in most flows of a house
+            return NOTHING
+        items = self.in_order()
+        next(items)
+        return items
+
     def key(self) -> Key:
         return (not self.lanes[Priority.URGENT], self.tag, self.number)
 
@@ -92,7 +105,7 @@ class FairOrder:
         self.far: list[Far] = []
         """Those that have been served more than SLACK beyond the one that was served least."""
         self.near: list[Near] = []
-        """Those whose turn it may be."""
+        """Those whose turn it may be, in order."""
 
     def add(self, lane: Lane) -> None:
         """Something waits in it from now on."""
@@ -152,11 +165,11 @@ class FairOrder:
             item = lane.first()
             stamp = stamps[lane.number]
             if item.priority is Priority.URGENT:
-                heappush(self.near, (False, item.arrived, lane.number, stamp, item))
+                insort(self.near, (False, item.arrived, lane.number, stamp, item))
             elif lane.tag > end:
                 heappush(self.far, (lane.tag, lane.number, stamp, item))
             else:
-                heappush(self.near, (True, item.arrived, lane.number, stamp, item))
+                insort(self.near, (True, item.arrived, lane.number, stamp, item))
         self._sort_out(end)
 
     def _sort_out(self, end: float) -> None:
@@ -165,13 +178,13 @@ class FairOrder:
         while far and far[0][0] <= end:
             _, number, stamp, item = heappop(far)
             if stamps.get(number) == stamp:
-                heappush(near, (True, item.arrived, number, stamp, item))
+                insort(near, (True, item.arrived, number, stamp, item))
         while True:  # the least of all is near
             later, _, number, stamp, item = near[0]
             if stamps.get(number) != stamp:
-                heappop(near)
+                del near[0]
             elif later and self.lanes[number].tag > end:
-                heappop(near)
+                del near[0]
                 heappush(far, (self.lanes[number].tag, number, stamp, item))
             else:
                 return
@@ -180,7 +193,6 @@ class FairOrder:
         stamps, lanes = self.stamps, len(self.lanes)
         if len(self.near) > 1.5 * lanes + 16:  # which every look ahead would pass over
             self.near = [entry for entry in self.near if stamps.get(entry[2]) == entry[3]]
-            heapify(self.near)
         if len(self.least) + len(self.far) > 3 * lanes + 48:
             self.least = [entry for entry in self.least if stamps.get(entry[1]) == entry[2]]
             self.far = [entry for entry in self.far if stamps.get(entry[1]) == entry[2]]
@@ -192,34 +204,38 @@ class _Play:
     """The order of service played through, without changing it.
 
     A lane that something waits in has one entry in `least`, whose tag may be that from before it was served
-    here, and one that is not void in `near` or `far`.
+    here, and one that is not void in what is left of `near`, in `again` or in `far`.
     """
 
     def __init__(self, order: FairOrder, unit: float) -> None:
         self._unit = unit
-        self._lanes, self._stamps = order.lanes, order.stamps
-        self._least, self._near, self._far = order.least.copy(), order.near.copy(), order.far.copy()
+        self._lanes, self._stamps, self._near = order.lanes, order.stamps, order.near
+        self._least, self._far = order.least.copy(), order.far.copy()
+        self._again: list[Near] = []
+        """A heap of those that came near here, or were served and have more."""
         self._tags: dict[int, float] = {}
         """Of the lanes that were served here."""
         self._ended: set[int] = set()
         """Lanes of which all was served here."""
 
     def take(self, count: int, until: Key | None) -> list[Item]:
-        near, lanes, stamps, unit, tags = self._near, self._lanes, self._stamps, self._unit, self._tags
-        following: dict[int, Iterator[Item]] = {}
+        near, again, lanes, stamps, unit = self._near, self._again, self._lanes, self._stamps, self._unit
+        tags, following = self._tags, dict[int, Iterator[Item]]()
         chosen: list[Item] = []
-        urgent = Priority.URGENT
+        urgent, looked, of_near = Priority.URGENT, 0, len(near)
         lowest, least = self._lowest()
         end = lowest + SLACK
         while len(chosen) < count:
-            later, _, number, stamp, item = near[0]
-            if stamps.get(number) != stamp:
-                heappop(near)
-                continue
+            if again and (looked == of_near or again[0] < near[looked]):
+                later, _, number, stamp, item = heappop(again)
+            else:
+                later, _, number, stamp, item = near[looked]
+                looked += 1
+                if stamps.get(number) != stamp:
+                    continue
             lane = lanes[number]
             tag = tags.get(number, lane.tag)
             if later and tag > end:
-                heappop(near)
                 heappush(self._far, (tag, number, stamp, item))
                 continue
             if until is not None and chosen and (later, lowest, number) > until:
@@ -227,15 +243,13 @@ class _Play:
             chosen.append(item)
             items = following.get(number)
             if items is None:
-                items = following[number] = lane.in_order()
-                next(items)
+                items = following[number] = lane.behind_first()
             after = next(items, None)
             if after is None:
-                heappop(near)
                 self._ended.add(number)
             else:
                 tags[number] = tag + item.cost * unit / lane.flow.weight
-                heapreplace(near, (after.priority is not urgent, after.arrived, number, stamp, after))
+                heappush(again, (after.priority is not urgent, after.arrived, number, stamp, after))
             if number == least:
                 lowest, least = self._lowest()
                 end = lowest + SLACK
@@ -245,10 +259,10 @@ class _Play:
 
     def _lowest(self) -> tuple[float, int]:
         """The lowest tag, and whose it is; number 0 when nothing waits. Who is near it now comes near."""
-        least, far = self._least, self._far
+        least, far, stamps, ended = self._least, self._far, self._stamps, self._ended
         while least:
             tag, number, stamp = least[0]
-            if self._stamps.get(number) != stamp or number in self._ended:
+            if number in ended or stamps.get(number) != stamp:
                 heappop(least)
             elif (now_at := self._tags.get(number, tag)) != tag:
                 heapreplace(least, (now_at, number, stamp))
@@ -258,6 +272,6 @@ class _Play:
             return 0.0, 0
         while far and far[0][0] <= tag + SLACK:
             _, other, stamp, item = heappop(far)
-            if self._stamps.get(other) == stamp:
-                heappush(self._near, (True, item.arrived, other, stamp, item))
+            if stamps.get(other) == stamp:
+                heappush(self._again, (True, item.arrived, other, stamp, item))
         return tag, number

@@ -33,9 +33,6 @@ from .work import Item, Lease
 PASSED_OF_LEASE = 0.1
 """Part of its lease by which a job may be passed in all."""
 
-SENT_AHEAD = 1
-"""Jobs that go ahead in one step, so that no step takes long; the others do in the next."""
-
 NEXT = 0.001
 """Seconds after which the next step comes, if nothing happens before."""
 
@@ -63,26 +60,42 @@ class Passing:
         self._queues = queues
         self._crews = crews
         self._came: dict[str, None] = {}
+        """Where something came that was not looked at."""
+        self._again: dict[str, None] = {}
+        """Looked at in vain; nobody may have had room."""
 
     def came(self, item: Item) -> None:
         """It waits since now."""
+        self._again.pop(item.flow, None)
         self._came[item.flow] = None
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self._came or self._again) and self._crews.know_ahead()
+
+    @property
+    def left(self) -> bool:
+        """Whether there is anything that was not looked at."""
+        return bool(self._came) and self._crews.know_ahead()
 
     def next(self, now: float, unit: Callable[[str], float]) -> Ahead | None:
         """What to send next, until there is none; `unit` tells what one unit of cost of a task takes."""
-        if not (self._came and self._crews.know_ahead()):
+        if not self.looks:
             return None
         in_vain = 0
-        for flow in list(self._came):
+        for flow in (*self._came, *self._again):
             group = self._queues.group(flow)
             item = self._queues.far_below(flow, unit(group.task)) if group is not None else None
-            del self._came[flow]
+            self._came.pop(flow, None)
+            self._again.pop(flow, None)
             if group is None or item is None:
                 continue
-            self._came[flow] = None  # behind the others; nobody may have room for it, or it may have more
             found = _soonest(self._crews.of(group), item, now)
             if found is not None:
+                self._came[flow] = None  # behind the others; it may have more
                 return Ahead(item, group.task, *found)
+            self._again[flow] = None
             in_vain += 1
             if in_vain == AT_ONCE:
                 break
@@ -115,21 +128,19 @@ def _soonest(crew: Crew, item: Item, now: float) -> tuple[Member, int] | None:
                 begins = max(later, now + round_trip)
             if begins + seconds * cost >= soonest + NEAR:
                 continue
-            place, answer = _answer(item, members[position], views[position], now)
+            member, view = members[position], views[position]
+            place, free = _place(member.leases, view, now)
+            there, half = now + round_trip / 2, round_trip / 2
+            answer = max(free, there) + seconds * cost + half
+            if answer >= soonest:
+                continue
+            goes = _may_pass(item, member, place, seconds * cost)
+            if not goes:  # it has to wait for its turn
+                answer = max(view.free_at(now), there) + seconds * cost + half
             if answer < soonest:
-                soonest, best = answer, (members[position], place) if place is not None else None
+                soonest, best = answer, (member, place) if goes else None
                 enough = soonest - rank.least * cost
     return best
-
-
-def _answer(item: Item, member: Member, view: WorkerView, now: float) -> tuple[int | None, float]:
-    """The place of an item that would go ahead there now, None where it has to wait for its turn; and when
-    it would be answered."""
-    seconds, half = view.seconds * item.cost, view.round_trip / 2
-    place, free = _place(member.leases, view, now)
-    goes = member.ahead and all(_may_pass(item, held, seconds) for held in member.leases[place:])
-    answer = max(free if goes else view.free_at(now), now + half) + seconds + half
-    return place if goes else None, answer
 
 
 def _place(leases: list[Lease], view: WorkerView, now: float) -> tuple[int, float]:
@@ -150,10 +161,15 @@ def _place(leases: list[Lease], view: WorkerView, now: float) -> tuple[int, floa
     return place, free
 
 
-def _may_pass(item: Item, held: Lease, seconds: float) -> bool:
-    """Whether an item of so many seconds may go before this one: not before one more urgent, nor before one
-    of its own flow that is as urgent, nor where too much did already."""
-    other = held.item
-    if item.priority > other.priority or (item.flow == other.flow and item.priority == other.priority):
+def _may_pass(item: Item, member: Member, place: int, seconds: float) -> bool:
+    """Whether an item of so many seconds may go before all that is held from that place on: not before one
+    more urgent, nor before one of its own flow that is as urgent, nor where too much did already."""
+    if not member.ahead:
         return False
-    return held.passed < PASSED and held.passed + seconds <= PASSED_OF_LEASE * (held.expires - held.sent)
+    for held in member.leases[place:]:
+        other = held.item
+        if item.priority > other.priority or (item.flow == other.flow and item.priority == other.priority):
+            return False
+        if held.passed >= PASSED or held.passed + seconds > PASSED_OF_LEASE * (held.expires - held.sent):
+            return False
+    return True

@@ -25,15 +25,16 @@ from meerkat_hub.core.rules import ArrivalEstimate, Rule
 
 from .attendance import PAUSE, SILENCE, Attendance, pause_of
 from .copies import stragglers
-from .crews import Crew, Crews
+from .crews import Crew, Crews, by_avoid
 from .demand import Demand
 from .fair_order import Key
 from .lease_book import LeaseBook
 from .members import Member
-from .passing import NEXT, SENT_AHEAD, Passing
+from .passing import NEXT, Passing
 from .queues import Group, Queues
 from .settings import PoolSettings
-from .work import Answer, Dropped, Flow, Item, Lease, Passed, TryEnded
+from .urgency import Urgency
+from .work import Answer, Dropped, Flow, Item, Lease, Passed, Priority, TryEnded
 
 HEAD = 24
 """How many waiting items one plan looks at; those behind are counted. Thirty clips take 1.096 of the optimum
@@ -57,6 +58,7 @@ class Pool:
         self._book = LeaseBook()
         self._token = first_token
         self._demand = Demand(self.members)
+        self._urgency = Urgency()
         self._crews = Crews(self.members, self._demand.usual_size)
         self._passing = Passing(self.queues, self._crews)
         self._paused: dict[str, Member] = {}
@@ -67,6 +69,8 @@ class Pool:
         self._ended: list[TryEnded] = []
         """What `pass_time` has to tell."""
         self._rules: dict[Group, Rule] = {}
+        self._went_ahead = False
+        """The last `dispatch` sent a job that goes ahead of others."""
         self._hedge_at: float | None = None
         self._replan_at: float | None = None
         self._dealing = False
@@ -99,7 +103,10 @@ class Pool:
 
     def add(self, item: Item, now: float) -> list[Dropped]:
         """Let it wait; says what its flow had to drop for it. Raises KeyError for an unknown flow."""
-        self._demand.came(item, self._task(item), now)
+        task = self._task(item)
+        if item.priority is Priority.URGENT:
+            item = self._urgency.within(item, item.cost * self._demand.pool_seconds(task), now)
+        self._demand.came(item, task, now)
         self._passing.came(item)
         return self.queues.put(item)
 
@@ -166,11 +173,10 @@ class Pool:
             return "", []
         member = self.members[state.worker] = Member.of(state, now)
         self._staff_changed()
-        said = f"worker {state.worker} is there: {member.offers}"
         back = self._attendance.back(state.worker, state.incarnation, now)
+        said = f"worker {state.worker} is there: {member.offers}{back.words}"
         if back.pause:
             self._pause(member, now + back.pause)
-            said += f"; it left {back.times} times with work in its hands, and gets none for {back.pause:g} s"
         if back.ended_at is not None:
             ended += self._blame(back.ended_at, member.id)
         return said, ended
@@ -206,9 +212,10 @@ class Pool:
         self._staff_changed()
         held = list(member.leases)
         at = held[0].item.id if held else None
+        died = blame and not self._attendance.is_shared(member.id)
         for lease in reversed(held):
             self._release(lease)
-            if blame and lease.item.id == at and lease.item.attempts and at not in self.leases:
+            if died and lease.item.id == at and lease.item.attempts and at not in self.leases:
                 reason = f"worker {member.id} left in the middle of it, as others did"
                 self._ended.append(TryEnded(lease.item, member.id, reason))
                 at = None
@@ -313,7 +320,7 @@ class Pool:
             del self.aside[item.id]
             self._lost.append(Dropped(item, "late"))
         lost, self._lost = self._lost, []
-        return Passed(tuple(over), tuple(ended), (*lost, *self.queues.late(now)))
+        return Passed(tuple(over), tuple(ended), (*lost, *self.queues.late(now)), self._urgency.news())
 
     def wake_at(self) -> float | None:
         """When `pass_time` or `dispatch` may next have something to do by time alone."""
@@ -328,19 +335,24 @@ class Pool:
     # --- dealing out ----------------------------------------------------------------------------
 
     def dispatch(self, now: float) -> list[Lease]:
-        """The jobs to send now, in this order. Not to be called while the broker is away."""
+        """The jobs to send now, in this order. Not to be called while the broker is away.
+
+        A step sends one job that goes ahead of others, or deals out; what is left follows in the next.
+        """
         self._dealing = True
         if self._paused:
             self._let_back_in(now)
         self._demand.pass_time(now)
         self._hedge_at = self._replan_at = None
-        sent: list[Lease] = []
-        while (ahead := self._passing.next(now, self._demand.unit)) is not None:
+        ahead = None if self._went_ahead else self._passing.next(now, self._demand.unit)
+        if ahead is not None:
             charge = self.queues.take(ahead.item, self._demand.unit(ahead.task))
-            sent.append(self._lend(ahead.item, ahead.member, now, charge, ahead.place))
-            if len(sent) == SENT_AHEAD:
-                self._replan_at = now + NEXT  # for the others
-                break
+            self._went_ahead, self._replan_at = True, now + NEXT
+            return [self._lend(ahead.item, ahead.member, now, charge, ahead.place)]
+        if self._passing.looks if self._went_ahead else self._passing.left:
+            self._replan_at = now + NEXT
+        self._went_ahead = False
+        sent: list[Lease] = []
         willing: dict[Group, Crew] = {}
         for group in self.queues.groups.values():
             if group.waiting and (crew := self._crews.of(group)).has_room():
@@ -388,7 +400,7 @@ class Pool:
         if rule is None:
             rule = self._rules[group] = self.settings.rule()
         left = len(head)
-        for avoid, jobs in _by_avoid(head).items():
+        for avoid, jobs in by_avoid(head).items():
             for assignment in rule.assign(jobs, crew.views_without(avoid), now, arrivals):
                 item = self.queues.waiting[assignment.job]
                 charge = self.queues.take(item, unit)
@@ -417,18 +429,13 @@ class Pool:
         """The other groups that share workers with it."""
         return self._crews.neighbours(group, self.queues.groups.values())
 
+    def another_may(self, item: Item, worker: str) -> bool:
+        """Whether somebody else does such work now, who has not failed at this item."""
+        group = self.queues.group(item.flow)
+        return group is not None and self._crews.of(group).has_others({worker, *item.avoid})
+
     def _task(self, item: Item) -> str:
         flow = self.queues.flow(item.flow)
         if flow is None:
             raise KeyError(item.flow)
         return flow.task
-
-
-def _by_avoid(head: list[Item]) -> dict[frozenset[str], list[Item]]:
-    """The items by whom they are to avoid, in their order: the plain ones do not wait for the others."""
-    if not [None for item in head if item.avoid]:
-        return {frozenset(): head}
-    runs: dict[frozenset[str], list[Item]] = {}
-    for item in head:
-        runs.setdefault(item.avoid, []).append(item)
-    return runs

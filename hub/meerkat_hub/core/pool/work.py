@@ -127,3 +127,5 @@ class Passed:
     over: tuple[Lease, ...] = ()
     ended: tuple[TryEnded, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Lines for the log."""

@@ -9,41 +9,51 @@ as it comes to them. How many turns come before another is counted over all. The
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify
-from math import inf
+from math import ceil, exp, inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .line import Entry, Line
+from .line import Entry, Line, Turn
 from .staff import Staff
-from .view import WorkerView
+from .view import CLASS, WorkerView
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
-InOrder = tuple[Floats, Positions, Floats]
-"""When workers would answer first, who they are, and their seconds per unit: `Entry`, in arrays."""
+Span = tuple[int, int, int]
+"""Where a class of speed begins and ends when workers stand class by class, and how many of it are looked at
+first."""
 
-Starts = tuple[Positions, list[tuple[int, int]]]
-"""The places of those looked at first in all classes, and of one more in each; and where each class begins
-and ends."""
+Starts = tuple[Positions, list[Span]]
+"""The places of those looked at first in all classes, and of one more in each; and each class."""
 
-ANSWERS, PLAIN_UNTIL, HALF, FIRST_END, ENDS, BEHIND, SECONDS = range(7)
-"""Rows of the table: what `WorkerView` says of itself, `HALF` of the round trip."""
+ANSWERS, ROUND_TRIP, LATE, DUE, SECONDS = range(5)
+"""Rows of the table: what `WorkerView` says of itself; `DUE` is the answer to the first of what it holds."""
 
-FIRST_LOOK = 20
-"""Workers that a plan looks at first, those that answer soonest."""
+JOBS = 24
+"""Of a plan, usually."""
 
-FIRST_LOOK_OF_CLASS = 5
-"""The same, of one class of speed."""
+FASTER = 3
+"""A class gets as many jobs of a plan as it has workers, times this power of their speed: measured roughly,
+for the first look alone; where a class gets more, it is looked at again."""
+
+MORE = 3
+"""Workers of each class that are looked at first beyond those."""
+
+FEW_TURNS = 2
+"""Turns; so few are sooner looked at one by one than together."""
+
+AT_A_TIME = 6
+"""Turns that are looked at together: most often the first few are used, and the others not."""
 
 
 class ArrayStaff(Staff):
     def __init__(self, workers: Iterable[WorkerView] = ()) -> None:
         super().__init__(workers)
-        self.table: Floats = np.array([_column(worker) for worker in self], float).reshape(-1, 7).T.copy()
-        """Seven rows, a column for each worker."""
+        self.table: Floats = np.array([_column(worker) for worker in self], float).reshape(-1, 5).T.copy()
+        """Five rows, a column for each worker."""
         self.wants: NDArray[np.bool_] = np.array([worker.wants for worker in self], bool)
         self.classes: NDArray[np.int16] = np.array([worker.speed_class for worker in self], np.int16)
         self.class_sizes = Counter([worker.speed_class for worker in self])
@@ -66,14 +76,19 @@ class ArrayStaff(Staff):
 
     @property
     def starts(self) -> Starts:
-        """Where the classes of speed begin when workers stand class by class, the fastest class first."""
+        """Where the classes of speed begin when workers stand class by class, the fastest class first, and
+        how many of each are looked at first."""
         if self._starts is None:
+            classes = sorted(self.class_sizes.items())
+            shares = [size * exp(-FASTER * speed_class * CLASS) for speed_class, size in classes]
+            total = sum(shares)
             places: list[int] = []
-            spans: list[tuple[int, int]] = []
+            spans: list[Span] = []
             begin = 0
-            for _, size in sorted(self.class_sizes.items()):
-                spans.append((begin, begin + size))
-                places += range(begin, begin + min(size, FIRST_LOOK_OF_CLASS + 1))
+            for (_, size), share in zip(classes, shares, strict=True):
+                looks = MORE + ceil(JOBS * share / total)
+                spans.append((begin, begin + size, looks))
+                places += range(begin, begin + min(size, looks + 1))
                 begin += size
             self._starts = np.array(places, np.intp), spans
         return self._starts
@@ -88,7 +103,7 @@ class ArrayStaff(Staff):
         return self._busy > 0
 
     def overdue_at(self) -> float | None:
-        return float((self.table[FIRST_END] + self.table[HALF]).min()) if self._busy else None
+        return float(self.table[DUE].min()) if self._busy else None
 
 
 class ArrayTurns:
@@ -96,27 +111,38 @@ class ArrayTurns:
 
     def __init__(self, staff: ArrayStaff, now: float, usual: float, most: int, *, together: bool) -> None:
         self._staff = staff
-        self.seconds: Floats = staff.table[SECONDS]
+        table = staff.table
+        self.seconds: Floats = table[SECONDS]
         self.each: Floats = self.seconds * usual
         """Seconds for a job of the usual cost."""
-        self.firsts: Floats = _answers_at(staff.table, now) + self.each
+        self.firsts: Floats = _answers_at(table, now)
         """When each would answer one."""
+        self.firsts += self.each
         order = self.firsts.argsort()
-        if not together:
-            order = order[staff.classes[order].argsort(kind="stable")]
-        in_order = self.firsts[order], order, self.seconds[order]
         self.lines: list[Line] = []
         if together:
-            looks = min(most, FIRST_LOOK)
-            entries = _standing(in_order, slice(looks + 1))
-            self.lines.append(ArrayLine(in_order, entries, looks, 0, len(staff)))
+            entries = self.entries(order[: most + 2])
+            self.lines.append(ArrayLine(self, order, (0, len(staff), most + 1), entries))
             return
+        order = order[staff.classes[order].argsort(kind="stable")]
         places, spans = staff.starts
-        entries, taken, looks = _standing(in_order, places), 0, FIRST_LOOK_OF_CLASS
-        for begin, end in spans:
+        entries, taken = self.entries(order[places]), 0
+        for span in spans:
+            begin, end, looks = span
             upto = taken + min(end - begin, looks + 1)
-            self.lines.append(ArrayLine(in_order, entries[taken:upto], looks, begin, end))
+            self.lines.append(ArrayLine(self, order, span, entries[taken:upto]))
             taken = upto
+
+    def entries(self, positions: Positions) -> list[Entry]:
+        """Of the workers there, in this order."""
+        return list(
+            zip(
+                self.firsts[positions].tolist(),
+                positions.tolist(),
+                self.seconds[positions].tolist(),
+                strict=True,
+            )
+        )
 
     def settle(self, moved: Mapping[int, float]) -> None:
         firsts = self.firsts
@@ -128,19 +154,49 @@ class ArrayTurns:
         position = int(willing[self.firsts[willing].argmin()])
         return float(self.firsts[position]), position, float(self.seconds[position])
 
-    def until(self, latest: float, sated: Iterable[int]) -> list[Entry]:
+    def soonest(self, most: int, sated: Iterable[int]) -> list[Entry]:
         willing = self._willing(sated)
-        willing = willing[self.firsts[willing] <= latest]
-        return sorted(_entries(self.firsts[willing], willing, self.seconds[willing]))
+        return self.entries(willing[self.firsts[willing].argsort(kind="stable")[:most]])
 
-    def count(self, at: float) -> tuple[int, int]:
-        turns = (at - self.firsts) / self.each
-        turns = turns[turns >= 0]
-        return int(np.add.reduce(np.floor(turns))) + len(turns), len(turns)
+    def used(self, turns: Sequence[Turn], limit: int) -> int:
+        used = 0
+        while len(turns) - used > FEW_TURNS:
+            come, at_once = self._come([at for at, _ in turns[used : used + AT_A_TIME]])
+            those = int(come.searchsorted(limit))  # they come first, with all that come at the same instant
+            used += those
+            if those < len(come):
+                if come[those] - at_once[those] >= limit:
+                    return used
+                break
+        while used < len(turns) and self._is_used(turns[used], limit):
+            used += 1
+        return used
 
-    def ties(self, at: float, of: int) -> int:
-        turns = (at - self.firsts[of:]) / self.each[of:]
-        return int(np.count_nonzero((turns >= 0) & (np.floor(turns) == turns)))
+    def _come(self, ats: list[float]) -> tuple[Floats, Positions]:
+        """How many turns of all come until each instant, that included; and of how many workers one comes
+        just then."""
+        turns = np.array(ats)[:, None] - self.firsts
+        turns /= self.each
+        whole = np.floor(turns)
+        at_once = np.add.reduce(whole == turns, axis=1, dtype=np.intp)
+        whole += 1
+        np.maximum(whole, 0, out=whole)
+        return np.add.reduce(whole, axis=1), at_once
+
+    def _is_used(self, turn: Turn, limit: int) -> bool:
+        at, of = turn
+        turns = at - self.firsts
+        turns /= self.each
+        whole = np.floor(turns)
+        at_once = whole == turns
+        whole += 1
+        np.maximum(whole, 0, out=whole)
+        count = int(np.add.reduce(whole))
+        if count < limit:
+            return True
+        if count - int(np.count_nonzero(at_once)) >= limit:
+            return False
+        return count - int(np.count_nonzero(at_once[of:] & (turns[of:] >= 0))) < limit
 
     def _willing(self, sated: Iterable[int]) -> Positions:
         wants = self._staff.wants
@@ -153,13 +209,14 @@ class ArrayTurns:
 class ArrayLine(Line):
     """Of one class of speed, or of all."""
 
-    __slots__ = ("_end", "_in_order", "_looked", "_looks")
+    __slots__ = ("_end", "_looked", "_looks", "_order", "_turns")
 
-    def __init__(self, in_order: InOrder, first: list[Entry], looks: int, begin: int, end: int) -> None:
-        """Its workers are those from `begin` to `end`, who answers first before the others; `looks` of them
-        are looked at for now. `first` are those and one more, or all, where they are no more. There is
-        somebody."""
-        self._in_order, self._looked, self._end, self._looks = in_order, begin + looks, end, 2 * looks
+    def __init__(self, turns: ArrayTurns, order: Positions, span: Span, first: list[Entry]) -> None:
+        """Its workers are in this span of the order, who answers first before the others. `first` are those
+        that are looked at for now and one more, or all, where they are no more. There is somebody."""
+        begin, end, looks = span
+        self._turns, self._order = turns, order
+        self._looked, self._end, self._looks = begin + looks, end, 2 * looks
         self.bound = first.pop()[0] if len(first) > looks else inf
         heapify(first)
         self.heap = first
@@ -167,47 +224,23 @@ class ArrayLine(Line):
             self.look()
 
     def look(self) -> None:
-        heap, in_order = self.heap, self._in_order
+        heap, turns, order = self.heap, self._turns, self._order
         while self.bound < inf and not (heap and heap[0][0] < self.bound):
             begin, end = self._looked, min(self._looked + self._looks, self._end)
-            heap += _standing(in_order, slice(begin, end))
+            heap += turns.entries(order[begin:end])
             heapify(heap)
             self._looked, self._looks = end, 2 * self._looks
-            self.bound = float(in_order[0][end]) if end < self._end else inf
-
-
-def _standing(in_order: InOrder, places: Positions | slice) -> list[Entry]:
-    """Those who stand there."""
-    firsts, positions, seconds = in_order
-    return _entries(firsts[places], positions[places], seconds[places])
-
-
-def _entries(firsts: Floats, positions: Positions, seconds: Floats) -> list[Entry]:
-    return list(zip(firsts.tolist(), positions.tolist(), seconds.tolist(), strict=True))
+            self.bound = float(turns.firsts[order[end]]) if end < self._end else inf
 
 
 def _column(worker: WorkerView) -> tuple[float, ...]:
-    return (
-        worker.answers,
-        worker.plain_until,
-        worker.round_trip / 2,
-        worker.first_end,
-        worker.ends,
-        worker.behind,
-        worker.seconds,
-    )
+    due = worker.first_end + worker.round_trip / 2
+    return worker.answers, worker.round_trip, worker.late, due, worker.seconds
 
 
 def _answers_at(table: Floats, now: float) -> Floats:
     """`WorkerView.answers_at` of each."""
-    half, first_end, free = table[HALF], table[FIRST_END], table[ENDS]
-    latest = now - half
-    overdue = (latest > first_end).nonzero()[0]
-    if len(overdue):
-        free = free.copy()
-        again = 2 * latest[overdue] - first_end[overdue] + table[BEHIND][overdue]
-        free[overdue] = np.maximum(free[overdue], again)
-    answers: Floats = np.maximum(now + half, free)
-    answers += half
-    np.copyto(answers, table[ANSWERS], where=table[PLAIN_UNTIL] >= now)
+    answers: Floats = table[LATE] + 2 * now
+    np.maximum(answers, table[ANSWERS], out=answers)
+    np.maximum(answers, table[ROUND_TRIP] + now, out=answers)
     return answers

@@ -14,13 +14,12 @@ one of them first (see `line`).
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
 from math import inf
 
-from .line import Entry, Turns
+from .line import Entry, Turn
 from .rule import ArrivalEstimate, Assignment, Job
 from .staff import Staff, staff_of
 from .view import WorkerView
@@ -38,14 +37,9 @@ LOAD_POWER = 2.0
 """That part falls with this power of the load: who waits at a low load makes nobody else wait. With
 power 0 and a part of 0.25 near saturation 3 to 5 % slower. Measured: docs/explanation/dispatch.md."""
 
-GUESSES = 4
-"""Times that the last turn which is used is looked for where it should be, before the rest is halved."""
 
-FEW = 4
-"""Workers; the turns of so few are sooner compared one by one than bounded first."""
-
-SPARE = 8.0
-"""Turns by which a guess may well be off."""
+FEW = 6
+"""Workers that are looked at first when it comes to those behind: most often no more get one."""
 
 ROUNDED = 1 + 1e-9
 """So much more than was counted is surely enough, however numbers are rounded."""
@@ -170,25 +164,26 @@ class _Plan:
             return []
         self._turns.settle(self._moved)
         first = self._turns.first(self._sated)
-        count = _Count(self._turns, self._staff, self.usual, others)
-        if not count.used(first[:2]):
+        if not self._used([first[:2]], others):
             return []
-        latest = count.latest() if self.wanting > FEW else inf
-        firsts = self._turns.until(latest, self._sated)[: len(left)]
-        turns = sorted([turn for entry in firsts for turn in self._turns_of(entry, latest)])
-        del turns[len(left) :]
-        low, high = 1, len(turns)  # the first `low` are used, those from `high` on are not
-        for closer in range(high):
-            if low >= high:
-                break
-            probe = (low + high) // 2
-            if closer < GUESSES:
-                probe = min(max(bisect_left(turns, (count.guess(), 0)) - closer % 2, low), high - 1)
-            if count.used(turns[probe]):
-                low = probe + 1
-            else:
-                high = probe
-        return [self._give(left.pop(), position) for _, position in turns[:low]]
+        entries = self._turns.soonest(min(len(left), FEW), self._sated)
+        used = 1 if len(entries) == 1 else self._used([entry[:2] for entry in entries], others)
+        if used == FEW < len(left):
+            entries = self._turns.soonest(len(left), self._sated)
+            used = self._used([entry[:2] for entry in entries], others)
+        del entries[used:]
+        turns = self._turns_of(entries, len(left))
+        if len(turns) > len(entries):
+            del turns[self._used(turns, others) :]
+        return [self._give(left.pop(), position) for _, position in turns]
+
+    def _used(self, turns: list[Turn], others: int) -> int:
+        """How many of these turns come before those behind run out."""
+        since = min([line.heap[0][0] for line in self._lines])
+        most = (turns[-1][0] - since) * self._staff.rate / self.usual + len(self._staff)
+        if most * ROUNDED < others:  # so many turns cannot have come by then
+            return len(turns)
+        return self._turns.used(turns, others)
 
     def _give(self, job: Job, position: int) -> Assignment:
         worker = self._staff[position]
@@ -206,58 +201,21 @@ class _Plan:
             holding = held, worker.first_end - worker.begun if held else 0.0, worker.behind
         return holding
 
-    def _turns_of(self, entry: Entry, latest: float) -> list[tuple[float, int]]:
-        """When a willing worker would answer jobs of the usual cost, as many as it should be given; of
-        those after `latest` perhaps one."""
-        answer, position, seconds = entry
-        holding = _more(self._held(position), seconds * self.usual)
-        turns = [(answer, position)]
-        while answer <= latest and self._staff[position].would_want(*holding):
-            holding = _more(holding, seconds * self.usual)
-            answer += seconds * self.usual
+    def _turns_of(self, entries: list[Entry], most: int) -> list[Turn]:
+        """When willing workers would answer jobs of the usual cost, as many as each should be given; the
+        first `most` of all."""
+        latest = entries[-1][0] if len(entries) == most else inf
+        turns: list[Turn] = []
+        for first, position, seconds in entries:
+            answer, each = first, seconds * self.usual
+            holding = _more(self._held(position), each)
             turns.append((answer, position))
-        return turns
-
-
-class _Count:
-    """Counts the turns of all workers that come before one, to tell whether it is among the first `limit`."""
-
-    def __init__(self, turns: Turns, staff: Staff, usual: float, limit: int) -> None:
-        self._turns, self._limit = turns, limit
-        self._workers = len(staff)
-        self._rate = staff.rate / usual
-        self._since = min([line.heap[0][0] for line in turns.lines])
-        """No turn comes before."""
-        self._at = 0.0
-        """The turn that was counted last, and about how many come before it."""
-        self._count = 0.0
-
-    def used(self, turn: tuple[float, int]) -> bool:
-        """Whether fewer than `limit` turns of all workers come before this one."""
-        at, of = turn
-        limit = self._limit
-        self._at, self._count = at, (at - self._since) * self._rate + self._workers
-        if self._count * ROUNDED < limit:  # there cannot be more
-            return True
-        count, workers = self._turns.count(at)
-        self._count = count
-        if count < limit:
-            return True
-        if count - workers >= limit:
-            return False
-        return count - self._turns.ties(at, of) < limit  # at the same instant the first worker comes first
-
-    def guess(self) -> float:
-        """About when the first turn comes that is not used."""
-        return self._at + (self._limit - self._count) / self._rate
-
-    def latest(self) -> float:
-        """No turn later than this is used, if that can be told."""
-        for more in (SPARE, 8 * SPARE):
-            turn = self.guess() + more / self._rate
-            if not self.used((turn, -1)):
-                return turn
-        return inf
+            while answer <= latest and self._staff[position].would_want(*holding):
+                holding = _more(holding, each)
+                answer += each
+                turns.append((answer, position))
+        turns.sort()
+        return turns[:most]
 
 
 def _more(holding: tuple[int, float, float], seconds: float) -> tuple[int, float, float]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify
 from math import inf
 from typing import Protocol
 
 Entry = tuple[float, int, float]
 """When a worker would answer one more job of the usual cost, its position, and its seconds per unit."""
+
+Turn = tuple[float, int]
+"""When a worker would answer a job of the usual cost, and its position."""
 
 
 class Line:
@@ -43,14 +47,12 @@ class Turns(Protocol):
         """The first turn of those that should be given another job; the `sated` should not, though their
         view says so. There is somebody."""
 
-    def until(self, latest: float, sated: Iterable[int]) -> list[Entry]:
-        """The first turns until then of those that should be given another job, in order."""
+    def soonest(self, most: int, sated: Iterable[int]) -> list[Entry]:
+        """The first turns of those that should be given another job, in order, at most so many."""
 
-    def count(self, at: float) -> tuple[int, int]:
-        """How many turns come until then, the instant included; and of how many workers."""
-
-    def ties(self, at: float, of: int) -> int:
-        """How many turns come at that instant, of the workers from this position on."""
+    def used(self, turns: Sequence[Turn], limit: int) -> int:
+        """How many of these turns, which are in order, are among the first `limit` of all workers. At the
+        same instant the first worker comes first."""
 
 
 class FewTurns:
@@ -69,21 +71,21 @@ class FewTurns:
         willing = self._willing.difference(sated)
         return min([entry for entry in self._entries if entry[1] in willing])
 
-    def until(self, latest: float, sated: Iterable[int]) -> list[Entry]:
+    def soonest(self, most: int, sated: Iterable[int]) -> list[Entry]:
         willing = self._willing.difference(sated)
-        return sorted([entry for entry in self._entries if entry[0] <= latest and entry[1] in willing])
+        return sorted([entry for entry in self._entries if entry[1] in willing])[:most]
 
-    def count(self, at: float) -> tuple[int, int]:
-        usual = self._usual
-        turns = [(at - answer) / (seconds * usual) for answer, _, seconds in self._entries if answer <= at]
-        return len(turns) + sum(map(int, turns)), len(turns)
+    def used(self, turns: Sequence[Turn], limit: int) -> int:
+        return bisect_left(turns, limit, key=self._before)
 
-    def ties(self, at: float, of: int) -> int:
-        usual = self._usual
-        return sum(
-            [
-                position >= of and ((at - answer) / (seconds * usual)).is_integer()
-                for answer, position, seconds in self._entries
-                if answer <= at
-            ]
-        )
+    def _before(self, turn: Turn) -> int:
+        """How many turns of all workers come before this one."""
+        (at, of), usual = turn, self._usual
+        before = 0
+        for first, position, seconds in self._entries:
+            if first <= at:
+                turns = (at - first) / (seconds * usual)
+                before += 1 + int(turns)
+                if position >= of and turns.is_integer():
+                    before -= 1
+        return before

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .line import Entry, FewTurns, Line, Turns
 from .view import WorkerView
 
-MANY = 48
+MANY = 80
 """Workers; fewer are gone through one by one sooner than arrays of them are reckoned with."""
 
 

@@ -27,6 +27,9 @@ NEGLIGIBLE = 0.005
 """A round trip of at most this part of the job at work is not worth a second job: what is not sent yet
 can still be planned anew, which matters most where jobs are long."""
 
+ROUNDED = 1e-6
+"""Seconds. What is so much earlier is surely earlier, however numbers are rounded."""
+
 CLASS = log(1.2)
 """Workers whose service times are within a fifth of each other are of one class."""
 
@@ -72,7 +75,9 @@ class WorkerView:
     answers: float = field(init=False, repr=False, compare=False)
     """When the answer to a next job of no cost would come, until `plain_until`."""
     plain_until: float = field(init=False, repr=False, compare=False)
-    """Until then a job sent to it finds it busy, and nothing is overdue there."""
+    """Until then, at least, a job sent to it finds it busy, and nothing is overdue there."""
+    late: float = field(init=False, repr=False, compare=False)
+    """Once its first job is overdue, that answer would come at twice the present and this."""
     wants: bool = field(init=False, repr=False, compare=False)
     """Whether it should be given another job to be busy while answers and jobs travel."""
     speed_class: int = field(init=False, repr=False, compare=False)
@@ -93,7 +98,8 @@ class WorkerView:
         self.ends = free
         self.behind = behind
         self.answers = free + half
-        self.plain_until = min(first_end + half, free - half) if held else -inf
+        self.plain_until = min(first_end + half, free - half) - ROUNDED if held else -inf
+        self.late = behind - first_end - half
         self.wants = self.would_want(len(held), first_end - begun if held else 0.0, behind)
         self.speed_class = round(log(seconds) / CLASS)
 
@@ -131,13 +137,11 @@ class WorkerView:
         return max(self.ends, 2 * latest - self.first_end + self.behind)
 
     def answers_at(self, now: float) -> float:
-        """When the answer to a job of no cost would come that is sent to it now."""
+        """When the answer to a job of no cost would come that is sent to it now: half a round trip after
+        `free_at`, and no sooner than it can be there and back."""
         if now <= self.plain_until:
             return self.answers
-        half = self.round_trip / 2
-        free = self.ends if now - half <= self.first_end else self.free_at(now)
-        soonest = now + half
-        return (max(soonest, free)) + half
+        return max(now + self.round_trip, self.answers, 2 * now + self.late)
 
 
 def credit(worker: WorkerView, cost: float) -> int:

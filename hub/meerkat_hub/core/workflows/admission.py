@@ -94,7 +94,7 @@ def provision(
         raise BadMessage("two nodes have the same id", where="pool", remedy="Rename one")
     free = _free(workflow, nodes, bookings, overbooking if workflow.shared else 1.0)
     if free is None:
-        return Refused(workflow, "decision")
+        return Refused(workflow, "decision", decision_capacity=_left_to_decide(workflow, nodes, bookings))
     quick = free.quick_enough(workflow.max_delay)
     plans = [*free.plans(workflow.flow), *quick.plans(workflow.flow)]
     if not quick.has_nodes:  # no choice meets the delay: what is near will do for the numbers
@@ -127,6 +127,17 @@ def _sink(workflow: Workflow, nodes: Sequence[EdgeNode], bookings: Bookings) -> 
         able, key=lambda n: (not deep.isdisjoint(n.capacities), 1 / n.capacities[task] + n.latency_ms / 1000)
     )
     return Operator(best.id, task, best.capacities[task], flow, best.latency_ms)
+
+
+def _left_to_decide(workflow: Workflow, nodes: Sequence[EdgeNode], bookings: Bookings) -> float:
+    """Frames per second that the freest node can still decide upon."""
+    task = workflow.decision
+    left = [
+        (1.0 - bookings.sinks.get(node.id, 0.0)) * node.capacities[task]
+        for node in nodes
+        if task in node.capacities and node.id not in bookings.busy
+    ]
+    return max([0.0, *left])
 
 
 class _Able(NamedTuple):

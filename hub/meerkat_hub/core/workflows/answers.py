@@ -58,6 +58,8 @@ class Refused:
     """The same for the feature task, with what is left of a shared service."""
     graph: Graph | None = None
     """The graph that is too slow, when the delay is the cause."""
+    decision_capacity: float = 0.0
+    """Frames per second that somebody can still decide upon, when that is the cause."""
 
     @property
     def idle_capacity(self) -> float:
@@ -72,10 +74,11 @@ class Refused:
             time = milliseconds(self.graph.workflow_time)
             return f"{said}{self.graph} are {time}, more than {milliseconds(workflow.max_delay)}"
         if self.cause == "decision":
-            return said + f"no node is free to run {workflow.decision} for {workflow.flow:g} frames/s"
-        measured, described = workflow.demands
-        can = [f"{self.measurement_capacity:g} of {workflow.measurement}"] if measured else []
-        can += [f"{self.feature_capacity:g} of {workflow.feature}"] if described else []
+            can = [f"{self.decision_capacity:g} of {workflow.decision}"]
+        else:
+            measured, described = workflow.demands
+            can = [f"{self.measurement_capacity:g} of {workflow.measurement}"] if measured else []
+            can += [f"{self.feature_capacity:g} of {workflow.feature}"] if described else []
         return (
             f"{said}its cameras give {workflow.flow:g} frames/s, and what is free can do {' and '.join(can)}"
         )

@@ -342,7 +342,7 @@ class Frames:
             category=category(seen.label),
             score=seen.score,
             box=box,
-            region=arrived.region,
+            region=arrived.region if picture is None else box,
             start_time=arrived.captured_at,
             end_time=arrived.captured_at,
             picture_time=arrived.captured_at,

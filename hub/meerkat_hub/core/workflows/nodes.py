@@ -31,6 +31,11 @@ REST = 600.0
 """Seconds for which a node that could not load a task, or did not, is not asked for it again."""
 
 
+FORGET_AWAY = 7 * 24 * 3600.0
+"""Seconds away after which a node is forgotten, as its retained state is: where workers are containers, each
+start brings a new name."""
+
+
 @dataclass(slots=True)
 class EdgeWorker:
     """One worker: what it said last, what was measured, and how long it has been there."""
@@ -88,6 +93,10 @@ class EdgeWorker:
         """The share of time online, PRIOR seconds before it was first heard of included."""
         up = PRIOR + self.up_before + (now - self.changed_at if self.online else 0.0)
         return min(1.0, up / (PRIOR + now - self.first_seen)) if now > self.first_seen else 1.0
+
+    def is_forgotten(self, now: float) -> bool:
+        """Whether it has been away for so long that nobody waits for it."""
+        return not self.online and now - self.changed_at >= FORGET_AWAY
 
     def offers(self, task: str, now: float) -> bool:
         """Whether a plan may put this task on it."""
@@ -198,7 +207,8 @@ class Nodes:
                 return False
             worker = EdgeWorker(state, now, now)
             worker.announce(now, anew=True)
-            self._workers = dict(sorted([*self._workers.items(), (worker.id, worker)]))
+            there = [(name, one) for name, one in self._workers.items() if not one.is_forgotten(now)]
+            self._workers = dict(sorted([*there, (worker.id, worker)]))
             return True
         before = worker.state
         again = before.incarnation != state.incarnation
@@ -252,6 +262,14 @@ class Nodes:
             able = (worker for worker in self if worker.online and CLIP_TASK in worker.figures)
             self._clip_workers = frozenset(worker.id for worker in able)
         return self._clip_workers
+
+    def reserve(self, wanted: int | None) -> int:
+        """How many of `clip_workers` are lent to nobody, by what the house wants (Policy.reserve)."""
+        able = self.clip_workers()
+        if wanted is None:
+            alone = len(able) == 1 and all(self._workers[worker].serving is None for worker in able)
+            wanted = 0 if alone else 1
+        return min(wanted, len(able))
 
     def wake_at(self, now: float) -> float | None:
         """When time alone may change what a plan can do."""

@@ -54,6 +54,11 @@ from .placement import keeps_reserve, lent, place
 from .replanning import refit
 from .wanted import Wanted, state_of
 
+FIGURES_EVERY = 1.0
+"""Seconds from one plan that follows the figures that nodes say to the next: each takes milliseconds of the
+thread that deals out work, and a broken node may say other ones all the time. Who comes, goes, loads
+something else or is asked for is planned at once."""
+
 MOST_WAITING = 256
 """Frames that wait in one flow at most, however slow the workflow may be: they lie in memory."""
 
@@ -89,6 +94,10 @@ class Orchestrator:
         """What the next plan says in the log."""
         self._refused: WorkflowState | None = None
         """How the last request stood that was refused and forgotten."""
+        self._figured_at = -math.inf
+        """When a plan followed figures that a node said."""
+        self.figures_due: float | None = None
+        """When one is to follow those that were said since."""
         self._look_at: float | None = None
         """When time alone may change the plan, as of the last one."""
 
@@ -124,7 +133,12 @@ class Orchestrator:
         self._begin(now)
         worker = self.nodes.get(state.worker)
         told = worker.deploying if worker is not None else None
-        self._stale |= self.nodes.seen(state, now.mono)
+        before = worker.state if worker is not None else None
+        if self.nodes.seen(state, now.mono):
+            if before is not None and _without_figures(before) == _without_figures(state):
+                self._figured(now)
+            else:
+                self._stale = True
         if worker is not None and told in worker.failed:
             reason = (state.failed or {}).get(told, "")
             self._notes.append(f"node {worker.id} cannot load {told}: {reason}")
@@ -132,6 +146,13 @@ class Orchestrator:
     def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> None:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
         self._stale |= self.nodes.measured(worker, speeds, round_trip, now.mono)
+
+    def _figured(self, now: Now) -> None:
+        """A node says other figures, which one that is broken may do a thousand times a second."""
+        if now.mono >= self._figured_at + FIGURES_EVERY:
+            self._figured_at, self._stale = now.mono, True
+        else:
+            self.figures_due = self._figured_at + FIGURES_EVERY
 
     @property
     def stale(self) -> bool:
@@ -181,7 +202,7 @@ class Orchestrator:
 
     def wake_at(self, now: float) -> float | None:
         """When time alone may change the plan."""
-        times = [self.nodes.wake_at(now)]
+        times = [self.nodes.wake_at(now), self.figures_due]
         if self._stale and self._gathering is not None:
             times.append(self._gathering)
         return min((at for at in times if at is not None), default=None)
@@ -194,6 +215,8 @@ class Orchestrator:
         self._notes = []
         if self._look_at is not None and now.mono >= self._look_at:
             self._stale = True
+        if self.figures_due is not None and now.mono >= self.figures_due:
+            self._stale, self._figured_at, self.figures_due = True, now.mono, None
         changed, late = self.nodes.pass_time(now.mono)
         self._stale |= changed
         orders.notes += [
@@ -329,15 +352,18 @@ class Orchestrator:
                     flow_id = flow_of(one.name, level)
                     flows.append(Flow(flow_id, operators[0].task, spec.weight, ready, bound))
         plan = Plan(tuple(flows), self._clip_nodes())
-        if plan.clip_nodes == frozenset() != self._plan.clip_nodes and not self.policy.reserve:
+        if plan.clip_nodes == frozenset() != self._plan.clip_nodes and not self._reserve():
             orders.notes.append(
                 "no node looks at clips of motion: those that can serve workflows (orchestrator.reserve)"
             )
         if plan != self._plan:
             self._plan = orders.plan = plan
 
+    def _reserve(self) -> int:
+        return self.nodes.reserve(self.policy.reserve)
+
     def _clip_nodes(self) -> frozenset[str] | None:
-        busy = Bookings(self._running()).lent if self.policy.reserve else set()
+        busy = Bookings(self._running()).lent if self._reserve() else set()
         able = [worker for worker in self.nodes if worker.online and CLIP_TASK in worker.capacities]
         free = frozenset(w.id for w in able if w.ready(CLIP_TASK) and w.id not in busy)
         return None if len(free) == len(able) else free
@@ -374,6 +400,12 @@ class Orchestrator:
 
     def _state(self, one: Wanted) -> WorkflowState:
         return state_of(one, self._ready, self.policy)
+
+
+def _without_figures(state: WorkerState) -> tuple[object, ...]:
+    """What a node is and does, but for how fast."""
+    tasks = tuple((task.task, task.model, task.beside) for task in state.tasks)
+    return state.online, state.incarnation, state.serving, state.failed, tasks
 
 
 def flow_of(workflow: str, level: str) -> str:

@@ -53,7 +53,7 @@ def lent(admitted: Admitted) -> set[str]:
 def keeps_reserve(nodes: Nodes, lent: Set[str], policy: Policy) -> bool:
     """Whether enough nodes that can look at clips are lent to nobody, when these workers are lent."""
     able = nodes.clip_workers()
-    return len(able - lent) >= min(policy.reserve, len(able))
+    return len(able - lent) >= nodes.reserve(policy.reserve)
 
 
 def place(
@@ -126,7 +126,7 @@ def _reserves(
     """Which workers to keep for clips: first none, in case that what is chosen leaves enough."""
     able = nodes.clip_workers()
     free = able - taken
-    need = min(policy.reserve, len(able))
+    need = nodes.reserve(policy.reserve)
     if need == 0:
         yield frozenset()
         return

@@ -56,6 +56,9 @@ def state_of(one: Wanted, ready: Callable[[str, str], bool], policy: Policy) -> 
     tasks = (workflow.measurement, workflow.feature or "")
     free = (answer.measurement_capacity, answer.feature_capacity)
     levels = zip(workflow.demands, tasks, free, strict=True)
+    capacity = {task: capacity for demand, task, capacity in levels if demand}
+    if isinstance(answer, Refused) and answer.cause == "decision":
+        capacity = {workflow.decision: answer.decision_capacity}
     runs = all(o.ready for o in operators)
     return WorkflowState(
         workflow=one.name,
@@ -64,7 +67,7 @@ def state_of(one: Wanted, ready: Callable[[str, str], bool], policy: Policy) -> 
         cause="" if isinstance(answer, Admitted) else answer.cause,
         cameras=spec.rates,
         flow=workflow.flow,
-        capacity={task: capacity for demand, task, capacity in levels if demand},
+        capacity=capacity,
         delay=graph.workflow_time if graph else None,
         max_delay=spec.max_delay,
         overbooking=policy.overbooking if spec.shared else 1.0,

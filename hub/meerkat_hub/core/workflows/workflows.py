@@ -149,7 +149,12 @@ class Workflows:
 
     def _followed(self, now: Now) -> Outcome:
         """Telemetry comes all the time; a plan is made when something has changed."""
-        return self._planned(Outcome(), now) if self._orchestrator.stale else Outcome()
+        if self._orchestrator.stale:
+            return self._planned(Outcome(), now)
+        due = self._orchestrator.figures_due
+        if due is not None and (self._wake is None or due < self._wake):
+            self._wake = due
+        return Outcome()
 
     # --- frames ---------------------------------------------------------------------------------
 

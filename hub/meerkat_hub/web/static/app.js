@@ -8,6 +8,7 @@ import * as people from "./people.js";
 import * as settings from "./settings.js";
 import * as work from "./workflows.js";
 import { s } from "./chart.js";
+import { follow } from "./stream.js";
 import { $, Keyed, ago, api, arrange, clock, count, day, h, minute, percent, post, query, since, soon, span, tick, title, words } from "./tools.js";
 
 // So few at first that the devices below are not far away.
@@ -34,10 +35,10 @@ function notices() {
   if (connected === false) bad("The connection to the hub is lost; trying again…");
   else for (const text of new Set(troubles.values())) bad(text);
   if (!state) return list;
-  if (!state.connected) bad("The hub is not connected to the MQTT broker; it goes on trying. Look whether the broker runs.");
+  if (!state.connected) bad(`The hub is not connected to the MQTT broker; it goes on trying. ${state.broker || "Look whether the broker runs."}`);
   else if (!state.ok) bad(state.reason);
   if (!state.workers.length) warn("No worker is online. Clips are kept and wait until one comes: start one with `meerkat worker`.");
-  for (const text of work.refused()) warn(text);
+  for (const text of [...state.room, ...work.refused()]) warn(text);
   const cameras = devices.flatMap((device) => device.cameras.map((camera) => key(device.device, camera.name)));
   for (const text of work.idle(cameras, people.names())) warn(text);
   for (const text of [...meters.alarms(), ...meters.unread()]) warn(text);
@@ -55,7 +56,7 @@ function notices() {
       if (Date.now() - new Date(at) < 3600e3) warn(`${device.label || device.device}: ${where ? `${where}: ` : ""}${what}. ${remedy} (${ago(at)})`);
     }
   }
-  if (state.fallback) list.push(["hint", "Only the built-in fallback detector is looking: it finds people who stand upright, and no vehicles or animals. `meerkat models pull` fetches a better model."]);
+  for (const text of state.hints) list.push(["hint", text]);
   return list;
 }
 
@@ -67,6 +68,7 @@ function showState() {
   pill.className = `pill ${worst}`;
   arrange($("notices"), list.map(([kind, line]) => cards.get(`notice ${line}`, kind, () => h("li", { class: kind }, ...words(line)))));
   if (!state) return;
+  $("add").classList.toggle("go", state.demo);
   const { totals, workers } = state;
   const looked = totals.done + totals.failed;
   const facts = [
@@ -96,6 +98,9 @@ async function showCloud() {
   if (state?.hub.burst) (await (cloud ??= import("./burst.js"))).show(state.hub, () => refresh.state(true));
   else $("cloud").hidden = true;
 }
+
+/** Fetched when wanted. */
+const cameras = async (what, id) => (await import("./cameras.js"))[what](id);
 
 // --- devices ---------------------------------------------------------------------------------------
 
@@ -134,11 +139,17 @@ function silent({ device }, camera) {
   return `has sent no picture since ${day(time) === "Today" ? "" : `${day(time)}, `}${minute(time)}`;
 }
 
+/** What its device says of a camera that gives no picture. */
+function broken(device, camera) {
+  const told = device.errors.find(({ where }) => where.startsWith(`camera ${camera.name},`));
+  return told && `No picture: ${told.what}.`;
+}
+
 function cameraCard(device, camera, id) {
   const name = named(camera), away = absent(device) || (camera.ended && "replayed to its end") || (late(device, camera) && silent(device, camera).replace("has sent ", ""));
   return h("li", {}, h("button", { class: `card${away ? " stale" : ""}`, type: "button", "data-camera": id, onclick: () => watch(id, name) },
     h("span", { class: "picture" },
-      pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds."),
+      pictures.has(id) ? h("img", { alt: `Live picture of ${name}` }) : h("span", { class: "none" }, broken(device, camera) ?? (away ? "No picture yet." : "No picture yet: the first one comes within 30 seconds.")),
       h("span", { class: "badge motion", hidden: true }, "Motion"),
       away && h("span", { class: "badge right" }, away)),
     h("span", { class: "text line" }, h("span", {}, h("span", { class: "name" }, name), h("span", { class: "soft" }, ` ${device.label || device.device}`)),
@@ -174,6 +185,7 @@ function watch(id, name) {
   }
   $("live").showModal();
   settings.open(id);
+  cameras("beside", id);
 }
 
 function meterCard(device, meter) {
@@ -237,11 +249,13 @@ const outline = (event) => ({ target }) => {
     s("rect", { x: x * target.naturalWidth, y: y * target.naturalHeight, width: width * target.naturalWidth, height: height * target.naturalHeight })));
 };
 
+const gone = ({ target }) => target.replaceWith(h("span", { class: "none" }, "Its picture is there no more"));
+
 function eventCard([event, camera]) {
   const seconds = (new Date(event.end_time) - new Date(event.start_time)) / 1000, name = event.identity || title(event.label);
   return h("li", {}, h("a", { class: "card", href: `#event=${event.id}` },
     h("span", { class: "picture" },
-      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy", onload: event.workflow && outline(event) })
+      event.has_picture ? h("img", { src: `api/events/${event.id}/picture?v=${event.picture_revision}`, alt: `${name} at ${camera}`, loading: "lazy", onerror: gone, onload: event.workflow && !detail.isCloseUp(event) && outline(event) })
         : h("span", { class: "none" }, "No picture"),
       !event.ended && h("span", { class: "badge motion" }, "Now"),
       event.alert && h("span", { class: "badge alert" }, "Alert"),
@@ -311,36 +325,24 @@ const refresh = {
 
 const all = () => Object.values(refresh).forEach((one) => one(true));
 
-/** Only while the page is seen: a browser opens six connections to a host, for all of its tabs. */
-let source = null;
-function listen() {
-  if (document.hidden || source?.readyState < EventSource.CLOSED) return;
-  source = new EventSource("api/stream");
-  const on = (kind, act) => source.addEventListener(kind, (message) => act(JSON.parse(message.data)));
-  source.onopen = () => {
-    connected = true;
-    all();
-  };
-  source.onerror = () => {
-    connected = false;
-    showState();
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
-  };
-  for (const kind of ["hub", "worker", "outcome"]) on(kind, () => refresh.state());
-  for (const kind of ["worker", "workflow"]) on(kind, () => refresh.work());
-  on("device", () => refresh.devices());
-  for (const kind of ["reading", "verdict", "meter"]) on(kind, () => refresh.meters());
-  on("event", ({ data }) => { refresh.events(); detail.refresh(data.after.id); });
-  on("motion", ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); });
-  on("picture", ({ device, camera, captured_at }) => {
+const kinds = {
+  hub: () => refresh.state(),
+  outcome: () => refresh.state(),
+  worker: () => { refresh.state(); refresh.work(); },
+  workflow: () => refresh.work(),
+  device: () => refresh.devices(),
+  event: ({ data }) => { refresh.events(); detail.refresh(data.after.id); },
+  motion: ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); },
+  picture: ({ device, camera, captured_at }) => {
     const id = key(device, camera);
     pictures.set(id, captured_at);
     if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) { refresh.devices(); refresh.meters(); }
     else live(id);
     const broken = devices.find((known) => known.device === device)?.errors.some(({ where }) => where.startsWith(`camera ${camera}, `));
     if (broken) refresh.devices();  // it may be over
-  });
-}
+  },
+  ...Object.fromEntries(["reading", "verdict", "meter"].map((kind) => [kind, () => refresh.meters()])),
+};
 
 function route() {
   const id = location.hash.match(/^#event=([0-9a-f-]{36})$/)?.[1];
@@ -369,13 +371,12 @@ $("live-picture").addEventListener("click", ({ offsetX, offsetY, target }) => {
   settings.corner(offsetX / target.clientWidth, offsetY / target.clientHeight);
 });
 $("live").addEventListener("close", () => { watched = ""; });
+$("logout").hidden = !document.cookie.includes("meerkat_login=");
+$("logout").addEventListener("click", careful("logout", async () => { await post("../logout"); location.reload(); }));
+$("add").addEventListener("click", () => cameras("add"));
 addEventListener("hashchange", route);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) source?.close();
-  else listen();
-});
 setInterval(tick, 1000);
 setInterval(() => { if (connected && !document.hidden) { refresh.devices(); refresh.state(); refresh.people(); refresh.meters(); } }, 60000);
 all();
-listen();
+follow(kinds, () => { connected = true; all(); }, () => { connected = false; showState(); });
 route();

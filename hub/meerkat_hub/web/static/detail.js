@@ -197,10 +197,13 @@ export function inPicture({ box: [x, y, width, height], region }) {
   return [(x - left) / wide, (y - top) / high, width / wide, height / high];
 }
 
+/** The picture is the box, such as a face: there is nothing to draw. */
+export const isCloseUp = ({ box, region }) => region?.join() === box.join();
+
 /** A workflow decides upon a frame as it came: its box is drawn over it here. */
-async function showStill({ id, workflow, has_picture }) {
+async function showStill({ id, workflow, has_picture, ...where }) {
   still = null;
-  if (workflow && has_picture) {
+  if (workflow && has_picture && !isCloseUp(where)) {
     const image = new Image();
     image.src = video.poster;
     await image.decode().catch(() => {});  // then there is no picture to draw on

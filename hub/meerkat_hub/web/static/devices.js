@@ -18,7 +18,8 @@ export function absent({ availability, next_wake }) {
 }
 
 const offers = (device) => device.settings.length || device.meters.some((meter) => meter.settings.some((one) => one.kind !== "button"));
-const shows = (device) => device.sensors.length || device.lights.length || device.battery || device.wake_every || offers(device);
+const gone = ({ availability }) => /off|unk/.test(availability);
+const shows = (device) => gone(device) || device.sensors.length || device.lights.length || device.battery || device.wake_every || offers(device);
 
 /** Bring the cards up to date. A card stays as long as the device has the same things: what is open stays open. */
 export function show(devices) {
@@ -43,7 +44,9 @@ function card(device) {
     h("ul", { class: "things" },
       ...sensors.map((one) => h("li", { class: "setting" }, h("span", {}, named(one)), h("span", { "data-sensor": one.name }))),
       ...lights.map((one) => light(device, one, trouble))),
-    trouble, offers(device) && settings(device));
+    trouble, offers(device) && settings(device),
+    h("button", { class: "button", type: "button", "data-forget": "", "aria-label": `Forget ${about(device)}…`,
+      onclick: async ({ target }) => (await import("./forget.js")).device(name, about(device), target, trouble) }, "Forget…"));
 }
 
 function light({ device }, { name, dimmable, ...one }, trouble) {
@@ -89,6 +92,7 @@ function update(device) {
   if (!element) return;
   element.classList.toggle("away", Boolean(away));
   put(element.querySelector("[data-how]"), [away || "online"]);
+  element.querySelector("[data-forget]").hidden = !gone(device);
   put(element.querySelector("[data-about]"), [[
     device.model,
     battery && `battery ${Math.round(battery.level)} %${battery.charging ? ", charging" : ""}`,

@@ -50,23 +50,27 @@ export async function open(wanted, setting_up) {
   }
 }
 
-/** Something is known anew: show it, unless somebody writes or has opened something here, or drags boxes. */
+/** Whether somebody writes, or has opened something here. */
+const busy = () => body.querySelector("details[open], td form, form:focus-within") !== null;
+
+/** Something is known anew: show it, unless somebody is busy here, or drags boxes. */
 export function refresh() {
   if (!dialog.open) return;
   if (missing) missing();
-  else if (!editor && !body.querySelector("details[open], td form, form:focus-within")) load();
+  else if (!editor && !busy()) load(busy);
 }
 
-async function load() {
+/** `given_up` is asked when the answers have come: meanwhile somebody may have begun to write. */
+async function load(given_up = () => false) {
   const mark = ++asked, times = edges(spread, SPANS[spread]), after = new Date(times[0].getTime() - 86400e3).toISOString();
   try {
     const [page, where, accepted] = await Promise.all([
       api(query(at("readings"), { counter: name, limit: Math.max(PAGE, Math.min(500, rows.length)) })), api(at("layout")), accepted_since(after)]);
-    if (mark !== asked || !dialog.open || editor) return;
+    if (mark !== asked || !dialog.open || editor || given_up()) return;
     [rows, next, layout] = [page.readings, page.next, where.layout];
     show(where, accepted, times);
   } catch (error) {
-    if (mark === asked) body.replaceChildren(h("p", { class: "why", role: "status" }, error.message));
+    if (mark === asked && !given_up()) body.replaceChildren(h("p", { class: "why", role: "status" }, error.message));
   }
 }
 

@@ -14,9 +14,9 @@ export const status = (id) => known.get(id);
 /** What its owner calls it. */
 export const called = (one) => one.label || title(one.meter);
 
-/** Counters that are to be looked at, for the notices on top. */
+/** Counters to be looked at; none of a meter that is gone. */
 export function alarms() {
-  return [...known.values()].flatMap((one) => one.counters.filter(({ verdict }) => verdict?.leak)
+  return [...known.values()].filter(({ kind }) => kind).flatMap((one) => one.counters.filter(({ verdict }) => verdict?.leak)
     .map(({ counter, verdict }) => `Meter ${called(one)}${counter ? ` (${title(counter)})` : ""}: ${verdict.leak}.`));
 }
 

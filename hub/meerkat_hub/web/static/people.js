@@ -1,6 +1,6 @@
 // Whom the house knows by face: who, by how many pictures, and how to forget somebody.
 
-import { $, Keyed, api, arrange, count, h, remove, since } from "./tools.js";
+import { $, Keyed, api, arrange, count, h, since } from "./tools.js";
 
 const MOST = 8;
 const cards = new Keyed();
@@ -20,28 +20,14 @@ export async function load() {
   arrange($("faces"), people.map((one) => cards.get(one.name, one, card)));
 }
 
-const at = (name) => `people/${encodeURIComponent(name)}`;
-
 function card({ name, samples, added_at }) {
   const models = [...new Set(samples.map((sample) => sample.model))].join(", ");
   const seen = samples.filter((sample) => sample.has_picture), more = seen.length - MOST;
   return h("li", {}, h("div", { class: "card text", "data-person": name },
     h("div", { class: "line" }, h("span", { class: "name" }, name),
-      h("button", { class: "button", type: "button", "aria-label": `Forget ${name}`, onclick: ({ target }) => forget(name, target) }, "Forget")),
+      h("button", { class: "button", type: "button", "aria-label": `Forget ${name}`, onclick: async ({ target }) => (await import("./forget.js")).person(name, target, changed) }, "Forget")),
     h("p", { class: "soft" }, `${count(samples.length, "picture")}${models && ` for ${models}`}, enrolled `, since(added_at)),
     h("p", { class: "row" }, ...seen.slice(0, MOST).map(({ id }) =>
-      h("img", { src: `api/${at(name)}/samples/${id}/picture`, alt: "", width: 48, height: 48, loading: "lazy" })),
+      h("img", { src: `api/people/${encodeURIComponent(name)}/samples/${id}/picture`, alt: "", width: 48, height: 48, loading: "lazy" })),
     more > 0 && h("span", { class: "soft" }, `and ${more} more`))));
-}
-
-async function forget(name, button) {
-  if (!confirm(`Remove all that the hub keeps of ${name}'s face? Events that name ${name} stay.`)) return;
-  button.disabled = true;
-  try {
-    await remove(at(name));
-  } catch (error) {
-    alert(error.message);
-    button.disabled = false;
-  }
-  changed();
 }

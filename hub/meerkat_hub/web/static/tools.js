@@ -28,6 +28,8 @@ export async function api(path, options) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok && (answer !== null || response.status === 204)) return answer;
+  // The login has ended: the same address shows its page.
+  if (response.status === 401 && response.headers.get("www-authenticate")?.includes("Meerkat")) location.reload();
   const { what = `The hub answered with status ${response.status}`, remedy = "" } = answer ?? {};
   throw new Error(remedy ? `${what}. ${remedy}.` : `${what}.`);
 }
