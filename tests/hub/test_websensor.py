@@ -64,7 +64,9 @@ def heard(broker: Mosquitto) -> Iterator[Heard]:
     subscriber.session.stop()
 
 
-def test_a_script_posts_and_everybody_gets_it_also_after_a_restart(broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_script_posts_and_everybody_gets_it_also_after_a_restart(
+    broker: Mosquitto, heard: Heard, tmp_path: Path
+) -> None:
     port, page = free_port(), free_port()
     config = tmp_path / "meerkat.yaml"
     config.write_text(f"hub:\n  websensor: {{enabled: true, host: 127.0.0.1, port: {port}}}\n")
@@ -84,19 +86,19 @@ def test_a_script_posts_and_everybody_gets_it_also_after_a_restart(broker: Mosqu
     try:
         hub.start()
         assert wait_for(text, seconds=60, what="the listener") == NOTHING_YET
-        subscribe = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-V", "5", "-N", "-C", "1"]
-        topic = "meerkat/device/websensor/meter/picture"
-        with subprocess.Popen([*subscribe, "-t", topic], stdout=subprocess.PIPE) as waiting:
-            assert post_by_script(address, file) == f"{file} {{X-ACK}}\n"
-            assert waiting.communicate(timeout=20)[0] == PICTURE
+        assert post_by_script(address, file) == f"{file} {{X-ACK}}\n"
+        assert wait_for(lambda: heard.last("meter/picture"), what="the picture").payload == PICTURE
         hub.kill()  # right after the answer: what was acknowledged is durable
         hub.start()
         wait_for(text, seconds=60, what="the listener")
         answer = httpx.get(address, timeout=10)
         assert answer.content == PICTURE
         assert answer.headers["content-type"] == "image/jpeg"
-        late = subprocess.run([*subscribe, "-t", topic], capture_output=True, timeout=20, check=True)
-        assert late.stdout == PICTURE, "retained, for who comes later"
+        late = Heard(broker)  # it is retained, for who comes later
+        try:
+            assert wait_for(lambda: late.last("meter/picture"), what="the picture").payload == PICTURE
+        finally:
+            late.session.stop()
         api = f"http://127.0.0.1:{page}/api"
         (device,) = wait_for(lambda: httpx.get(f"{api}/devices", timeout=10).json(), what="the device")
         assert (device["device"], device["meters"][0]["name"]) == ("websensor", "meter")
