@@ -66,6 +66,7 @@ class PlainRule:
     """ECT*, as docs/explanation/dispatch.md has it."""
 
     name = "plain"
+    only_willing = False  # it is asked in any case
     known = EctStar()
 
     def assign(

@@ -26,7 +26,7 @@ WARM_UP = 20
 """Images dealt out before the first that count: the hub imports and prepares some things when first used."""
 PATIENCE = 30.0
 CPU_IMAGES = 100
-"""The hub's CPU is judged from so many images on: the kernel tells it in steps of 10 ms."""
+"""The hub's CPU is judged from so many images on: what it does every second counts too much in fewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,13 +52,15 @@ class Running:
         return " / ".join(lines[-3:]) or "it said nothing"
 
     def cpu_seconds(self) -> float | None:
-        """User and system time so far, of all its threads; None where /proc is not."""
+        """User and system time so far, of all its threads; None where the system does not tell.
+
+        /proc tells it in steps of 10 ms, a tenth of a millisecond of each of a hundred images; Linux's clock
+        of another process (clock_getcpuclockid(3), whose number is made as there) in nanoseconds.
+        """
         try:
-            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
-        except OSError:
+            return time.clock_gettime((~self.process.pid << 3) | 2)
+        except (OSError, AttributeError):
             return None
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -149,8 +149,7 @@ class Clips:
     @property
     def backlog(self) -> int:
         """How many wait for a worker."""
-        aside = sum(item.flow == CLIPS for _, item in self._pool.aside.values())
-        return self._pool.queues.length(CLIPS) + aside
+        return self._pool.queues.length(CLIPS) + self._pool.aside.count(CLIPS)
 
     def oldest_waiting(self) -> Clip | None:
         elsewhere = self.aloft

@@ -50,7 +50,7 @@ from .outputs import CancelJob, Decision, RefusalNoted, SendFrame, SendReceipt
 from .pool.members import Member
 from .pool.pool import Pool
 from .pool.settings import PoolSettings
-from .pool.work import Answer, Dropped, Flow, Item, Lease, TryEnded
+from .pool.work import NOTHING_PASSED, Answer, Dropped, Flow, Item, Lease, TryEnded
 from .presence import Counts, Presence
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot
@@ -205,10 +205,10 @@ class HubCore:
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
         parts = (self.pool, self.clips, self.meters, self.workflows, self.presence)
-        times = [part.wake_at() for part in parts]
-        if self.cloud is not None:
-            times.append(self.cloud.wake_at())
-        return min((at for at in times if at is not None), default=None)
+        times = [at for part in parts if (at := part.wake_at()) is not None]
+        if self.cloud is not None and (at := self.cloud.wake_at()) is not None:
+            times.append(at)
+        return min(times, default=None)
 
     def _otherwise(self, happened: CamerasTold | TimeReached | CloudInput, now: Now, out: Decision) -> None:
         if isinstance(happened, CamerasTold):
@@ -303,10 +303,11 @@ class HubCore:
 
     def _pass_time(self, now: Now, out: Decision) -> None:
         passed = self.pool.pass_time(now.mono)
-        out.notes += passed.notes
-        self._call_off(passed.over, out)
-        self._tries_ended(passed.ended, now, out)
-        self._drop(passed.dropped, now, out)
+        if passed is not NOTHING_PASSED:
+            out.notes += passed.notes
+            self._call_off(passed.over, out)
+            self._tries_ended(passed.ended, now, out)
+            self._drop(passed.dropped, now, out)
         if self.cloud is not None:
             self.cloud.pass_time(now, out)
         self.clips.pass_time(now, out)

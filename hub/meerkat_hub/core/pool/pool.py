@@ -21,8 +21,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from meerkat_contract.messages import Result, WorkerState
-from meerkat_hub.core.rules import ArrivalEstimate, Rule
+from meerkat_hub.core.rules import ArrivalEstimate
 
+from .aside import Aside
 from .attendance import PAUSE, SILENCE, Attendance, pause_of
 from .copies import stragglers
 from .crews import Crew, Crews, by_avoid
@@ -32,9 +33,10 @@ from .lease_book import LeaseBook
 from .members import Member
 from .passing import NEXT, Passing
 from .queues import Group, Queues
+from .rulebook import Rulebook
 from .settings import PoolSettings
 from .urgency import Urgency
-from .work import Answer, Dropped, Flow, Item, Lease, Passed, Priority, TryEnded
+from .work import NOTHING_PASSED, Answer, Dropped, Flow, Item, Lease, Passed, Priority, TryEnded
 
 HEAD = 24
 """How many waiting items one plan looks at; those behind are counted. Thirty clips take 1.096 of the optimum
@@ -63,12 +65,11 @@ class Pool:
         self._passing = Passing(self.queues, self._crews)
         self._paused: dict[str, Member] = {}
         self._attendance = Attendance()
-        self.aside: dict[str, tuple[float, Item]] = {}
-        """By id: items that came back unbegun more than once, until when they are sent to nobody."""
+        self.aside = Aside()
         self._lost: list[Dropped] = []
         self._ended: list[TryEnded] = []
         """What `pass_time` has to tell."""
-        self._rules: dict[Group, Rule] = {}
+        self._rules = Rulebook(self.settings.rule)
         self._went_ahead = False
         """The last `dispatch` sent a job that goes ahead of others."""
         self._hedge_at: float | None = None
@@ -87,15 +88,11 @@ class Pool:
         """Take items of this flow from now on; a flow of the same id is changed."""
         self.queues.open(flow)
         self._crews.changed()
-        groups = set(self.queues.groups.values())
-        self._rules = {group: rule for group, rule in self._rules.items() if group in groups}
+        self._rules.keep(set(self.queues.groups.values()))
 
     def close(self, flow_id: str) -> tuple[list[Item], list[Lease]]:
         """The flow ends: what waited, and the leases on the rest, which are void."""
-        aside = [item for _, item in self.aside.values() if item.flow == flow_id]
-        for item in aside:
-            del self.aside[item.id]
-        waiting = aside + self.queues.close(flow_id)
+        waiting = self.aside.close(flow_id) + self.queues.close(flow_id)
         void = [lease for lease in self._book if lease.item.flow == flow_id]
         for lease in void:
             self._release(lease)
@@ -122,8 +119,8 @@ class Pool:
         if item is not None:
             self.queues.remove(item)
             return item
-        if item_id in self.aside:
-            return self.aside.pop(item_id)[1]
+        if (item := self.aside.pop(item_id)) is not None:
+            return item
         leases = list(self.leases.get(item_id, ()))
         for lease in leases:
             self._release(lease)
@@ -147,7 +144,7 @@ class Pool:
         elif item.returns > FREE_RETURNS:
             self._ended.append(TryEnded(item, lease.worker, reason))
         else:
-            self.aside[item.id] = (now + pause_of(item.returns - 1, 2.0), item)
+            self.aside.put(item, now + pause_of(item.returns - 1, 2.0))
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -241,7 +238,6 @@ class Pool:
         if result.state == "done":
             member.learn(lease, result, now)
         member.answered(now)
-        self._crews.touched(member)
         self._release(lease)
         others = tuple(self.leases.get(result.job, ()))
         if unbegun:
@@ -296,8 +292,24 @@ class Pool:
 
     def pass_time(self, now: float) -> Passed:
         """Leases that ran out, and perishable items whose time is over."""
-        over: list[Lease] = []
         ended, self._ended = self._ended, []
+        end = self._book.next_end()
+        over = self._run_out(now, ended) if end is not None and now >= end else []
+        if self.aside:
+            back, late = self.aside.over(now)
+            for item in back:
+                self._lost += self.queues.put(item, front=True)
+            self._lost += [Dropped(item, "late") for item in late]
+        lost, self._lost = self._lost, []
+        lost += self.queues.late(now)
+        news = self._urgency.news()
+        if not (over or ended or lost or news):  # as nearly always
+            return NOTHING_PASSED
+        return Passed(tuple(over), tuple(ended), tuple(lost), news)
+
+    def _run_out(self, now: float, ended: list[TryEnded]) -> list[Lease]:
+        """The leases whose time is over; what has no other lease has ended a try."""
+        over: list[Lease] = []
         silent: dict[str, Member] = {}
         for lease in self._book.run_out(now):
             over.append(lease)
@@ -313,24 +325,18 @@ class Pool:
         for member in silent.values():
             member.silent += 1
             self._pause(member, now + pause_of(member.silent, SILENCE))
-        for _, item in [one for one in self.aside.values() if now >= one[0]]:
-            del self.aside[item.id]
-            self._lost += self.queues.put(item, front=True)
-        for item in [item for _, item in self.aside.values() if now >= item.deadline]:
-            del self.aside[item.id]
-            self._lost.append(Dropped(item, "late"))
-        lost, self._lost = self._lost, []
-        return Passed(tuple(over), tuple(ended), (*lost, *self.queues.late(now)), self._urgency.news())
+        return over
 
     def wake_at(self) -> float | None:
         """When `pass_time` or `dispatch` may next have something to do by time alone."""
         times = [self._book.next_end(), self.queues.next_deadline()]
-        times += [min(until, item.deadline) for until, item in self.aside.values()]
+        if self.aside:
+            times.append(self.aside.wake_at())
         if self._dealing:
             times += [self._hedge_at, self._replan_at]
-        if self._dealing and self.queues.waiting:
-            times += [member.paused_until for member in self._paused.values()]
-        return min((at for at in times if at is not None), default=None)
+            if self._paused and self.queues.waiting:
+                times += [member.paused_until for member in self._paused.values()]
+        return min([at for at in times if at is not None], default=None)
 
     # --- dealing out ----------------------------------------------------------------------------
 
@@ -357,6 +363,8 @@ class Pool:
         for group in self.queues.groups.values():
             if group.waiting and (crew := self._crews.of(group)).has_room():
                 willing[group] = crew
+        if not self._rules.may_give(willing):
+            willing.clear()
         while willing:
             group, until = self._next_group(willing)
             if not self._deal(group, until, now, sent) or not group.waiting:
@@ -396,9 +404,7 @@ class Pool:
         if behind:
             behind *= sum([item.cost for item in head]) / len(head)
         arrivals = ArrivalEstimate(self._demand.rate(group.task, now), behind)
-        rule = self._rules.get(group)
-        if rule is None:
-            rule = self._rules[group] = self.settings.rule()
+        rule = self._rules.of(group)
         left = len(head)
         for avoid, jobs in by_avoid(head).items():
             for assignment in rule.assign(jobs, crew.views_without(avoid), now, arrivals):

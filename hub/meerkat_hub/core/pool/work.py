@@ -129,3 +129,6 @@ class Passed:
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
     """Lines for the log."""
+
+
+NOTHING_PASSED = Passed()

@@ -54,6 +54,7 @@ class EctStar:
     head: int = HEAD
     aside: int = ASIDE
     name: str = "ect*"
+    only_willing: bool = True
 
     def assign(
         self,

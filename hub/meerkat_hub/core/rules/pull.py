@@ -26,6 +26,10 @@ class Pull:
     def name(self) -> str:
         return f"pull {self.credit}"
 
+    @property
+    def only_willing(self) -> bool:
+        return False
+
     def assign(
         self,
         waiting: Sequence[Job],

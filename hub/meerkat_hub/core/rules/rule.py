@@ -59,6 +59,11 @@ class Rule(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def only_willing(self) -> bool:
+        """Whether it sends jobs to none but workers whose view `wants` one, and need not be asked where
+        nobody does."""
+
     def assign(
         self,
         waiting: Sequence[Job],

@@ -16,6 +16,7 @@ class RoundRobin:
     """One job each in turn, in the order of the workers' ids."""
 
     name = "round robin"
+    only_willing = False
 
     def __init__(self) -> None:
         self._last = ""
@@ -48,6 +49,7 @@ class WeightedRoundRobin:
     """
 
     name = "static weights"
+    only_willing = False
 
     def __init__(self) -> None:
         self._balance: dict[str, float] = {}
@@ -84,6 +86,7 @@ class LeastInFlight:
     """To the worker that holds the fewest jobs, the lowest id on ties."""
 
     name = "least in flight"
+    only_willing = False
 
     def assign(
         self,

@@ -307,6 +307,8 @@ class Frames:
 
     def _described(self, result: Result) -> list[Seen]:
         """The feature level is done: who it is, if anybody is known."""
+        if not (result.faces or result.tracks):
+            return []
         sha256 = result.model.sha256 if result.model else ""
         matches = self._recogniser.who_all(result.faces, sha256)
         seen = [
@@ -320,6 +322,8 @@ class Frames:
         self._count(run, "decided")
         if now.mono > frame.at + run.spec.max_delay:
             self._count(run, "overdue")
+        if not seen:  # no rule has anything to say of that
+            return
         decisions, run.memory = decide(
             run.spec.decision, seen, camera=frame.camera, local=self._local(now.wall), memory=run.memory
         )
