@@ -187,7 +187,9 @@ class Site:
         self.folder = folder
         self.broker = Mosquitto(folder / "broker")
         self.emulator = Emulator(
-            folder / "cloud", "--parameter", f"IdleGrace={times.grace:.0f}", "--parameter", f"Model={MODEL}"
+            folder / "cloud",
+            *("--parameter", f"IdleGrace={times.grace:.0f}", "--parameter", f"Model={MODEL}"),
+            port=free_port(),  # taken off the network it must not lose it to an outgoing connection
         )
         self.said: list[tuple[str, str]] = []
         self.data = folder / "data"

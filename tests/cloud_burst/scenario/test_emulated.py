@@ -19,6 +19,7 @@ from meerkat_cloud_burst.emulated.instances import LocalInstances
 from meerkat_cloud_burst.emulated.metadata import MetadataService
 from meerkat_cloud_burst.emulated.stack import ANSWER_SECONDS, MAKE_SECONDS, client, make_stack
 from meerkat_contract.errors import MeerkatError, UsageError
+from support.broker import free_port
 from support.wait import wait_for
 
 # What a worker does, in few words: it says who it is and waits for its end.
@@ -34,7 +35,8 @@ signal.sigwait({signal.SIGTERM})
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator"), "--parameter", "IdleGrace=7") as running:
+    folder = tmp_path_factory.mktemp("emulator")
+    with Emulator(folder, "--parameter", "IdleGrace=7", port=free_port()) as running:
         yield running
 
 
