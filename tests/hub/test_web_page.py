@@ -24,6 +24,7 @@ from meerkat_contract.messages import (
     WorkerState,
 )
 from meerkat_hub.adapters.live import Change, LivePicture
+from meerkat_hub.web.fanout import Client
 from meerkat_hub.web.routes_page import FOLDER, TYPES
 from support.media import make_clip
 from support.wait import wait_for
@@ -238,6 +239,27 @@ def test_a_hub_that_is_halted_is_told_and_its_return_too(
     browser.wait("document.getElementById('status').textContent === 'All is well'", what="its return")
     live.tell(Change("motion", "porch", "front", b"ON"))
     browser.wait("!document.querySelector('[data-camera] .motion').hidden", what="what happens from then on")
+    wait_for(lambda: web.server.fanout.clients == 1, what="one stream and no other")
+
+
+def test_a_hub_that_is_halted_before_it_answers_is_told_too(
+    web: Served, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page has asked for the stream, and nothing has come of it yet."""
+    attach, resumed = web.server.fanout.attach, threading.Event()
+
+    def halting() -> Client | None:
+        made = attach()
+        resumed.wait(60)  # on the server's loop
+        return made
+
+    monkeypatch.setattr(web.server.fanout, "attach", halting)
+    try:
+        browser.open(web.base)
+        browser.wait("document.getElementById('status').textContent === 'Reconnecting…'")
+    finally:
+        resumed.set()
+    browser.wait("document.getElementById('status').textContent === '2 things to look at'", what="its return")
     wait_for(lambda: web.server.fanout.clients == 1, what="one stream and no other")
 
 
