@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meerkat_contract.errors import ModelError
+from meerkat_contract.signals import told
 
 from . import catalogue, node, store
 from .settings import WorkerSettings
@@ -68,20 +69,18 @@ class Serving:
 
     def run(self, fetch: FirstModel | None) -> int:
         """Serve until a signal asks for the end; the exit status. Changes over when `fetch` is done."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.end())
-        try:
-            return self._serve(fetch)
-        finally:
-            if self._nodes is not None:
-                self._nodes.end(self._plan.settings.drain_seconds + END_SECONDS)
+        with told((signal.SIGTERM, signal.SIGINT), lambda _number: self.end()):
+            try:
+                return self._serve(fetch)
+            finally:
+                if self._nodes is not None:
+                    self._nodes.end(self._plan.settings.drain_seconds + END_SECONDS)
 
     def end(self) -> None:
-        """Ask for the end. Safe in a signal handler; asked twice, the running job is given back at once."""
+        """Ask for the end, from any thread; asked twice, the running job is given back at once."""
         first, self._ending = not self._ending, True
         if self._current is not None:
             self._current.end()
-        # Once: a second signal could come while the first one's locks are held.
         if self._nodes is not None and first:
             self._nodes.ask_to_end()
 

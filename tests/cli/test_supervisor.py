@@ -83,8 +83,11 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     # A zombie still has its number.
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it has just ended, or there is no /proc here
+        return not Path("/proc/self").exists()
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def go(scenario: Callable[[], Awaitable[None]]) -> None:

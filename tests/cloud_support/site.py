@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +37,8 @@ from support.processes import Program
 from support.wait import wait_for
 
 MODEL = "hog-people"
+LONGEST_HOLD = 8.0
+"""Seconds for each of the two clips that the house's worker holds; a lease lasts half a minute at least."""
 SAMPLED = 5.0
 """Frames of a second of clip that are looked at."""
 
@@ -86,6 +90,8 @@ class SlowWorker:
         self._incarnation = new_id()
         self._ending = threading.Event()
         self.done: list[str] = []
+        self.may: Callable[[], bool] = lambda: True
+        """Whether it takes up a clip at once: it knows no load, and the cloud is slow on a busy machine."""
         rate = times.media * SAMPLED / times.clip
         will = Will(str(WorkerTopic("house", "state")), self._state(False, rate))
         self._session = Session(broker.connection, client_id="worker-house", will=will)
@@ -120,6 +126,12 @@ class SlowWorker:
             self._jobs.append((job, message.payload))
             self._bell.notify_all()
 
+    def _hold_back(self) -> None:
+        until = time.monotonic() + LONGEST_HOLD
+        while not self.may() and time.monotonic() < until:
+            if self._ending.wait(0.05):
+                return
+
     def _work(self) -> None:
         while True:
             with self._bell:
@@ -127,6 +139,7 @@ class SlowWorker:
                 if self._ending.is_set():
                     return
                 job, payload = self._jobs.pop(0)
+            self._hold_back()
             self._ending.wait(self._seconds)
             poison = frail_worker.POISON in payload
             result = Result(
@@ -187,7 +200,9 @@ class Site:
         self.folder = folder
         self.broker = Mosquitto(folder / "broker")
         self.emulator = Emulator(
-            folder / "cloud", "--parameter", f"IdleGrace={times.grace:.0f}", "--parameter", f"Model={MODEL}"
+            folder / "cloud",
+            *("--parameter", f"IdleGrace={times.grace:.0f}", "--parameter", f"Model={MODEL}"),
+            port=free_port(),  # taken off the network it must not lose it to an outgoing connection
         )
         self.said: list[tuple[str, str]] = []
         self.data = folder / "data"

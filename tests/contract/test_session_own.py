@@ -247,8 +247,9 @@ def test_a_peer_that_is_no_broker_is_named(connect: Connect) -> None:
         peer, _ = server.accept()
         with peer:
             peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(100))
+            wait_for(lambda: session.failure, what="the reason")
             with pytest.raises(BrokerError, match="no MQTT 5"):
-                session.wait_connected(0.5)
+                session.wait_connected(0)
 
 
 def test_it_costs_one_write_a_round(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

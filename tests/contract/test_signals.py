@@ -45,13 +45,13 @@ def test_each_is_told_by_its_number_and_others_are_not() -> None:
 
 def test_one_in_the_last_instant_is_told_and_nothing_stays_behind() -> None:
     handlers = [signal.getsignal(number) for number in SIGNALS]
-    files, threads = open_files(), threading.active_count()
+    files, threads = open_files(), set(threading.enumerate())
     heard: list[int] = []
     for _ in range(20):
         with told(SIGNALS, heard.append):
             signal.raise_signal(signal.SIGUSR1)
     assert heard == [signal.SIGUSR1] * 20
     assert [signal.getsignal(number) for number in SIGNALS] == handlers
-    assert open_files() == files
-    assert threading.active_count() == threads
+    assert open_files() <= files
+    assert set(threading.enumerate()) <= threads, "what an earlier test left may have ended"
     assert signal.set_wakeup_fd(-1) == -1, "whoever had it before has it again: nobody"

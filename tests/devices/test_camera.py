@@ -340,7 +340,7 @@ def test_a_dead_connection_does_not_hold_up_the_end(tmp_path: Path, watch: Calla
 
 
 def test_motion_jpeg_is_timed_by_its_arrival(tmp_path: Path) -> None:
-    """It bears no timestamps: 20 frames, 80 ms apart, last 1.5 s and not 20/25 s."""
+    """It bears no timestamps: 20 frames, 120 ms apart, last 2.3 s and not 20/25 s."""
     picture = jpeg(av.VideoFrame.from_ndarray(background((320, 180)), format="bgr24"))
     tick = threading.Event()
 
@@ -354,7 +354,7 @@ def test_motion_jpeg_is_timed_by_its_arrival(tmp_path: Path) -> None:
                 handler.wfile.write(head.encode() + picture + b"\r\n")
             except OSError:
                 return
-            tick.wait(0.08)
+            tick.wait(0.12)
 
     stop = threading.Event()
     shots = []
@@ -363,7 +363,8 @@ def test_motion_jpeg_is_timed_by_its_arrival(tmp_path: Path) -> None:
             shots += sample.shots
             if len(shots) >= 20:
                 stop.set()
-    assert (shots[-1].at - shots[0].at) / TICKS >= 1.4
+    # On a busy machine the first one arrives late.
+    assert (shots[-1].at - shots[0].at) / TICKS >= 1.5
 
 
 def test_a_video_of_a_phone_is_turned_upright(tmp_path: Path, watch: Callable[..., Watched]) -> None:

@@ -166,7 +166,8 @@ def test_more_than_its_window_and_what_is_called_off_are_handed_back(broker: Mos
         assert "window full" in full.reason
         cancel = Cancel(job=second, token=1)
         house.session.publish(WorkerTopic(NAME, "cancel"), cancel.to_json(), qos=1).wait(10)
-        assert house.answers(2)[1].job == second
+        # On a busy machine the one that runs may be answered before it.
+        wait_for(lambda: second in {answer.job for answer in house.results}, what="what was called off")
     finally:
         worker.stop()
     wait_for(lambda: not house.states[-1].online, what="the goodbye")

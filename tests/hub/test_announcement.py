@@ -96,7 +96,7 @@ def test_a_listener_hears_the_hub_and_its_goodbye(
     ServiceBrowser(ears, service_type, listener)
     try:
         with announced(open_broker, page=("0.0.0.0", 8480), interfaces=["127.0.0.1"]):
-            (name,) = wait_for(lambda: [each for each in listener.names if "Meerkat on" in each])
+            (name,) = wait_for(lambda: [each for each in list(listener.names) if "Meerkat on" in each])
             info = ears.get_service_info(service_type, name)
             assert info is not None
             found = read_notice(info.server or "", info.parsed_addresses(), info.port or 0, info.properties)

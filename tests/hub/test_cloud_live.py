@@ -35,7 +35,7 @@ class Listener:
         self.session.subscribe("meerkat/camera/+/+/outcome", self._outcome)
         self.session.subscribe(HubTopic("state"), self._state)
         self.session.start()
-        self.session.wait_connected(10)
+        self.session.wait_subscribed(10)
 
     @property
     def burst(self) -> BurstState:

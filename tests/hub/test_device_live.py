@@ -202,5 +202,6 @@ def _set_over_http(http: httpx.Client, own: Device) -> None:
     zones = http.get("/api/devices").json()[0]["cameras"][0]["zones"]
     assert zones == {"drive": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
     own.stop()
+    wait_for(lambda: http.get("/api/devices").json()[0]["availability"] == "offline", what="its goodbye")
     answer = http.post("/api/devices/pi/yard/sensitivity", json={"value": 0.7})
     assert (answer.status_code, answer.json()["what"]) == (409, "device pi is offline")

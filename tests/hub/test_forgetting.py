@@ -69,8 +69,8 @@ def test_a_device_that_is_gone_leaves_broker_page_and_database(
     forget(web, "attic")
     assert [one["device"] for one in web.json("/api/devices")] == ["porch"], "at once"
     assert [info.device for info in hub.store.devices()] == ["porch"]
-    assert ("attic", "front") not in hub.live.pictures
     wait_for(lambda: not house.of("attic"), what="nothing is left of it on the bus")
+    wait_for(lambda: ("attic", "front") not in hub.live.pictures, what="nor its picture in the hub")
     assert house.of("porch") >= before
     assert web.json(f"/api/clips/{clip}")["device"] == "attic", "what it recorded stays"
     assert "no device attic" in forget(web, "attic", status=404).json()["what"]
@@ -129,6 +129,7 @@ def test_what_the_last_clips_bring_goes_two_minutes_later(house: BusHouse, hub: 
     wait_for(lambda: not house.of("attic"))
     assert house.of("porch") >= {"front", "info", "availability"}
     house.tell("camera/attic/front/event/picture", "x")
+    wait_for(lambda: house.of("attic"))
     forgetting.look()
     assert house.of("attic") == {"front"}, "once is enough"
 

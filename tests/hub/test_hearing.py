@@ -73,6 +73,9 @@ def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     media, frames = MediaFolder(tmp_path / "media"), FrameStore()
     made = Heard(HubService(Store(engine), media, Live(), HubSettings(), frames=frames), media, frames)
     made.service.start(made.actions())
+    service = made.service
+    # Who hears something deals with it only while the hub's thread sleeps.
+    wait_for(lambda: service._wakes_at and not service._turning.locked(), what="its first turn to be over")
     yield made
     made.service.stop()
     engine.dispose()

@@ -101,7 +101,7 @@ def test_a_database_that_refuses_everything_is_said_and_outlived(
         assert "disk is full" in str(house.service.failure)
         assert house.receipts() == []
     wait_for(lambda: house.service.failure is None, what="the hub to be well again")
-    assert house.recovered, "devices are told to send again"
+    wait_for(lambda: house.recovered, what="devices to be told to send again")
     house.service.give(house.arrive(1))
     wait_for(lambda: house.receipts() == [an_id(1)], what="the receipt")
 

@@ -50,7 +50,7 @@ def house(broker: Mosquitto, tmp_path: Path) -> Iterator[House]:
     bus = Session(broker.connection, client_id="watcher")
     made = House(hub, bus)
     bus.start()
-    bus.wait_connected(10)
+    bus.wait_subscribed(10)
     hub.start()
     wait_for(lambda: hub.live.connected)
     yield made

@@ -57,7 +57,7 @@ class Heard:
         self.session = Session(broker.connection, client_id="subscriber")
         self.session.subscribe("meerkat/camera/#", self.messages.append)
         self.session.start()
-        self.session.wait_connected(10)
+        self.session.wait_subscribed(10)
 
     def events(self) -> list[Event]:
         return [Event.model_validate_json(m.payload) for m in self.messages if m.topic.endswith("/event")]

@@ -20,6 +20,7 @@ from meerkat_hub.core.cloud import strangers
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
 from support.media import make_clip
+from support.wait import wait_for
 
 CARD = "document.getElementById('cloud')"
 DETAILS = "document.getElementById('cloud-body')"
@@ -129,7 +130,7 @@ def test_it_is_switched_and_stopped_with_a_question(site: Site) -> None:
     site.answer_with(True)
     site.browser.click("[data-stop]")
     site.reads(CARD, "Stopped", "Stopped by the page: every machine ends now", "0 clips")
-    assert (site.cloud.sky.desired, site.cloud.sky.ended) == (0, ["i-0"])
+    wait_for(lambda: (site.cloud.sky.desired, site.cloud.sky.ended) == (0, ["i-0"]), what="the machine's end")
     assert not site.browser.js(f"{CARD}.querySelector('[role=switch]').checked")
     site.cloud.tick()
     site.reads(CARD, "Switched off: nothing goes out.")
@@ -150,7 +151,7 @@ def test_a_trouble_is_in_plain_sight_with_its_remedy(site: Site) -> None:
     site.cloud.tell(Reached())
     site.cloud.tick()
     site.reads(CARD, "Not needed", "No clip waits.")
-    assert "cannot help" not in site.browser.text("#notices")
+    site.browser.wait(f"!{notices}.innerText.includes('cannot help')", what="the trouble to be over")
 
 
 def test_nothing_is_cut_off_on_a_narrow_screen_beside_a_scrollbar(site: Site) -> None:

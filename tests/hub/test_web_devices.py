@@ -156,6 +156,7 @@ def test_lights_over_http(page: str, device: Device) -> None:
             assert answer.status_code == status, answer.text
             assert answer.json()["remedy"]
         device.stop()
+        wait_for(lambda: http.get("/api/devices").json()[0]["availability"] == "offline", what="its goodbye")
         answer = http.post("/api/lights/pi/ir", json={"on": True})
         assert (answer.status_code, answer.json()["what"]) == (409, "device pi is offline")
 

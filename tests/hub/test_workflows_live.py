@@ -222,6 +222,7 @@ def test_from_a_frame_to_an_alert(site: Callable[..., Site]) -> None:
     jetson = house.node("jetson", recognise_faces=30)
     wait_for(lambda: house.state("lobby") == "running", what="the workflow to run")
     assert coral.deployed == [FACES]
+    wait_for(lambda: house.rates, what="the rate")
     assert house.rates == {"porch/front": "20"}
     first = pack("<128f", *([0.0] * 128))
     house.hub.people.add("Ada", jetson.embedder.sha256, jetson.embedder.name, [NewSample(first, 0.9)])
@@ -270,10 +271,15 @@ def test_a_node_that_dies_is_replaced_and_its_frames_are_not_forgotten(site: Cal
     house.nodes.remove(first)
     wait_for(lambda: house.state("lobby") == "running" and on(house) == {"b-jetson"}, what="it to move")
     house.frame(found=[{"label": "face", "score": 0.8, "box": BOX}])
-    wait_for(lambda: house.counts().get("decided", 0) >= 1 and "in_work" not in house.counts(), what="an end")
+
+    def over() -> bool:
+        counts = house.counts()
+        return counts["received"] == 2 and counts.get("decided", 0) >= 1 and "in_work" not in counts
+
+    wait_for(over, what="an end")
     counts = house.counts()
     assert counts["received"] == 2 == counts["decided"] + counts.get("gone", 0) + counts.get("failed", 0)
-    assert house.hub.frames.held == (0, 0)
+    wait_for(lambda: house.hub.frames.held == (0, 0), what="every frame's bytes to be forgotten")
 
 
 def on(house: Site) -> set[str]:

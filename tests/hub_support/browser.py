@@ -125,6 +125,13 @@ class Browser:
         """What a person reads there."""
         return str(self.js(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
+    def reads(self, *texts: str, selector: str = "body") -> str:
+        """Wait until a person reads all of them there, whatever is fetched last; the whole text."""
+        for text in texts:
+            read = f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(text)})"
+            self.wait(read, what=f"{text!r} in {selector}")
+        return self.text(selector)
+
     def count(self, selector: str) -> int:
         return int(self.js(f"document.querySelectorAll({json.dumps(selector)}).length"))
 

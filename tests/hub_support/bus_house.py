@@ -26,7 +26,7 @@ class BusHouse:
         self.bus = Session(broker.connection, client_id="devices")
         self.bus.subscribe("meerkat/#", lambda message: self.note(message.topic, bytes(message.payload)))
         self.bus.start()
-        self.bus.wait_connected(10)
+        self.bus.wait_subscribed(10)
 
     def note(self, topic: str, payload: bytes) -> None:
         if payload:

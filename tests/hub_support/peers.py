@@ -36,7 +36,7 @@ class FakeDevice:
         self.session = Session(connection, client_id=f"device-{name}")
         self.session.subscribe(DeviceTopic(name, "receipt"), self._receipt)
         self.session.start()
-        self.session.wait_connected(10)
+        self.session.wait_subscribed(10)
         if introduce:
             self.introduce()
 
@@ -86,7 +86,7 @@ class FakeWorker:
         self.session.subscribe(WorkerTopic(name, "jobs"), self._job, join_parts=True)
         self.session.keep(WorkerTopic(name, "state"), self._state(True, window))
         self.session.start()
-        self.session.wait_connected(10)
+        self.session.wait_subscribed(10)
 
     def _state(self, online: bool, window: int) -> bytes:
         task = TaskInfo(task="detect_objects", model=ModelInfo(name="fake"), frames_per_second=50)

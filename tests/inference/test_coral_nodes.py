@@ -172,7 +172,7 @@ def test_each_stick_is_a_node_that_is_started_again_when_it_dies(hub: Hub, start
         np.testing.assert_allclose(track.best.box, (0.25, 0.4, 0.25, 0.4), atol=0.02)
 
     wait_for(lambda: "pi-coral2 waits" in program.text(), what="the word on the absent stick")
-    assert "No such device" in program.text()
+    wait_for(lambda: "No such device" in program.text(), what="why")
     assert "pi-coral2" not in hub.states
 
     assert program.process is not None

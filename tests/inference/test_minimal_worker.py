@@ -196,11 +196,13 @@ class TestWithPasswords:
 def test_a_medium_in_parts_is_joined(hub: Hub, broker: Mosquitto, worker: subprocess.Popen[bytes]) -> None:
     online(hub)
     broker.stop()
+    wait_for(lambda: not hub.session.connected, what="the hub to notice")
+    hub.states.clear()
     broker.settings = ("allow_anonymous true", "max_packet_size 3000")
     broker.start()
     wait_for(lambda: hub.session.maximum_packet_size == 3000, what="the hub's new connection")
     hub.session.wait_subscribed(20)
-    wait_for(lambda: hub.states[-1].online, what="the worker's return")
+    online(hub)
     assert hub.answer(hub.send(bytes(10_000))).state == "done"
     assert len(hub.results) == 1
 

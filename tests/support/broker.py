@@ -9,23 +9,32 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meerkat_cli import private_broker
 from meerkat_contract.connection import Connection
 
+SHARES = 8
+"""The tests that run side by side choose among ports of their own."""
+SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SHARES
+_given: deque[int] = deque(maxlen=500)
+"""Of late: where a process is to listen that takes its time to start, the port is free for a while."""
+
 
 def free_port() -> int:
     """A loopback port that is free now, below those that Linux and macOS give to outgoing connections.
 
-    So nothing but another test's choice can take it until somebody listens there, or while a broker is away.
+    So nothing but another run's choice can take it until somebody listens there, or while a broker is away.
     """
-    for port in random.SystemRandom().sample(range(12_000, 32_000), 100):
+    for port in random.SystemRandom().sample(range(12_000 + SHARE, 32_000, SHARES), 1000):
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("of a hundred ports none is free")
+            if port not in _given:
+                probe.bind(("127.0.0.1", port))
+                _given.append(port)
+                return port
+    raise AssertionError("of a thousand ports none is free")
 
 
 def accepts(port: int) -> bool:

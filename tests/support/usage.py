@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +39,13 @@ def tree(pid: int) -> list[int]:
         found.append(one)
         todo += children.get(one, [])
     return found
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL; some end by themselves when their parent has."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def usage(pid: int) -> Usage | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.broker import free_port
-from support.usage import tree
+from support.usage import kill_all, tree
 from support.wait import wait_for
 
 
@@ -41,7 +40,6 @@ def test_the_show_goes_from_the_storm_to_a_fleet_of_zero(tmp_path: Path) -> None
         assert process.wait(15) in (0, 130)
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what="all to end")
     finally:
-        for pid in reversed(tree(process.pid)):
-            if process.poll() is None:
-                os.kill(pid, signal.SIGKILL)
+        if process.poll() is None:
+            kill_all(reversed(tree(process.pid)))
         process.wait(10)

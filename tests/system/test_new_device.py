@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from meerkat_contract.connection import Connection, find_connection
@@ -33,7 +34,7 @@ def test_a_new_machine_becomes_a_device_of_the_house(tmp_path: Path) -> None:
     house.start()
     gate: Program | None = None
     try:
-        wait_for(lambda: accepts(mqtt) and accepts(http), seconds=90, what="the house")
+        wait_for(lambda: accepts(mqtt) and _is_well(http), seconds=90, what="the house")
         secret = find_connection("device-gate", data=tmp_path / "data")
         _set_up(tmp_path / "pi", secret.secret_url)
         file = tmp_path / "pi" / "meerkat.yaml"
@@ -55,7 +56,8 @@ def test_a_new_machine_becomes_a_device_of_the_house(tmp_path: Path) -> None:
         gate.start()
         try:
             wait_for(lambda: "meerkat/device/gate/front/picture" in heard, seconds=60, what="a picture")
-            assert heard["meerkat/device/gate/availability"].payload == b"online"
+            word = "meerkat/device/gate/availability"
+            wait_for(lambda: word in heard and heard[word].payload == b"online", what="its word")
         except AssertionError:
             print(gate.text(), house.text())
             raise
@@ -67,6 +69,14 @@ def test_a_new_machine_becomes_a_device_of_the_house(tmp_path: Path) -> None:
             gate.kill()
         if house.running:
             house.stop()
+
+
+def _is_well(port: int) -> bool:
+    """Whether the hub answers there, and has a connection to the broker."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _set_up(folder: Path, broker: str) -> None:

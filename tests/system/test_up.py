@@ -20,7 +20,7 @@ from meerkat_contract.messages import Event, Outcome
 from meerkat_contract.session import Incoming, Session
 from support.broker import free_port
 from support.processes import quiet_models
-from support.usage import tree
+from support.usage import kill_all, tree
 from support.wait import wait_for
 
 
@@ -54,10 +54,7 @@ class Up:
             return False
 
     def kill(self) -> None:
-        for pid in reversed(tree(self.process.pid)):
-            if pid != self.process.pid:
-                os.kill(pid, signal.SIGKILL)
-        self.process.kill()
+        kill_all(reversed(tree(self.process.pid)))
         self.process.wait(10)
 
 
@@ -92,6 +89,7 @@ def test_a_newcomer_sees_an_event_with_its_picture_and_clip_and_a_meter(up: Up) 
         assert event.after.model is not None
         assert event.after.model.fallback, "without a model the built-in detector looks, and says so"
         assert of("/event/picture")[0].payload[:2] == b"\xff\xd8"
+        wait_for(lambda: of("/water/picture"), seconds=90, what=f"the meter's picture\n{up.text()}")
         assert of("/water/picture")[0].payload[:2] == b"\xff\xd8"
         wait_for(lambda: of("/outcome"), seconds=30, what="the clip's outcome")
         assert Outcome.model_validate_json(of("/outcome")[0].payload).state == "done"

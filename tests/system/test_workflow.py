@@ -154,7 +154,8 @@ def test_a_person_at_the_porch_is_told_by_a_workflow(houses: Any) -> None:
     assert [node["node"] for node in state["nodes"] if node["task"] == "detect_objects"]
 
     wait_for(lambda: house.said("/front/frame"), seconds=90, what=f"a frame\n{house.logs()}")
-    assert [message.payload for message in house.said("/front/frames/state")][-1] == b"2"
+    # A frame may overtake the rate: its QoS is 0, and what has QoS 1 waits for room on the way.
+    wait_for(lambda: [one.payload for one in house.said("/front/frames/state")][-1:] == [b"2"], what="2")
     frame = house.said("/front/frame")[0]
     assert frame.qos == 0
     assert frame.payload[:2] == b"\xff\xd8"
@@ -236,7 +237,9 @@ def test_a_device_that_looks_by_itself_needs_no_worker(houses: Any) -> None:
         assert findings.found[0].label == "person"
         assert findings.found[0].score >= 0.5
     counts = house.state("visitors")["frames"]
-    assert counts["decided"] == counts["received"], "nothing else was sent"
+    assert not counts.get("nothing"), "nothing else was sent"
+    assert not counts.get("unmeasured"), "nor without what was found"
+    assert balance(counts) == 0, counts  # of those that come together some are more than was asked for
     assert house.api.delete("/api/workflows/visitors", headers=HEADERS).status_code == 204
     wait_for(lambda: house.said("/frames/state")[-1].payload == b"0", what="the device to hear of it")
     assert device.stop() == 0, device.text()

@@ -17,6 +17,10 @@ from meerkat_contract.errors import MeerkatError
 
 REGION = "eu-central-1"
 NAME = "meerkat-burst"
+ANSWER_SECONDS = 10.0
+MAKE_SECONDS = 60.0
+"""For the whole stack, which is one request: moto loads what it knows of each service with it, 2.4 s of work
+on a PC and several times that on a Raspberry Pi, or beside a hub that starts."""
 IMAGE = "ami-03cf127a"
 """One of those that moto knows."""
 _ENVIRONMENT = re.compile(r"cat > /etc/meerkat/burst\.env <<'END'\n(.*?)\n\s*END", re.DOTALL)
@@ -43,8 +47,8 @@ def credentials() -> dict[str, str]:
     }
 
 
-def client(endpoint: str, service: str) -> Any:
-    """For whoever is the emulated cloud, not its customer."""
+def client(endpoint: str, service: str, *, seconds: float = ANSWER_SECONDS) -> Any:
+    """For whoever is the emulated cloud, not its customer. `seconds`: how long an answer may take."""
     import boto3
     from botocore.config import Config
 
@@ -55,7 +59,7 @@ def client(endpoint: str, service: str) -> Any:
         region_name=REGION,
         aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
+        config=Config(connect_timeout=2, read_timeout=seconds, retries={"total_max_attempts": 1}),
     )
 
 
@@ -63,7 +67,7 @@ def make_stack(
     endpoint: str, name: str = NAME, *, parameters: Mapping[str, str] | None = None
 ) -> EmulatedStack:
     """Create it. `parameters`: some of the template's own, such as IdleGrace."""
-    cloud = client(endpoint, "cloudformation")
+    cloud = client(endpoint, "cloudformation", seconds=MAKE_SECONDS)
     cloud.create_stack(
         StackName=name,
         TemplateBody=_understood(template_text()),

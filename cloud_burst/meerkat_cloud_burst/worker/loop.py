@@ -30,6 +30,7 @@ from meerkat_cloud_burst.errors import CloudError, Gone
 from meerkat_cloud_burst.messages import LIFE_AGAIN, Life
 from meerkat_cloud_burst.ports import Received
 from meerkat_contract.errors import MeerkatError
+from meerkat_contract.signals import told
 
 from .doing import Doing
 from .heartbeat import BEAT, VISIBILITY, Hand
@@ -118,17 +119,16 @@ class CloudWorker:
 
     def run(self) -> int:
         """The exit status: 0 when it ended as it should. On the main thread, for the signals' sake."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _: self.end(signal.Signals(number).name))
-        self._orders.start()
-        over = self._attend()
-        self._ending.set()  # however it ended: a clip that hung and goes on after all is the last
-        self._say(over)
-        left = over.how in ("ended", "fault") or self._leave()
-        return 0 if left and over.how in ("idle", "ended") else 1
+        with told((signal.SIGTERM, signal.SIGINT), lambda number: self.end(signal.Signals(number).name)):
+            self._orders.start()
+            over = self._attend()
+            self._ending.set()  # however it ended: a clip that hung and goes on after all is the last
+            self._say(over)
+            left = over.how in ("ended", "fault") or self._leave()
+            return 0 if left and over.how in ("idle", "ended") else 1
 
     def end(self, reason: str) -> None:
-        """Ask for the end. Safe in a signal handler."""
+        """Ask for the end. From any thread."""
         self._said.put(_Stop(f"asked to end ({reason})"))
 
     def notice(self, notice: Notice) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 from botocore.credentials import InstanceMetadataFetcher, InstanceMetadataProvider
 from botocore.exceptions import EndpointConnectionError
 
@@ -16,8 +17,9 @@ from meerkat_cloud_burst.emulated import server
 from meerkat_cloud_burst.emulated.emulator import Emulator
 from meerkat_cloud_burst.emulated.instances import LocalInstances
 from meerkat_cloud_burst.emulated.metadata import MetadataService
-from meerkat_cloud_burst.emulated.stack import client
+from meerkat_cloud_burst.emulated.stack import ANSWER_SECONDS, MAKE_SECONDS, client, make_stack
 from meerkat_contract.errors import MeerkatError, UsageError
+from support.broker import free_port
 from support.wait import wait_for
 
 # What a worker does, in few words: it says who it is and waits for its end.
@@ -33,8 +35,25 @@ signal.sigwait({signal.SIGTERM})
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator"), "--parameter", "IdleGrace=7") as running:
+    folder = tmp_path_factory.mktemp("emulator")
+    with Emulator(folder, "--parameter", "IdleGrace=7", port=free_port()) as running:
         yield running
+
+
+def test_the_stack_may_take_longer_to_make_than_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of moto is loaded for it, which takes its time on a small or a busy machine."""
+    waits: list[tuple[str, float]] = []
+
+    def nobody(service: str, *, config: Config, **_: object) -> None:
+        waits.append((service, config.read_timeout))
+        raise ConnectionError
+
+    monkeypatch.setattr("boto3.client", nobody)
+    with pytest.raises(ConnectionError):
+        make_stack("http://127.0.0.1:9")
+    with pytest.raises(ConnectionError):
+        client("http://127.0.0.1:9", "ec2")
+    assert waits == [("cloudformation", MAKE_SECONDS), ("ec2", ANSWER_SECONDS)]
 
 
 class Fleet:

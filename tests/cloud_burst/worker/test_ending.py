@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,19 @@ def test_asked_to_end_it_gives_the_clip_in_hand_back(clip: bytes) -> None:
     assert machine.results.announced == []
     assert machine.lives() == ["ready", "ending"]
     assert machine.worker.idle
+
+
+def test_a_signal_that_does_not_wake_who_waits_is_heard_at_once(
+    clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is handled on another thread, and does not interrupt the main thread's wait."""
+    monkeypatch.setattr(loop, "WATCH", 60.0)
+    machine = Machine(clip, grace=60)
+    begun = InMidClip(machine)
+    begun.then(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+    assert machine.worker.run() == 0
+    assert waiting(machine) == [begun.job]
+    assert machine.results.lives[-1].reason == "asked to end (SIGTERM)"
 
 
 def test_a_detector_that_hangs_does_not_delay_the_end(clip: bytes, quick: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,16 @@ def test_a_device_sends_frames_while_they_are_asked_for(
     listener.ask("5")  # before the device is there: the wish is retained
     own = device()
     wait_for(lambda: len(listener.frames) >= 3, what="frames")
-    assert listener.rates[:2] == [b"0", b"5"]
+    # The rate of the start may be told twice, and a frame may overtake the other one.
+    wait_for(lambda: [rate for rate, _ in groupby(listener.rates)] == [b"0", b"5"], what="the rates")
     message = listener.frames[0]
     assert message.qos == 0
     assert message.metadata().trigger == "frame"
     assert not message.retain
     times = [message.metadata().captured_at.timestamp() for message in listener.frames[:3]]
-    assert np.diff(times) == pytest.approx([0.2, 0.2], abs=0.002)
+    steps = np.diff(times) / 0.2
+    assert steps == pytest.approx(np.round(steps), abs=0.01)
+    assert round(sum(steps)) - 2 <= own.cameras[0].frames.counts["passed over"], "on a busy machine"
     listener.ask("a lot")
     wait_for(lambda: listener.errors, what="the refusal")
     assert listener.errors[0].where == SET
@@ -92,8 +96,8 @@ def test_a_device_sends_frames_while_they_are_asked_for(
     listener.ask("0")
     wait_for(lambda: listener.rates[-1] == b"0", what="the end")
     (camera,) = own.cameras
-    sent = camera.frames.counts["sent"]
-    wait_for(lambda: len(listener.frames) == sent, what="the last frames")
+    sent = len(listener.frames)  # none comes after that word
+    wait_for(lambda: camera.frames.counts["sent"] == sent, what="the last one to be counted")
     looked = camera._next_look
     wait_for(lambda: camera._next_look > looked + TICKS, what="another second of pictures")
     assert camera.frames.counts["sent"] == sent == len(listener.frames)

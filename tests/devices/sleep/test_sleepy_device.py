@@ -122,9 +122,9 @@ def test_one_that_is_told_to_end_is_offline_not_asleep(broker: Mosquitto, tmp_pa
     hub.start()
     own = Device("pi", DeviceSettings.model_validate(SETTINGS), broker.connection, tmp_path)
     own.start()
-    wait_for(lambda: words(hub) == [b"online"], what="it to be there")
+    wait_for(lambda: said(hub) == [b"online"], what="it to be there")
     own.stop()
-    wait_for(lambda: words(hub) == [b"online", b"offline"], what="its goodbye")
+    wait_for(lambda: said(hub) == [b"online", b"offline"], what="its goodbye")
     hub.stop()
 
 

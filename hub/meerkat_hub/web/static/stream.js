@@ -1,6 +1,6 @@
 // The stream of what happens, and whether the hub answers at all.
 
-// A hub that is halted, or a network that is gone, closes no connection: so one that is quiet is asked.
+// A hub that is halted, or a network that is gone, neither closes nor answers: so one that is quiet is asked.
 const LOOK = 2000, QUIET = 4000, PATIENCE = 4000, AGAIN = 5000;
 
 /** Follow the stream. `kinds`: what is done with the data of each kind; `opened` and `lost` are called as it comes and goes. */
@@ -11,6 +11,7 @@ export function follow(kinds, opened, lost) {
   function listen() {
     if (document.hidden || source?.readyState < EventSource.CLOSED) return;
     const own = source = new EventSource("api/stream");
+    heard = Date.now();
     own.onopen = () => {
       heard = Date.now();
       opened();
@@ -28,7 +29,7 @@ export function follow(kinds, opened, lost) {
   }
 
   async function look() {
-    if (asking || document.hidden || source?.readyState !== EventSource.OPEN || Date.now() - heard < QUIET) return;
+    if (asking || document.hidden || !(source?.readyState < EventSource.CLOSED) || Date.now() - heard < QUIET) return;
     const own = source;
     asking = true;
     try {
@@ -36,7 +37,7 @@ export function follow(kinds, opened, lost) {
       heard = Date.now();
     } catch {
       // It waits for the hub to answer again, and everything is then read anew.
-      if (source === own && own.readyState === EventSource.OPEN && Date.now() - heard >= QUIET) {
+      if (source === own && own.readyState < EventSource.CLOSED && Date.now() - heard >= QUIET) {
         own.close();
         lost();
         listen();
