@@ -131,8 +131,10 @@ def _check_login(text: str, where: str) -> None:
     """
     after = text.partition("://")[2]
     authority = re.split(r"[/?#]", after, maxsplit=1)[0]
-    port = authority.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
-    login_cut_off = "@" in after and "@" not in authority and not re.fullmatch(r"\d*", port)
+    port = authority.rpartition("]")[2].partition(":")[2]
+    # An @ may stand in a path. Behind a ? or # without one, what looks like a port begins a password.
+    has_path = after[len(authority) :].startswith("/") and re.fullmatch(r"\d*", port)
+    login_cut_off = "@" in after and "@" not in authority and not has_path
     try:
         urlsplit("//" + after)
     except ValueError:  # a bracket that is not an IPv6 address's
