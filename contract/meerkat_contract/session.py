@@ -313,10 +313,10 @@ class Session:
             client.acknowledge(mids)
         while self._work:
             self._work.popleft()(client)
-        left = self._outgoing.pump(client)
+        some = self._outgoing.pump(client)
         all_out = not client.blocked and client.flush()  # blocked, the loop writes when there is room
         self._outgoing.written(client)
-        return left and all_out
+        return some and all_out
 
     def link_idle(self) -> bool:
         return self._outgoing.idle and not (self._acks or self._work)

@@ -85,8 +85,7 @@ class Outgoing:
         return None
 
     def pump(self, client: Transport) -> bool:
-        """Hand over to the client what there is room for; whether it was something and not all. Network
-        thread only."""
+        """Hand over to the client what there is room for; whether there was anything. Network thread only."""
         queue, some, taken = self._queue, False, 0
         while queue:
             packet = queue[0]
@@ -111,7 +110,7 @@ class Outgoing:
         if some:
             with self._lock:
                 self._queued -= taken
-        return some and bool(queue)
+        return some
 
     def written(self, client: Transport) -> None:
         """Settle the QoS 0 messages that have left for the network."""

@@ -211,7 +211,7 @@ class OwnTransport:
             )
             self.close()
             return False
-        return count == len(room) or self._filled > 0  # the rest of a packet is on its way
+        return bool(count == len(room))
 
     def _take(self) -> None:
         """Every whole packet in the buffer becomes an event; what is left moves to its front."""

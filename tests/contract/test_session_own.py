@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -227,22 +226,6 @@ def test_a_silent_broker_is_asked_and_then_given_up(peers: tuple[OwnTransport, s
     assert client.socket is not None
     client.check(began + 29)
     assert client.socket is None
-
-
-def test_what_is_left_of_a_packet_is_read_at_once(peers: tuple[OwnTransport, socket.socket]) -> None:
-    client, peer = peers
-    whole = publish("meerkat/device/porch/front/frame", bytes(1000))
-
-    def came(part: bytes) -> bool:
-        peer.sendall(part)
-        wait_for(lambda: select.select([client.socket], [], [], 0)[0])
-        return client.read()
-
-    assert came(whole[:300]), "the rest is on its way"
-    assert not client.read(), "it is not there yet, and nobody waits for it"
-    assert not came(whole[300:])
-    assert [len(message.payload) for message in client.events if isinstance(message, Message)] == [1000]
-    assert came(whole + whole[:1]), "a packet, and the first byte of another"
 
 
 def test_a_broker_that_never_answers_is_given_up_without_being_asked(
