@@ -212,8 +212,6 @@ class Queues:
     def late(self, now: float) -> list[Dropped]:
         """Perishable items whose time is over, taken out."""
         dropped: list[Dropped] = []
-        if (soonest := self.next_deadline()) is None or now < soonest:  # as nearly always
-            return dropped
         for lane in list(self._perishing.values()):
             while (first := lane.next_deadline()) is not None and now >= first[0]:
                 item = self.waiting[first[1]]
