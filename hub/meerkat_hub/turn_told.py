@@ -21,6 +21,10 @@ from .turn_work import held
 STATE_EVERY = 0.5
 """Seconds between two publications of the hub's state."""
 
+PATIENCE = 0.1
+"""Seconds by which the state may be late where nothing else happens. Where something does, whoever turns the
+core then tells it, and the hub's thread need not be called to set its alarm."""
+
 MINUTE = 60.0
 
 TOLD = ("/event", "/outcome", "/reading", "/verdict")
@@ -67,7 +71,7 @@ class Teller:
         for change in changes:
             self._count(change, now)
         if now.mono < self._at:
-            self.due_at = self._at
+            self.due_at = self._at + PATIENCE
         else:
             self._at, self.due_at = now.mono + STATE_EVERY, None
             publish(self._state(core, now))

@@ -12,13 +12,14 @@ import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from uvicorn import Config, Server
+from uvicorn import Config
 
 from meerkat_contract.errors import UsageError
 from meerkat_hub.settings import HubSettings
 
 from .app import create_app
 from .fanout import Fanout
+from .prompt import PromptServer
 
 if TYPE_CHECKING:
     from meerkat_hub.application import Hub
@@ -39,7 +40,7 @@ def serve(hub: Hub, settings: HubSettings) -> None:
         HubServer(hub, settings).run(sockets=[listener])
 
 
-class HubServer(Server):
+class HubServer(PromptServer):
     """Ends its streams when it ends, and returns to its caller instead of raising the signal again."""
 
     def __init__(self, hub: Hub, settings: HubSettings) -> None:

@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn import Config, Server
+from uvicorn import Config
 
 from meerkat_contract.errors import MediaError, MeerkatError
 from meerkat_contract.ids import format_time
@@ -33,6 +33,7 @@ from meerkat_hub.adapters.websensor import Websensor
 from meerkat_hub.settings import HubSettings
 
 from .patience import PatientHttp
+from .prompt import PromptServer
 from .server import listen
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def posted_pictures(hub: Hub, settings: HubSettings) -> Iterator[str]:
         app = create_app(
             websensor, token=own.token, max_bytes=round(settings.max_picture_megabytes * MEGABYTE)
         )
-        server = Server(
+        server = PromptServer(
             Config(
                 app,
                 log_level="warning",
