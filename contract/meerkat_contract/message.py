@@ -8,7 +8,7 @@ Times inside a clip (`at`) are seconds of media time from the clip's first frame
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -66,7 +66,8 @@ def read(kind: type[M], payload: bytes | bytearray | memoryview, *, topic: str =
     """Validate a JSON payload; raises BadMessage that names the topic and the first wrong field."""
     try:
         # As model_validate_json does it, which first looks at five options.
-        return cast("M", kind.__pydantic_validator__.validate_json(bytes(payload)))
+        whole: M = kind.__pydantic_validator__.validate_json(bytes(payload))
+        return whole
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "payload"

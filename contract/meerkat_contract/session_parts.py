@@ -35,7 +35,10 @@ class Parts:
         Raises BadMessage when the part cannot be joined; held parts are acknowledged then, this one
         is the caller's.
         """
-        if not incoming.properties or not any(name == "parts" for name, _ in incoming.properties):
+        for name, _ in incoming.properties:
+            if name == "parts":
+                break
+        else:
             return incoming
         metadata = incoming.metadata()
         key = Key(incoming.topic, metadata.id)

@@ -236,7 +236,7 @@ class Turn:
                     pass
             taken.append(arrived)
         work = before or Work()
-        known = self._look_up(looked_up)
+        known = self._look_up(looked_up) if looked_up else Known()
         core, left = self._deciding, len(taken)
         for arrived in taken:
             happened = arrived.input

@@ -20,14 +20,12 @@ def stragglers(
     hedger: Hedger, book: LeaseBook, queues: Queues, crews: Crews, now: float
 ) -> tuple[list[tuple[Lease, Member]], float | None]:
     """The leases of which a copy is to be sent, each with its worker; and when to ask again."""
-    if all(group.waiting for group in queues.groups.values()):
-        return [], None
     chosen: list[tuple[Lease, Member]] = []
     wakes: list[float] = []
     taken: set[str] = set()
     for group in _groups_in_flight(book, queues):
         crew = crews.of(group)
-        if group.waiting or not (crew.has_idle() and crew.has_busy()):
+        if not (crew.has_idle() and crew.has_busy()):
             continue
         hedge = hedger.hedge(crew.views, book.copied, now)
         for copy in hedge.copies:
@@ -51,5 +49,10 @@ def _idle(crew: Crew, group: Group, lease: Lease, best: str, taken: set[str]) ->
 
 
 def _groups_in_flight(book: LeaseBook, queues: Queues) -> Iterable[Group]:
-    groups = (queues.group(flow_id) for flow_id in book.flows)
-    return dict.fromkeys(group for group in groups if group is not None)
+    """Each of which nothing waits, once, in the order of their flows."""
+    groups: dict[Group, None] = {}
+    for flow_id in book.flows:
+        group = queues.group(flow_id)
+        if group is not None and not group.waiting:
+            groups[group] = None
+    return groups

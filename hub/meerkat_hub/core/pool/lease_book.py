@@ -30,7 +30,10 @@ class LeaseBook:
         return self._flows.keys()
 
     def of(self, item_id: str, token: int) -> Lease | None:
-        return next((lease for lease in self.by_item.get(item_id, ()) if lease.token == token), None)
+        for lease in self.by_item.get(item_id, ()):
+            if lease.token == token:
+                return lease
+        return None
 
     def add(self, lease: Lease) -> None:
         self.by_item.setdefault(lease.item.id, []).append(lease)

@@ -222,8 +222,12 @@ class Queues:
 
     def next_deadline(self) -> float | None:
         """Of the perishable items that wait."""
-        firsts = (lane.next_deadline() for lane in self._perishing.values())
-        return min((first[0] for first in firsts if first is not None), default=None)
+        soonest: float | None = None
+        for lane in self._perishing.values():
+            first = lane.next_deadline()
+            if first is not None and (soonest is None or first[0] < soonest):
+                soonest = first[0]
+        return soonest
 
     def _begin(self, lane: Lane) -> None:
         group = self._group(lane)
