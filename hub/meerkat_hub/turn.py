@@ -348,9 +348,10 @@ class Turn:
         with self._acting.together():
             self._act(work, fresh)
             self._teller.tell(work.changes, self._deciding, now, self._acting.publish_state)
-        self._remove_pictures(superseded)
+        if superseded:
+            self._remove_pictures(superseded)
 
-    def _act(self, work: Work, fresh: Iterable[Waiting]) -> None:
+    def _act(self, work: Work, fresh: Sequence[Waiting]) -> None:
         """What the commit allows: nothing of it happens before."""
         for ack in work.acks:
             ack()
@@ -358,7 +359,8 @@ class Turn:
         carry_out = acting.carry_out
         for effect in work.effects:
             carry_out(effect)
-        acting.announce(fresh)
+        if fresh:
+            acting.announce(fresh)
         self._pump_at = acting.pump()
 
     def _receive_pictures(self, newest: Mapping[str, EventSaved], work: Work) -> dict[str, str]:

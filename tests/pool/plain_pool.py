@@ -21,6 +21,10 @@ class PlainPool(Pool):
     def __init__(self) -> None:
         super().__init__(settings=PoolSettings(rule=PlainRule))
 
+    def dispatch(self, now: float) -> list[Lease]:
+        self._crews._idle = None
+        return super().dispatch(now)
+
     def _deal(self, group: Group, until: Key | None, now: float, sent: list[Lease]) -> bool:
         for member in self.members.values():
             member._views.clear()

@@ -54,6 +54,7 @@ from .pool.work import NOTHING_PASSED, Answer, Dropped, Flow, Item, Lease, TryEn
 from .presence import Counts, Presence
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot
+from .resting import Resting
 from .workflow_records import (
     FrameArrived,
     Plan,
@@ -74,6 +75,9 @@ NOBODY_YET: Counts = {}
 
 MEASURED_EVERY = 1.0
 """Seconds between two looks of the orchestrator at a worker's measured speed."""
+
+_FRAMES = (FrameArrived, ResultArrived)
+"""What comes most often, and mostly concerns frames alone."""
 
 
 class HubCore:
@@ -115,6 +119,7 @@ class HubCore:
                 self.clips, self.pool, *burst, first_token=epoch << 32, new_id=new_id, said_now=cloud_of
             )
         self.presence = Presence(local, zones_of)
+        self._resting = Resting(self.clips, self.meters, self.presence)
         self.bus_up = False
         self.deals = True
         """Whether a step looks at the time and deals out work: not while more inputs of the same moment
@@ -174,6 +179,8 @@ class HubCore:
     def step(self, happened: Input, now: Now) -> Decision:
         """What follows from one input: changes to commit, effects to carry out after the commit."""
         out = Decision()
+        if not isinstance(happened, _FRAMES):
+            self._resting.stir()
         match happened:  # the most frequent first
             case FrameArrived():
                 self._apply(self.workflows.happened(happened, now), now, out)
@@ -200,15 +207,15 @@ class HubCore:
             self._deal(now, out)
         if out.changes:
             self.presence.follow(out.changes, now, out)
+            self._resting.stir()
         return out
 
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
-        parts = (self.pool, self.clips, self.meters, self.workflows, self.presence)
-        times = [at for part in parts if (at := part.wake_at()) is not None]
-        if self.cloud is not None and (at := self.cloud.wake_at()) is not None:
-            times.append(at)
-        return min(times, default=None)
+        times = [self.pool.wake_at(), self._resting.wake_at(), self.workflows.wake_at()]
+        if self.cloud is not None:
+            times.append(self.cloud.wake_at())
+        return min([at for at in times if at is not None], default=None)
 
     def _otherwise(self, happened: CamerasTold | TimeReached | CloudInput, now: Now, out: Decision) -> None:
         if isinstance(happened, CamerasTold):
@@ -269,6 +276,8 @@ class HubCore:
             return
         if answer.void:
             self._call_off(answer.void, out)
+        if answer.lease.item.flow not in self._flows:
+            self._resting.stir()
         if answer.kept:
             out.notes.append(f"worker {worker} did not do {result.job}; others will: {result.reason}")
         elif answer.lease.item.flow == CLIPS:
@@ -304,15 +313,15 @@ class HubCore:
     def _pass_time(self, now: Now, out: Decision) -> None:
         passed = self.pool.pass_time(now.mono)
         if passed is not NOTHING_PASSED:
+            self._resting.stir()
             out.notes += passed.notes
             self._call_off(passed.over, out)
             self._tries_ended(passed.ended, now, out)
             self._drop(passed.dropped, now, out)
         if self.cloud is not None:
             self.cloud.pass_time(now, out)
-        self.clips.pass_time(now, out)
-        self.meters.pass_time(now, out)
-        self.presence.pass_time(now, out)
+            self._resting.stir()
+        self._resting.pass_time(now, out)
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:
             self._apply(self.workflows.pass_time(now), now, out)

@@ -105,12 +105,15 @@ class Crews:
         self._crews: dict[Group, Crew] = {}
         self._near: dict[Group, list[Group]] = {}
         self._know_ahead: bool | None = None
+        self._idle: set[str] | None = None
+        """Who holds nothing; not known before somebody asks."""
 
     def changed(self) -> None:
         """Somebody may do other work than before."""
         self._crews.clear()
         self._near.clear()
         self._know_ahead = None
+        self._idle = None
 
     def know_ahead(self) -> bool:
         """Whether anybody does jobs that are marked `ahead` before those it has not begun."""
@@ -122,6 +125,17 @@ class Crews:
         """What it holds, or is known of it, has changed."""
         for crew in self._crews.values():
             crew.touched(member)
+        if self._idle is not None:
+            if member.leases:
+                self._idle.discard(member.id)
+            else:
+                self._idle.add(member.id)
+
+    def somebody_idles(self) -> bool:
+        """Whether anybody holds nothing, though it may be paused."""
+        if self._idle is None:
+            self._idle = {member.id for member in self._members.values() if not member.leases}
+        return bool(self._idle)
 
     def of(self, group: Group) -> Crew:
         crew = self._crews.get(group)

@@ -58,6 +58,7 @@ class Pool:
         self.members: dict[str, Member] = {}
         self.queues = Queues(self.neighbours_of)
         self._book = LeaseBook()
+        self.leases: Mapping[str, list[Lease]] = self._book.by_item
         self._token = first_token
         self._demand = Demand(self.members)
         self._urgency = Urgency()
@@ -76,11 +77,6 @@ class Pool:
         self._replan_at: float | None = None
         self._dealing = False
         """Whether work may be sent: since the last `dispatch` the broker has not gone."""
-
-    @property
-    def leases(self) -> Mapping[str, list[Lease]]:
-        """By item."""
-        return self._book.by_item
 
     # --- what waits -----------------------------------------------------------------------------
 
@@ -350,12 +346,13 @@ class Pool:
             self._let_back_in(now)
         self._demand.pass_time(now)
         self._hedge_at = self._replan_at = None
-        ahead = None if self._went_ahead else self._passing.next(now, self._demand.unit)
+        looks = self._passing.looks
+        ahead = self._passing.next(now, self._demand.unit) if looks and not self._went_ahead else None
         if ahead is not None:
             charge = self.queues.take(ahead.item, self._demand.unit(ahead.task))
             self._went_ahead, self._replan_at = True, now + NEXT
             return [self._lend(ahead.item, ahead.member, now, charge, ahead.place)]
-        if self._passing.looks if self._went_ahead else self._passing.left:
+        if looks and (self._went_ahead or self._passing.left):
             self._replan_at = now + NEXT
         self._went_ahead = False
         sent: list[Lease] = []
@@ -372,7 +369,7 @@ class Pool:
                 if group.waiting and crew.has_idle() and (overdue := crew.overdue_at()) is not None:
                     at = max(overdue + REPLAN, now + max(REPLAN, 0.25 * (now - overdue)))
                     self._replan_at = at if self._replan_at is None else min(self._replan_at, at)
-        if self.settings.hedger is not None and self.leases:
+        if self.settings.hedger is not None and self.leases and self._crews.somebody_idles():
             copies, self._hedge_at = stragglers(
                 self.settings.hedger, self._book, self.queues, self._crews, now
             )

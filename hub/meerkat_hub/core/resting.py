@@ -1,0 +1,53 @@
+"""Parts of the core that rest while only frames come and go.
+
+Clips, meters and presence have something to do when their own things happen and when a time of theirs comes.
+Beside 70 frames a second, to ask each of them at every frame whether its time has come took a tenth of what a
+frame costs: after a pause of some milliseconds a processor reads everything from memory anew.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Protocol
+
+from .outputs import Decision
+from .records import Now
+
+LONGEST = 1.0
+"""Seconds without a look, for what changes with the hour of the day."""
+
+
+class Part(Protocol):
+    def pass_time(self, now: Now, out: Decision) -> None: ...
+    def wake_at(self) -> float | None: ...
+
+
+class Resting:
+    """Whoever does anything to one of the parts says `stir()`."""
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+        self._stirred = True
+        """Somebody was, since they were all asked."""
+        self._until = -inf
+        """Until then nobody need be asked who is not stirred."""
+        self._wake: float | None = None
+        self._wake_known = False
+
+    def stir(self) -> None:
+        self._stirred, self._wake_known = True, False
+
+    def pass_time(self, now: Now, out: Decision) -> None:
+        if self._stirred or now.mono >= self._until:
+            for part in self._parts:
+                part.pass_time(now, out)
+            self._stirred, self._wake_known = False, False
+            wake, rest = self.wake_at(), now.mono + LONGEST
+            self._until = rest if wake is None else min(rest, wake)
+
+    def wake_at(self) -> float | None:
+        """When the first of them has something to do by time alone."""
+        if not self._wake_known:
+            times = [at for part in self._parts if (at := part.wake_at()) is not None]
+            self._wake, self._wake_known = min(times, default=None), True
+        return self._wake
