@@ -197,10 +197,16 @@ class HubService:
         try:
             if self._waiting or self._left is not None or self.turn.core is None:
                 return False
-            arrived = [item for item in heard if isinstance(item, Arrived)]
+            arrived: list[Arrived] = []
+            confirmed: list[_Confirmed] = []
+            for item in heard:
+                if isinstance(item, Arrived):
+                    arrived.append(item)
+                else:
+                    confirmed.append(item)
             if not self.turn.is_light(arrived):
                 return False
-            self._turn_here(arrived, [item for item in heard if isinstance(item, _Confirmed)])
+            self._turn_here(arrived, confirmed)
             return True
         finally:
             self._turning.release()

@@ -1,4 +1,4 @@
-"""Beside frames that come and go, clips, meters and presence are asked only when it matters, and miss nothing."""
+"""Beside frames, clips, meters and presence are asked only when it matters, and miss nothing."""
 
 from __future__ import annotations
 

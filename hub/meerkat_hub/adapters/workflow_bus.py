@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import get_args
@@ -265,8 +264,10 @@ def identity(message: Incoming, said: Mapping[str, str]) -> tuple[str, datetime,
         and is_id(frame)
         and _PLAIN_TIME.fullmatch(taken)
     ):
-        with suppress(ValueError):  # no such day, as the validation says too
+        try:
             return frame, datetime.fromisoformat(taken), taken
+        except ValueError:
+            pass  # no such day, as the validation says too
     metadata = message.metadata()
     return metadata.id, metadata.captured_at, ""
 

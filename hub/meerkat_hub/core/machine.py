@@ -55,6 +55,7 @@ from .presence import Counts, Presence
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot
 from .resting import Resting
+from .times import soonest
 from .workflow_records import (
     FrameArrived,
     Plan,
@@ -198,8 +199,6 @@ class HubCore:
                 self._workers_changed(happened, now, out)
             case MediaLost(clip=clip_id, reason=reason):
                 self._media_lost(clip_id, reason, now, out)
-            case WorkflowRequested() | WorkflowWithdrawn() | WorkflowsAsked():
-                self._apply(self.workflows.happened(happened, now), now, out)
             case _:
                 self._otherwise(happened, now, out)
         if self.deals or isinstance(happened, TimeReached):
@@ -215,10 +214,22 @@ class HubCore:
         times = [self.pool.wake_at(), self._resting.wake_at(), self.workflows.wake_at()]
         if self.cloud is not None:
             times.append(self.cloud.wake_at())
-        return min([at for at in times if at is not None], default=None)
+        return soonest(times)
 
-    def _otherwise(self, happened: CamerasTold | TimeReached | CloudInput, now: Now, out: Decision) -> None:
-        if isinstance(happened, CamerasTold):
+    def _otherwise(
+        self,
+        happened: WorkflowRequested
+        | WorkflowWithdrawn
+        | WorkflowsAsked
+        | CamerasTold
+        | TimeReached
+        | CloudInput,
+        now: Now,
+        out: Decision,
+    ) -> None:
+        if isinstance(happened, WorkflowRequested | WorkflowWithdrawn | WorkflowsAsked):
+            self._apply(self.workflows.happened(happened, now), now, out)
+        elif isinstance(happened, CamerasTold):
             self.presence.described(happened, now, out)
             if self.cloud is not None:
                 self.cloud.described(happened)

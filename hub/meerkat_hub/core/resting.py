@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .outputs import Decision
 from .records import Now
+from .times import soonest
 
 LONGEST = 1.0
 """Seconds without a look, for what changes with the hour of the day."""
@@ -48,6 +49,5 @@ class Resting:
     def wake_at(self) -> float | None:
         """When the first of them has something to do by time alone."""
         if not self._wake_known:
-            times = [at for part in self._parts if (at := part.wake_at()) is not None]
-            self._wake, self._wake_known = min(times, default=None), True
+            self._wake, self._wake_known = soonest([part.wake_at() for part in self._parts]), True
         return self._wake

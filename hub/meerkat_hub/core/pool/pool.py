@@ -22,6 +22,7 @@ from dataclasses import replace
 
 from meerkat_contract.messages import Result, WorkerState
 from meerkat_hub.core.rules import ArrivalEstimate
+from meerkat_hub.core.times import soonest
 
 from .aside import Aside
 from .attendance import PAUSE, SILENCE, Attendance, pause_of
@@ -332,7 +333,7 @@ class Pool:
             times += [self._hedge_at, self._replan_at]
             if self._paused and self.queues.waiting:
                 times += [member.paused_until for member in self._paused.values()]
-        return min([at for at in times if at is not None], default=None)
+        return soonest(times)
 
     # --- dealing out ----------------------------------------------------------------------------
 

@@ -222,12 +222,12 @@ class Queues:
 
     def next_deadline(self) -> float | None:
         """Of the perishable items that wait."""
-        soonest: float | None = None
+        earliest: float | None = None
         for lane in self._perishing.values():
             first = lane.next_deadline()
-            if first is not None and (soonest is None or first[0] < soonest):
-                soonest = first[0]
-        return soonest
+            if first is not None and (earliest is None or first[0] < earliest):
+                earliest = first[0]
+        return earliest
 
     def _begin(self, lane: Lane) -> None:
         group = self._group(lane)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meerkat_contract.messages import WorkerState
+from meerkat_hub.core.times import soonest
 from meerkat_hub.core.workflow_records import CLIP_TASK
 
 from .figures import Figure, Way
@@ -274,7 +275,7 @@ class Nodes:
     def wake_at(self, now: float) -> float | None:
         """When time alone may change what a plan can do."""
         times = (worker.wake_at(now) for worker in self._workers.values())
-        return min((at for at in times if at is not None), default=None)
+        return soonest(times)
 
     def _changing(self) -> None:
         self._made.clear()

@@ -34,6 +34,7 @@ from typing import Literal
 from meerkat_contract.messages import Deploy, WorkerState, WorkflowState
 from meerkat_hub.core.pool.work import Flow
 from meerkat_hub.core.records import Now
+from meerkat_hub.core.times import soonest
 from meerkat_hub.core.workflow_records import (
     CLIP_TASK,
     ClearLeftovers,
@@ -205,7 +206,7 @@ class Orchestrator:
         times = [self.nodes.wake_at(now), self.figures_due]
         if self._stale and self._gathering is not None:
             times.append(self._gathering)
-        return min((at for at in times if at is not None), default=None)
+        return soonest(times)
 
     # --- planning -------------------------------------------------------------------------------
 

@@ -1,0 +1,14 @@
+"""What is due first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def soonest(times: Iterable[float | None]) -> float | None:
+    """The earliest of them; None when there is none, for whatever never comes by time alone."""
+    first: float | None = None
+    for at in times:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
