@@ -44,7 +44,7 @@ def test_clips_are_one_frame_long_and_pass_the_hubs_check() -> None:
 
 def measured(makespan: float, *, cpu: float | None = 0.0005, messages: int = 100) -> Measured:
     share = {"flo-1": 6 * messages // 10, "flo-2": 3 * messages // 10, "flo-3": messages // 10}
-    return Measured(messages, makespan, share, cpu, copies=0, failed=0)
+    return Measured(messages, makespan, share, cpu, None if cpu is None else cpu / 2, copies=0, failed=0)
 
 
 def outcome(*rows: Row, round_trip: float = 0.0) -> Outcome:
@@ -113,12 +113,15 @@ def test_without_proc_no_figure_is_made_up() -> None:
     assert all("CPU" not in limit.what for limit in limits(outcome(row)))
     content = as_object(outcome(row))
     assert content["rows"][0]["hub_cpu_ms"] is None  # type: ignore[index]
+    assert content["rows"][0]["stand_in_cpu_ms"] is None  # type: ignore[index]
 
 
 def test_the_table_has_a_line_for_each_rule() -> None:
     rows = [Row(CAPACITIES, 100, rule, 1.0, (measured(1.0),)) for rule in ("ect", "pull")]
     shown = table(outcome(*rows))
     assert shown.row_count == 2
+    *_, hub, stand_in = shown.columns
+    assert [*hub.cells, *stand_in.cells] == ["0.50", "0.50", "0.25", "0.25"]
 
 
 def test_how_long_it_takes_is_foreseen() -> None:
@@ -170,8 +173,10 @@ def run(*arguments: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("carrier", "trip"), [("frame", "6"), ("clip", "0")])
 def test_a_small_run_over_a_real_broker(carrier: str, trip: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = count(step=0.02)
-    monkeypatch.setattr(Running, "cpu_seconds", lambda _: next(ticks))
+    clocks = {"hub": count(step=0.02)}
+    monkeypatch.setattr(
+        Running, "cpu_seconds", lambda self: next(clocks.setdefault(self.name, count(step=0.01)))
+    )
     content = run("--rule", "ect", "--carrier", carrier, "--round-trip", trip)
     assert (content["carrier"], content["round_trip_ms"]) == (carrier, float(trip))
     (row,) = content["rows"]  # type: ignore[misc]
@@ -179,6 +184,7 @@ def test_a_small_run_over_a_real_broker(carrier: str, trip: str, monkeypatch: py
     assert row["served"][0] > row["served"][2], "the fastest does more than the slowest"
     assert row["makespan_ms"][0] >= row["optimum_ms"] > 0, "nothing is faster than the optimum"
     assert row["hub_cpu_ms"] == pytest.approx(1.0), "20 ms for 20 images"
+    assert row["stand_in_cpu_ms"] == pytest.approx(1.5), "three of 10 ms each"
 
 
 @pytest.mark.parametrize(

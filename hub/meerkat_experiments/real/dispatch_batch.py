@@ -17,7 +17,7 @@ from meerkat_contract.session import Delivery, Incoming, Session
 from meerkat_contract.topics import ANY, DeviceTopic, HubTopic, WorkerTopic, WorkflowTopic, parse
 
 from .dispatch_carriers import Carrier
-from .dispatch_site import DEVICE, Site, SiteError
+from .dispatch_site import DEVICE, Site, SiteError, cpu_of
 
 CONNECT_SECONDS = 20.0
 UNDER_WAY = 64
@@ -34,6 +34,9 @@ class Measured:
     served: dict[str, int]
     hub_cpu: float | None
     """Of the hub's process, user and system, per image; None where it cannot be read."""
+    stand_in_cpu: float | None
+    """Of the stand-ins together, per image, each of which is one message in and one out: what that costs on
+    this machine now."""
     copies: int
     """Answers beyond the first to the same image."""
     failed: int
@@ -87,18 +90,20 @@ class Source:
             self._answered.clear()
             self._served.clear()
             self._copies = self._failed = 0
-        cpu = self._site.hub.cpu_seconds()
+        hub, stand_ins = self._site.hub, self._site.stand_ins
+        cpu, theirs = cpu_of([hub]), cpu_of(stand_ins)
         begun = time.monotonic()
         self._publish(messages, patience)
         self._await(lambda: len(self._answered) >= messages, patience, "images are not answered")
         self._await(lambda: not self._hub.backlog and not self._hub.running, patience, "the hub is not done")
-        spent = self._site.hub.cpu_seconds()
+        spent, spent_there = cpu_of([hub]), cpu_of(stand_ins)
         with self._changed:
             return Measured(
                 messages,
                 makespan=max(self._answered.values()) - begun,
                 served=dict(self._served),
-                hub_cpu=None if cpu is None or spent is None else (spent - cpu) / messages,
+                hub_cpu=_each(cpu, spent, messages),
+                stand_in_cpu=_each(theirs, spent_there, messages),
                 copies=self._copies,
                 failed=self._failed,
             )
@@ -179,3 +184,7 @@ class Source:
                         where="bench",
                         remedy=f"The hub's last words: {self._site.hub.tail()}",
                     )
+
+
+def _each(before: float | None, after: float | None, messages: int) -> float | None:
+    return None if before is None or after is None else (after - before) / messages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -117,14 +117,23 @@ class Row:
     @property
     def hub_cpu(self) -> float | None:
         """Seconds per image, the median of the runs."""
-        known = [run.hub_cpu for run in self.runs if run.hub_cpu is not None]
-        return median(known) if known else None
+        return _median(run.hub_cpu for run in self.runs)
+
+    @property
+    def stand_in_cpu(self) -> float | None:
+        """Seconds per image, the median of the runs."""
+        return _median(run.stand_in_cpu for run in self.runs)
 
     @property
     def served(self) -> tuple[int, ...]:
         """By each worker in the median run."""
         middle = sorted(self.runs, key=lambda run: run.makespan)[len(self.runs) // 2]
         return tuple(middle.served.get(worker_name(n), 0) for n in range(1, len(self.capacities) + 1))
+
+
+def _median(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return median(known) if known else None
 
 
 @dataclass(slots=True)
@@ -278,7 +287,12 @@ def _row(row: Row) -> dict[str, object]:
         "wb": round(row.balance, 5),
         "pt": round(row.throughput, 2),
         "served": list(row.served),
-        "hub_cpu_ms": None if row.hub_cpu is None else round(1e3 * row.hub_cpu, 3),
+        "hub_cpu_ms": _milliseconds(row.hub_cpu),
+        "stand_in_cpu_ms": _milliseconds(row.stand_in_cpu),
         "copies": sum(run.copies for run in row.runs),
         "failed": sum(run.failed for run in row.runs),
     }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1e3 * seconds, 3)

@@ -72,12 +72,19 @@ class Running:
                 self.process.wait(STOP_SECONDS)
 
 
+def cpu_of(processes: Sequence[Running]) -> float | None:
+    """User and system time of all of them so far; None where the system does not tell."""
+    known = [seconds for running in processes if (seconds := running.cpu_seconds()) is not None]
+    return sum(known) if len(known) == len(processes) else None
+
+
 class Site:
     """Open with `open_site`. Everything that runs is in `processes`."""
 
     def __init__(self, folder: Path, held: int) -> None:
         self.folder = folder
         self.processes: dict[str, Running] = {}
+        self.stand_ins: list[Running] = []
         self._held = held
         self._broker: private_broker.PrivateBroker | None = None
 
@@ -131,7 +138,7 @@ class Site:
         module = "meerkat_experiments.real.dispatch_stand_in"
         argv = [sys.executable, "-P", "-m", module, "--name", name, "--capacity", str(capacity)]
         argv += ["--window", str(window), *(word for task in tasks for word in ("--task", task))]
-        self.start(name, argv, broker=connection)
+        self.stand_ins.append(self.start(name, argv, broker=connection))
 
     def start(
         self,
