@@ -1,8 +1,8 @@
 """Parts of the core that rest while only frames come and go.
 
 Clips, meters and presence have something to do when their own things happen and when a time of theirs comes.
-Beside 70 frames a second, to ask each of them at every frame whether its time has come took a twentieth of what
-a frame costs: after a pause of some milliseconds a processor reads everything from memory anew.
+Beside 70 frames a second, to ask each of them at every frame whether its time has come took a twentieth of
+what a frame costs: after a pause of some milliseconds a processor reads everything from memory anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """uvicorn's server without its ten looks a second at whether it is to end.
 
 Each look wakes a process that would sleep. A hub with nothing to do spent three quarters of its CPU on that
-(0.2 % of a core, now 0.05), and beside 70 pictures a second 3 to 4 %. Here whoever sets `should_exit` wakes the
-loop.
+(0.2 % of a core, now 0.06), and beside 70 pictures a second 3 to 4 %. Here whoever sets `should_exit` wakes
+the loop.
 """
 
 from __future__ import annotations
