@@ -16,6 +16,7 @@ from meerkat_hub.core.resting import LONGEST, Resting
 from meerkat_hub.core.workflow_records import FrameArrived
 
 from .test_core_random import Life
+from .test_presence import Driver as House
 
 
 @dataclass
@@ -52,7 +53,7 @@ def test_who_is_not_due_is_not_asked() -> None:
     assert parts.wake_at() is None
 
 
-def test_nobody_rests_for_longer_than_a_second() -> None:
+def test_nobody_rests_for_longer_than_that() -> None:
     clock = Clock()
     parts = Resting(clock)
     for tenth in range(21):
@@ -149,3 +150,28 @@ def test_an_old_clip_whose_worker_stays_silent_expires_with_its_lease() -> None:
     assert not core.settled()
     core.turn(0.1)
     assert core.settled() == [(an_id(1), "expired")]
+
+
+def test_who_leaves_a_zone_is_seen_to_leave_beside_frames_and_without() -> None:
+    """What a step's own changes begin is known when it is asked when to wake."""
+    house = House()
+    house.turn(100)
+    house.core.wake_at()
+    house.walk(1, 0.1, 0.2)
+    assert house.zones()["drive"] == {"person": 1}
+    leaves, wake = house.core.presence.wake_at(), house.core.wake_at()
+    assert leaves is not None
+    assert wake is not None
+    assert wake <= leaves
+
+    def frame_comes(number: int) -> None:
+        house.do(FrameArrived(an_id(0xF0000 + number), "shed", "side", house.now.wall, 5_000, "image/jpeg"))
+        house.core.wake_at()
+
+    for number in range(int((leaves - house.mono) / 0.05)):
+        house.mono += 0.05
+        frame_comes(number)
+    assert house.zones()["drive"] == {"person": 1}
+    house.mono = leaves
+    frame_comes(10_000)
+    assert house.zones()["drive"] == {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from uvicorn import Config, Server
 
-from meerkat_hub.web.prompt import DATE_EVERY, PromptServer
+from meerkat_hub.web.prompt import PromptServer
 from meerkat_hub.web.server import listen
 from support.wait import wait_for
 
@@ -41,8 +42,9 @@ def running(server: Server) -> Iterator[str]:
             assert not thread.is_alive()
 
 
-def looks_within(server: Server, seconds: float) -> int:
-    """How often it looks whether it is to end, in time as its own loop counts it."""
+def looks_within(server: Server, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> int:
+    """How often it looks whether it is to end, in time as its own loop counts it; `meanwhile` is called once
+    it sleeps."""
     looks = 0
     look = server.on_tick
 
@@ -55,6 +57,8 @@ def looks_within(server: Server, seconds: float) -> int:
 
     async def measured() -> int:
         running = asyncio.create_task(server.main_loop())
+        await asyncio.sleep(0.01)
+        meanwhile()
         await asyncio.sleep(seconds)
         found = looks
         server.should_exit = True
@@ -64,37 +68,54 @@ def looks_within(server: Server, seconds: float) -> int:
     return asyncio.run(measured())
 
 
-def test_it_looks_once_a_second_where_uvicorn_looks_ten_times() -> None:
-    prompt, plain = looks_within(make(), 1.5 * DATE_EVERY), looks_within(make(Server), 1.5 * DATE_EVERY)
-    assert 1 <= prompt <= 2
-    assert plain > 2 * prompt
-
-
-def test_it_ends_without_another_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would not look again of itself."""
     monkeypatch.setattr("meerkat_hub.web.prompt.DATE_EVERY", 3600.0)
+
+
+@pytest.mark.usefixtures("no_clock")
+def test_it_looks_once_where_uvicorn_looks_ten_times_a_second() -> None:
+    assert looks_within(make(), 0.5) == 1
+    assert looks_within(make(Server), 0.5) > 1
+
+
+@pytest.mark.usefixtures("no_clock")
+def test_it_ends_without_another_look_at_the_clock() -> None:
     with running(make()) as base:
         assert httpx.get(base).status_code == 204
 
 
-def test_told_before_it_began_it_does_not_begin() -> None:
+@pytest.mark.usefixtures("no_clock")
+def test_told_before_it_began_it_ends_at_once() -> None:
     server = make()
     server.should_exit = True
-    with listen("127.0.0.1", 0) as listener:
-        server.run(sockets=[listener])
-    assert server.should_exit
+    assert looks_within(server, 0) <= 1
+    asyncio.run(asyncio.wait_for(server.main_loop(), 30))
 
 
-def test_a_signal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meerkat_hub.web.prompt.DATE_EVERY", 3600.0)
+@pytest.mark.usefixtures("no_clock")
+def test_a_signal_ends_it_while_it_sleeps() -> None:
+    server = make()
+    before = signal.signal(signal.SIGUSR2, server.handle_exit)
+    sent = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR2))
+    sent.start()
+    try:
+        asyncio.run(asyncio.wait_for(server.main_loop(), 30))
+    finally:
+        sent.join()
+        signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.usefixtures("no_clock")
+def test_what_is_taken_back_does_not_keep_it_awake() -> None:
     server = make()
 
-    async def signalled() -> None:
-        running = asyncio.create_task(server.main_loop())
-        await asyncio.sleep(0)
-        server.handle_exit(signal.SIGTERM, None)
-        await asyncio.wait_for(running, 30)
+    def taken_back() -> None:
+        server.should_exit = True
+        server.should_exit = False
 
-    asyncio.run(signalled())
+    assert looks_within(server, 0.2, taken_back) <= 2
 
 
 def test_the_date_of_its_answers_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

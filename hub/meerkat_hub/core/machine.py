@@ -331,7 +331,8 @@ class HubCore:
             self._drop(passed.dropped, now, out)
         if self.cloud is not None:
             self.cloud.pass_time(now, out)
-            self._resting.stir()
+            if out.changes:  # of a clip that came home too
+                self._resting.stir()
         self._resting.pass_time(now, out)
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:

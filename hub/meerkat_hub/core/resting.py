@@ -14,8 +14,9 @@ from .outputs import Decision
 from .records import Now
 from .times import soonest
 
-LONGEST = 1.0
-"""Seconds without a look, for what changes with the hour of the day."""
+LONGEST = 0.5
+"""Seconds without a look, for what changes with the hour of the day: presence looks for it once a second, by
+itself."""
 
 
 class Part(Protocol):

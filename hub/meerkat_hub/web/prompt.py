@@ -39,6 +39,9 @@ class PromptServer(Server):
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
-        while not await self.on_tick(0):
+        while True:
+            self._told.clear()  # before looking, so that nothing said meanwhile is overlooked
+            if await self.on_tick(0):
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), DATE_EVERY)
