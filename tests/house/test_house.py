@@ -33,7 +33,7 @@ def test_the_houses_saw_all_that_can_go_wrong() -> None:
     assert len(SEEDS) * HOURS >= 30
     for kind in MEAN_MINUTES:
         assert seen[f"fault: {kind}"] >= 3, kind
-    ends = ("clips done", "clips failed", "clips expired", "refused and put aside", "pictures kept")
+    ends = ("clips done", "clips expired", "refused and put aside", "pictures kept")
     strange = (
         "hub killed",
         "reloads of the hub",
@@ -44,7 +44,7 @@ def test_the_houses_saw_all_that_can_go_wrong() -> None:
     cloud = ("clips sent out", "answers of the cloud", "machines ended")
     for kind in (*ends, *strange, *cloud):
         assert seen[kind] >= 10, kind
-    for kind in ("dead letters", "orders never answered"):
+    for kind in ("clips failed", "dead letters", "orders never answered"):  # some ten, by chance 3 to 20
         assert seen[kind] >= 2, kind
 
 

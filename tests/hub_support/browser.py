@@ -31,6 +31,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
+class Gone(AssertionError):
+    """The page was left while it was asked."""
+
+
 class Browser:
     """One page in a browser of its own. Skips the test, with the reason, where there is no Chromium."""
 
@@ -81,6 +85,8 @@ class Browser:
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
+                if answer.get("error", {}).get("message") == "Inspected target navigated or closed":
+                    raise Gone(str(answer))
                 assert "error" not in answer, answer
                 return answer["result"]
             if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
@@ -110,10 +116,14 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, expression: str, *, what: str = "") -> Any:
-        """Its first truthy value. One that throws is not true yet: what it looks at is perhaps drawn anew."""
+        """Its first truthy value. One that throws is not true yet: what it looks at is perhaps drawn anew, or
+        the page is left for another meanwhile."""
 
         def value() -> Any:
-            answer = self._evaluate(expression)
+            try:
+                answer = self._evaluate(expression)
+            except Gone:
+                return None
             return None if "exceptionDetails" in answer else answer["result"].get("value")
 
         return wait_for(value, seconds=30, what=what or expression)
