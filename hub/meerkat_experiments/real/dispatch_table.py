@@ -25,7 +25,7 @@ def table(outcome: Outcome) -> Table:
         f"{outcome.carrier}s of {outcome.plan.kilobytes} kB, {links}",
         title_justify="left",
         caption=f"{spread}. A stand-in takes one message and sends one for each image: "
-        f"what it needs beside the hub is the machine. {PAPER}.",
+        f"its CPU, in ms too, tells how quick the machine was. {PAPER}.",
         caption_justify="left",
     )
     for name in ("workers, jobs/s", "images", "rule"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def soonest(times: Iterable[float | None]) -> float | None:
-    """The earliest of them; None when there is none, for whatever never comes by time alone."""
+    """The earliest of those that are known; None when none is."""
     first: float | None = None
     for at in times:
         if at is not None and (first is None or at < first):

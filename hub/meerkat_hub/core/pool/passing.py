@@ -80,9 +80,8 @@ class Passing:
         return bool(self._came) and self._crews.know_ahead()
 
     def next(self, now: float, unit: Callable[[str], float]) -> Ahead | None:
-        """What to send next, until there is none; `unit` tells what one unit of cost of a task takes."""
-        if not self.looks:
-            return None
+        """What to send next, until there is none; asked while it `looks`. `unit` tells what one unit of
+        cost of a task takes."""
         in_vain = 0
         for flow in (*self._came, *self._again):
             group = self._queues.group(flow)
