@@ -150,6 +150,10 @@ class Orchestra:
             nodes.setdefault(operator.task, []).append(operator.node)
         return {task: sorted(workers) for task, workers in nodes.items()}
 
+    def age(self, name: str) -> tuple[float, int]:
+        """Who was admitted first has the least; who never was, a greater one than all that were."""
+        return self.orchestrator._wanted[name].age
+
     def flow(self, flow_id: str) -> Flow:
         return next(flow for flow in self.plan.flows if flow.id == flow_id)
 

@@ -14,9 +14,9 @@
 
 Nothing happens but in `plan`, which is cheap while nothing has changed. The rules:
 
-1. *Who runs stays where it is* while its nodes hold it (`replanning.refit`). Nothing is moved because
-   another place would be better, so nothing flaps; figures count only when they differ much or for long,
-   and a node is not made to load another task too often (`nodes`).
+1. *Who runs stays where it is* while its nodes hold it (`replanning.refit`) and no older one needs them.
+   Nothing is moved because another place would be better, so nothing flaps; figures count only when they
+   differ much or for long, and a node is not made to load another task too often (`nodes`).
 2. *Who does not hold is placed anew*, on whatever there is. The one that was admitted first is served
    first; if it fits nowhere, younger ones give way, the youngest first, and are then placed anew
    themselves. Who was never admitted displaces nobody.
