@@ -177,10 +177,13 @@ class Source:
                     raise SiteError(workflow.reason, where="the hub")
                 if time.monotonic() > deadline:
                     hub = self._hub
+                    fates = "".join(
+                        f", {n} {fate}" for fate, n in (workflow.frames if workflow else {}).items()
+                    )
                     raise SiteError(
                         f"{what} within {seconds:.0f} s: {len(self._answered)} answered, "
                         f"{self._failed} failed; at the hub {hub.backlog} wait and {hub.running} run, "
-                        f"{hub.workers} workers",
+                        f"{hub.workers} workers{fates}",
                         where="bench",
                         remedy=f"The hub's last words: {self._site.hub.tail()}",
                     )

@@ -125,11 +125,14 @@ class Frames:
     def configuration(self, capacities: tuple[int, ...], /) -> dict[str, object]:
         # Slowest first, it takes all workers to do this; yet what is measured may dip, by half in E2.
         wanted = max(1.15 * (sum(capacities) - max(capacities)), 0.3 * sum(capacities))
-        overbooking = max(1.0, 1.2 * MOST_WAITING / wanted)
+        # The device sends so many at once, and then one for each that is answered.
+        sent = max(MOST_WAITING, sum(capacities))
+        overbooking = max(1.0, 1.2 * sent / wanted)
         fps = overbooking * wanted / len(self.cameras)
         if fps > FASTEST_CAMERA:
             raise UsageError(
-                f"these workers could do {wanted:.0f} frames/s, more than {len(self.cameras)} cameras send",
+                f"these workers could do {sum(capacities)} frames/s, "
+                f"which with room for bursts is more than {len(self.cameras)} cameras send",
                 where="--capacities",
                 remedy="Name slower workers, or take --carrier clip",
             )
