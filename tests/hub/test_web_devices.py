@@ -210,3 +210,33 @@ def test_an_address_that_names_a_device_shows_its_card(
     browser.js("location.hash = '#device=pi-10'")
     card = card.replace("pi-11", "pi-10")
     browser.wait(f"{card}.getBoundingClientRect().top < innerHeight")
+
+
+def test_it_shows_its_card_when_the_device_is_heard_of_later_unless_somebody_reads_elsewhere(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    devices = [
+        DeviceInfo(device=f"pi-{n:02}", sensors=tuple(SensorInfo(name=f"s{k}", kind="motion") for k in range(6)))
+        for n in range(12)
+    ]
+
+    def come(*infos: DeviceInfo) -> None:
+        for info in infos:
+            house.hub.live.devices[info.device] = info
+        house.hub.live.tell(Change("device", infos[-1].device))
+
+    come(devices[0])
+    card = "document.querySelector('[data-device=pi-11]')"
+    browser.open(f"{web.base}#device=pi-11")
+    browser.wait("!!document.querySelector('[data-device=pi-00]')")
+    come(*devices)
+    browser.wait(f"!!{card} && {card}.getBoundingClientRect().top < innerHeight")
+
+    house.hub.live.devices.clear()
+    come(devices[0])
+    browser.open(f"{web.base}?again#device=pi-11")
+    browser.wait("!!document.querySelector('[data-device=pi-00]')")
+    browser.js("dispatchEvent(new Event('wheel'))")
+    come(*devices)
+    browser.wait(f"!!{card}")
+    assert browser.js("scrollY") == 0

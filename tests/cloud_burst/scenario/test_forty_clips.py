@@ -62,6 +62,7 @@ def run(folder: Path, times: Times) -> None:
             wait_for(lambda: _ended(site) == CLIPS, seconds=3 * patience, what="all 40 outcomes")
             print(f"{time.monotonic() - begin:5.1f} s all 40 have ended")
             _the_fleet_returns_to_zero(site)
+            _no_clip_stays_there(site)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{site.story()}") from error
         _check(site, sent)
@@ -153,6 +154,16 @@ def _the_fleet_returns_to_zero(site: Site) -> None:
     assert [group["DesiredCapacity"] for group in groups] == [0]
 
 
+def _no_clip_stays_there(site: Site) -> None:
+    s3, bucket = site.cloud("s3"), site.emulator.stack.outputs["Bucket"]
+    # The last one is deleted after its outcome is told.
+    wait_for(
+        lambda: s3.list_objects_v2(Bucket=bucket, Prefix="clips/")["KeyCount"] == 0,
+        seconds=site.times.outage + 20,
+        what="the last clip to be deleted from the cloud",
+    )
+
+
 def _check(site: Site, sent: dict[str, str]) -> None:
     outcomes = {clip: {outcome.state for outcome in heard} for clip, heard in site.listener.outcomes.items()}
     expected = {clip: {"failed"} if name == "poison" else {"done"} for name, clip in sent.items()}
@@ -165,5 +176,3 @@ def _check(site: Site, sent: dict[str, str]) -> None:
     assert Counter(state for _, state in rows) == {"done": CLIPS - 1, "failed": 1}
     assert _has_its_share(site)
     assert max(site.listener.ever("instances")) <= 2
-    left = site.cloud("s3").list_objects_v2(Bucket=site.emulator.stack.outputs["Bucket"], Prefix="clips/")
-    assert left["KeyCount"] == 0, "no clip is left in the cloud"

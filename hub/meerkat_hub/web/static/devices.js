@@ -5,7 +5,10 @@ import { $, Keyed, arrange, h, minute, post, since, span, title } from "./tools.
 
 const ANSWERS = 3000;
 const cards = new Keyed(), panels = new Map();
-let known = [], begun = 0;
+let known = [], aim = location.hash;  // of a card that is there only later
+
+for (const act of ["pointerdown", "wheel", "keydown"]) addEventListener(act, () => { aim = ""; }, { once: true });
+addEventListener("load", arrive);
 
 export const named = (thing) => thing.label || title(thing.name);
 const about = (device) => device.label || title(device.device);
@@ -32,7 +35,13 @@ export function show(devices) {
     return cards.get(name, made_of, () => card(device));
   }));
   for (const device of known) update(device);
-  if (!begun++ && location.hash) location.replace(location.hash);  // to a card that is there only now
+  arrive();
+}
+
+function arrive() {
+  if (aim !== location.hash || !$(aim.slice(1))) return;
+  location.replace(aim);
+  if (document.readyState === "complete") aim = "";  // else once more: what is loaded moves the cards
 }
 
 function card(device) {
