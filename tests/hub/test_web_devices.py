@@ -216,7 +216,9 @@ def test_it_shows_its_card_when_the_device_is_heard_of_later_unless_somebody_rea
     house: WebHouse, web: Served, browser: Browser
 ) -> None:
     devices = [
-        DeviceInfo(device=f"pi-{n:02}", sensors=tuple(SensorInfo(name=f"s{k}", kind="motion") for k in range(6)))
+        DeviceInfo(
+            device=f"pi-{n:02}", sensors=tuple(SensorInfo(name=f"s{k}", kind="motion") for k in range(6))
+        )
         for n in range(12)
     ]
 

@@ -334,12 +334,11 @@ const kinds = {
   event: ({ data }) => { refresh.events(); detail.refresh(data.after.id); },
   motion: ({ device, camera, motion }) => { moving.set(key(device, camera), motion); live(key(device, camera)); },
   picture: ({ device, camera, captured_at }) => {
-    const id = key(device, camera);
+    const id = key(device, camera), known = devices.find((one) => one.device === device);
     pictures.set(id, captured_at);
-    if (devices.some((known) => known.device === device && known.meters.some((meter) => meter.name === camera))) { refresh.devices(); refresh.meters(); }
+    if (known?.meters.some((meter) => meter.name === camera)) { refresh.devices(); refresh.meters(); }
     else live(id);
-    const broken = devices.find((known) => known.device === device)?.errors.some(({ where }) => where.startsWith(`camera ${camera}, `));
-    if (broken) refresh.devices();  // it may be over
+    if (known?.errors.some(({ where }) => where.startsWith(`camera ${camera}, `))) refresh.devices();  // it may be over
   },
   ...Object.fromEntries(["reading", "verdict", "meter"].map((kind) => [kind, () => refresh.meters()])),
 };

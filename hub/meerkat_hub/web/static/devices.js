@@ -5,10 +5,10 @@ import { $, Keyed, arrange, h, minute, post, since, span, title } from "./tools.
 
 const ANSWERS = 3000;
 const cards = new Keyed(), panels = new Map();
-let known = [], aim = location.hash;  // of a card that is there only later
+let known = [], aim = location.hash;  // until it is shown
 
-for (const act of ["pointerdown", "wheel", "keydown"]) addEventListener(act, () => { aim = ""; }, { once: true });
-addEventListener("load", arrive);
+onpointerdown = onwheel = onkeydown = () => { aim = ""; };
+onload = arrive;
 
 export const named = (thing) => thing.label || title(thing.name);
 const about = (device) => device.label || title(device.device);
@@ -34,14 +34,14 @@ export function show(devices) {
       device.cameras.length, device.meters.map((one) => [one.name, one.label]), Boolean(offers(device))];
     return cards.get(name, made_of, () => card(device));
   }));
-  for (const device of known) update(device);
+  known.forEach(update);
   arrive();
 }
 
 function arrive() {
   if (aim !== location.hash || !$(aim.slice(1))) return;
   location.replace(aim);
-  if (document.readyState === "complete") aim = "";  // else once more: what is loaded moves the cards
+  if (document.readyState === "complete") aim = "";  // loading moves it
 }
 
 function card(device) {
@@ -64,7 +64,7 @@ function light({ device }, { name, dimmable, ...one }, trouble) {
     trouble.textContent = "";
     await post(`lights/${device}/${name}`, body).catch((error) => { trouble.textContent = error.message; });
     // Where no word comes back, it stays as it was.
-    setTimeout(() => known.filter((each) => each.device === device).forEach(update), trouble.textContent ? 0 : ANSWERS);
+    setTimeout(() => known.forEach(update), trouble.textContent ? 0 : ANSWERS);
   };
   return h("li", { class: "setting", "data-light": name },
     h("label", {}, h("input", { type: "checkbox", role: "switch", onchange: ({ target }) => wish({ on: target.checked }) }), called),
@@ -97,9 +97,9 @@ function says({ kind, on, pressed_at }) {
 }
 
 function update(device) {
-  const element = document.querySelector(`[data-device="${device.device}"]`), away = absent(device), { battery, wake_every } = device;
+  const element = $(`device=${device.device}`), away = absent(device), { battery, wake_every } = device;
   if (!element) return;
-  element.classList.toggle("away", Boolean(away));
+  element.classList.toggle("away", away);
   put(element.querySelector("[data-how]"), [away || "online"]);
   element.querySelector("[data-forget]").hidden = !gone(device);
   put(element.querySelector("[data-about]"), [[
@@ -114,8 +114,8 @@ function update(device) {
   }
   for (const { name, on, brightness } of device.lights) {
     const [lit, level] = element.querySelectorAll(`[data-light="${name}"] input`);
-    lit.disabled = Boolean(away) || on == null;
-    lit.checked = Boolean(on);
+    lit.disabled = away || on == null;
+    lit.checked = on;
     if (!level) continue;
     level.disabled = lit.disabled;
     if (level.matches(":active")) continue;
