@@ -41,7 +41,7 @@ from meerkat_inference.loading import load_detector
 from meerkat_inference.opening import darknet_program, installed
 from meerkat_inference.process import process
 from meerkat_inference.sampling import Clip, Picture
-from meerkat_inference.verify import overlap
+from meerkat_inference.tracker import overlap
 from support.shared import FOLDER
 
 MODEL, MEDIA, BEGIN, SECONDS = "yolo-fastest", "car-detection.mp4", 4, 5

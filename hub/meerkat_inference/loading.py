@@ -32,6 +32,7 @@ def load_detector(
     device: str = "cpu",
     library: str = "",
     place: Place = "home",
+    tried: bool = False,
     log: Callable[[str], None] | None = None,
 ) -> Detector:
     """A detector by its name in the catalogue, or the best whose files lie on the search path.
@@ -42,10 +43,24 @@ def load_detector(
     that is not installed. Without a name each model of the task (objects, if none is given) that is there
     is tried, the default first (in the cloud those that are meant for it), of those that `engine` runs if
     one is named; when none is left, `detect_objects` falls back to the built-in people detector
-    (`info.fallback` is true and `log` says so), other tasks and an Edge TPU raise ModelError. `log` takes
-    one line in words; it goes to the log file when not given.
+    (`info.fallback` is true and `log` says so), other tasks and an Edge TPU raise ModelError. One that is
+    `tried` and does not see what it must (`trial`) counts as one that does not load. `log` takes one line
+    in words; it goes to the log file when not given.
     """
     say = log or _log.info
+
+    def build(entry: Entry, files: store.Files) -> Detector:
+        detector = families.build(entry, files, kind=engine, device=device, library=library)
+        if tried:
+            from .trial import must_see
+
+            try:
+                must_see(detector, entry)
+            except BaseException:
+                detector.close()
+                raise
+        return detector
+
     if engine is not None:
         check_installed(engine)
     if model == FALLBACK:
@@ -54,8 +69,7 @@ def load_detector(
         entry = catalogue.get(model)
         _check_task(entry, task)
         _check_device(entry, device)
-        files = store.find(entry, folders=folders)
-        return families.build(entry, files, kind=engine, device=device, library=library)
+        return build(entry, store.find(entry, folders=folders))
     task = task or "detect_objects"
     last: ModelError | None = None
     for entry in candidates(task, device, place):
@@ -65,7 +79,7 @@ def load_detector(
         if found is None:
             continue
         try:
-            detector = families.build(entry, found, kind=engine, device=device, library=library)
+            detector = build(entry, found)
         except ModelError as error:
             last = error
             say(f"Model {entry.name} is there but cannot be used: {error}")

@@ -64,8 +64,8 @@ def opener(
 ) -> Opener:
     """How to load `task`: with the model that is named then, else `model`, else the best that is here.
 
-    `engine` runs it, but for a model named later that it does not read. What a choice falls back to is
-    said as a warning.
+    `engine` runs it, but for a model named later that it does not read. Each is tried before it is believed.
+    What a choice falls back to is said as a warning.
     """
 
     def load(name: str) -> Looking:
@@ -77,6 +77,7 @@ def opener(
             engine=None if name and not _reads(engine, name) else engine,
             device=device,
             library=library,
+            tried=True,
             log=told.append,
         )
         for line in told:

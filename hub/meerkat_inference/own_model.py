@@ -24,7 +24,8 @@ from meerkat_contract.vocabulary import LABELS, normalise
 
 from .catalogue import Entry
 from .detector import Found
-from .verify import milliseconds, overlap
+from .tracker import overlap
+from .verify import milliseconds
 
 if TYPE_CHECKING:
     from .picture import Picture

@@ -76,11 +76,16 @@ def recogniser(
 
     def load(name: str) -> Recognising:
         embedder = load_embedder(
-            name or model, folders=folders, device=device, library=library, log=_logger.info
+            name or model, folders=folders, device=device, library=library, tried=True, log=_logger.info
         )
         try:
             detector = load_detector(
-                task="detect_faces", folders=folders, device=device, library=library, log=_logger.debug
+                task="detect_faces",
+                folders=folders,
+                device=device,
+                library=library,
+                tried=True,
+                log=_logger.debug,
             )
         except ModelError:
             _logger.info("No model finds faces here: only pictures that come with boxes are recognised")

@@ -25,6 +25,7 @@ from .detector import Detector, Found
 from .engine import is_edge_tpu
 from .families import build
 from .opening import installed
+from .tracker import overlap
 
 if TYPE_CHECKING:
     from .picture import Picture
@@ -274,16 +275,6 @@ def _unlike(row: Row, what: str) -> Wrong:
         "to be used: name another engine's model"
     )
     return Wrong(f"{row.case}: {what}", remedy)
-
-
-def overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
-    """Intersection over union of two boxes (x, y, width, height)."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / (one[2] * one[3] + other[2] * other[3] - both)
 
 
 def lagging(rows: Sequence[Row]) -> list[Row]:

@@ -19,7 +19,7 @@ from meerkat_inference.engine import BatchEngine, Engine
 from meerkat_inference.engines.libdarknet import LibDarknetEngine
 from meerkat_inference.families.darknet import Darknet
 from meerkat_inference.opening import choose, installed, open_engine
-from meerkat_inference.verify import overlap
+from meerkat_inference.tracker import overlap
 from support.darknet import DETECTOR, needs, pixels, write_random
 from support.shared import shared
 

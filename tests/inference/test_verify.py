@@ -12,7 +12,8 @@ from meerkat_contract.errors import MediaError
 from meerkat_inference import catalogue, known, node, verify, verify_command
 from meerkat_inference.detector import Found
 from meerkat_inference.settings import WorkerSettings
-from meerkat_inference.verify import Case, Row, compare, judge_speed, overlap
+from meerkat_inference.tracker import overlap
+from meerkat_inference.verify import Case, Row, compare, judge_speed
 from meerkat_inference.verify_command import missing
 from meerkat_inference.worker_command import worker
 from support.edge_tpu import build_stub, write_compiled_model

@@ -24,6 +24,7 @@ def load_embedder(
     engine: str | None = None,
     device: str = "cpu",
     library: str = EDGE_TPU_LIBRARY,
+    tried: bool = False,
     log: Callable[[str], None] | None = None,
 ) -> Embedder:
     """An embedder by its name in the catalogue, or the best whose files are on this machine.
@@ -32,9 +33,12 @@ def load_embedder(
     are those of `open_engine`; on an Edge TPU only what is compiled for it is opened (the eyes are found
     on the processor, if they have to be). Raises UsageError when dlib is wanted and not installed, or
     when there is no embedder at all, ModelError when a named model is absent, does not load or does not
-    run on the device. `log` takes one line in words.
+    run on the device. One that is `tried` and describes all alike (`trial`) counts as one that does not
+    load. `log` takes one line in words.
     """
-    open_it = partial(_open, folders=folders, engine=engine, device=device, library=library)
+    open_it = partial(
+        _open_tried if tried else _open, folders=folders, engine=engine, device=device, library=library
+    )
     if model is not None:
         entry = catalogue.get(model)
         if entry.embedding is None:
@@ -69,6 +73,20 @@ def load_embedder(
         where=TASK,
         remedy="`pip install 'meerkat-home[faces]'` installs one, `meerkat models pull sface` gets another",
     )
+
+
+def _open_tried(
+    entry: Entry, *, folders: Sequence[Path], engine: str | None, device: str, library: str
+) -> Embedder:
+    from .trial import must_tell_apart
+
+    embedder = _open(entry, folders=folders, engine=engine, device=device, library=library)
+    try:
+        must_tell_apart(embedder, entry)
+    except BaseException:
+        embedder.close()
+        raise
+    return embedder
 
 
 def _open(
