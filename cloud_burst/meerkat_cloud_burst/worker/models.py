@@ -84,7 +84,7 @@ class Models:
             ) from error
         self.close()
         kind = self._engine if entry.family == "darknet" else None
-        self._open = load_detector(name, folders=self._folders, task=TASK, engine=kind)
+        self._open = load_detector(name, folders=self._folders, task=TASK, engine=kind, tried=True)
         self._name, self._model = name, self._model or name
         return self._open
 

@@ -133,7 +133,9 @@ def main() -> None:
 
     task, device, library = sys.argv[1:]
     try:
-        detector = load_detector(task=task, device=device, library=library, log=lambda _line: None)
+        detector = load_detector(
+            task=task, device=device, library=library, tried=True, log=lambda _line: None
+        )
     except MeerkatError as error:
         _say({"error": {"what": error.what, "where": error.where, "remedy": error.remedy}})
         return

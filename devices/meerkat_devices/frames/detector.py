@@ -191,7 +191,7 @@ def open_for(task: str, *, coral: str = "auto", library: str = "libedgetpu.so.1"
                 _log.warning("%s", error)
         if devices:
             _log.warning("no Coral can be used for %s: the processor looks", task)
-        detector = load_detector(task=task, log=told.append)
+        detector = load_detector(task=task, tried=True, log=told.append)
     except ImportError as error:
         raise ModelError(
             f"{error.name or error} is not installed, and without it the device cannot look by itself",
