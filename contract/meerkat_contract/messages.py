@@ -86,6 +86,11 @@ class WorkerState(Message):
     serving: str | None = Field(
         None, description="the one task that is loaded now; absent when all that it offers are ready"
     )
+    fetchable: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="tasks that it does not offer, and would if it were told to fetch a model",
+    )
     temperature: float | None = Field(
         None, ge=-60, le=200, description="degrees Celsius, of the hottest part"
     )
@@ -103,12 +108,16 @@ class Deploy(Message):
 
     A node runs one deep-learning task at a time (MELINDA, section 3.2). The worker answers with its
     state, `serving` set. `model` is a name of the catalogue; empty leaves the choice to the worker.
+
+    With `fetch` nothing is loaded in place of anything: the worker fetches a model for a task of its
+    `fetchable`, and offers the task from then on.
     """
 
     task: str
     model: str = ""
     sha256: str = Field("", description="of the model's file; the hub serves it at /api/models/<sha256>")
     address: str = Field("", description="of the hub's HTTP server, when it is reachable from elsewhere")
+    fetch: bool = Field(False, description="fetch a model for the task, and offer it")
 
 
 class Found(Message):

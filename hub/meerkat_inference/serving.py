@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from .settings import WorkerSettings
 if TYPE_CHECKING:
     from meerkat_contract.connection import Connection
 
+    from .fetching import Fetcher
     from .first_model import FirstModel
     from .nodes import Nodes
     from .tasks import Opener, Tasks
@@ -94,13 +96,15 @@ class Serving:
             objects = tasks.info(OBJECTS)
             if objects is None or not objects.model.fallback:
                 fetch = None  # it came in time
-            status = self._offer(tasks, fetch)
-            if status or self._ending or fetch is None or not fetch.here:
+            fetcher = make_fetcher(self._plan, [info.task for info in tasks.infos])
+            status = self._offer(tasks, fetch, fetcher)
+            here = fetch is not None and fetch.here
+            if status or self._ending or not (here or fetcher.brought):
                 return status
             _logger.info("Changing over to the model that has come")
-            fetch = None  # once: should it not load, the fallback stays
+            fetch = None if here else fetch  # once: should it not load, the fallback stays
 
-    def _offer(self, tasks: Tasks, fetch: FirstModel | None) -> int:
+    def _offer(self, tasks: Tasks, fetch: FirstModel | None, fetcher: Fetcher) -> int:
         from .worker import Worker
 
         plan, settings = self._plan, self._plan.settings
@@ -123,6 +127,7 @@ class Serving:
             drain_seconds=settings.drain_seconds,
             energy=settings.energy,
             hardware=partial(describe, tasks, wanted=settings.device),
+            fetcher=fetcher,
         )
         if self._ending:  # while the tasks were opened: there was no worker to tell
             tasks.close()
@@ -162,6 +167,16 @@ def make_tasks(plan: Plan) -> Tasks:
             )
     bring = None if plan.coral is not None else partial(bring_model, folders=plan.folders)
     return Tasks(openers, offered=offered, beside=(METERS,), bring=bring)
+
+
+def make_fetcher(plan: Plan, offered: Sequence[str]) -> Fetcher:
+    """What the plan's worker could fetch; nothing where its tasks are named, or for an Edge TPU."""
+    from .fetching import Fetcher, fetchable
+
+    if not plan.settings.fetch or plan.settings.tasks is not None or plan.coral is not None:
+        return Fetcher({})
+    missing = [task for task in (FACES, RECOGNITION) if task not in offered]
+    return Fetcher(fetchable(missing, folders=plan.folders), plan.folders)
 
 
 def make_openers(plan: Plan) -> dict[str, Opener]:

@@ -35,7 +35,11 @@ class WorkerSettings(BaseModel):
     models_folder: Path | None = Field(
         None, description="searched for models after $MEERKAT_MODELS and the cache"
     )
-    fetch: bool = Field(True, description="fetch the default model on the first start")
+    fetch: bool = Field(
+        True,
+        description="fetch the default model on the first start, and others when a workflow of the house "
+        "needs them and the hub asks for it",
+    )
     tasks: tuple[TaskName, ...] | None = Field(
         None, description="the most important first; when not given, those whose models are here"
     )

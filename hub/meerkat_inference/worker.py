@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError
@@ -28,7 +29,10 @@ from . import node
 from .answers import Answers
 from .inbox import MEASURE, Assignment, Inbox
 from .measure import QuietTimes
-from .tasks import Circumstances, Skill, Tasks, blank
+from .tasks import MOST_WORDS, Circumstances, Skill, Tasks, blank
+
+if TYPE_CHECKING:
+    from .fetching import Fetcher
 
 ANNOUNCE_SECONDS = 30.0
 """How the worker is (load, temperature, memory) is announced at most this often."""
@@ -71,13 +75,15 @@ class Worker:
         drain_seconds: float = 3.0,
         energy: float | None = None,
         hardware: Callable[[], str] = node.hardware,
+        fetcher: Fetcher | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tasks` are prepared. `energy` in watts while it works. `hardware` in words, asked again
-        when other tasks have been loaded."""
+        when other tasks have been loaded. `fetcher` brings models; the worker ends when it has."""
         self.counts = Counts()
         self._name = name
         self._tasks = tasks
+        self._fetcher = fetcher
         self._threads = threads
         self._drain_seconds = drain_seconds
         self._hardware = hardware
@@ -89,6 +95,7 @@ class Worker:
             online=True,
             tasks=tasks.infos,
             serving=tasks.serving,
+            fetchable=tuple(fetcher.tasks) if fetcher is not None else (),
             window=window,
             ahead=True,
             host=socket.gethostname(),
@@ -197,6 +204,10 @@ class Worker:
             order = read(Deploy, message.payload, topic=message.topic)
         except BadMessage as error:
             self._report(error)
+            return
+        if order.fetch:
+            if self._fetcher is not None:
+                self._fetcher.ask(order, here=self.end, failed=lambda error: self._not_fetched(order, error))
             return
         for held in self._inbox.deploy(order):
             self._hand_back(held.job, f"this worker was told to serve {order.task!r} alone")
@@ -318,6 +329,10 @@ class Worker:
         except MeerkatError as error:
             _logger.error("The worker ends: %s on %s is broken: %s", skill.info.name, skill.device, error)
             self._requests.put("broken")
+
+    def _not_fetched(self, order: Deploy, error: MeerkatError) -> None:
+        self._report(error, f"No model for {order.task} was fetched")
+        self._restate(failed={**self._tasks.failed, order.task: str(error)[:MOST_WORDS]})
 
     # --- answers and announcements ----------------------------------------------------------------
 

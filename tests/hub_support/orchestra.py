@@ -70,6 +70,7 @@ class Orchestra:
         self.rates: dict[str, float] = {}
         self.published: dict[str, WorkflowState | None] = {}
         self.deploys: list[tuple[str, str]] = []
+        self.fetches: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self.leftovers: list[ClearLeftovers] = []
         self.states: dict[str, WorkerState] = {}
@@ -90,6 +91,8 @@ class Orchestra:
         told: list[tuple[str, str]] = []
         for effect in orders.effects:
             match effect:
+                case DeployTask(worker=worker, deploy=deploy) if deploy.fetch:
+                    self.fetches.append((worker, deploy.task))
                 case DeployTask(worker=worker, deploy=deploy):
                     told.append((worker, deploy.task))
                 case SetFrameRate(device=device, camera=camera, frames_per_second=fps):

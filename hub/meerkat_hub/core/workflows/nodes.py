@@ -9,7 +9,7 @@ its time, however much the wishes change. From clips of motion it is called away
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meerkat_contract.messages import WorkerState
@@ -59,6 +59,8 @@ class EdgeWorker:
     deploy_until: float = 0.0
     failed: dict[str, float] = field(default_factory=dict)
     """Task that it was told to load, and did not → when it may be told again."""
+    fetching: dict[str, float] = field(default_factory=dict)
+    """Task for which it was told to fetch a model → when it may be told again."""
 
     @property
     def id(self) -> str:
@@ -113,6 +115,7 @@ class EdgeWorker:
         if before.incarnation != state.incarnation:
             self.serving_since = self.deploying = None
             self.failed = {}
+            self.fetching = {}
             return
         if before.serving != state.serving:
             self.serving_since = now
@@ -177,7 +180,7 @@ class EdgeWorker:
         if not self.online:
             return None
         times = [figure.forget_at() for figure in (*self.figures.values(), self.way)]
-        times += [self.may_switch_at(), *self.failed.values()]
+        times += [self.may_switch_at(), *self.failed.values(), *self.fetching.values()]
         later = [at for at in times if at is not None and at > now]
         return min([self.deploy_until, *later] if self.deploying is not None else later, default=None)
 
@@ -240,6 +243,19 @@ class Nodes:
         self._changing()
         worker.deploying = task
         worker.deploy_until = now + max(DEPLOY_PATIENCE, 3 * worker.switch_seconds(task))
+
+    def to_fetch(self, tasks: Collection[str], now: float) -> list[tuple[EdgeWorker, str]]:
+        """Who is to fetch a model for which of these tasks; they count as told."""
+        told = [
+            (worker, task)
+            for worker in self
+            if worker.online
+            for task in worker.state.fetchable
+            if task in tasks and task not in worker.figures and now >= worker.fetching.get(task, 0.0)
+        ]
+        for worker, task in told:
+            worker.fetching[task] = now + REST
+        return told
 
     def pass_time(self, now: float) -> tuple[bool, list[tuple[str, str]]]:
         """Whether time alone has changed what a plan can do; (worker, task) that was not loaded in time."""

@@ -93,6 +93,8 @@ class Orchestrator:
         self._shown: set[str] = set()
         self._notes: list[str] = []
         """What the next plan says in the log."""
+        self._sought: set[str] = set()
+        """Tasks of requests that were refused and forgotten, and of which nobody was told yet."""
         self._refused: WorkflowState | None = None
         """How the last request stood that was refused and forgotten."""
         self._figured_at = -math.inf
@@ -119,6 +121,8 @@ class Orchestrator:
         self._put(one, Bookings(self._running()), now)
         if one.admitted is None and not wait:
             self._refused = self._state(one)
+            self._sought |= one.lacks
+            self._stale |= bool(self._sought)
             return "refused"
         self._wanted[name] = one
         self._stale = True
@@ -143,6 +147,10 @@ class Orchestrator:
         if worker is not None and told in worker.failed:
             reason = (state.failed or {}).get(told, "")
             self._notes.append(f"node {worker.id} cannot load {told}: {reason}")
+        if worker is not None and before is not None:
+            for task in worker.fetching.keys() & (state.failed or {}).keys() - (before.failed or {}).keys():
+                reason = (state.failed or {})[task]
+                self._notes.append(f"node {worker.id} has no model for {task}: {reason}")
 
     def node_measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> None:
         """Frames per second by task, and seconds there and back, as the hub measures them now."""
@@ -227,6 +235,7 @@ class Orchestrator:
             return orders
         self._stale = False
         self._settle(now, orders)
+        self._fetch(now, orders)
         self._deploy(now, orders)
         self._flows(orders)
         self._tell(now, orders)
@@ -307,6 +316,14 @@ class Orchestrator:
                 return left
         one.placed = refused
         return booked
+
+    def _fetch(self, now: Now, orders: Orders) -> None:
+        """Have models fetched for what is refused, where only the model is missing."""
+        lacking = self._sought.union(*(one.lacks for one in self._wanted.values() if one.admitted is None))
+        self._sought.clear()
+        for worker, task in self.nodes.to_fetch(lacking, now.mono):
+            orders.effects.append(DeployTask(worker.id, Deploy(task=task, fetch=True)))
+            orders.notes.append(f"node {worker.id} is told to fetch a model for {task}, and to offer it")
 
     def _targets(self) -> dict[str, str]:
         """Worker → the task that it is to serve for workflows."""
@@ -406,7 +423,7 @@ class Orchestrator:
 def _without_figures(state: WorkerState) -> tuple[object, ...]:
     """What a node is and does, but for how fast."""
     tasks = tuple((task.task, task.model, task.beside) for task in state.tasks)
-    return state.online, state.incarnation, state.serving, state.failed, tasks
+    return state.online, state.incarnation, state.serving, state.failed, state.fetchable, tasks
 
 
 def flow_of(workflow: str, level: str) -> str:

@@ -32,12 +32,16 @@ class Placed:
     """Workers that were kept from it for clips of motion; of a refusal only."""
     busy: tuple[str, ...] = ()
     """Workers that could do a task of it and work for others, each with for whom; of a refusal only."""
+    fetching: tuple[str, ...] = ()
+    """Workers that lack only a model for a task of it, each with what comes of that; of a refusal only."""
 
     @property
     def reason(self) -> str:
         said = [self.answer.reason]
         if self.busy:
             said.append("; ".join(self.busy))
+        if self.fetching:
+            said.append("; ".join(self.fetching))
         if self.reserved:
             kept = ", ".join(self.reserved)
             are = "is" if len(self.reserved) == 1 else "are"
@@ -84,7 +88,9 @@ def place(
                 ):
                     return Placed(answer)
                 continue
-            placed = Placed(answer, tuple(sorted(kept)), _busy(workflow, nodes, others))
+            placed = Placed(
+                answer, tuple(sorted(kept)), _busy(workflow, nodes, others), _fetching(answer, nodes)
+            )
             if best is None or _distance(answer) < _distance(best.answer):
                 best = placed
             if not kept:
@@ -112,6 +118,18 @@ def _busy(workflow: Workflow, nodes: Nodes, others: Bookings) -> tuple[str, ...]
     wanted = {workflow.measurement, workflow.feature}
     able = [w.id for w in nodes if w.id in others.holders and not wanted.isdisjoint(w.capacities)]
     return tuple(f"{worker} works for {', '.join(others.holders[worker][:3])}" for worker in able[:3])
+
+
+def _fetching(answer: Refused, nodes: Nodes) -> tuple[str, ...]:
+    """Who lacks only the model for a task of the workflow, in words; a few of them."""
+    wanted = {answer.workflow.measurement, answer.workflow.feature} if answer.cause == "capacity" else set()
+    said: list[str] = []
+    for worker in nodes:
+        for task in worker.state.fetchable if worker.online else ():
+            does = "could not fetch" if task in (worker.state.failed or {}) else "fetches"
+            if task in wanted:
+                said.append(f"{worker.id} {does} a model for {task}")
+    return tuple(said[:3])
 
 
 def _distance(answer: Admitted | Refused) -> tuple[float, float]:

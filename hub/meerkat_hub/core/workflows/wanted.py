@@ -35,6 +35,16 @@ class Wanted:
     def age(self) -> tuple[float, int]:
         return (math.inf if self.seniority is None else self.seniority, self.number)
 
+    @property
+    def lacks(self) -> set[str]:
+        """The tasks that nodes would do for it, when it is refused for want of capacity."""
+        answer = self.placed.answer if self.placed is not None else None
+        if not isinstance(answer, Refused) or answer.cause != "capacity":
+            return set()
+        workflow = answer.workflow
+        tasks = zip((workflow.measurement, workflow.feature), workflow.demands, strict=True)
+        return {task for task, demand in tasks if task and demand}
+
 
 def state_of(one: Wanted, ready: Callable[[str, str], bool], policy: Policy) -> WorkflowState:
     """How it stands; `ready` says whether a node can do a task this moment."""

@@ -1,0 +1,113 @@
+"""Models that are not on this machine: what it could do with them, and fetching one when the hub asks.
+
+A workflow that no machine can serve, because the model lies on another, would otherwise wait for a person
+with a keyboard. The owner who names a worker's tasks means those, and no other is fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from meerkat_contract.errors import MeerkatError, ModelError
+from meerkat_contract.messages import Deploy
+
+from . import catalogue, store
+from .bringing import bring_model
+from .catalogue import Entry
+from .loading import candidates
+from .opening import installed
+
+EYES = "yunet"
+"""Finds the eyes by which an embedder of alignment arcface lays a face straight."""
+
+_logger = logging.getLogger(__name__)
+
+
+def fetchable(
+    tasks: Sequence[str], *, device: str = "cpu", folders: Sequence[Path] = ()
+) -> dict[str, tuple[Entry, ...]]:
+    """Task → the models that it needs and that can be fetched; tasks that need another thing are left out.
+
+    A model that comes with a Python package is installed, not fetched.
+    """
+    found = {task: _needed(task, device) for task in tasks}
+    return {task: needed for task, needed in found.items() if not _are_here(needed, folders)}
+
+
+def _needed(task: str, device: str) -> tuple[Entry, ...]:
+    for entry in candidates(task, device):
+        able = any(engine != "dlib" and installed(engine) for engine in entry.engines)
+        if able and all(entry.urls(file) for file in entry.files):
+            return _with_eyes(entry)
+    return ()
+
+
+def _with_eyes(entry: Entry) -> tuple[Entry, ...]:
+    wants_eyes = entry.embedding is not None and entry.embedding.alignment == "arcface"
+    return (entry, catalogue.get(EYES)) if wants_eyes else (entry,)
+
+
+def _are_here(entries: Sequence[Entry], folders: Sequence[Path]) -> bool:
+    return all(store.locate(entry, folders=folders) is not None for entry in entries)
+
+
+class Fetcher:
+    """Fetches what the hub asks for, one model at a time, on a thread of its own."""
+
+    def __init__(self, lacking: Mapping[str, tuple[Entry, ...]], folders: Sequence[Path] = ()) -> None:
+        """`lacking`: as `fetchable` says."""
+        self._lacking = dict(lacking)
+        self._folders = tuple(folders)
+        self._busy = threading.Lock()
+        self.brought = False
+        """Whether a model has come, so that more can be offered."""
+
+    @property
+    def tasks(self) -> Collection[str]:
+        return self._lacking.keys()
+
+    def ask(self, order: Deploy, *, here: Callable[[], None], failed: Callable[[MeerkatError], None]) -> None:
+        """Returns at once. `here` or `failed` is called on another thread; neither while one is under way."""
+        if self._busy.acquire(blocking=False):
+            threading.Thread(target=self._run, args=(order, here, failed), name="fetch", daemon=True).start()
+
+    def _run(self, order: Deploy, here: Callable[[], None], failed: Callable[[MeerkatError], None]) -> None:
+        try:
+            for entry in self._wanted(order):
+                told = {"task": entry.task, "model": entry.name, "sha256": ""}
+                bring_model(order.model_copy(update=told), folders=self._folders)
+        except MeerkatError as error:
+            failed(error)
+        else:
+            self.brought = True
+            here()
+        finally:
+            self._busy.release()
+
+    def _wanted(self, order: Deploy) -> tuple[Entry, ...]:
+        """Raises ModelError for what cannot be fetched here."""
+        if order.sha256:
+            entry = next((e for e in catalogue.ranked(order.task) if e.model.sha256 == order.sha256), None)
+            if entry is None:
+                raise ModelError(
+                    f"no model with the SHA-256 {order.sha256[:12]}… is known here",
+                    where=order.task,
+                    remedy="Install the same version of Meerkat on both machines",
+                )
+            if entry.package:
+                raise ModelError(
+                    f"{entry.name} comes with a Python package and is not fetched",
+                    where=order.task,
+                    remedy="pip install 'meerkat-home[faces]' on this machine",
+                )
+            return _with_eyes(entry)
+        if order.task not in self._lacking:
+            raise ModelError(
+                f"no model for {order.task} can be fetched here",
+                where=order.task,
+                remedy="`meerkat models list` shows what this machine could have",
+            )
+        return self._lacking[order.task]
