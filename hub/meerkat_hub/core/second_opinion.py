@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .pool.members import Member
 from .pool.pool import Pool
-from .pool.work import TryEnded
+from .pool.work import Dropped, TryEnded
 
 SOON = 30.0
 """Seconds: a worker that is paused for longer is not waited for. Later clips of the recording wait too."""
@@ -21,8 +21,11 @@ def may_be_read(pool: Pool, flow: str, cannot: str, now: float) -> bool:
     return bool(_others(pool, flow, cannot, now))
 
 
-def ask_another(pool: Pool, tried: TryEnded, cannot: str, now: float) -> None:
-    """Let the item wait again, before others. `cannot` is who cannot read it, as of this try or before."""
+def ask_another(pool: Pool, tried: TryEnded, cannot: str, now: float) -> list[Dropped]:
+    """Let the item wait again, before others; says what its flow had to drop for it.
+
+    `cannot` is who cannot read it, as of this try or before.
+    """
     others = _others(pool, tried.item.flow, cannot, now)
     avoid = tried.item.avoid | {tried.worker, cannot}
     if all(other.id in avoid for other in others):
@@ -31,8 +34,8 @@ def ask_another(pool: Pool, tried: TryEnded, cannot: str, now: float) -> None:
     back = [other.paused_until for other in others if other.id not in avoid]
     if back and min(back) > now:
         pool.aside.put(item, min(back))
-    else:
-        pool.again(item)
+        return []
+    return pool.again(item)
 
 
 def _others(pool: Pool, flow_id: str, than: str, now: float) -> list[Member]:
