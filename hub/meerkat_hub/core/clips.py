@@ -152,6 +152,11 @@ class Clips:
         """How many wait for a worker."""
         return self._pool.queues.length(CLIPS) + self._pool.aside.count(CLIPS)
 
+    @property
+    def running(self) -> int:
+        """How many a worker of the house has."""
+        return sum(leases[0].item.flow == CLIPS for leases in self._pool.leases.values())
+
     def oldest_waiting(self) -> Clip | None:
         elsewhere = self.aloft
         for clip in self.unfinished.values():
