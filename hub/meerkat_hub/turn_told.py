@@ -92,7 +92,7 @@ class Teller:
         oldest = core.clips.oldest_waiting()
         return HubState(
             backlog=core.clips.backlog,
-            running=len(core.leases),
+            running=core.clips.running,
             oldest_wait=max(round((now.wall - oldest.received_at).total_seconds()), 0) if oldest else 0,
             done=self._counts.get("done", 0),
             failed=self._counts.get("failed", 0),

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from meerkat_contract.errors import UsageError
 from meerkat_experiments.bench_command import bench
 from meerkat_experiments.real.dispatch_batch import Measured
-from meerkat_experiments.real.dispatch_carriers import Frames, jpeg, one_frame_clip
+from meerkat_experiments.real.dispatch_carriers import MOST_WAITING, Frames, jpeg, one_frame_clip
 from meerkat_experiments.real.dispatch_run import Limit, Outcome, Plan, Row, as_object, limits
 from meerkat_experiments.real.dispatch_site import Running, SiteError, open_site
 from meerkat_experiments.real.dispatch_table import table
@@ -40,6 +40,11 @@ def test_clips_are_one_frame_long_and_pass_the_hubs_check() -> None:
     assert len(clip) == 50_000
     video = check_video(clip, where="test")
     assert (video.content_type, video.duration) == ("video/mp4", 0.2)
+
+
+def test_the_help_says_how_many_frames_are_out_at_a_time() -> None:
+    text = " ".join(CliRunner().invoke(bench, ["dispatch", "--help"]).output.split())
+    assert f"at most {MOST_WAITING} are unanswered at a time" in text
 
 
 def measured(makespan: float, *, cpu: float | None = 0.0005, messages: int = 100) -> Measured:

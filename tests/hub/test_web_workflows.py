@@ -157,6 +157,20 @@ def test_the_events_of_a_workflow_come_in_pages(house: WebHouse, web: Served) ->
     assert web.json(f"/api/events/{ids[0]}")["outcomes"] == []
 
 
+def test_of_a_name_that_nobody_knows_there_are_no_events_to_list(house: WebHouse, web: Served) -> None:
+    furnish(house)
+    missing = web.json("/api/workflows/loby/events", status=404)
+    assert missing["what"] == "there is no workflow loby"
+    assert missing["where"] == "/api/workflows/loby/events"
+    assert "GET /api/workflows" in missing["remedy"]
+    web.http.post("/api/workflows", json=lobby())
+    assert web.json("/api/workflows/lobby/events")["events"] == [], "it has decided nothing yet"
+    event = decided(house, f"00000000-0000-7000-8000-{1:012x}", 1)
+    web.http.request("DELETE", "/api/workflows/lobby", headers=JSON)
+    assert [one["id"] for one in web.json("/api/workflows/lobby/events")["events"]] == [event]
+    assert web.json("/api/workflows/lobby/events?before=2020-01-01T00:00:00Z")["events"] == []
+
+
 def test_nodes_show_what_they_say_and_what_was_measured(house: WebHouse, web: Served) -> None:
     furnish(house)
     web.http.post("/api/workflows", json=lobby())

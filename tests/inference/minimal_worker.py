@@ -16,7 +16,7 @@ PAHO_2 = {"callback_api_version": mqtt.CallbackAPIVersion(2)} if hasattr(mqtt, "
 
 
 def look(payload, job):
-    """[(label, score, box)] of the medium, in less than a minute; ValueError if it cannot be read."""
+    """[(label, score, box)] in less than a minute. ValueError: it cannot be read; any other: try again."""
     if not payload:
         raise ValueError("the medium is empty. Send a clip or a picture")
     return [("person", 0.9, [0.4, 0.3, 0.2, 0.5])]
@@ -85,15 +85,15 @@ class Worker:
     def answer(self, job, payload):
         if self.ending.is_set() or job.get("task", TASK) != TASK:
             return {"state": "failed", "retry": True, "reason": "the worker is ending, or it is not its task"}
-        try:
-            found = look(payload, job)
-        except ValueError as error:
-            return {"state": "failed", "reason": str(error)}
         tracks = []
-        for label, score, box in found:
-            best = {"at": 0.0, "score": score, "box": box}
-            track = {"track": len(tracks), "label": label, "score": score, "hits": 1, "best": best}
-            tracks.append(dict(track, sightings=[best]))
+        try:
+            for label, score, box in look(payload, job):
+                best = {"at": 0.0, "score": float(score), "box": [float(side) for side in box]}
+                track = {"track": len(tracks), "label": str(label), "score": best["score"], "hits": 1}
+                tracks.append(dict(track, best=best, sightings=[best]))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the hub is told and the next job is done
+            reason = type(error).__name__ + ": " + str(error)
+            return {"state": "failed", "retry": not isinstance(error, ValueError), "reason": reason}
         return {"state": "done", "tracks": tracks}
 
 

@@ -91,11 +91,17 @@ def login() -> str:
 
 
 @pytest.fixture
-def worker(broker: Mosquitto, tmp_path: Path, login: str) -> Iterator[subprocess.Popen[bytes]]:
+def source() -> Path:
+    """What is run."""
+    return SOURCE
+
+
+@pytest.fixture
+def worker(broker: Mosquitto, tmp_path: Path, login: str, source: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The worker, away from our packages' folders."""
     with (tmp_path / "worker.log").open("wb") as log:
         address = f"mqtt://{login}127.0.0.1:{broker.port}"
-        command = [sys.executable, "-I", str(SOURCE), address, NAME]
+        command = [sys.executable, "-I", str(source), address, NAME]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     yield process
     if process.poll() is None:
@@ -155,6 +161,59 @@ def test_what_it_cannot_do_it_says(hub: Hub, worker: subprocess.Popen[bytes]) ->
     late = hub.answer(hub.send(lease=1e-9))
     assert (late.state, late.retry) == ("failed", True)
     assert hub.answer(hub.send()).state == "done"
+
+
+class TestWhateverLookDoes:
+    """`look` is what people replace, and a network on a small machine fails in many ways."""
+
+    LOOK = """
+def look(payload, job):
+    if payload == b"no memory":
+        raise RuntimeError("CUDA error: out of memory")
+    if payload == b"an odd answer":
+        return [("person", object(), None)]
+    if payload == b"no answer":
+        return None
+    if payload == b"not a video":
+        raise ValueError("there is no decoder for it")
+    return later(payload)
+
+
+def later(payload):
+    if payload == b"late":
+        raise KeyError("person")
+    yield ("person", 0.9, (0.4, 0.3, 0.2, 0.5))
+"""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        text = SOURCE.read_text()
+        (old,) = (one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef))
+        lines = text.splitlines()
+        lines[old.lineno - 1 : old.end_lineno] = self.LOOK.splitlines()
+        path = tmp_path / "worker.py"
+        path.write_text("\n".join(lines))
+        return path
+
+    def test_the_hub_is_told_and_the_next_job_is_done(
+        self, hub: Hub, worker: subprocess.Popen[bytes]
+    ) -> None:
+        state = online(hub)
+        wrong = {
+            b"no memory": (True, "RuntimeError: CUDA error: out of memory"),
+            b"an odd answer": (True, "TypeError: "),
+            b"no answer": (True, "TypeError: "),
+            b"late": (True, "KeyError: 'person'"),
+            b"not a video": (False, "ValueError: there is no decoder for it"),
+        }
+        for payload, (retry, reason) in wrong.items():
+            failed = hub.answer(hub.send(payload))
+            assert (failed.state, failed.retry, failed.tracks) == ("failed", retry, ())
+            assert failed.reason.startswith(reason)
+            done = hub.answer(hub.send())
+            assert (done.state, len(done.tracks)) == ("done", 1)
+        assert worker.poll() is None
+        assert hub.states == [state], "it never went"
 
 
 class TestWithPasswords:

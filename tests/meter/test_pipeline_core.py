@@ -131,6 +131,18 @@ def test_what_one_worker_cannot_read_another_may(core: MeterDriver) -> None:
     assert core.settled() == [(picture.id, "done")]
 
 
+def test_that_nobody_can_read_it_two_workers_have_to_say_whatever_failed_before(core: MeterDriver) -> None:
+    picture = core.picture(1)
+    core.worker("other", start=2)
+    core.answer(None, state="failed", retry=True, reason="out of memory")
+    core.answer(None, state="failed", reason="no decoder", start=2)
+    assert core.settled() == []
+    assert core.jobs()[-1].worker == "cpu"
+    core.answer(None, state="failed", reason="a JPEG that is cut off")
+    assert core.settled() == [(picture.id, "failed")]
+    assert "cut off" in core.verdicts()[0].reason
+
+
 def test_an_answer_without_a_reading_is_no_reading(core: MeterDriver) -> None:
     core.picture(1)
     core.answer(None)

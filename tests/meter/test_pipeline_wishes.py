@@ -74,6 +74,20 @@ def test_a_question_that_nobody_answers_ends_in_time(core: MeterDriver) -> None:
     assert core.answers()[-1].outcome == "late"
 
 
+def test_a_question_that_one_cannot_read_is_put_to_another_whatever_failed_before(core: MeterDriver) -> None:
+    core.worker("other", start=2)
+    core.ask(ReadNow(a_picture(1), MeterOrder()))
+    first = core.jobs()[-1].worker
+    starts = {"cpu": 1, "other": 2}
+    core.answer(None, state="failed", retry=True, reason="out of memory", start=starts[first])
+    second = core.jobs()[-1].worker
+    assert second != first
+    core.answer(None, state="failed", reason="no decoder", start=starts[second])
+    assert core.jobs()[-1].worker == first
+    core.answer(seen(206.4), start=starts[first])
+    assert core.answers()[-1].outcome == "read"
+
+
 def test_questions_are_bounded(core: MeterDriver) -> None:
     core.do(BusChanged(up=False))
     for number in range(MOST_QUESTIONS + 1):

@@ -80,7 +80,8 @@ def dispatch(
     """Deal images out to three unlike workers, by several rules, and compare with the optimum.
 
     The broker is a Mosquitto of its own, the hub the production hub; the workers are stand-ins, processes
-    that hold each job for 1/capacity seconds. All images are published at t = 0.
+    that hold each job for 1/capacity seconds. Clips are all published at t = 0. Of frames at most 250 are
+    unanswered at a time, and one more is published for each that is answered: the hub lets 256 wait.
     """
     plan = Plan(
         tuple(capacity_set(text) for text in capacities) or SETS,

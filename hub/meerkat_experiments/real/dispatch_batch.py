@@ -95,7 +95,7 @@ class Source:
         begun = time.monotonic()
         self._publish(messages, patience)
         self._await(lambda: len(self._answered) >= messages, patience, "images are not answered")
-        self._await(lambda: not self._hub.backlog and not self._hub.running, patience, "the hub is not done")
+        self._await(lambda: not self._hub.backlog and not self._hub.jobs, patience, "the hub is not done")
         spent, spent_there = cpu_of([hub]), cpu_of(stand_ins)
         with self._changed:
             return Measured(
@@ -182,8 +182,8 @@ class Source:
                     )
                     raise SiteError(
                         f"{what} within {seconds:.0f} s: {len(self._answered)} answered, "
-                        f"{self._failed} failed; at the hub {hub.backlog} wait and {hub.running} run, "
-                        f"{hub.workers} workers{fates}",
+                        f"{self._failed} failed; at the hub {hub.backlog} clips wait, {hub.workers} workers "
+                        f"have {sum(hub.jobs.values())} jobs{fates}",
                         where="bench",
                         remedy=f"The hub's last words: {self._site.hub.tail()}",
                     )

@@ -141,8 +141,9 @@ class Batch:
                 self._recordings.setdefault(clip.recording, _recording_row(clip))
                 self._add(STORE_CLIPS, _clip_row(clip))
                 self._counts["received"] += 1
-            case ClipTried(id=clip_id, attempts=attempts, reason=reason):
-                self._add(NOTE_TRIES, {"clip": clip_id, "attempts": attempts, "reason": reason})
+            case ClipTried(id=clip_id, attempts=attempts, reason=reason, unreadable_by=worker):
+                row = {"clip": clip_id, "attempts": attempts, "reason": reason, "worker": worker}
+                self._add(NOTE_TRIES, row)
             case ClipSettled():
                 self._settled.setdefault(change.id, _settled_row(change, self._now))
                 self._counts[change.state] += 1

@@ -93,7 +93,7 @@ STORE_CLIPS = Statement(
 NOTE_TRIES = Statement(
     update(db.clips)
     .where(db.clips.c.id == bindparam("clip"))
-    .values(attempts=bindparam("attempts"), reason=bindparam("reason"))
+    .values({name: bindparam(name) for name in ("attempts", "reason", "worker")})
 )
 SETTLE_CLIPS = Statement(_settle_clips())
 JOIN_CLIPS = Statement(update(db.clips).where(db.clips.c.id == bindparam("clip")).values(joined=True))

@@ -291,5 +291,6 @@ def _clip(row: Any) -> Clip:
         size=row.size,
         trigger=row.trigger,
         attempts=row.attempts,
+        unreadable_by=row.worker if row.state == "waiting" else "",
         cloud=row.cloud,
     )

@@ -38,6 +38,7 @@ from .pool.pool import Pool
 from .pool.work import Answer, Flow, Item, Lease, Priority, TryEnded
 from .recording import Recording
 from .records import Clip, Now, RecordingSnapshot, Settled
+from .second_opinion import ask_another, may_be_read
 from .zones import ZonesOf, no_zones
 
 CLIPS = "clips"
@@ -151,6 +152,11 @@ class Clips:
         """How many wait for a worker."""
         return self._pool.queues.length(CLIPS) + self._pool.aside.count(CLIPS)
 
+    @property
+    def running(self) -> int:
+        """How many a worker of the house has."""
+        return sum(leases[0].item.flow == CLIPS for leases in self._pool.leases.values())
+
     def oldest_waiting(self) -> Clip | None:
         elsewhere = self.aloft
         for clip in self.unfinished.values():
@@ -197,6 +203,7 @@ class Clips:
             priority=priority_of(clip),
             source=f"{clip.device}/{clip.camera}",
             attempts=clip.attempts,
+            avoid=frozenset({clip.unreadable_by} - {""}),
         )
         if aloft:
             self.aloft[clip.id] = item
@@ -224,18 +231,16 @@ class Clips:
         return SendJob(lease.worker, job, clip)
 
     def answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
-        """A worker's word on a clip; its lease is over.
-
-        That nobody can read it, two have to say: another may have a decoder for it.
-        """
-        item, worker = answer.lease.item, answer.lease.worker
-        if result.state == "failed" and not item.attempts and self._pool.another_may(item, worker):
-            result = result.model_copy(update={"retry": True})
-        self._answered(item, worker, result, now, out)
+        """A worker's word on a clip; its lease is over."""
+        self._answered(answer.lease.item, answer.lease.worker, result, now, out)
 
     def _answered(self, item: Item, worker: str, result: Result, now: Now, out: Decision) -> None:
         clip = self.unfinished[item.id]
-        if result.state == "failed" and result.retry:
+        failed, again = result.state == "failed", result.retry
+        if failed and not again and clip.unreadable_by in ("", worker):
+            self.unfinished[item.id] = replace(clip, unreadable_by=worker)
+            again = may_be_read(self._pool, CLIPS, worker, now.mono)
+        if failed and again:
             self.try_ended(TryEnded(item, worker, result.reason or "the worker gave no reason"), now, out)
         else:
             done = result.state == "done"
@@ -255,10 +260,12 @@ class Clips:
                 why += f"; in the cloud: {said}"
             self._settle(Settled(clip, "failed", reason=why), now, out)
             return
-        out.changes.append(ClipTried(clip.id, clip.attempts, tried.reason))
+        out.changes.append(ClipTried(clip.id, clip.attempts, tried.reason, clip.unreadable_by))
         out.notes.append(f"{clip.device}/{clip.camera}: clip {clip.id} is tried again: {tried.reason}")
         if clip.id in self._aged:
             self._expire(clip, now, out)
+        elif clip.unreadable_by:
+            ask_another(self._pool, tried, clip.unreadable_by, now.mono)
         else:
             self._pool.again(tried.item, tried=tried.worker)
 

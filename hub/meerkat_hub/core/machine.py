@@ -305,9 +305,9 @@ class HubCore:
             self._apply(self.workflows.measured(worker, speeds, round_trip, now), now, out)
 
     def _frame_answered(self, answer: Answer, result: Result, now: Now, out: Decision) -> None:
-        item = answer.lease.item
-        if result.state == "failed" and result.retry:
-            tried = TryEnded(item, answer.lease.worker, result.reason or "the worker gave no reason")
+        item, worker = answer.lease.item, answer.lease.worker
+        if result.state == "failed" and (result.retry or self.pool.another_may(item, worker)):
+            tried = TryEnded(item, worker, result.reason or "the worker gave no reason")
             self._tries_ended([tried], now, out)
         else:
             self._apply(self.workflows.result(item.id, result, now), now, out)

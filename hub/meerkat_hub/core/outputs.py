@@ -31,6 +31,8 @@ class ClipTried:
     id: str
     attempts: int
     reason: str
+    unreadable_by: str = ""
+    """The worker that said it cannot be read, in this try or before."""
 
 
 @value

@@ -36,6 +36,8 @@ class Clip:
     trigger: str = "motion"
     attempts: int = 0
     """Tries that ended without a result."""
+    unreadable_by: str = ""
+    """The worker that said it cannot be read, if one did. If another says so too, it is settled."""
     cloud: str = ""
     """What its camera said of the cloud: never | overflow | always; empty: nothing."""
 

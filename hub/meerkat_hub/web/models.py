@@ -80,7 +80,7 @@ class ClipView(View):
     state: ClipState
     reason: str = Field("", description="why it failed or expired, or why the last try gave no result")
     attempts: int = Field(description="tries that ended without a result")
-    worker: str = Field("", description="who looked at it")
+    worker: str = Field("", description="who looked at it; of one that waits, who could not read it")
     frames: int = Field(0, description="frames looked at")
     seconds: float = Field(0, description="the worker's own time on it")
     model: ModelInfo | None = None

@@ -95,10 +95,14 @@ def one(request: Request, desk: TheDesk, hub: TheHub, name: WorkflowPath) -> Wor
     return _find(request, desk, hub, name)
 
 
-@router.get("/workflows/{name}/events", summary="A workflow's events", responses=BAD_QUERY)
-def events(queries: TheQueries, part: SliceQuery, name: WorkflowPath) -> EventPage:
-    """What it decided, newest first; also of a workflow that has ended."""
+@router.get("/workflows/{name}/events", summary="A workflow's events", responses=NOT_FOUND)
+def events(
+    *, request: Request, queries: TheQueries, desk: TheDesk, hub: TheHub, part: SliceQuery, name: WorkflowPath
+) -> EventPage:
+    """What it decided, newest first; also of a workflow that has ended, as long as an event of it is kept."""
     found = queries.events(Filter(workflow=name, **part.of_query))
+    if not found and not queries.events(Filter(workflow=name, limit=1)):
+        _find(request, desk, hub, name)
     page, last = part.page(found, lambda event: (event.state.start_time, event.state.id))
     return EventPage(events=[event_view(stored) for stored in page], next=last)
 

@@ -227,6 +227,8 @@ class Flights:
             out.notes.append(f"clip {clip_id}: its video with the boxes is at /api/clips/{clip_id}/annotated")
         self._wait_for(clip_id, None)
         self._clips.answered_aloft(clip_id, worker, result, now, out)
+        if clip_id in self._clips.unfinished:  # nobody there can read it; somebody at home is to try
+            self._landed(flight, result.reason, True, out)
         self.forget_ended(out)
         return True
 

@@ -23,6 +23,7 @@ from meerkat_hub.core.outputs import Decision
 from meerkat_hub.core.pool.pool import Pool
 from meerkat_hub.core.pool.work import Answer, Dropped, Flow, Item, Lease, Priority, TryEnded
 from meerkat_hub.core.records import MeterPicture, Now
+from meerkat_hub.core.second_opinion import ask_another, may_be_read
 
 METERS, ASKED = "meters", "meters-asked"
 """Their flows in the pool: pictures, and questions."""
@@ -68,6 +69,7 @@ class _Question:
     picture: MeterPicture
     order: MeterOrder
     tries: int = 0
+    unreadable_by: str = ""
 
 
 class Pictures:
@@ -83,6 +85,8 @@ class Pictures:
     ) -> None:
         self.unfinished: dict[str, MeterPicture] = {}
         self._attempts: dict[str, int] = {}
+        self._unreadable_by: dict[str, str] = {}
+        """Who said of a picture that it cannot be read, since the hub began."""
         self._pool = pool
         self._expire_after = expire_after
         self._order_of = order_of
@@ -143,6 +147,7 @@ class Pictures:
         if picture is not None:
             self._pool.remove(picture_id)
             del self._attempts[picture_id]
+            self._unreadable_by.pop(picture_id, None)
             self._aged.discard(picture_id)
         return picture
 
@@ -203,12 +208,24 @@ class Pictures:
         reason = result.reason or "the worker gave no reason"
         if result.state == "done" and result.meter is None:
             reason = f"worker {worker} answered without a reading; it may be of another version"
-        elif result.state == "done" or not (
-            result.retry or (not item.attempts and self._pool.another_may(item, worker))
-        ):
+        elif result.state == "done" or not (result.retry or self._is_unsure(item, worker, now)):
             self._end(item.id, result, worker, out)
             return
         self.try_ended(TryEnded(item, worker, reason), now, out)
+
+    def _is_unsure(self, item: Item, worker: str, now: Now) -> bool:
+        """This worker says that it cannot be read: whether another is to be asked."""
+        question = self._questions.get(item.id)
+        if question is not None:
+            said = question.unreadable_by = question.unreadable_by or worker
+        else:
+            said = self._unreadable_by.setdefault(item.id, worker)
+        return said == worker and may_be_read(self._pool, item.flow, worker, now.mono)
+
+    def _again(self, tried: TryEnded, unreadable_by: str, now: Now) -> list[Dropped]:
+        if unreadable_by:
+            return ask_another(self._pool, tried, unreadable_by, now.mono)
+        return self._pool.again(tried.item, tried=tried.worker)
 
     def _end(self, item_id: str, result: Result, worker: str, out: Decision) -> None:
         question = self._questions.pop(item_id, None)
@@ -228,7 +245,7 @@ class Pictures:
         if question is not None:
             question.tries += 1
             if question.tries < MAX_TRIES and now.mono < tried.item.deadline:
-                self.dropped(self._pool.again(tried.item, tried=tried.worker), out)
+                self.dropped(self._again(tried, question.unreadable_by, now), out)
             else:
                 del self._questions[question.ticket]
                 out.effects.append(AnswerMeter(question.ticket, "failed", tried.reason))
@@ -246,7 +263,7 @@ class Pictures:
         if picture.id in self._aged:
             self._expire(picture, out)
         else:
-            self._pool.again(tried.item, tried=tried.worker)
+            self._again(tried, self._unreadable_by.get(picture.id, ""), now)
 
     def media_lost(self, item_id: str, reason: str, out: Decision) -> None:
         """The picture's bytes are gone: nobody can read it."""
