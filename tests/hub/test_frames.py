@@ -84,12 +84,25 @@ class Bench:
         return step
 
     def frame(
-        self, found: tuple[Found, ...] | None = None, *, by: str = FACES, camera: str = "front"
+        self,
+        found: tuple[Found, ...] | None = None,
+        *,
+        by: str = FACES,
+        camera: str = "front",
+        came: float | None = None,
     ) -> Outcome:
         frame_id = self._new_id()
         self.sent.append(frame_id)
         arrived = FrameArrived(
-            frame_id, "porch", camera, self.now.wall, 50_000, found=found, found_by=by, model=MODEL
+            frame_id,
+            "porch",
+            camera,
+            self.now.wall,
+            50_000,
+            found=found,
+            found_by=by,
+            model=MODEL,
+            came=came,
         )
         return self.take(self.frames.arrived(arrived, self.now))
 
@@ -305,6 +318,30 @@ def test_an_answer_after_its_time_counts_and_is_overdue() -> None:
         assert bench.counts().get("overdue", 0) == overdue
 
 
+def test_its_time_counts_from_when_it_came() -> None:
+    bench = Bench(lobby=a_spec(max_delay=2))
+    bench.frame(came=bench.mono - 2)
+    assert bench.counts() == {"received": 1, "late": 1}
+    assert list(bench.forgotten) == bench.sent, "and it takes nobody's room"
+    bench.frame(came=bench.mono - 1.999)
+    item = bench.only()
+    assert (item.arrived, item.deadline) == (bench.mono - 1.999, bench.mono - 1.999 + 2)
+    bench.mono += 1
+    bench.answer(item, tracks=[a_track()])
+    assert bench.counts() == {"received": 2, "late": 2}, "no time is left for the next level"
+    bench.frame((found(),), came=bench.mono - 1)
+    bench.mono += 1.001
+    bench.answer(bench.only(), faces=[a_face(9)])
+    assert bench.counts()["overdue"] == 1
+
+
+def test_a_decision_that_needs_no_node_is_made_however_late_it_is() -> None:
+    bench = Bench(porch=a_spec(measurement="device", feature=None, decision={"rule": "seen"}, max_delay=1))
+    bench.frame((found(),), came=bench.mono - 8)
+    counts = {"received": 1, "decided": 1, "overdue": 1, "events": 1, "alerts": 1}
+    assert bench.counts("porch") == counts
+
+
 def test_an_answer_to_what_is_over_means_nothing() -> None:
     bench = Bench(lobby=a_spec())
     bench.frame()
@@ -326,6 +363,16 @@ def test_a_camera_that_sends_more_than_was_asked_for() -> None:
     taken = counts["nothing"]
     assert 10 * 11 <= taken <= 10 * 11 + 11, "ten seconds at 11 a second, and a second's burst"
     assert counts["surplus"] == 300 - taken
+
+
+def test_a_camera_that_keeps_its_rate_while_the_hub_is_held_up_is_not_blamed() -> None:
+    bench = Bench(lobby=a_spec(10, max_delay=60))
+    for n in range(300):
+        bench.frame((), came=bench.mono + n / 10 - 30)
+    assert bench.counts() == {"received": 300, "nothing": 300}
+    for n in range(300):
+        bench.frame((), came=bench.mono + n / 30)
+    assert bench.counts()["surplus"] == pytest.approx(190, abs=11), "three times as many as asked for"
 
 
 def test_a_camera_that_keeps_its_rate_with_jitter_loses_nothing() -> None:
@@ -380,7 +427,7 @@ def test_every_frame_meets_one_fate_and_is_forgotten_once(steps: list[tuple[int,
         item = items[number % len(items)] if items else None
         bench.mono += number % 7 / 10
         if what <= 2 or item is None:
-            bench.frame([None, (), (found(),)][what % 3])
+            bench.frame([None, (), (found(),)][what % 3], came=bench.mono - number % 13 / 3)
         elif what == 3:
             bench.answer(item, tracks=[a_track()], faces=[a_face(number % 4)])
         elif what == 4:

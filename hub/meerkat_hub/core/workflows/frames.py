@@ -13,11 +13,13 @@ Every frame that a workflow receives meets one fate, and is counted once:
     surplus     dropped: the camera sends more than the workflow asked for
     unmeasured  dropped: the device was to detect by itself, and says nothing of it
     full, late, gone, failed, lost   dropped while it waited for a node or was there: too many waited;
-                its time was over; the workflow ended; nodes failed at it; its bytes were gone
+                its time was over, or was before the core took it up; the workflow ended; nodes failed
+                at it; its bytes were gone
 
 The first level that has not been done comes next: a frame in which the device has found something goes to
-the feature level at once. A frame's time is `max_delay` from its arrival at the hub; one that was answered
-later still counts as decided, and as `overdue`.
+the feature level at once. A frame's time is `max_delay` from its arrival at the hub, however much later the
+core takes it up: after a stall of the hub (a slow disk) the oldest are late at once, and the newest are
+looked at. One that was answered later still counts as decided, and as `overdue`.
 
 The bytes stay in the shell. `Outcome.effects` says with `ForgetFrame` when nobody needs them any more.
 """
@@ -76,15 +78,16 @@ class _Run:
     def __post_init__(self) -> None:
         self.on_device = self.spec.on_device
 
-    def admits(self, camera: str, now: float) -> bool:
-        """Whether this frame is within the camera's rate: bursts of a second's frames are."""
+    def admits(self, camera: str, at: float) -> bool:
+        """Whether a frame that came at this monotonic time is within the camera's rate: bursts of a second's
+        frames are."""
         rate = self.spec.cameras[camera].fps * LEEWAY
         most = max(2.0, rate)
         known = self.credit.get(camera)
-        left = most if known is None else known[0] + (now - known[1]) * rate
+        left = most if known is None else known[0] + (at - known[1]) * rate
         left = min(most, left)
         admitted = left >= 1.0
-        self.credit[camera] = (left - 1.0 if admitted else left, now)
+        self.credit[camera] = (left - 1.0 if admitted else left, at)
         return admitted
 
 
@@ -94,7 +97,7 @@ class _Frame:
     camera: str
     """device/camera"""
     at: float
-    """Monotonic seconds."""
+    """Monotonic seconds, when it came."""
     uses: int
     """Pieces of work that still need its bytes."""
 
@@ -188,12 +191,13 @@ class Frames:
         """A frame came: work for the first level that is not done, in each workflow of its camera."""
         out = Outcome()
         camera = f"{arrived.device}/{arrived.camera}"
-        frame = _Frame(arrived, camera, now.mono, uses=1)  # this step's own, so that it is forgotten once
+        at = now.mono if arrived.came is None else arrived.came
+        frame = _Frame(arrived, camera, at, uses=1)  # this step's own, so that it is forgotten once
         for run in self._of_camera.get(frame.camera, ()):
             self._count(run, "received")
             spec = run.spec
             looked = arrived.found is not None and spec.measurement in ("device", arrived.found_by)
-            if not run.admits(frame.camera, now.mono):
+            if not run.admits(frame.camera, at):
                 self._count(run, "surplus")
             elif looked or frame.camera in run.on_device:
                 if arrived.found is None:
@@ -201,7 +205,7 @@ class Frames:
                 else:
                     self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, out)
             else:
-                self._begin(_Visit(run, frame), "measurement", (), out)
+                self._begin(_Visit(run, frame), "measurement", (), now, out)
         self._release(frame, out)
         return out
 
@@ -272,15 +276,20 @@ class Frames:
 
     # --- levels ---------------------------------------------------------------------------------
 
-    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], out: Outcome) -> None:
+    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], now: Now, out: Outcome) -> None:
+        """A node is to look at it, unless its time is over: it must not take the room of one in time."""
         run, frame = visit.run, visit.frame
+        deadline = frame.at + run.spec.max_delay
+        if now.mono >= deadline:
+            self._count(run, "late")
+            return
         item = Item(
             self._new_id(),
             flow_of(run.name, level),
             cost=1.0,
             size=frame.arrived.size,
             arrived=frame.at,
-            deadline=frame.at + run.spec.max_delay,
+            deadline=deadline,
             source=frame.camera,
         )
         self._tasks[item.id] = _Task(visit, level, found)
@@ -301,7 +310,7 @@ class Frames:
             seen = [Seen(thing.label, thing.score, thing.box) for thing in found]
             self._decide(visit, seen, look, now, out)
         elif run.active:
-            self._begin(visit, "feature", found, out)
+            self._begin(visit, "feature", found, now, out)
         else:
             self._count(run, "gone")
 
