@@ -9,7 +9,8 @@ Every frame that a workflow receives meets one fate, and is counted once:
     received = nothing + decided + dropped + in work
 
     nothing     done: nothing of interest was found in it
-    decided     done: the rule was asked (`events` says how often it made one)
+    decided     done: the rule was asked (`events` says how often it made one; `incomparable` how many faces
+                were described by a model with which nobody is enrolled: nobody is known by them)
     surplus     dropped: the camera sends more than the workflow asked for
     unmeasured  dropped: the device was to detect by itself, and says nothing of it
     full, late, gone, failed, lost   dropped while it waited for a node or was there: too many waited;
@@ -56,6 +57,9 @@ TRIES = 2
 LEEWAY = 1.1
 """Times the frame rate that a camera may send before frames are surplus: clocks differ."""
 
+STRANGE = 8
+"""Models that are remembered for each workflow because their faces could not be compared."""
+
 DROPPED = ("surplus", "unmeasured", "full", "late", "gone", "failed", "lost")
 DONE = ("nothing", "decided")
 
@@ -72,6 +76,9 @@ class _Run:
     memory: Memory = field(default_factory=lambda: NOTHING_YET)
     credit: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Camera → (frames that it may send now, as of this monotonic time)."""
+    strange: dict[str, ModelInfo] = field(default_factory=dict)
+    """Hash → a model whose faces could not be compared with those who are enrolled; STRANGE at most, since
+    the latest plan."""
     on_device: frozenset[str] = field(init=False)
     """Cameras whose device detects by itself."""
 
@@ -161,6 +168,7 @@ class Frames:
             known = self._runs.get(name)
             runs[name] = known if known is not None and known.spec == spec else _Run(name, spec)
             runs[name].active = name in takes
+            runs[name].strange.clear()  # other nodes may look from now on
         self._runs = runs
         self._of_camera = {}
         for one in runs.values():
@@ -184,6 +192,11 @@ class Frames:
         total = self._totals
         fates = {"received": total["received"], "done": sum(total[fate] for fate in DONE)}
         return fates | {reason: total[reason] for reason in DROPPED if total[reason]}
+
+    def strange(self, name: str) -> tuple[ModelInfo, ...]:
+        """The models of whose faces some could not be compared with those who are enrolled."""
+        one = self._runs.get(name)
+        return () if one is None else tuple(one.strange.values())
 
     # --- what happens ---------------------------------------------------------------------------
 
@@ -232,7 +245,7 @@ class Frames:
         else:
             pictures |= {face.box: face.picture for face in result.faces if face.picture}
             look = _Look(model=result.model, pictures=pictures)
-            self._decide(task.visit, self._described(result), look, now, out)
+            self._decide(task.visit, self._described(task.visit.run, result, out), look, now, out)
         self._release(task.visit.frame, out)
         return out
 
@@ -314,17 +327,28 @@ class Frames:
         else:
             self._count(run, "gone")
 
-    def _described(self, result: Result) -> list[Seen]:
+    def _described(self, run: _Run, result: Result, out: Outcome) -> list[Seen]:
         """The feature level is done: who it is, if anybody is known."""
         if not (result.faces or result.tracks):
             return []
         sha256 = result.model.sha256 if result.model else ""
         matches = self._recogniser.who_all(result.faces, sha256)
+        strange = [match.reason for match in matches if match.incomparable]
+        if strange:
+            self._incomparable(run, result.model or ModelInfo(name="a model without a name"), strange, out)
         seen = [
             Seen("face", face.score, face.box, match.person, match.stranger, doubt=match.reason)
             for face, match in zip(result.faces, matches, strict=True)
         ]
         return seen + [Seen(t.label, t.best.score, t.best.box) for t in result.tracks]
+
+    def _incomparable(self, run: _Run, model: ModelInfo, reasons: list[str], out: Outcome) -> None:
+        """Nobody can be known by these faces. A model's first are told, unless `doubt` says it for all."""
+        self._count(run, "incomparable", len(reasons))
+        if model.sha256 not in run.strange and len(run.strange) < STRANGE:
+            run.strange[model.sha256] = model
+            if not self._recogniser.doubt(model):
+                out.notes.append(f"workflow {run.name}: a face cannot be compared: {reasons[0]}")
 
     def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, out: Outcome) -> None:
         run, frame = visit.run, visit.frame
