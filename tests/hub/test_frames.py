@@ -88,12 +88,15 @@ def test_a_device_that_was_to_detect_and_says_nothing_of_it() -> None:
 
 
 def test_without_feature_task_the_rule_is_asked_at_once() -> None:
-    rule = {"rule": "seen", "labels": ["dog"], "min_score": 0.3}
+    rule = {"rule": "seen", "labels": ["dog"], "min_score": 0.7}
     bench = Bench(dogs=a_spec(measurement="detect_objects", feature=None, decision=rule))
     bench.frame()
     job = bench.frames.job(Lease(bench.only(), "detect_objects", "cpu", an_id(1), 1, 0, 1), 1)
     assert job.labels == ("dog",)
-    bench.answer(bench.only(), tracks=[a_track(0.35, "dog", b"a dog"), a_track(0.9, "cat")])
+    bench.answer(bench.only(), tracks=[a_track(0.69, "dog")])
+    assert bench.events() == []
+    bench.frame()
+    bench.answer(bench.only(), tracks=[a_track(0.75, "dog", b"a dog"), a_track(0.9, "cat")])
     (event,) = bench.events()
     assert (event.label, event.category, event.alert) == ("dog", "animal", True)
 

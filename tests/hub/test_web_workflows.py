@@ -125,6 +125,7 @@ def test_one_that_may_wait_is_accepted_and_runs_later(house: WebHouse, web: Serv
         ({"max_delay": 0}, "max_delay"),
         ({"id": "No Name"}, "id"),
         ({"decision": {"rule": "guess"}}, "decision"),
+        ({"decision": {"rule": "seen", "min_score": 0.49}}, "min_score"),
         ({"whatever": 1}, "whatever"),
         ({"feature": None}, "body"),
         ({"measurement": "pool"}, "body"),

@@ -43,13 +43,10 @@ from meerkat_hub.core.records import EventRecord, Now
 from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, WorkflowSpec
 from meerkat_hub.core.zones import ZonesOf, no_zones, zones_of
 
-from .decisions import NOTHING_YET, Decision, Memory, Seen, SeenRule, decide
+from .decisions import NOTHING_YET, WORKING_POINT, Decision, Memory, Seen, SeenRule, decide
 from .orchestrator import flow_of
 from .outcome import Outcome
 from .recognition import Recogniser
-
-WORKING_POINT = 0.5
-"""Scores are calibrated so that from here on a thing counts as found."""
 
 TRIES = 2
 """Of one frame at one level: perishable work is not worth more."""
@@ -312,11 +309,9 @@ class Frames:
 
     def _found(self, visit: _Visit, look: _Look, now: Now, out: Outcome) -> None:
         """The measurement level is done, by the device or by a node."""
-        run, rule = visit.run, visit.run.spec.decision
-        found = look.found
+        run, found = visit.run, look.found
         if found:
-            least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
-            found = tuple([thing for thing in found if thing.score >= least])
+            found = tuple([thing for thing in found if thing.score >= WORKING_POINT])
         if not found:
             self._count(run, "nothing")
         elif run.spec.feature is None:
