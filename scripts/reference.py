@@ -38,7 +38,6 @@ MEANINGS = {
     "burst.policy (kind: threshold).kind": "this rule",
     "workflows.NAME.decision (rule: who_may_be_here).rule": "this rule",
     "workflows.NAME.decision (rule: seen).rule": "this rule",
-    "workflows.NAME.decision (rule: seen).min_score": "what scores less does not count",
 }
 
 Schema = dict[str, Any]

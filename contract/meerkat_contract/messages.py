@@ -357,6 +357,10 @@ class WorkflowState(Message):
         default_factory=dict,
         description="since the hub began: received = nothing + decided + dropped by reason + in work",
     )
+    warning: str = Field(
+        "",
+        description="in words, with the remedy: why it may run and recognise nobody; empty when all is well",
+    )
     since: UtcTime = Field(description="when it came to this state")
 
 

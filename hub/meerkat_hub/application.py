@@ -20,7 +20,7 @@ from meerkat_cloud_burst.settings import BurstSettings
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import StorageError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Face
+from meerkat_contract.messages import Face, ModelInfo
 from meerkat_contract.session import Session
 
 from .adapters.annotated import AnnotatedVideos
@@ -173,6 +173,9 @@ class _Residents:
 
     def who_all(self, faces: Sequence[Face], model_sha256: str) -> Sequence[Match]:
         return self.people.gallery.who_all(faces, model_sha256)
+
+    def doubt(self, model: ModelInfo) -> str:
+        return self.people.gallery.doubt(model)
 
 
 def build_hub(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meerkat_contract.messages import Face
+from meerkat_contract.messages import Face, ModelInfo
 from meerkat_hub.core.workflows.gallery import Gallery, Match, Meaning, Sample
 
 MODEL, OTHER = "a" * 64, "b" * 64
@@ -112,6 +112,35 @@ def test_numbers_that_are_none_name_nobody(embedding: bytes) -> None:
     """A worker that lies harms nobody but itself."""
     match = gallery(("ada", at(0))).who(embedding, MODEL)
     assert (match.verdict, match.person) == ("incomparable", None)
+
+
+def test_what_a_model_cannot_know_is_said_with_the_remedy() -> None:
+    """Of who is enrolled with another model only; by number, for it goes out on the bus."""
+    samples = [Sample("1", "ada", MODEL, at(0)), Sample("2", "bob", MODEL, at(2))]
+    meanings = {MODEL: MEANING, OTHER: MEANING}
+    dlib, sface = ModelInfo(name="dlib-resnet", sha256=MODEL), ModelInfo(name="sface", sha256=OTHER)
+    house = Gallery(samples, meanings)
+    assert house.doubt(dlib) == ""
+    assert house.doubt(sface) == (
+        "nobody can be recognised by sface: they were enrolled with another model. "
+        "Enrol them again: `meerkat faces enrol NAME PICTURES --model sface`"
+    )
+    assert house.who(at(0), OTHER).incomparable
+    half = Gallery([*samples, Sample("3", "ada", OTHER, at(0))], meanings)
+    assert half.doubt(sface).startswith("1 of 2 people cannot be recognised by sface: ")
+    assert half.doubt(dlib) == ""
+    assert not half.who(at(0), OTHER).incomparable
+    assert Gallery((), meanings).doubt(sface) == "", "everybody is a stranger then, and told of"
+
+
+@pytest.mark.parametrize(("sha256", "known_as"), [("c" * 64, "c" * 12), ("", "no hash")])
+def test_a_model_that_the_catalogue_does_not_know_is_not_what_to_enrol_with(
+    sha256: str, known_as: str
+) -> None:
+    doubt = gallery(("ada", at(0))).doubt(ModelInfo(name="mine", sha256=sha256))
+    assert doubt.startswith(f"nobody can be recognised by mine ({known_as}), which the hub's catalogue does")
+    assert "MEERKAT_CATALOGUE" in doubt
+    assert "enrol" not in doubt
 
 
 def face(vector: tuple[float, ...], quality: float = 1.0) -> Face:

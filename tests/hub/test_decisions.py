@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from meerkat_devices.frames import detector
 from meerkat_hub.core.workflows.decisions import (
     NOTHING_YET,
+    WORKING_POINT,
     Decision,
     Memory,
     Rule,
@@ -18,6 +20,7 @@ from meerkat_hub.core.workflows.decisions import (
     WhoMayBeHere,
     decide,
 )
+from meerkat_inference import tracker
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BOX = (0.1, 0.1, 0.2, 0.2)
@@ -142,6 +145,18 @@ def test_seen() -> None:
     assert [outcome(d) for d in ask(rule, dog, cat)] == ["alert", "nothing"]
     assert not ask(rule, Seen("dog", 0.59, BOX))[0].event
     assert outcome(ask(SeenRule(alert=False), cat)[0]) == "event"
+
+
+def test_a_score_that_nobody_reports_is_refused_with_the_reason() -> None:
+    """The floor is that of our workers and devices: a rule below it would read as one that works."""
+    assert WORKING_POINT == tracker.START == detector.WORKING_POINT
+    assert SeenRule(min_score=WORKING_POINT).min_score == SeenRule().min_score == 0.5
+    for least in (0.499, 0.35, 0, -1):
+        with pytest.raises(ValidationError, match=f"{least:g} would have no effect, .* write 0.5 or more"):
+            SeenRule(min_score=least)
+    for wrong in ("0.3", "much", 1.01, float("nan"), None):
+        with pytest.raises(ValidationError):
+            TypeAdapter(Rule).validate_python({"rule": "seen", "min_score": wrong})
 
 
 def test_the_rule_is_found_by_its_name() -> None:

@@ -2,141 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections import Counter
-from datetime import UTC, datetime, timedelta
-from struct import pack
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub_support.orchestra import FACES, WHO, a_spec, an_id
-from meerkat_contract.messages import (
-    Event,
-    EventState,
-    Face,
-    Found,
-    ModelInfo,
-    Result,
-    Sighting,
-    Track,
-)
+from hub_support.frames import MODEL, Bench, a_face, a_track, found
+from hub_support.orchestra import WHO, a_spec, an_id
+from meerkat_contract.messages import Event, ModelInfo
 from meerkat_hub.core.outputs import Announce, EventSaved
-from meerkat_hub.core.pool.work import Dropped, Item, Lease, TryEnded
-from meerkat_hub.core.records import Now
-from meerkat_hub.core.workflow_records import FrameArrived, WorkflowSpec
-from meerkat_hub.core.workflows.frames import DROPPED, TRIES, Frames
-from meerkat_hub.core.workflows.gallery import Gallery, Meaning, Sample
-from meerkat_hub.core.workflows.outcome import Outcome
-
-START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
-BOX = (0.25, 0.25, 0.125, 0.25)
-MODEL = ModelInfo(name="an-embedder", sha256="ab" * 32)
-
-
-PEOPLE = {1: "ada", 2: "bob"}
-"""The first number of their embeddings."""
-
-
-def gallery() -> Gallery:
-    samples = [
-        Sample(an_id(0xFA00 + number), name, MODEL.sha256, (float(number), 0.0))
-        for number, name in PEOPLE.items()
-    ]
-    return Gallery(samples, {MODEL.sha256: Meaning(threshold=0.4)})
-
-
-class Bench:
-    """Frames on a simulated clock: what waits, what was forgotten, what was decided."""
-
-    def __init__(self, **workflows: WorkflowSpec) -> None:
-        self._numbers = 0
-        self.frames = Frames(self._new_id, gallery())
-        self.mono = 100.0
-        self.specs = dict(workflows)
-        self.waiting: dict[str, Item] = {}
-        self.forgotten: Counter[str] = Counter()
-        self.sent: list[str] = []
-        self.changes: list[EventSaved | Announce] = []
-        self.notes: list[str] = []
-        self.frames.run(self.specs, self.specs)
-
-    def _new_id(self) -> str:
-        self._numbers += 1
-        return an_id(self._numbers)
-
-    @property
-    def now(self) -> Now:
-        return Now(START + timedelta(seconds=self.mono), self.mono)
-
-    def take(self, step: Outcome) -> Outcome:
-        self.waiting.update({item.id: item for item in step.items})
-        self.forgotten.update(effect.frame for effect in step.effects)
-        self.changes += step.changes
-        self.notes += step.notes
-        assert all(count == 1 for count in self.forgotten.values()), "forgotten twice"
-        for name in self.specs:
-            counts = Counter(self.frames.counts(name))
-            ended = sum(counts[fate] for fate in ("nothing", "decided", *DROPPED))
-            assert counts["received"] == ended + counts["in_work"], counts
-        return step
-
-    def frame(
-        self, found: tuple[Found, ...] | None = None, *, by: str = FACES, camera: str = "front"
-    ) -> Outcome:
-        frame_id = self._new_id()
-        self.sent.append(frame_id)
-        arrived = FrameArrived(
-            frame_id, "porch", camera, self.now.wall, 50_000, found=found, found_by=by, model=MODEL
-        )
-        return self.take(self.frames.arrived(arrived, self.now))
-
-    def answer(self, item: Item, **result: Any) -> Outcome:
-        del self.waiting[item.id]
-        body = {
-            "job": item.id,
-            "token": 1,
-            "incarnation": an_id(1),
-            "state": "done",
-            "model": MODEL,
-            **result,
-        }
-        return self.take(self.frames.result(item.id, Result.model_validate(body), self.now))
-
-    def drop(self, item: Item, reason: str) -> Outcome:
-        del self.waiting[item.id]
-        return self.take(self.frames.dropped(Dropped(item, reason)))
-
-    def only(self) -> Item:
-        (item,) = self.waiting.values()
-        return item
-
-    def counts(self, name: str = "lobby") -> dict[str, int]:
-        return self.frames.counts(name)
-
-    def events(self) -> list[EventState]:
-        return [change.record.state for change in self.changes if isinstance(change, EventSaved)]
-
-
-def a_track(score: float = 0.9, label: str = "face", picture: bytes | None = None) -> Track:
-    sighting = Sighting(at=0, score=score, box=BOX)
-    encoded = base64.b64encode(picture) if picture else None
-    return Track(
-        track=0, label=label, score=score, hits=1, sightings=(sighting,), best=sighting, picture=encoded
-    )
-
-
-def a_face(number: int, picture: bytes | None = None, quality: float = 0.9) -> Face:
-    encoded = base64.b64encode(picture) if picture else None
-    embedding = base64.b64encode(pack("<2f", number, 0))
-    return Face(box=BOX, score=0.9, quality=quality, embedding=embedding, picture=encoded)
-
-
-def found(score: float = 0.9, label: str = "face") -> Found:
-    return Found(label=label, score=score, box=BOX)
-
+from meerkat_hub.core.pool.work import Lease, TryEnded
+from meerkat_hub.core.workflows.frames import DROPPED, STRANGE, TRIES
 
 # --- level after level --------------------------------------------------------------------------
 
@@ -213,12 +88,15 @@ def test_a_device_that_was_to_detect_and_says_nothing_of_it() -> None:
 
 
 def test_without_feature_task_the_rule_is_asked_at_once() -> None:
-    rule = {"rule": "seen", "labels": ["dog"], "min_score": 0.3}
+    rule = {"rule": "seen", "labels": ["dog"], "min_score": 0.7}
     bench = Bench(dogs=a_spec(measurement="detect_objects", feature=None, decision=rule))
     bench.frame()
     job = bench.frames.job(Lease(bench.only(), "detect_objects", "cpu", an_id(1), 1, 0, 1), 1)
     assert job.labels == ("dog",)
-    bench.answer(bench.only(), tracks=[a_track(0.35, "dog", b"a dog"), a_track(0.9, "cat")])
+    bench.answer(bench.only(), tracks=[a_track(0.69, "dog")])
+    assert bench.events() == []
+    bench.frame()
+    bench.answer(bench.only(), tracks=[a_track(0.75, "dog", b"a dog"), a_track(0.9, "cat")])
     (event,) = bench.events()
     assert (event.label, event.category, event.alert) == ("dog", "animal", True)
 
@@ -250,7 +128,52 @@ def test_a_stranger_is_told_of_and_who_nobody_can_tell_is_not() -> None:
     (event,) = bench.events()
     assert event.identity is None
     assert event.alert
-    assert bench.counts() == {"received": 3, "decided": 3, "events": 1, "alerts": 1}
+    counts = {"received": 3, "decided": 3, "incomparable": 1, "events": 1, "alerts": 1}
+    assert bench.counts() == counts
+
+
+def test_faces_that_cannot_be_compared_are_counted_beside_the_fates() -> None:
+    """Nobody is told of them: neither the forbidden person nor a burglar."""
+    bench = Bench(lobby=a_spec(decision={"rule": "who_may_be_here", "forbidden": ["bob"], "cooldown": 0}))
+    other = ModelInfo(name="sface", sha256="cd" * 32)
+    for number in range(50):
+        bench.frame((found(),))
+        bench.answer(bench.only(), faces=[a_face(2), a_face(9)] if number % 2 else [a_face(2)], model=other)
+        bench.mono += 1
+    assert bench.counts() == {"received": 50, "decided": 50, "incomparable": 75}
+    assert bench.frames.strange("lobby") == (other,)
+    assert bench.notes == [], "what is wrong with the model is told with the workflow"
+    bench.frame((found(),))
+    bench.answer(bench.only(), faces=[a_face(2)])
+    assert bench.counts()["alerts"] == 1
+    assert bench.counts()["incomparable"] == 75
+    bench.frames.run(bench.specs, bench.specs)
+    assert bench.frames.strange("lobby") == (), "other nodes may look after a new plan"
+    assert bench.frames.strange("hall") == ()
+
+
+def test_numbers_that_are_none_are_told_once_for_each_model() -> None:
+    """Of a model with which people are enrolled: its node is broken."""
+    bench = Bench(lobby=a_spec())
+    broken = a_face(1).model_copy(update={"embedding": b"\0" * 12})
+    for _ in range(3):
+        bench.frame((found(),))
+        bench.answer(bench.only(), faces=[broken])
+    assert bench.counts()["incomparable"] == 3
+    words = "workflow lobby: a face cannot be compared: these numbers are not those of this model"
+    assert bench.notes == [words]
+
+
+def test_a_broken_worker_that_names_ever_new_models_fills_no_memory() -> None:
+    bench = Bench(lobby=a_spec())
+    for number in range(3 * STRANGE):
+        bench.mono += 1
+        bench.frame((found(),))
+        nameless = {} if number else {"model": None}
+        model = ModelInfo(name="new", sha256=f"{number:064x}")
+        bench.answer(bench.only(), **{"faces": [a_face(1)], "model": model, **nameless})
+    assert len(bench.frames.strange("lobby")) == STRANGE
+    assert bench.counts()["incomparable"] == 3 * STRANGE
 
 
 # --- fates --------------------------------------------------------------------------------------
@@ -305,6 +228,30 @@ def test_an_answer_after_its_time_counts_and_is_overdue() -> None:
         assert bench.counts().get("overdue", 0) == overdue
 
 
+def test_its_time_counts_from_when_it_came() -> None:
+    bench = Bench(lobby=a_spec(max_delay=2))
+    bench.frame(came=bench.mono - 2)
+    assert bench.counts() == {"received": 1, "late": 1}
+    assert list(bench.forgotten) == bench.sent, "and it takes nobody's room"
+    bench.frame(came=bench.mono - 1.999)
+    item = bench.only()
+    assert (item.arrived, item.deadline) == (bench.mono - 1.999, bench.mono - 1.999 + 2)
+    bench.mono += 1
+    bench.answer(item, tracks=[a_track()])
+    assert bench.counts() == {"received": 2, "late": 2}, "no time is left for the next level"
+    bench.frame((found(),), came=bench.mono - 1)
+    bench.mono += 1.001
+    bench.answer(bench.only(), faces=[a_face(9)])
+    assert bench.counts()["overdue"] == 1
+
+
+def test_a_decision_that_needs_no_node_is_made_however_late_it_is() -> None:
+    bench = Bench(porch=a_spec(measurement="device", feature=None, decision={"rule": "seen"}, max_delay=1))
+    bench.frame((found(),), came=bench.mono - 8)
+    counts = {"received": 1, "decided": 1, "overdue": 1, "events": 1, "alerts": 1}
+    assert bench.counts("porch") == counts
+
+
 def test_an_answer_to_what_is_over_means_nothing() -> None:
     bench = Bench(lobby=a_spec())
     bench.frame()
@@ -326,6 +273,16 @@ def test_a_camera_that_sends_more_than_was_asked_for() -> None:
     taken = counts["nothing"]
     assert 10 * 11 <= taken <= 10 * 11 + 11, "ten seconds at 11 a second, and a second's burst"
     assert counts["surplus"] == 300 - taken
+
+
+def test_a_camera_that_keeps_its_rate_while_the_hub_is_held_up_is_not_blamed() -> None:
+    bench = Bench(lobby=a_spec(10, max_delay=60))
+    for n in range(300):
+        bench.frame((), came=bench.mono + n / 10 - 30)
+    assert bench.counts() == {"received": 300, "nothing": 300}
+    for n in range(300):
+        bench.frame((), came=bench.mono + n / 30)
+    assert bench.counts()["surplus"] == pytest.approx(190, abs=11), "three times as many as asked for"
 
 
 def test_a_camera_that_keeps_its_rate_with_jitter_loses_nothing() -> None:
@@ -380,7 +337,7 @@ def test_every_frame_meets_one_fate_and_is_forgotten_once(steps: list[tuple[int,
         item = items[number % len(items)] if items else None
         bench.mono += number % 7 / 10
         if what <= 2 or item is None:
-            bench.frame([None, (), (found(),)][what % 3])
+            bench.frame([None, (), (found(),)][what % 3], came=bench.mono - number % 13 / 3)
         elif what == 3:
             bench.answer(item, tracks=[a_track()], faces=[a_face(number % 4)])
         elif what == 4:

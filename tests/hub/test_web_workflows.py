@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ from hub_support.browser import Browser
 from hub_support.orchestra import a_worker
 from hub_support.web_house import NOW, Served, WebHouse
 from meerkat_contract.errors import MeerkatError
-from meerkat_contract.messages import CameraInfo, DeviceInfo, EventState
+from meerkat_contract.ids import new_id
+from meerkat_contract.messages import CameraInfo, DeviceInfo, EventState, Face, Found, ModelInfo, Result
 from meerkat_hub.adapters.desk import Desk
+from meerkat_hub.adapters.people_store import NewSample, meanings
 from meerkat_hub.core.outputs import EventSaved
 from meerkat_hub.core.records import EventRecord, Now
 from meerkat_hub.core.workflow_records import FrameArrived, Stored, WorkflowSpec
@@ -122,6 +125,7 @@ def test_one_that_may_wait_is_accepted_and_runs_later(house: WebHouse, web: Serv
         ({"max_delay": 0}, "max_delay"),
         ({"id": "No Name"}, "id"),
         ({"decision": {"rule": "guess"}}, "decision"),
+        ({"decision": {"rule": "seen", "min_score": 0.49}}, "min_score"),
         ({"whatever": 1}, "whatever"),
         ({"feature": None}, "body"),
         ({"measurement": "pool"}, "body"),
@@ -260,3 +264,43 @@ def test_a_workflow_that_waits_for_an_unknown_camera_is_told_of(
         "document.getElementById('notices').innerText.includes("
         "'Workflow Lobby waits for porch/bakc: no such camera has introduced itself')"
     )
+
+
+def test_a_workflow_that_can_recognise_nobody_is_told_of_on_top_and_on_its_card(
+    house: WebHouse, web: Served, browser: Browser
+) -> None:
+    """Its node's model is none with which anybody was enrolled."""
+    meant = sorted(meanings())
+    house.hub.people.add("Ada", meant[0], "dlib-resnet", [NewSample(bytes(8), 0.9)])
+    furnish(house)
+    jetson = a_worker("jetson", recognise_faces=20)
+    model = ModelInfo(name="sface", sha256=meant[1])
+    tasks = tuple(task.model_copy(update={"model": model}) for task in jetson.tasks)
+    house.node(jetson.model_copy(update={"tasks": tasks}))
+    warning = (
+        "nobody can be recognised by sface: they were enrolled with another model. "
+        "Enrol them again: `meerkat faces enrol NAME PICTURES --model sface`"
+    )
+    made = web.http.post("/api/workflows", json=lobby())
+    assert made.status_code == 201, "it runs, and may be mended while it does"
+    assert made.json()["state"]["warning"] == warning
+    found = (Found(label="face", score=0.9, box=(0.1, 0.1, 0.2, 0.2)),)
+    frame = FrameArrived(new_id(), "porch", "front", NOW, 10, found=found, found_by="detect_faces")
+    (item,) = house.workflows.happened(frame, Now(NOW, 0.0)).items
+    face = Face(box=found[0].box, score=0.9, quality=0.9, embedding=b64encode(bytes(8)))
+    result = Result(job=item.id, token=1, incarnation=new_id(), state="done", model=model, faces=(face,))
+    house.workflows.result(item.id, result, Now(NOW, 0.0))
+    (listed,) = web.json("/api/workflows")
+    assert listed["state"]["warning"] == warning
+    assert listed["state"]["frames"] == {"received": 1, "decided": 1, "incomparable": 1}
+    browser.open(web.base)
+    shown = warning.replace("`", "")
+    browser.wait(f"document.getElementById('notices').innerText.includes('Workflow Lobby: {shown}.')")
+    card = browser.text("[data-workflow=lobby]")
+    assert shown in card
+    assert "Not comparable" in card
+    assert "1 face" in card
+    house.hub.people.add("Ada", meant[1], "sface", [NewSample(bytes(8), 0.9)])
+    (mended,) = web.json("/api/workflows")
+    assert mended["state"]["warning"] == ""
+    assert browser.complaints == []

@@ -16,8 +16,14 @@ from meerkat_contract.session import Incoming, Session
 from meerkat_hub.adapters.desk import Desk
 from meerkat_hub.adapters.frames import FrameStore
 from meerkat_hub.adapters.workflow_bus import WorkflowBus, identity
+from meerkat_hub.core.inputs import Input
 from meerkat_hub.core.records import Now
-from meerkat_hub.core.workflow_records import ClearLeftovers, PublishWorkflow, SetFrameRate
+from meerkat_hub.core.workflow_records import (
+    ClearLeftovers,
+    FrameArrived,
+    PublishWorkflow,
+    SetFrameRate,
+)
 
 FRONT = "meerkat/device/porch/front/frames/set"
 BACK = "meerkat/device/porch/back/frames/set"
@@ -37,6 +43,8 @@ class Bus:
     def subscribe(self, topic: object, handler: Callable[[Incoming], None], **_: object) -> None:
         if str(topic).endswith(("/set", "/state")):
             self._handlers.append(handler)
+        else:
+            self.hears_frame = handler
 
     def keep(self, topic: object, payload: bytes, **_: object) -> None:
         if self._kept.get(str(topic)) != payload:
@@ -180,3 +188,28 @@ def test_what_is_said_of_a_frame_is_read_as_of_any_media(said: dict[str, str], c
         frame, captured_at, as_said = identity(message, dict(message.properties))
         assert (frame, captured_at) == (known.id, known.captured_at)
         assert as_said in ("", format_time(known.captured_at))
+
+
+def test_a_frame_is_stamped_when_the_session_hands_it_over() -> None:
+    """Not when the core takes it up; and it costs one look at the clock."""
+    bus, heard = Bus(), list[Input]()
+    looks = iter((7.5, 8.25))
+    hub = WorkflowBus(
+        FrameStore(),
+        Desk(lambda _: None),
+        happened=heard.append,
+        clock=lambda: Now(START, -1.0),
+        new_id=lambda: PLAIN["id"][:-1] + "b",
+        address="",
+        monotonic=lambda: next(looks),
+    )
+    hub.attach(cast(Session, bus))
+    hub.subscribe()
+    for properties in (list(PLAIN.items()), []):
+        bus.hears_frame(Incoming("meerkat/device/porch/front/frame", b"jpeg", properties))
+    first, second = heard
+    assert isinstance(first, FrameArrived)
+    assert isinstance(second, FrameArrived)
+    assert (first.came, second.came) == (7.5, 8.25)
+    assert (second.captured_at, second.region) == (START, None)
+    assert next(looks, None) is None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub_support.orchestra import a_spec, a_worker, an_id
+from hub_support.orchestra import FACES, a_spec, a_worker, an_id
+from meerkat_contract.messages import Face, Found, ModelInfo, Result, WorkerState
 from meerkat_hub.core.pool.work import Dropped
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
@@ -22,19 +25,41 @@ from meerkat_hub.core.workflow_records import (
     WorkflowStored,
     WorkflowWithdrawn,
 )
-from meerkat_hub.core.workflows.gallery import Gallery
+from meerkat_hub.core.workflows.gallery import Gallery, Match, Meaning, Sample
 from meerkat_hub.core.workflows.orchestrator import Orchestrator
 from meerkat_hub.core.workflows.outcome import Outcome
 from meerkat_hub.core.workflows.workflows import TELL_EVERY, Workflows
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+DLIB = ModelInfo(name="dlib-resnet", sha256="ab" * 32)
+SFACE = ModelInfo(name="sface", sha256="cd" * 32)
+FACE = Found(label="face", score=0.9, box=(0.25, 0.25, 0.125, 0.25))
+
+
+class House:
+    """Who is enrolled, which may change at any time."""
+
+    def __init__(self) -> None:
+        self.gallery = Gallery()
+
+    def enrol(self, *models: ModelInfo) -> None:
+        """One person with each of these."""
+        samples = [Sample(str(n), f"person {n}", model.sha256, (0.0, 0.0)) for n, model in enumerate(models)]
+        self.gallery = Gallery(samples, {DLIB.sha256: Meaning(0.5), SFACE.sha256: Meaning(0.5)})
+
+    def who_all(self, faces: Sequence[Face], model_sha256: str) -> Sequence[Match]:
+        return self.gallery.who_all(faces, model_sha256)
+
+    def doubt(self, model: ModelInfo) -> str:
+        return self.gallery.doubt(model)
 
 
 class Bench:
     def __init__(self) -> None:
         self._numbers = 0
         policy = Policy(reserve=0, gather=0)
-        self.workflows = Workflows(new_id=self._new_id, recogniser=Gallery(), policy=policy)
+        self.house = House()
+        self.workflows = Workflows(new_id=self._new_id, recogniser=self.house, policy=policy)
         self.mono = 0.0
 
     def _new_id(self) -> str:
@@ -164,3 +189,99 @@ def test_while_nothing_changes_nothing_is_planned(monkeypatch: pytest.MonkeyPatc
         outcomes.append(bench.workflows.pass_time(bench.now))
     assert settled == []
     assert all(outcome == Outcome() for outcome in outcomes)
+
+
+# --- whom its nodes can recognise -------------------------------------------------------------------
+
+NOBODY = (
+    "nobody can be recognised by sface: they were enrolled with another model. "
+    "Enrol them again: `meerkat faces enrol NAME PICTURES --model sface`"
+)
+
+
+def embedding(name: str, model: ModelInfo) -> WorkerState:
+    """A node that recognises with this model."""
+    node = a_worker(name, recognise_faces=20)
+    (task,) = node.tasks
+    return node.model_copy(update={"tasks": (task.model_copy(update={"model": model}),)})
+
+
+def warned(outcome: Outcome) -> list[tuple[str, str]]:
+    """What is published of warnings: workflow and text."""
+    published = [effect.state for effect in outcome.effects if isinstance(effect, PublishWorkflow)]
+    return [(state.workflow, state.warning) for state in published if state is not None]
+
+
+def test_a_node_whose_model_nobody_is_enrolled_with_is_told_of_at_once_and_until_it_is_mended() -> None:
+    bench = Bench()
+    bench.house.enrol(DLIB)
+    for detector in ("coral", "tpu"):
+        bench.workflows.worker_seen(a_worker(detector, detect_faces=40), bench.now)
+    bench.workflows.worker_seen(embedding("jetson", SFACE), bench.now)
+    asked = bench.workflows.happened(WorkflowRequested("lobby", a_spec(), "ticket"), bench.now)
+    assert warned(asked) == [("lobby", NOBODY)]
+    assert f"workflow lobby: {NOBODY}" in asked.notes
+    (answer,) = (effect for effect in asked.effects if isinstance(effect, AnswerRequest))
+    assert answer.state is not None
+    assert (answer.state.state, answer.state.warning) == ("running", NOBODY)
+    second = bench.workflows.happened(WorkflowRequested("hall", a_spec(5)), bench.now)
+    assert ("hall", NOBODY) in warned(second)
+    assert not any(NOBODY in note for note in second.notes), "the log has it once for each model"
+
+    def later() -> Outcome:
+        bench.mono += TELL_EVERY
+        return bench.workflows.pass_time(bench.now)
+
+    assert (warned(later()), later().notes) == ([], [])
+    bench.house.enrol(DLIB, SFACE)
+    some = NOBODY.replace("nobody can", "1 of 2 people cannot")
+    out = later()
+    assert warned(out) == [("lobby", some), ("hall", some)]
+    assert len(out.notes) == 1
+    bench.house.enrol(SFACE, SFACE)
+    state = bench.workflows.state("lobby")
+    assert state is not None
+    assert state.warning == "", "whoever asks is told how it is now"
+    assert warned(later()) == [("lobby", ""), ("hall", "")]
+    bench.house.enrol(DLIB)
+    assert [NOBODY in note for note in later().notes] == [True], "it was mended, and is broken again"
+
+
+@pytest.mark.parametrize("enrolled", [(), (SFACE,), (SFACE, SFACE)])
+def test_where_all_can_be_recognised_nothing_is_said(enrolled: tuple[ModelInfo, ...]) -> None:
+    bench = Bench()
+    bench.house.enrol(*enrolled)
+    bench.workflows.worker_seen(a_worker("coral", detect_faces=40), bench.now)
+    bench.workflows.worker_seen(embedding("jetson", SFACE), bench.now)
+    assert warned(bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)) == [
+        ("lobby", "")
+    ]
+
+
+def test_a_rule_that_asks_for_nobody_needs_nobody_enrolled() -> None:
+    bench = Bench()
+    bench.house.enrol(DLIB)
+    bench.workflows.worker_seen(a_worker("coral", detect_faces=40), bench.now)
+    bench.workflows.worker_seen(embedding("jetson", SFACE), bench.now)
+    spec = a_spec(decision={"rule": "seen"})
+    assert warned(bench.workflows.happened(WorkflowRequested("lobby", spec), bench.now)) == [("lobby", "")]
+
+
+def test_a_node_that_does_not_say_its_models_hash_is_known_by_its_answers() -> None:
+    bench = Bench()
+    bench.house.enrol(DLIB)
+    bench.nodes()
+    asked = bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)
+    assert warned(asked) == [("lobby", "")]
+    numbers = b64encode(bytes(8))
+    for _ in range(2):
+        frame = FrameArrived(bench._new_id(), "porch", "front", START, 9, found=(FACE,), found_by=FACES)
+        (item,) = bench.workflows.happened(frame, bench.now).items
+        face = Face(box=FACE.box, score=0.9, quality=0.9, embedding=numbers)
+        result = Result(job=item.id, token=1, incarnation=an_id(1), state="done", model=SFACE, faces=(face,))
+        assert bench.workflows.result(item.id, result, bench.now).notes == []
+    bench.mono += TELL_EVERY
+    out = bench.workflows.pass_time(bench.now)
+    assert warned(out) == [("lobby", NOBODY)]
+    assert out.notes == [f"workflow lobby: {NOBODY}"]
+    assert told(out) == [{"received": 2, "incomparable": 2, "decided": 2}]

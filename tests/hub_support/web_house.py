@@ -18,7 +18,7 @@ from meerkat_contract.device_messages import PictureCondition
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import EventState, ModelInfo, Track, WorkerState
 from meerkat_hub.adapters.desk import Desk
-from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.application import Hub, _Residents, build_hub
 from meerkat_hub.core.cloud_records import BurstQuestion, BurstView, ShowBurst
 from meerkat_hub.core.meter_records import (
     MeterAsked,
@@ -57,7 +57,7 @@ class WebHouse:
         # Nothing connects there: the hub is never started.
         self.hub: Hub = build_hub(folder, Connection("127.0.0.1", 1), self.settings)
         self.workflows = Workflows(
-            new_id=new_id, recogniser=self.hub.people.gallery, policy=Policy(gather=0, reserve=0)
+            new_id=new_id, recogniser=_Residents(self.hub.people), policy=Policy(gather=0, reserve=0)
         )
         self.meters: tuple[MeterView, ...] = ()
         """How meters stand; nobody reads here."""

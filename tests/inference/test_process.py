@@ -241,3 +241,13 @@ def test_faces_are_tracks_with_that_label() -> None:
     picture = cv2.imencode(".jpg", square_at(background((320, 240)), 0.5))[1].tobytes()
     result = run(picture, Squares(label="face"), content_type="image/jpeg", task="detect_faces")
     assert [(track.label, track.hits) for track in result.tracks] == [("face", 1)]
+
+
+@pytest.mark.parametrize(("score", "told"), [(0.49, 0), (0.5, 1)])
+def test_of_a_frame_nothing_is_told_below_the_floor_that_rules_are_held_to(score: float, told: int) -> None:
+    """Whatever a rule's `min_score` is: it is not in the job."""
+    picture = cv2.imencode(".jpg", square_at(background((320, 240)), 0.5))[1].tobytes()
+    found = Squares(score, "dog")
+    result = run(picture, found, content_type="image/jpeg", workflow="dogs", labels=("dog",))
+    assert (result.state, len(result.tracks)) == ("done", told)
+    assert found.calls == 1

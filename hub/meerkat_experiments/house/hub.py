@@ -221,6 +221,7 @@ class HubProcess:
                 clock=self._clock.now,
                 new_id=self._clock.new_id,
                 address="",
+                monotonic=lambda: self._clock.mono,
             ),
             cloud=None if self.agent is None else self.agent.carry_out,
             clock=self._clock.now,

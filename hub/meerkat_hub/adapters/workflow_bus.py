@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -60,10 +61,12 @@ class WorkflowBus:
         new_id: Callable[[], str],
         address: str,
         tell: Callable[[Change], None] = lambda _change: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`address` of the hub's HTTP server, where nodes fetch models; empty when it has none.
 
-        `tell` lets the page know.
+        `tell` lets the page know. `monotonic` is what `clock` has of it, read for each frame in an eighth of
+        the time.
         """
         self._frames = frames
         self._desk = desk
@@ -72,6 +75,7 @@ class WorkflowBus:
         self._new_id = new_id
         self._address = address
         self._tell = tell
+        self._monotonic = monotonic
         self._session: Session | None = None
         self._lock = threading.Lock()
         """Of what follows: the network thread hears, the hub's thread speaks."""
@@ -106,6 +110,7 @@ class WorkflowBus:
         assert isinstance(topic, ThingTopic)
         if not message.payload:
             return
+        came = self._monotonic()
         if len(message.payload) > MAX_FRAME:
             raise BadMessage(
                 f"a frame of {len(message.payload)} bytes",
@@ -138,6 +143,7 @@ class WorkflowBus:
                 "" if findings is None else findings.task,
                 None if findings is None else findings.model,
                 region,
+                came,
             )
         )
 

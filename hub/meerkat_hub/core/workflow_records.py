@@ -159,6 +159,9 @@ class FrameArrived:
     region: Box | None = None
     """The part of the camera's picture that the frame is; None when it is the whole. What is found in a
     frame is in fractions of the frame, up to the event."""
+    came: float | None = None
+    """Monotonic seconds when the hub's session received it, which may be long before it is taken up; None:
+    now."""
 
 
 @dataclass(frozen=True, slots=True)

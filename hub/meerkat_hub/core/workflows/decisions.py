@@ -20,11 +20,23 @@ from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from meerkat_contract.messages import Box, Fraction, Label
+from meerkat_contract.messages import Box, Label
 
 from .gallery import key_of
+
+WORKING_POINT = 0.5
+"""Scores are calibrated so that from here on a thing counts as found: workers begin a track with no less, and
+devices send no frame for less."""
 
 Person = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
 
@@ -89,9 +101,27 @@ class SeenRule(_Rule):
     """Something is there."""
 
     rule: Literal["seen"] = "seen"
-    labels: tuple[Label, ...] = Field((), description="what counts; empty: whatever the model finds")
-    min_score: Fraction = 0.5
+    labels: tuple[Label, ...] = Field(
+        (), description="what counts, such as dog or suitcase; empty: people, faces, vehicles and animals"
+    )
+    min_score: float = Field(
+        WORKING_POINT,
+        ge=WORKING_POINT,
+        le=1,
+        description=f"what scores less does not count; at least {WORKING_POINT:g}, since workers and devices "
+        "report nothing for less",
+    )
     alert: bool = Field(True, description="whether the event asks for attention")
+
+    @field_validator("min_score", mode="before")
+    @classmethod
+    def _not_in_vain(cls, score: object) -> object:
+        if isinstance(score, int | float) and score < WORKING_POINT:
+            raise ValueError(
+                f"{score:g} would have no effect, for workers and devices report nothing below "
+                f"{WORKING_POINT:g}: write {WORKING_POINT:g} or more, or leave it out"
+            )
+        return score
 
 
 Rule = Annotated[WhoMayBeHere | SeenRule, Field(discriminator="rule")]

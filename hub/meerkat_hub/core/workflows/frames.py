@@ -9,15 +9,18 @@ Every frame that a workflow receives meets one fate, and is counted once:
     received = nothing + decided + dropped + in work
 
     nothing     done: nothing of interest was found in it
-    decided     done: the rule was asked (`events` says how often it made one)
+    decided     done: the rule was asked (`events` says how often it made one; `incomparable` how many faces
+                were described by a model with which nobody is enrolled: nobody is known by them)
     surplus     dropped: the camera sends more than the workflow asked for
     unmeasured  dropped: the device was to detect by itself, and says nothing of it
     full, late, gone, failed, lost   dropped while it waited for a node or was there: too many waited;
-                its time was over; the workflow ended; nodes failed at it; its bytes were gone
+                its time was over, or was before the core took it up; the workflow ended; nodes failed
+                at it; its bytes were gone
 
 The first level that has not been done comes next: a frame in which the device has found something goes to
-the feature level at once. A frame's time is `max_delay` from its arrival at the hub; one that was answered
-later still counts as decided, and as `overdue`.
+the feature level at once. A frame's time is `max_delay` from its arrival at the hub, however much later the
+core takes it up: after a stall of the hub (a slow disk) the oldest are late at once, and the newest are
+looked at. One that was answered later still counts as decided, and as `overdue`.
 
 The bytes stay in the shell. `Outcome.effects` says with `ForgetFrame` when nobody needs them any more.
 """
@@ -40,19 +43,19 @@ from meerkat_hub.core.records import EventRecord, Now
 from meerkat_hub.core.workflow_records import ForgetFrame, FrameArrived, WorkflowSpec
 from meerkat_hub.core.zones import ZonesOf, no_zones, zones_of
 
-from .decisions import NOTHING_YET, Decision, Memory, Seen, SeenRule, decide
+from .decisions import NOTHING_YET, WORKING_POINT, Decision, Memory, Seen, SeenRule, decide
 from .orchestrator import flow_of
 from .outcome import Outcome
 from .recognition import Recogniser
-
-WORKING_POINT = 0.5
-"""Scores are calibrated so that from here on a thing counts as found."""
 
 TRIES = 2
 """Of one frame at one level: perishable work is not worth more."""
 
 LEEWAY = 1.1
 """Times the frame rate that a camera may send before frames are surplus: clocks differ."""
+
+STRANGE = 8
+"""Models that are remembered for each workflow because their faces could not be compared."""
 
 DROPPED = ("surplus", "unmeasured", "full", "late", "gone", "failed", "lost")
 DONE = ("nothing", "decided")
@@ -70,21 +73,25 @@ class _Run:
     memory: Memory = field(default_factory=lambda: NOTHING_YET)
     credit: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Camera → (frames that it may send now, as of this monotonic time)."""
+    strange: dict[str, ModelInfo] = field(default_factory=dict)
+    """Hash → a model whose faces could not be compared with those who are enrolled; STRANGE at most, since
+    the latest plan."""
     on_device: frozenset[str] = field(init=False)
     """Cameras whose device detects by itself."""
 
     def __post_init__(self) -> None:
         self.on_device = self.spec.on_device
 
-    def admits(self, camera: str, now: float) -> bool:
-        """Whether this frame is within the camera's rate: bursts of a second's frames are."""
+    def admits(self, camera: str, at: float) -> bool:
+        """Whether a frame that came at this monotonic time is within the camera's rate: bursts of a second's
+        frames are."""
         rate = self.spec.cameras[camera].fps * LEEWAY
         most = max(2.0, rate)
         known = self.credit.get(camera)
-        left = most if known is None else known[0] + (now - known[1]) * rate
+        left = most if known is None else known[0] + (at - known[1]) * rate
         left = min(most, left)
         admitted = left >= 1.0
-        self.credit[camera] = (left - 1.0 if admitted else left, now)
+        self.credit[camera] = (left - 1.0 if admitted else left, at)
         return admitted
 
 
@@ -94,7 +101,7 @@ class _Frame:
     camera: str
     """device/camera"""
     at: float
-    """Monotonic seconds."""
+    """Monotonic seconds, when it came."""
     uses: int
     """Pieces of work that still need its bytes."""
 
@@ -158,6 +165,7 @@ class Frames:
             known = self._runs.get(name)
             runs[name] = known if known is not None and known.spec == spec else _Run(name, spec)
             runs[name].active = name in takes
+            runs[name].strange.clear()  # other nodes may look from now on
         self._runs = runs
         self._of_camera = {}
         for one in runs.values():
@@ -182,18 +190,24 @@ class Frames:
         fates = {"received": total["received"], "done": sum(total[fate] for fate in DONE)}
         return fates | {reason: total[reason] for reason in DROPPED if total[reason]}
 
+    def strange(self, name: str) -> tuple[ModelInfo, ...]:
+        """The models of whose faces some could not be compared with those who are enrolled."""
+        one = self._runs.get(name)
+        return () if one is None else tuple(one.strange.values())
+
     # --- what happens ---------------------------------------------------------------------------
 
     def arrived(self, arrived: FrameArrived, now: Now) -> Outcome:
         """A frame came: work for the first level that is not done, in each workflow of its camera."""
         out = Outcome()
         camera = f"{arrived.device}/{arrived.camera}"
-        frame = _Frame(arrived, camera, now.mono, uses=1)  # this step's own, so that it is forgotten once
+        at = now.mono if arrived.came is None else arrived.came
+        frame = _Frame(arrived, camera, at, uses=1)  # this step's own, so that it is forgotten once
         for run in self._of_camera.get(frame.camera, ()):
             self._count(run, "received")
             spec = run.spec
             looked = arrived.found is not None and spec.measurement in ("device", arrived.found_by)
-            if not run.admits(frame.camera, now.mono):
+            if not run.admits(frame.camera, at):
                 self._count(run, "surplus")
             elif looked or frame.camera in run.on_device:
                 if arrived.found is None:
@@ -201,7 +215,7 @@ class Frames:
                 else:
                     self._found(_Visit(run, frame), _Look(arrived.found, arrived.model), now, out)
             else:
-                self._begin(_Visit(run, frame), "measurement", (), out)
+                self._begin(_Visit(run, frame), "measurement", (), now, out)
         self._release(frame, out)
         return out
 
@@ -228,7 +242,7 @@ class Frames:
         else:
             pictures |= {face.box: face.picture for face in result.faces if face.picture}
             look = _Look(model=result.model, pictures=pictures)
-            self._decide(task.visit, self._described(result), look, now, out)
+            self._decide(task.visit, self._described(task.visit.run, result, out), look, now, out)
         self._release(task.visit.frame, out)
         return out
 
@@ -272,15 +286,20 @@ class Frames:
 
     # --- levels ---------------------------------------------------------------------------------
 
-    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], out: Outcome) -> None:
+    def _begin(self, visit: _Visit, level: str, found: tuple[Found, ...], now: Now, out: Outcome) -> None:
+        """A node is to look at it, unless its time is over: it must not take the room of one in time."""
         run, frame = visit.run, visit.frame
+        deadline = frame.at + run.spec.max_delay
+        if now.mono >= deadline:
+            self._count(run, "late")
+            return
         item = Item(
             self._new_id(),
             flow_of(run.name, level),
             cost=1.0,
             size=frame.arrived.size,
             arrived=frame.at,
-            deadline=frame.at + run.spec.max_delay,
+            deadline=deadline,
             source=frame.camera,
         )
         self._tasks[item.id] = _Task(visit, level, found)
@@ -290,32 +309,41 @@ class Frames:
 
     def _found(self, visit: _Visit, look: _Look, now: Now, out: Outcome) -> None:
         """The measurement level is done, by the device or by a node."""
-        run, rule = visit.run, visit.run.spec.decision
-        found = look.found
+        run, found = visit.run, look.found
         if found:
-            least = min(WORKING_POINT, rule.min_score) if isinstance(rule, SeenRule) else WORKING_POINT
-            found = tuple([thing for thing in found if thing.score >= least])
+            found = tuple([thing for thing in found if thing.score >= WORKING_POINT])
         if not found:
             self._count(run, "nothing")
         elif run.spec.feature is None:
             seen = [Seen(thing.label, thing.score, thing.box) for thing in found]
             self._decide(visit, seen, look, now, out)
         elif run.active:
-            self._begin(visit, "feature", found, out)
+            self._begin(visit, "feature", found, now, out)
         else:
             self._count(run, "gone")
 
-    def _described(self, result: Result) -> list[Seen]:
+    def _described(self, run: _Run, result: Result, out: Outcome) -> list[Seen]:
         """The feature level is done: who it is, if anybody is known."""
         if not (result.faces or result.tracks):
             return []
         sha256 = result.model.sha256 if result.model else ""
         matches = self._recogniser.who_all(result.faces, sha256)
+        strange = [match.reason for match in matches if match.incomparable]
+        if strange:
+            self._incomparable(run, result.model or ModelInfo(name="a model without a name"), strange, out)
         seen = [
             Seen("face", face.score, face.box, match.person, match.stranger, doubt=match.reason)
             for face, match in zip(result.faces, matches, strict=True)
         ]
         return seen + [Seen(t.label, t.best.score, t.best.box) for t in result.tracks]
+
+    def _incomparable(self, run: _Run, model: ModelInfo, reasons: list[str], out: Outcome) -> None:
+        """Nobody can be known by these faces. A model's first are told, unless `doubt` says it for all."""
+        self._count(run, "incomparable", len(reasons))
+        if model.sha256 not in run.strange and len(run.strange) < STRANGE:
+            run.strange[model.sha256] = model
+            if not self._recogniser.doubt(model):
+                out.notes.append(f"workflow {run.name}: a face cannot be compared: {reasons[0]}")
 
     def _decide(self, visit: _Visit, seen: list[Seen], look: _Look, now: Now, out: Outcome) -> None:
         run, frame = visit.run, visit.frame

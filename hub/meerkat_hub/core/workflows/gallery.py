@@ -21,7 +21,7 @@ from struct import unpack
 from typing import Literal
 from unicodedata import normalize
 
-from meerkat_contract.messages import Face
+from meerkat_contract.messages import Face, ModelInfo
 
 Vector = tuple[float, ...]
 Verdict = Literal["known", "unknown", "between", "unfit", "incomparable"]
@@ -72,6 +72,10 @@ class Match:
     def stranger(self) -> bool:
         """Whether this is somebody whom nobody knows: well seen, and far from all who are enrolled."""
         return self.verdict == "unknown"
+
+    @property
+    def incomparable(self) -> bool:
+        return self.verdict == "incomparable"
 
 
 class Gallery:
@@ -142,6 +146,24 @@ class Gallery:
                     reason=f"another face in the picture is nearer to {match.person}",
                 )
         return tuple(matches)
+
+    def doubt(self, model: ModelInfo) -> str:
+        """Why not all who are enrolled can be known by this model, and the remedy; empty when all can."""
+        people, model_hash = self.people, model.sha256
+        if people and model_hash not in self._meanings:
+            return (
+                f"nobody can be recognised by {model.name} ({model_hash[:12] or 'no hash'}), which the hub's "
+                "catalogue does not know. Use one that `meerkat models list` shows, or set MEERKAT_CATALOGUE "
+                "for the hub too"
+            )
+        missing = len(people - self._by_model.get(model_hash, {}).keys())
+        if not missing:
+            return ""
+        who = "nobody can" if missing == len(people) else f"{missing} of {len(people)} people cannot"
+        return (
+            f"{who} be recognised by {model.name}: they were enrolled with another model. "
+            f"Enrol them again: `meerkat faces enrol NAME PICTURES --model {model.name}`"
+        )
 
     def _incomparable(self, model_sha256: str) -> Match:
         if not self._by_model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from meerkat_contract.messages import Face
+from meerkat_contract.messages import Face, ModelInfo
 
 
 class Match(Protocol):
@@ -20,6 +20,11 @@ class Match(Protocol):
         ...
 
     @property
+    def incomparable(self) -> bool:
+        """Its numbers mean nothing here: whoever it is, nobody is known by them."""
+        ...
+
+    @property
     def reason(self) -> str:
         """In words."""
         ...
@@ -30,4 +35,9 @@ class Recogniser(Protocol):
 
     def who_all(self, faces: Sequence[Face], model_sha256: str) -> Sequence[Match]:
         """The faces of one picture, described by the model of this hash, in their order."""
+        ...
+
+    def doubt(self, model: ModelInfo) -> str:
+        """Why not all who are enrolled can be known by what this model says, and the remedy; empty when all
+        can. It goes out on the bus, so it names nobody."""
         ...

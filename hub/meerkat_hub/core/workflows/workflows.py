@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from meerkat_contract.messages import Job, Result, WorkerState, WorkflowState
+from meerkat_contract.messages import Job, ModelInfo, Result, WorkerState, WorkflowState
 from meerkat_hub.core.pool.work import Dropped, Lease, TryEnded
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
@@ -49,6 +49,7 @@ from meerkat_hub.core.workflow_records import (
 )
 from meerkat_hub.core.zones import ZonesOf, no_zones
 
+from .decisions import WhoMayBeHere
 from .frames import Frames
 from .orchestrator import Orchestrator, Orders, Verdict
 from .outcome import Outcome
@@ -72,7 +73,10 @@ class Workflows:
         self._frames = Frames(new_id, recogniser, local, zones_of)
         self._specs: dict[str, WorkflowSpec] = {}
         self._configured: frozenset[str] = frozenset()
+        self._recogniser = recogniser
         self._told: dict[str, WorkflowState] = {}
+        self._warned: set[str] = set()
+        """Warnings that the log has, as long as they hold."""
         self._tell_at = 0.0
         self._wake: float | None = None
 
@@ -193,7 +197,25 @@ class Workflows:
 
     def state(self, name: str) -> WorkflowState | None:
         state = self._orchestrator.state(name)
-        return state.model_copy(update={"frames": self._frames.counts(name)}) if state else None
+        return self._whole(state) if state else None
+
+    def _whole(self, state: WorkflowState) -> WorkflowState:
+        """As the orchestrator has it, with what became of its frames and what it cannot do."""
+        update = {"frames": self._frames.counts(state.workflow), "warning": self._warning(state)}
+        return state.model_copy(update=update)
+
+    def _warning(self, state: WorkflowState) -> str:
+        """Why it may run and recognise nobody, by the models on its nodes and those that have answered."""
+        spec = self._specs.get(state.workflow)
+        if spec is None or not isinstance(spec.decision, WhoMayBeHere):
+            return ""
+        models: dict[str, ModelInfo] = {}
+        for operator in state.nodes:
+            node = self._orchestrator.nodes.get(operator.node)
+            offered = node.state.tasks if node is not None and operator.task == spec.feature else ()
+            models |= {t.model.sha256: t.model for t in offered if t.task == spec.feature and t.model.sha256}
+        models |= {model.sha256: model for model in self._frames.strange(state.workflow)}
+        return ". ".join(sorted({doubt for m in models.values() if (doubt := self._recogniser.doubt(m))}))
 
     def totals(self) -> dict[str, int]:
         """Frames by fate, of all workflows: for the hub's state."""
@@ -216,16 +238,15 @@ class Workflows:
             out.plan = orders.plan
         for effect in orders.effects:
             if isinstance(effect, PublishWorkflow) and effect.state is not None:
-                counts = self._frames.counts(effect.name)
-                state = effect.state.model_copy(update={"frames": counts})
-                self._told[effect.name] = state
+                state = self._told[effect.name] = self._whole(effect.state)
                 out.effects.append(PublishWorkflow(effect.name, state))
             else:
                 out.effects.append(effect)
         out.notes += orders.notes
         if now.mono >= self._tell_at:
             self._tell_at = now.mono + TELL_EVERY
-            self._tell_counts(out)
+            self._tell_again(out)
+        self._warn(out)
         wake = self._orchestrator.wake_at(now.mono)
         # Frames of one that no longer runs end after it was last told of.
         telling = running or any(told.frames.get("in_work") for told in self._told.values())
@@ -233,10 +254,16 @@ class Workflows:
         self._wake = min(times, default=None)
         return out
 
-    def _tell_counts(self, out: Outcome) -> None:
+    def _tell_again(self, out: Outcome) -> None:
+        """What has changed without a plan: counts, and who is enrolled."""
         for name, told in self._told.items():
-            counts = self._frames.counts(name)
-            if counts != told.frames:
-                state = told.model_copy(update={"frames": counts})
+            state = self._whole(told)
+            if state != told:
                 self._told[name] = state
                 out.effects.append(PublishWorkflow(name, state))
+
+    def _warn(self, out: Outcome) -> None:
+        """Say in the log what holds since lately, once for all workflows of which it holds."""
+        holds = {state.warning: name for name, state in self._told.items() if state.warning}
+        out.notes += [f"workflow {name}: {text}" for text, name in holds.items() if text not in self._warned]
+        self._warned = set(holds)

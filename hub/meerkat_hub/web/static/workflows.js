@@ -1,6 +1,6 @@
 // Workflows and the nodes on which they run: what runs where, what became of frames, what was refused.
 
-import { $, Keyed, api, arrange, count, h, percent, since, title } from "./tools.js";
+import { $, Keyed, api, arrange, count, h, percent, since, title, words } from "./tools.js";
 
 const cards = new Keyed();
 let workflows = [], nodes = [];
@@ -8,6 +8,8 @@ let workflows = [], nodes = [];
 const fps = (rate) => rate.toLocaleString(undefined, { maximumFractionDigits: rate < 10 ? 1 : 0 });
 const ms = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)}\u00a0ms` : `${fps(seconds)}\u00a0s`);
 const why = ({ state }) => state.reason.replace(/^workflow \S+ is refused: /, "");
+const each = (rates, name = title) => Object.entries(rates).map(([one, rate]) => `${name(one)} ${fps(rate)}/s`).join(", ");
+const head = (name, kind, word) => h("div", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: `pill ${kind}` }, word));
 const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
 const said = { running: ["good", "Runs"], starting: ["warn", "Starts"], refused: ["bad", "Refused"] };
 const fates = {
@@ -27,12 +29,14 @@ export const refused = () => workflows.filter(({ state }) => state.state === "re
 /** Workflows that will never see or recognise anything as things are, for the notices on top. */
 export function idle(cameras, people) {
   const list = [];
-  for (const { id, wanted } of workflows) {
+  for (const { id, wanted, state } of workflows) {
+    const say = (text) => list.push(`Workflow ${title(id)}${text}`);
+    if (state.warning) say(`: ${state.warning}.`);
     const absent = Object.keys(wanted.cameras).filter((camera) => !cameras.includes(camera));
-    if (cameras.length && absent.length) list.push(`Workflow ${title(id)} waits for ${absent.join(", ")}: no such camera has introduced itself.`);
+    if (cameras.length && absent.length) say(` waits for ${absent.join(", ")}: no such camera has introduced itself.`);
     const { allowed = [], forbidden = [] } = wanted.decision;
     const strangers = people ? [...allowed, ...forbidden].filter((name) => !people.includes(name)) : [];
-    if (strangers.length) list.push(`Workflow ${title(id)} cannot recognise ${strangers.join(", ")}: not enrolled yet. \`meerkat faces enrol\` does it.`);
+    if (strangers.length) say(` cannot recognise ${strangers.join(", ")}: not enrolled yet. \`meerkat faces enrol\` does it.`);
   }
   return list;
 }
@@ -48,35 +52,36 @@ function show() {
 
 function workflowCard({ id, wanted, state }) {
   const [kind, word] = said[state.state], { frames } = state;
-  const levels = [...new Set(state.nodes.map((node) => node.task))].map((task) => [task, state.nodes.filter((node) => node.task === task)]);
-  const where = ([task, list]) => fact(title(task), list.map(({ node, share, capacity, ready }) =>
+  const where = (task) => fact(title(task), state.nodes.filter((one) => one.task === task).map(({ node, share, capacity, ready }) =>
     `${node}: ${fps(share)} of ${fps(capacity)} frames/s${ready ? "" : " (loading)"}`).join("; "));
-  const dropped = Object.entries(fates).filter(([fate]) => frames[fate]).map(([fate, text]) => `${frames[fate].toLocaleString()} ${text}`);
-  const free = Object.entries(state.capacity).map(([task, rate]) => `${title(task)} ${fps(rate)}/s`).join(", ");
+  const trouble = state.state === "refused" ? why({ state }) : state.warning;
+  const n = (fate) => (frames[fate] ?? 0).toLocaleString();
+  const dropped = Object.entries(fates).filter(([fate]) => frames[fate]).map(([fate, text]) => `${n(fate)} ${text}`);
+  const free = each(state.capacity);
   return h("li", {}, h("div", { class: "card text", "data-workflow": id },
-    h("div", { class: "line" }, h("span", { class: "name" }, title(id)), h("span", { class: `pill ${kind}` }, word)),
-    state.state === "refused" && h("p", { class: "why" }, `${why({ state })}.`),
+    head(title(id), kind, word),
+    trouble && h("p", { class: "why" }, ...words(`${trouble}.`)),
     h("dl", { class: "about" },
-      fact("Cameras", Object.entries(state.cameras).map(([camera, rate]) => `${camera} ${fps(rate)}/s`).join(", ")),
-      fact("Asked for", `${fps(state.flow)} ${state.flow === 1 ? "frame" : "frames"}/s within ${ms(state.max_delay)}`),
+      fact("Cameras", each(state.cameras, String)),
+      fact("Asked for", `${fps(state.flow)} frame${state.flow === 1 ? "" : "s"}/s within ${ms(state.max_delay)}`),
       free && fact(state.state === "refused" ? "Free now" : "Free when it began", free),
       state.delay != null && fact("Takes", ms(state.delay)),
-      ...levels.map(where),
+      ...[...new Set(state.nodes.map(({ task }) => task))].map(where),
       fact("Rule", title(wanted.decision.rule)),
-      frames.received && fact("Frames", `${frames.received.toLocaleString()} received, ${(frames.nothing ?? 0).toLocaleString()} without anything of interest, ${(frames.decided ?? 0).toLocaleString()} decided`),
+      frames.received && fact("Frames", `${n("received")} received, ${n("nothing")} without anything of interest, ${n("decided")} decided`),
+      frames.incomparable && fact("Not comparable", count(frames.incomparable, "face")),
       dropped.length > 0 && fact("Dropped", dropped.join(", ")),
-      frames.events && fact("Events", `${frames.events.toLocaleString()}, ${count(frames.alerts ?? 0, "alert")}`),
+      frames.events && fact("Events", `${n("events")}, ${count(frames.alerts ?? 0, "alert")}`),
       fact("Since", since(state.since)))));
 }
 
 function nodeCard(node) {
-  const tasks = Object.entries(node.capacity).map(([task, rate]) => `${title(task)} ${fps(rate)}/s`).join(", ");
   const doing = node.serving ? `${title(node.serving)}${node.task && node.task !== node.serving ? `, is to load ${title(node.task)}` : ""}` : "all of them at once";
   return h("li", {}, h("div", { class: "card text", "data-node": node.worker },
-    h("div", { class: "line" }, h("span", { class: "name" }, node.worker), h("span", { class: `pill ${node.online ? "good" : "bad"}` }, node.online ? "Online" : "Offline")),
+    head(node.worker, ...(node.online ? ["good", "Online"] : ["bad", "Offline"])),
     h("dl", { class: "about" },
       (node.hardware || node.host) && fact("Machine", [node.hardware, node.host].filter(Boolean).join(", ")),
-      fact("Measured", tasks || "no task"),
+      fact("Measured", each(node.capacity) || "no task"),
       fact("Serves", doing),
       node.workflows.length > 0 && fact("Works for", node.workflows.map(title).join(", ")),
       node.round_trip > 0 && fact("Round trip", ms(node.round_trip)),
