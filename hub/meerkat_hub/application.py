@@ -177,6 +177,10 @@ class _Residents:
     def doubt(self, model: ModelInfo) -> str:
         return self.people.gallery.doubt(model)
 
+    @property
+    def known_by(self) -> str:
+        return self.people.gallery.known_by
+
 
 def build_hub(
     data: Path,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub_support.orchestra import FACES, a_spec, a_worker, an_id
+from hub_support.orchestra import FACES, WHO, a_spec, a_worker, an_id
 from meerkat_contract.messages import Face, Found, ModelInfo, Result, WorkerState
 from meerkat_hub.core.pool.work import Dropped
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
+    DeployTask,
     FrameArrived,
     Policy,
     PublishWorkflow,
@@ -52,6 +53,10 @@ class House:
 
     def doubt(self, model: ModelInfo) -> str:
         return self.gallery.doubt(model)
+
+    @property
+    def known_by(self) -> str:
+        return self.gallery.known_by
 
 
 class Bench:
@@ -245,6 +250,22 @@ def test_a_node_whose_model_nobody_is_enrolled_with_is_told_of_at_once_and_until
     assert warned(later()) == [("lobby", ""), ("hall", "")]
     bench.house.enrol(DLIB)
     assert [NOBODY in note for note in later().notes] == [True], "it was mended, and is broken again"
+
+
+@pytest.mark.parametrize(("enrolled", "meant"), [((), ""), ((DLIB, SFACE, SFACE), SFACE.sha256)])
+def test_a_node_fetches_the_model_with_which_people_are_enrolled(
+    enrolled: tuple[ModelInfo, ...], meant: str
+) -> None:
+    bench = Bench()
+    bench.house.enrol(*enrolled)
+    bare = a_worker("pc", detect_objects=20).model_copy(update={"fetchable": (FACES, WHO)})
+    bench.workflows.worker_seen(bare, bench.now)
+    asked = bench.workflows.happened(WorkflowRequested("lobby", a_spec()), bench.now)
+    orders = [effect.deploy for effect in asked.effects if isinstance(effect, DeployTask)]
+    assert [(order.task, order.sha256, order.fetch) for order in orders] == [
+        (FACES, "", True),
+        (WHO, meant, True),
+    ]
 
 
 @pytest.mark.parametrize("enrolled", [(), (SFACE,), (SFACE, SFACE)])

@@ -93,6 +93,11 @@ class Gallery:
     def people(self) -> frozenset[str]:
         return frozenset(person for people in self._by_model.values() for person in people)
 
+    @property
+    def known_by(self) -> str:
+        """The hash of the model with which most people are enrolled; empty when nobody is."""
+        return max(sorted(self._by_model), key=lambda model: len(self._by_model[model]), default="")
+
     def who(self, embedding: bytes | Sequence[float], model_sha256: str, quality: float = 1.0) -> Match:
         """The person whose face this is, or none and the reason.
 

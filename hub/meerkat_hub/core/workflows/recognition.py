@@ -41,3 +41,8 @@ class Recogniser(Protocol):
         """Why not all who are enrolled can be known by what this model says, and the remedy; empty when all
         can. It goes out on the bus, so it names nobody."""
         ...
+
+    @property
+    def known_by(self) -> str:
+        """The hash of the model with which most people are enrolled; empty when nobody is."""
+        ...

@@ -33,6 +33,7 @@ from meerkat_hub.core.pool.work import Dropped, Lease, TryEnded
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import (
     AnswerRequest,
+    DeployTask,
     FrameArrived,
     Policy,
     PublishWorkflow,
@@ -54,6 +55,9 @@ from .frames import Frames
 from .orchestrator import Orchestrator, Orders, Verdict
 from .outcome import Outcome
 from .recognition import Recogniser
+
+RECOGNITION = "recognise_faces"
+"""The task whose models describe people."""
 
 TELL_EVERY = 10.0
 """Seconds between publications of what became of a workflow's frames."""
@@ -112,6 +116,8 @@ class Workflows:
             out.changes.append(WorkflowStored(Stored(asked.name, asked.spec, now.wall)))
             self._planned(out, now)
             state = self.state(asked.name)
+        elif self._orchestrator.stale:  # somebody may have to fetch a model for the next who asks
+            self._planned(out, now)
         if state is not None:
             out.notes.append(state.reason)
         if asked.ticket:
@@ -240,6 +246,10 @@ class Workflows:
             if isinstance(effect, PublishWorkflow) and effect.state is not None:
                 state = self._told[effect.name] = self._whole(effect.state)
                 out.effects.append(PublishWorkflow(effect.name, state))
+            elif isinstance(effect, DeployTask) and effect.deploy.fetch and effect.deploy.task == RECOGNITION:
+                # Another model than that of the people's faces would know nobody.
+                meant = effect.deploy.model_copy(update={"sha256": self._recogniser.known_by})
+                out.effects.append(DeployTask(effect.worker, meant))
             else:
                 out.effects.append(effect)
         out.notes += orders.notes
