@@ -9,8 +9,8 @@ have had.
 
 Nobody is passed for ever. A job that a worker holds is passed only while it has been passed by less than
 PASSED seconds of work, and never by more than PASSED_OF_LEASE of its lease: so little is in a lease,
-which lasts ten times what is expected and at least half a minute, that neither the hub nor the worker
-need count it anew. What goes ahead does not pass what went ahead before it.
+which lasts ten times what is expected and at least half a minute (of a frame: or until two seconds after
+its deadline), that neither the hub nor the worker need count it anew. What goes ahead does not pass what went ahead before it.
 
 Nor does anything pass what is more urgent, or what its own flow has sent before.
 
