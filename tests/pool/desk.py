@@ -48,6 +48,7 @@ class Desk:
         self.sent: list[Lease] = []
         self.ended: list[TryEnded] = []
         self.dropped: list[Dropped] = []
+        self.notes: list[str] = []
         self._number = 0
         self.pool.open(Flow("clips", LOOK))
 
@@ -77,6 +78,7 @@ class Desk:
         passed = self.pool.pass_time(self.now)
         self.ended += passed.ended
         self.dropped += passed.dropped
+        self.notes += passed.notes
         self._go()
 
     def answer(

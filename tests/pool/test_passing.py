@@ -6,7 +6,7 @@ import pytest
 
 from meerkat_hub.core.pool.passing import NEXT, PASSED, PASSED_OF_LEASE
 from meerkat_hub.core.pool.queues import FAR_BELOW
-from meerkat_hub.core.pool.settings import LEASE_FLOOR, PoolSettings
+from meerkat_hub.core.pool.settings import GRACE, LEASE_FLOOR, PoolSettings
 from meerkat_hub.core.pool.work import Item
 
 from .desk import LOOK, Desk, Flow, Lease, Priority
@@ -218,6 +218,18 @@ def test_a_long_job_passes_nothing_that_has_no_tenth_of_its_lease_to_spare(desk:
     desk.add(1, flow="other", cost=room * 10 - 1)
     assert any(lease.ahead for lease in desk.held())
     assert not desk.ended
+
+
+def test_a_short_lease_is_passed_by_half_a_second_too_and_has_four_times_as_long(desk: Desk) -> None:
+    """A frame's, of a worker that is fast."""
+    held = flooded(desk)
+    for lease in held:
+        lease.expires = lease.sent + GRACE
+    for number in range(10):
+        desk.pool.open(Flow(f"light {number}", LOOK))
+        desk.add(1, flow=f"light {number}")
+    assert max(lease.passed for lease in held) == pytest.approx(PASSED)
+    assert GRACE >= 4 * PASSED
 
 
 def test_who_is_passed_to_the_bound_is_neither_requeued_nor_copied() -> None:

@@ -199,7 +199,11 @@ class WorkflowBus:
     # --- out ------------------------------------------------------------------------------------
 
     def send(self, effect: SendFrame) -> None:
-        """Send a job with its frame's bytes; the frame came and goes with the same QoS."""
+        """Send a job with its frame's bytes; the frame came and goes with the same QoS.
+
+        Of QoS 0 the broker does not say whether it had anybody for it. A worker that nobody has heard of
+        since the broker came may not be there yet, though its state is: what it is sent has QoS 1.
+        """
         job = effect.job
         stored = self._frames.get(job.media)
         if stored is None:
@@ -208,7 +212,7 @@ class WorkflowBus:
         delivery = self._out.publish(
             _jobs_topic(effect.worker),
             stored.payload,
-            qos=stored.qos,
+            qos=1 if effect.confirm else stored.qos,
             content_type=job.content_type,
             properties=[
                 ("schema", "1"),

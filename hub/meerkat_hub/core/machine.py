@@ -406,4 +406,4 @@ class HubCore:
                 out.effects.append(self.meters.pictures.job(lease, now))
             else:
                 job = self.workflows.job(lease, lease.expires - now.mono)
-                out.effects.append(SendFrame(lease.worker, job))
+                out.effects.append(SendFrame(lease.worker, job, confirm=lease.unmet))

@@ -146,6 +146,8 @@ class SendFrame:
 
     worker: str
     job: Job
+    confirm: bool = False
+    """Let the broker say whether anybody gets it."""
 
 
 @value

@@ -30,13 +30,29 @@ class Member:
     joined: float
     """Monotonic seconds, as all times here."""
     paused_until: float = 0.0
-    """It gets no work before: it handed some back unbegun, let a lease run out, or comes and goes."""
+    """It gets no work before: it handed some back unbegun, let a lease run out, fails, or comes and goes."""
+    met: bool = False
+    """It has answered something since it came, or since the broker did: what is sent reaches it."""
+    greeted: bool = True
+    """It has said how it is since the broker came."""
     silent: int = 0
-    """Leases in a row that ran out."""
+    """Durable leases in a row that ran out."""
+    missed: int = 0
+    """Times in a row that perishable leases ran out."""
+    missed_at: float = -inf
+    """When that was last."""
+    sound: bool = False
+    """It did the last job well of those that it has begun."""
+    failed_at: set[str] = field(default_factory=set)
+    """Some of the items that it failed at since it did one well."""
+    bouts: int = 0
+    """How often in a row it was left out for failing at everything."""
     last_answer: float = -inf
     leases: list[Lease] = field(default_factory=list)
     """In the order in which the worker takes them: as they were sent, but for those that go ahead."""
     link: Link = field(default_factory=Link)
+    _waits_until: float = 0.0
+    """The end of its pause for other reasons than silence."""
     _held: dict[str, float] = field(default_factory=dict)
     """Task → cost of all that it holds."""
     _speeds: dict[str, Speed] = field(default_factory=dict)
@@ -174,9 +190,14 @@ class Member:
         self._observe(lease, result, spent)
 
     def learn_late(self, lease: Lease, result: Result, now: float) -> None:
-        """From an answer after the end of its lease: it is slower than was thought, and not mute."""
+        """From an answer after the end of its lease: it is slower than was thought, and not mute.
+
+        One that gave up then needs at least as long as it tried.
+        """
         if lease.task in self.tasks:
-            self._observe(lease, result, min(max(result.seconds, 0.0), now - lease.sent))
+            spent = min(max(result.seconds, 0.0), now - lease.sent)
+            if result.state == "done" or spent > lease.item.cost * self.seconds(lease.task):
+                self._observe(lease, result, spent)
 
     def _observe(self, lease: Lease, result: Result, spent: float) -> None:
         cost = min(result.frames, lease.item.cost) or lease.item.cost
@@ -186,11 +207,21 @@ class Member:
     def answered(self, now: float) -> None:
         """It said something about a job of its own."""
         self.last_answer = now
-        self.silent = 0
+        self.silent = self.missed = 0
+        self.met = True
         self._views.clear()
 
-    def pause(self, until: float) -> None:
+    def pause(self, until: float, *, silent: bool = False) -> None:
+        """It gets no work until then; one that is `silent` only until something is heard of it."""
+        if not silent:
+            self._waits_until = max(self._waits_until, until)
         self.paused_until = max(self.paused_until, until)
+
+    def heard(self, now: float) -> None:
+        """It is not silent: what is left of such a pause is over."""
+        self.silent = self.missed = 0
+        if self.paused_until:
+            self.paused_until = max(self._waits_until, now)
 
     def _speed(self, task: str) -> Speed:
         speed = self._speeds.get(task)

@@ -8,9 +8,9 @@ other, so the shares stay what they are: only the order changes, of jobs that di
 have had.
 
 Nobody is passed for ever. A job that a worker holds is passed only while it has been passed by less than
-PASSED seconds of work, and never by more than PASSED_OF_LEASE of its lease: so little is in a lease,
-which lasts ten times what is expected and at least half a minute, that neither the hub nor the worker
-need count it anew. What goes ahead does not pass what went ahead before it.
+PASSED seconds of work, and never by more than PASSED_OF_LEASE of its lease, or PASSED where that is more: so
+little is in a lease, which lasts ten times what is expected and at least half a minute (a frame's: 2 s), that
+neither the hub nor the worker need count it anew. What goes ahead does not pass what went ahead before it.
 
 Nor does anything pass what is more urgent, or what its own flow has sent before.
 
@@ -169,6 +169,8 @@ def _may_pass(item: Item, member: Member, place: int, seconds: float) -> bool:
         other = held.item
         if item.priority > other.priority or (item.flow == other.flow and item.priority == other.priority):
             return False
-        if held.passed >= PASSED or held.passed + seconds > PASSED_OF_LEASE * (held.expires - held.sent):
+        if held.passed >= PASSED:
+            return False
+        if held.passed + seconds > max(PASSED_OF_LEASE * (held.expires - held.sent), PASSED):
             return False
     return True

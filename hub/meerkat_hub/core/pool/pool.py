@@ -11,21 +11,23 @@ the worker's incarnation. Of an item that was given out twice (hedging) the firs
 
 Nobody is harmed by a bad worker but itself. One that is slow wins less in the plan. One that lies about
 its speed is found out by the time between its answers. One that hangs is left out when its lease is
-over, for longer each time. One that comes and goes (or two that share an id) has to stay before it gets
-work again, and a try that ended with it counts only if its process died.
+over, and one that fails at everything after three jobs, for longer each time (`trust`). One that comes and
+goes (or two that share an id) has to stay before it gets work again, and a try that ended with it counts
+only if its process died.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 
 from meerkat_contract.messages import Result, WorkerState
 from meerkat_hub.core.rules import ArrivalEstimate
 from meerkat_hub.core.times import soonest
 
 from .aside import Aside
-from .attendance import PAUSE, SILENCE, Attendance, pause_of
+from .attendance import PAUSE, Attendance, pause_of
 from .copies import stragglers
 from .crews import Crew, Crews, by_avoid
 from .demand import Demand
@@ -33,9 +35,10 @@ from .fair_order import Key
 from .lease_book import LeaseBook
 from .members import Member
 from .passing import NEXT, Passing
-from .queues import Group, Queues
+from .queues import Group, Queues, next_group
 from .rulebook import Rulebook
 from .settings import PoolSettings
+from .trust import Trust
 from .urgency import Urgency
 from .work import NOTHING_PASSED, Answer, Dropped, Flow, Item, Lease, Passed, Priority, TryEnded
 
@@ -67,6 +70,7 @@ class Pool:
         self._passing = Passing(self.queues, self._crews)
         self._paused: dict[str, Member] = {}
         self._attendance = Attendance()
+        self._trust = Trust(self.members, self.queues, self._pause)
         self.aside = Aside()
         self._lost: list[Dropped] = []
         self._ended: list[TryEnded] = []
@@ -97,7 +101,7 @@ class Pool:
 
     def add(self, item: Item, now: float) -> list[Dropped]:
         """Let it wait; says what its flow had to drop for it. Raises KeyError for an unknown flow."""
-        task = self._task(item)
+        task = self.queues.flow_of(item).task
         if item.priority is Priority.URGENT:
             item = self._urgency.within(item, item.cost * self._demand.pool_seconds(task), now)
         self._demand.came(item, task, now)
@@ -163,6 +167,9 @@ class Pool:
         if known is not None:
             if known.announce(state):
                 self._staff_changed()
+            if not known.greeted:
+                known.greeted = True
+                known.heard(now)
             self._crews.touched(known)
             return "", []
         member = self.members[state.worker] = Member.of(state, now)
@@ -195,6 +202,8 @@ class Pool:
     def bus_down(self) -> None:
         """Jobs in flight when the broker went may be lost: all of them wait again."""
         self._dealing = False
+        for member in self.members.values():
+            member.met = member.greeted = False
         for lease in sorted(self._book, key=lambda lease: lease.token, reverse=True):
             self._release(lease)
             self._put_back(lease)
@@ -234,6 +243,8 @@ class Pool:
         unbegun = result.state == "failed" and result.retry and not result.frames and not result.seconds
         if result.state == "done":
             member.learn(lease, result, now)
+            if not member.sound:
+                self._trust.did(member)
         member.answered(now)
         self._release(lease)
         others = tuple(self.leases.get(result.job, ()))
@@ -241,8 +252,14 @@ class Pool:
             self._pause(member, now + PAUSE)
             self._returned(lease, now, result.reason or f"worker {worker} handed it back")
             return Answer(lease, kept=True)
-        if result.state == "failed" and result.retry and others:
-            return Answer(lease, kept=True)
+        if result.state == "failed" and result.retry:
+            counts = self._trust.failed(member, lease.item, result.reason, now)
+            if others:
+                return Answer(lease, kept=True)
+            if not counts:
+                lease.item = replace(lease.item, avoid=lease.item.avoid | {worker})
+                self._put_back(lease)
+                return Answer(lease, kept=True)
         for other in others:
             self._release(other)
         return Answer(lease, void=others)
@@ -252,11 +269,9 @@ class Pool:
         lease = self._book.take_over(result.job, result.token)
         if lease is None or lease.worker != member.id or lease.incarnation != result.incarnation:
             return
-        if result.state == "done":
-            member.learn_late(lease, result, now)
+        member.learn_late(lease, result, now)
         member.answered(now)
-        if member.id in self._paused:
-            member.paused_until = now
+        member.heard(now)
         self._crews.touched(member)
 
     def not_sent(self, item_id: str, token: int, now: float, reason: str = "it could not be sent") -> None:
@@ -276,8 +291,8 @@ class Pool:
             member.drop(lease)
             self._crews.touched(member)
 
-    def _pause(self, member: Member, until: float) -> None:
-        member.pause(until)
+    def _pause(self, member: Member, until: float, *, silent: bool = False) -> None:
+        member.pause(until, silent=silent)
         self._paused[member.id] = member
         self._crews.changed()
 
@@ -300,6 +315,8 @@ class Pool:
         lost, self._lost = self._lost, []
         lost += self.queues.late(now)
         news = self._urgency.news()
+        if self._trust.untold:
+            news += self._trust.news()
         if not (over or ended or lost or news):  # as nearly always
             return NOTHING_PASSED
         return Passed(tuple(over), tuple(ended), tuple(lost), news)
@@ -307,21 +324,17 @@ class Pool:
     def _run_out(self, now: float, ended: list[TryEnded]) -> list[Lease]:
         """The leases whose time is over; what has no other lease has ended a try."""
         over: list[Lease] = []
-        silent: dict[str, Member] = {}
         for lease in self._book.run_out(now):
             over.append(lease)
             member = self.members.get(lease.worker)
             if member is not None:
                 member.drop(lease)
                 self._crews.touched(member)
-                silent[member.id] = member
             if lease.item.id not in self.leases:
                 waited = lease.expires - lease.sent
                 reason = f"worker {lease.worker} did not answer within {waited:.0f} s"
                 ended.append(TryEnded(lease.item, lease.worker, reason))
-        for member in silent.values():
-            member.silent += 1
-            self._pause(member, now + pause_of(member.silent, SILENCE))
+        self._trust.ran_out(over, now)
         return over
 
     def wake_at(self) -> float | None:
@@ -364,7 +377,7 @@ class Pool:
         if not self._rules.may_give(willing):
             willing.clear()
         while willing:
-            group, until = self._next_group(willing)
+            group, until = next_group(willing)
             if not self._deal(group, until, now, sent) or not group.waiting:
                 crew = willing.pop(group)
                 if group.waiting and crew.has_idle() and (overdue := crew.overdue_at()) is not None:
@@ -382,14 +395,6 @@ class Pool:
             member.paused_until = 0.0
             del self._paused[member.id]
             self._crews.changed()
-
-    def _next_group(self, willing: Iterable[Group]) -> tuple[Group, Key | None]:
-        """Whose turn it is, and up to which key it may go before it is another's."""
-        groups = list(willing)
-        if len(groups) == 1:
-            return groups[0], None
-        keys = sorted(((group.head_key(), n) for n, group in enumerate(groups)))
-        return groups[keys[0][1]], keys[1][0]
 
     def _deal(self, group: Group, until: Key | None, now: float, sent: list[Lease]) -> bool:
         """Ask the rule about the head of one group; whether more may follow."""
@@ -416,14 +421,17 @@ class Pool:
         self, item: Item, member: Member, now: float, charge: float = 0.0, place: int | None = None
     ) -> Lease:
         self._token += 1
-        task = self._task(item)
+        flow = self.queues.flow_of(item)
+        task = flow.task
         seconds = member.seconds(task)
         wait = member.held_seconds + item.cost * seconds + member.link.round_trip(item.size)
-        expires = now + self.settings.lease_seconds(wait, item.attempts)
+        left = item.deadline - now if flow.bound is not None else inf
+        expires = now + self.settings.lease_seconds(wait, item.attempts, left)
         alone, copy = not member.leases, item.id in self.leases
         lease = Lease(
             item, task, member.id, member.incarnation, self._token, now, expires, charge, alone, copy
         )
+        lease.unmet = not member.met
         member.take(lease, place)
         self._crews.touched(member)
         self._book.add(lease)
@@ -437,9 +445,3 @@ class Pool:
         """Whether somebody else does such work now, who has not failed at this item."""
         group = self.queues.group(item.flow)
         return group is not None and self._crews.of(group).has_others({worker, *item.avoid})
-
-    def _task(self, item: Item) -> str:
-        flow = self.queues.flow(item.flow)
-        if flow is None:
-            raise KeyError(item.flow)
-        return flow.task

@@ -66,6 +66,15 @@ class Group:
         self._order.touched(lane)
 
 
+def next_group(willing: Iterable[Group]) -> tuple[Group, Key | None]:
+    """Whose turn it is, and up to which key it may go before it is another's."""
+    groups = list(willing)
+    if len(groups) == 1:
+        return groups[0], None
+    keys = sorted(((group.head_key(), n) for n, group in enumerate(groups)))
+    return groups[keys[0][1]], keys[1][0]
+
+
 class Queues:
     """All that waits, by flow; groups are made and forgotten as flows come and go."""
 
@@ -115,6 +124,10 @@ class Queues:
     def flow(self, flow_id: str) -> Flow | None:
         lane = self._lanes.get(flow_id)
         return None if lane is None else lane.flow
+
+    def flow_of(self, item: Item) -> Flow:
+        """Raises KeyError where it is not open."""
+        return self._lanes[item.flow].flow
 
     def flows(self) -> list[Flow]:
         """All that are open."""

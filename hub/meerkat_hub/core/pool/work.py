@@ -86,6 +86,8 @@ class Lease:
     """It goes before what its worker held and had not begun when it was sent (see `passing`)."""
     passed: float = 0.0
     """Seconds of work that went before it so."""
+    unmet: bool = False
+    """Who knows whether it reaches the worker? That has answered nothing since it, or the broker, came."""
     in_flight: InFlight = field(init=False)
     """The same as a rule sees it."""
 
