@@ -142,6 +142,11 @@ class Face(Message):
     picture: Base64Bytes | None = Field(None, description="JPEG of the face, at most 20 kB")
 
 
+ROLL_CALL = "roll_call"
+"""The task of a job that nobody offers: the hub only wants to know whether somebody listens. Its payload is
+empty, and its answer counts for nothing."""
+
+
 class Job(Message):
     """The `job` user property of meerkat/worker/<id>/jobs; the payload is the clip or picture itself."""
 

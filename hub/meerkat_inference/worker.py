@@ -20,7 +20,16 @@ from importlib.metadata import version
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
+from meerkat_contract.messages import (
+    ROLL_CALL,
+    Cancel,
+    Deploy,
+    ErrorReport,
+    Job,
+    Result,
+    WorkerState,
+    read,
+)
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_contract.topics import HubTopic, WorkerTopic
 
@@ -174,6 +183,8 @@ class Worker:
             self.counts.malformed += 1
             self._report(error)
             return
+        if job.task == ROLL_CALL:
+            return  # the broker has told the hub already that somebody listens
         offered = [info.task for info in self._state.tasks]
         if job.task not in offered:
             reason = f"this worker does not offer {job.task!r}, only {', '.join(offered)}"
