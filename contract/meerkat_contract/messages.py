@@ -79,6 +79,7 @@ class WorkerState(Message):
     tasks: tuple[TaskInfo, ...] = ()
     window: int = Field(2, ge=1, le=64, description="jobs it takes at a time, the running one included")
     ahead: bool = Field(False, description="it does a job marked `ahead` before those it has not begun")
+    roll_call: bool = Field(False, description="it answers a job of the task `roll_call` at once")
     host: str = ""
     hardware: str = ""
     software: str = ""
@@ -143,8 +144,8 @@ class Face(Message):
 
 
 ROLL_CALL = "roll_call"
-"""The task of a job that nobody offers: the hub only wants to know whether somebody listens. Its payload is
-empty, and its answer counts for nothing."""
+"""The task of a job that nobody offers: the hub only wants to know whether somebody is there. Its payload is
+empty, and its answer says no more than that."""
 
 
 class Job(Message):

@@ -100,6 +100,7 @@ class Worker:
             serving=tasks.serving,
             window=window,
             ahead=True,
+            roll_call=True,
             host=socket.gethostname(),
             hardware=hardware(),
             software=f"meerkat {version('meerkat-home')}",
@@ -184,7 +185,8 @@ class Worker:
             self._report(error)
             return
         if job.task == ROLL_CALL:
-            return  # the broker has told the hub already that somebody listens
+            self._answers.send(self._unbegun(job, "it is there"), job.captured_at)
+            return
         offered = [info.task for info in self._state.tasks]
         if job.task not in offered:
             reason = f"this worker does not offer {job.task!r}, only {', '.join(offered)}"
@@ -336,8 +338,11 @@ class Worker:
         """Answer a job that was not looked at."""
         self.counts.refused += 1
         _logger.info("Job %s is handed back: %s", job.job, reason)
+        self._answers.send(self._unbegun(job, reason), job.captured_at)
+
+    def _unbegun(self, job: Job, reason: str) -> Result:
         info = self._tasks.info(job.task)
-        result = Result(
+        return Result(
             job=job.job,
             token=job.token,
             incarnation=self._incarnation,
@@ -346,7 +351,6 @@ class Worker:
             retry=True,
             model=info.model if info else None,
         )
-        self._answers.send(result, job.captured_at)
 
     def _report(self, error: MeerkatError, what: str = "A message is not understood") -> None:
         """Tell the bus of a message that cannot be read or followed."""

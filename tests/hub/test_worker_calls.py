@@ -13,7 +13,7 @@ from hub_support.orchestra import a_worker, an_id
 from meerkat_contract.errors import BrokerError
 from meerkat_contract.messages import ROLL_CALL, Job, WorkerState, read
 from meerkat_contract.session import Delivery, Incoming, Session
-from meerkat_hub.adapters.worker_calls import BY, CALL, WorkerCalls
+from meerkat_hub.adapters.worker_calls import BY, CALL, PATIENCE, WorkerCalls
 from meerkat_hub.core.inputs import WorkerAbsent
 from meerkat_hub.core.records import Now
 
@@ -28,6 +28,7 @@ class Line:
     calls: list[Delivery] = field(default_factory=list)
     said: list[Incoming] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    connected: bool = True
 
     def publish(
         self, topic: object, payload: bytes, *, properties: Sequence[tuple[str, str]], **_: Any
@@ -47,11 +48,22 @@ class Calls:
     def __init__(self) -> None:
         self.line = Line()
         self.absent: list[WorkerAbsent] = []
-        now = Now(datetime(2026, 11, 20, tzinfo=UTC), 0.0)
-        self.calls = WorkerCalls(cast(Session, self.line), self.absent.append, lambda: now)
+        self.mono = 0.0
+        self.answers = False
+        """Whether the worker's state says that it answers calls."""
+        self.calls = WorkerCalls(cast(Session, self.line), self.absent.append, lambda: self.now)
+
+    @property
+    def now(self) -> Now:
+        return Now(datetime(2026, 11, 20, tzinfo=UTC), self.mono)
+
+    def look(self, later: float) -> None:
+        self.mono += later
+        self.calls.look(self.now)
 
     def hear(self, *, online: bool = True, kept: bool = False, start: int = 1) -> bool:
-        state = JETSON.model_copy(update={"online": online, "incarnation": an_id(start)})
+        said = {"online": online, "incarnation": an_id(start), "roll_call": self.answers}
+        state = JETSON.model_copy(update=said)
         return self.calls.heard(state, Incoming(STATE, state.to_json(), retain=kept))
 
     def hear_itself(self, number: int = -1, *, kept: bool = False) -> bool:
@@ -182,3 +194,52 @@ def test_one_that_was_cleared_is_not_called(calls: Calls) -> None:
     calls.calls.forgotten("jetson")
     calls.calls.nobody("jetson")
     assert not calls.line.calls
+
+
+def test_one_that_answers_calls_has_to_when_somebody_else_listens_too(calls: Calls) -> None:
+    calls.answers = True
+    calls.hear(kept=True)
+    calls.answer(nobody=False)
+    calls.look(PATIENCE - 0.001)
+    assert calls.told() == []
+    calls.look(0.001)
+    assert calls.told() == [False]
+    assert calls.absent == [WorkerAbsent("jetson", CALL, None)]
+    assert calls.hear_itself()
+    calls.answer(nobody=False)
+    calls.look(10 * PATIENCE)
+    assert calls.told() == [False], "that somebody listens says nothing of it"
+    calls.calls.spoke("jetson", an_id(9))
+    assert calls.told() == [False], "of another start"
+    calls.calls.spoke("jetson", an_id(1))
+    assert calls.told() == [False, True]
+
+
+def test_one_that_answers_a_call_is_there(calls: Calls) -> None:
+    calls.answers = True
+    calls.hear(kept=True)
+    calls.answer(nobody=False)
+    calls.calls.spoke("jetson", an_id(1))
+    calls.look(10 * PATIENCE)
+    assert (calls.told(), calls.absent) == ([], [])
+
+
+def test_who_does_not_answer_calls_is_not_waited_for(calls: Calls) -> None:
+    calls.hear(kept=True)
+    calls.answer(nobody=False)
+    calls.look(10 * PATIENCE)
+    assert calls.told() == []
+
+
+def test_nobody_is_given_up_while_the_hub_is_away_itself(calls: Calls) -> None:
+    calls.answers = True
+    calls.hear(kept=True)
+    calls.answer(nobody=False)
+    calls.line.connected = False
+    calls.look(10 * PATIENCE)
+    assert calls.told() == []
+    calls.line.connected = True
+    calls.hear(kept=True)
+    calls.answer(nobody=False)
+    calls.look(PATIENCE - 0.001)
+    assert calls.told() == []

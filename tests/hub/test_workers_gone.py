@@ -12,7 +12,10 @@ from hub_support.orchestra import a_spec, a_worker
 from hub_support.peers import FakeDevice, FakeWorker
 from meerkat_contract.messages import ROLL_CALL, Job, WorkerState, read
 from meerkat_contract.session import Incoming, Session
+from meerkat_hub.adapters.worker_calls import PATIENCE
 from meerkat_hub.application import Hub, build_hub
+from meerkat_hub.clock import now
+from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import Policy
 from meerkat_hub.settings import HubSettings
 from support.broker import Mosquitto
@@ -169,3 +172,20 @@ def test_one_that_subscribes_after_it_has_said_that_it_is_there_gets_its_jobs(ho
     house.watch()
     wait_for(lambda: house.states)
     assert read(WorkerState, house.states[0]) == state, "that is what everybody reads"
+
+
+def test_a_monitor_of_all_topics_hides_nobody_that_answers_calls(house: House) -> None:
+    state = a_worker("gone", detect_objects=20).model_copy(update={"roll_call": True})
+    monitor = Session(house.broker.connection, client_id="monitor")
+    monitor.subscribe("#", lambda message: None)
+    monitor.start()
+    monitor.wait_subscribed(10)
+    monitor.publish("meerkat/worker/gone/state", state.to_json(), qos=1, retain=True).wait(10)
+    house.there.append(monitor)
+    hub = house.start_hub()
+    wait_for(lambda: house.online("gone"))
+    hub.bus.session.publish("meerkat/mark", b"", qos=1).wait(10)  # the call was answered before
+    at = now()
+    hub.bus.calls.look(Now(at.wall, at.mono + PATIENCE))
+    wait_for(lambda: house.online("gone") is False, what="the absence to be noticed")
+    wait_for(lambda: not hub.live.hub.workers)

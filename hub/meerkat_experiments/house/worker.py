@@ -173,6 +173,7 @@ class Worker:
             tasks=tuple(TaskInfo(task=task, model=model, frames_per_second=speed) for task in TASKS),
             window=self.habits.window,
             ahead=True,
+            roll_call=True,
             serving=self._serving,
         )
 

@@ -150,10 +150,10 @@ class HubBus:
         )
         self.asleep = SleepWatch(self.session, live)
         self.roll_call = RollCall(self.session, live)
-        self._calls = WorkerCalls(self.session, service.happened, clock)
+        self.calls = WorkerCalls(self.session, service.happened, clock)
         self._wired = Wired(self.session, live)
         if workflows is not None:
-            workflows.attach(self.session, self._calls.nobody)
+            workflows.attach(self.session, self.calls.nobody)
         pictures = EventPictures(store, media)
         self._announcer = Announcer(self.session, pictures.read, service.confirm, lambda: clock().mono)
 
@@ -272,7 +272,7 @@ class HubBus:
         assert isinstance(topic, WorkerTopic)
         if not message.payload:
             self.roll_call.worker_gone(topic.worker)
-            self._calls.forgotten(topic.worker)
+            self.calls.forgotten(topic.worker)
             self._live.tell(Change("worker"))
             return
         state = read(WorkerState, message.payload, topic=message.topic)
@@ -282,7 +282,7 @@ class HubBus:
                 where=message.topic,
                 remedy="A worker publishes on its own topics",
             )
-        if not self._calls.heard(state, message):
+        if not self.calls.heard(state, message):
             return
         known = self._live.workers.get(state.worker)
         if known is None or state.online or known.incarnation == state.incarnation:
@@ -296,6 +296,7 @@ class HubBus:
         assert isinstance(topic, WorkerTopic)
         result = read(Result, message.payload, topic=message.topic)
         if result.job == CALL:
+            self.calls.spoke(topic.worker, result.incarnation)
             return
         self._service.happened(ResultArrived(topic.worker, result))
 
@@ -360,7 +361,7 @@ class HubBus:
                 body = Cancel.model_validate({"job": job, "token": token}).to_json()
                 self.session.publish(WorkerTopic(worker, "cancel"), body, qos=1)
             case CallWorker(worker=worker):
-                self._calls.call(worker)
+                self.calls.call(worker)
             case SendJob():
                 self._send_clip(effect)
             case SendPicture():
@@ -417,7 +418,7 @@ class HubBus:
         def done(delivery: Delivery) -> None:
             if delivery.nobody:
                 self._service.happened(WorkerAbsent(worker, job.job, job.token))
-                self._calls.nobody(worker)
+                self.calls.nobody(worker)
             elif isinstance(delivery.error, BadMessage | MessageTooLarge):
                 self._service.happened(MediaLost(job.job, f"it cannot be sent to a worker: {delivery.error}"))
             elif delivery.error is not None:

@@ -13,8 +13,9 @@ The hub's word may reach the broker just after the worker's own, and a worker ma
 said that it is there. So who was given up is called again when the hub hears its own word, and once more a
 little later (`core.missing`). What the hub says in a worker's place carries the property BY.
 
-What this does not see: a session that outlives its connection (workers start clean), and a worker whose jobs
-somebody else listens to, as a monitor of all topics does. They are taken to be there, as their state says.
+Somebody else may listen to a worker's jobs, as a monitor of all topics does. So a worker whose state says
+`roll_call` has to answer the call itself: it is given up after PATIENCE seconds, and back with its first
+answer. Of others the broker's word is all there is.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ BY = ("said-by", "hub")
 CALL = "00000000-0000-7000-8000-000000000000"
 """The id of the job of every call."""
 
-LEASE = 30.0
-"""Seconds; a job has to have one."""
+PATIENCE = 30.0
+"""Seconds for which the answer of a worker that answers calls is waited for. It answers at once."""
 
 OFFLINE = {"online": False, "load": None, "temperature": None, "memory_free": None}
 """What its will would change."""
@@ -56,10 +57,12 @@ class _Known:
     """The hub's offline is what the broker keeps."""
     dropped: bool = False
     """A job found nobody: the core does not count on it."""
+    asked: float | None = None
+    """Since when it has been silent, though somebody listens (monotonic); None: it is not waited for."""
 
 
 class WorkerCalls:
-    """`call` may be called on any thread, all else on the network thread."""
+    """`call` and `look` may be called on any thread, all else on the network thread."""
 
     def __init__(
         self, session: Session, absent: Callable[[WorkerAbsent], None], clock: Callable[[], Now]
@@ -79,6 +82,7 @@ class WorkerCalls:
             if state.online:
                 known = self._known.setdefault(state.worker, _Known(state))
                 known.state, known.given_up, known.stands, known.dropped = state, False, False, False
+                known.asked = None
                 believed, calls = True, ours or message.retain
             elif not ours or known is None:
                 if known is not None and known.state.incarnation == state.incarnation:
@@ -123,7 +127,7 @@ class WorkerCalls:
             media=CALL,
             content_type="image/jpeg",
             captured_at=at,
-            lease=LEASE,
+            lease=PATIENCE,
         )
         delivery = self._session.publish(
             WorkerTopic(worker, "jobs"),
@@ -135,17 +139,52 @@ class WorkerCalls:
         delivery.add_done_callback(lambda delivery: self._answered(worker, words, delivery))
 
     def _answered(self, worker: str, words: int, delivery: Delivery) -> None:
+        """The broker's answer."""
         if delivery.error is not None:
             return  # after the next connection its state comes anew
         with self._lock:
             known = self._known.get(worker)
             if known is None or known.words != words:
                 return  # it has said something since
-            gone, state = delivery.nobody, known.state
+            if known.state.roll_call and not delivery.nobody:
+                if known.asked is None and not known.given_up:
+                    known.asked = self._clock().mono
+                return
+            known.asked = None
+        self._settle(worker, known, gone=delivery.nobody)
+
+    def spoke(self, worker: str, incarnation: str) -> None:
+        """It answers a call itself."""
+        with self._lock:
+            known = self._known.get(worker)
+            if known is None or known.state.incarnation != incarnation:
+                return
+            known.asked = None
+        self._settle(worker, known, gone=False)
+
+    def look(self, now: Now) -> None:
+        """Give up those that should have answered a call."""
+        if not self._session.connected:
+            return  # after the next connection they are called anew
+        with self._lock:
+            silent = [
+                (worker, known)
+                for worker, known in self._known.items()
+                if known.asked is not None and now.mono >= known.asked + PATIENCE
+            ]
+            for _, known in silent:
+                known.asked = None
+        for worker, known in silent:
+            self._settle(worker, known, gone=True)
+
+    def _settle(self, worker: str, known: _Known, *, gone: bool) -> None:
+        """Say how it is where that is news."""
+        with self._lock:
             if known.given_up if gone else not (known.stands or known.dropped):
-                return  # as is known
+                return
             known.words += 1
             known.stands = known.dropped = False
+            state = known.state
             if gone:
                 known.given_up = True
                 state = state.model_copy(update=OFFLINE)
