@@ -79,6 +79,7 @@ class WorkerState(Message):
     tasks: tuple[TaskInfo, ...] = ()
     window: int = Field(2, ge=1, le=64, description="jobs it takes at a time, the running one included")
     ahead: bool = Field(False, description="it does a job marked `ahead` before those it has not begun")
+    roll_call: bool = Field(False, description="it answers a job of the task `roll_call` at once")
     host: str = ""
     hardware: str = ""
     software: str = ""
@@ -149,6 +150,11 @@ class Face(Message):
     quality: Fraction = Field(1.0, description="how fit it is to be recognised: size, sharpness, pose")
     embedding: Base64Bytes = Field(description="little-endian float32; near means alike", max_length=16_384)
     picture: Base64Bytes | None = Field(None, description="JPEG of the face, at most 20 kB")
+
+
+ROLL_CALL = "roll_call"
+"""The task of a job that nobody offers: the hub only wants to know whether somebody is there. Its payload is
+empty, and its answer says no more than that."""
 
 
 class Job(Message):

@@ -154,6 +154,7 @@ class Hub:
         while True:
             self.bus.asleep.look(now())
             self.bus.roll_call.look(now())
+            self.bus.calls.look(now())
             self.forgetting.look()
             try:
                 if time.monotonic() >= due or self.retention.is_low():

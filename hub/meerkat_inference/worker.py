@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING
 from meerkat_contract.connection import Connection
 from meerkat_contract.errors import BadMessage, MeerkatError
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
+from meerkat_contract.messages import (
+    ROLL_CALL,
+    Cancel,
+    Deploy,
+    ErrorReport,
+    Job,
+    Result,
+    WorkerState,
+    read,
+)
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_contract.topics import HubTopic, WorkerTopic
 
@@ -98,6 +107,7 @@ class Worker:
             fetchable=tuple(fetcher.tasks) if fetcher is not None else (),
             window=window,
             ahead=True,
+            roll_call=True,
             host=socket.gethostname(),
             hardware=hardware(),
             software=f"meerkat {version('meerkat-home')}",
@@ -180,6 +190,9 @@ class Worker:
         except BadMessage as error:
             self.counts.malformed += 1
             self._report(error)
+            return
+        if job.task == ROLL_CALL:
+            self._answers.send(self._unbegun(job, "it is there"), job.captured_at)
             return
         offered = [info.task for info in self._state.tasks]
         if job.task not in offered:
@@ -340,8 +353,11 @@ class Worker:
         """Answer a job that was not looked at."""
         self.counts.refused += 1
         _logger.info("Job %s is handed back: %s", job.job, reason)
+        self._answers.send(self._unbegun(job, reason), job.captured_at)
+
+    def _unbegun(self, job: Job, reason: str) -> Result:
         info = self._tasks.info(job.task)
-        result = Result(
+        return Result(
             job=job.job,
             token=job.token,
             incarnation=self._incarnation,
@@ -350,7 +366,6 @@ class Worker:
             retry=True,
             model=info.model if info else None,
         )
-        self._answers.send(result, job.captured_at)
 
     def _report(self, error: MeerkatError, what: str = "A message is not understood") -> None:
         """Tell the bus of a message that cannot be read or followed."""

@@ -20,6 +20,7 @@ from meerkat_cloud_burst.emulated.instances import LocalInstances
 from meerkat_cloud_burst.emulated.stack import REGION, client, credentials
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import (
+    ROLL_CALL,
     BurstState,
     HubState,
     Job,
@@ -122,6 +123,8 @@ class SlowWorker:
 
     def _take(self, message: Incoming) -> None:
         job = read(Job, dict(message.properties)["job"].encode(), topic=message.topic)
+        if job.task == ROLL_CALL:
+            return
         with self._bell:
             self._jobs.append((job, message.payload))
             self._bell.notify_all()

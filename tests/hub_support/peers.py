@@ -9,6 +9,7 @@ from typing import Any
 from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
 from meerkat_contract.messages import (
+    ROLL_CALL,
     CameraInfo,
     DeviceInfo,
     Job,
@@ -96,7 +97,8 @@ class FakeWorker:
 
     def _job(self, message: Incoming) -> None:
         job = read(Job, dict(message.properties)["job"].encode(), topic=message.topic)
-        self.jobs.put((job, message.payload))
+        if job.task != ROLL_CALL:
+            self.jobs.put((job, message.payload))
 
     def job(self, *, seconds: float = 20) -> tuple[Job, bytes]:
         return self.jobs.get(timeout=seconds)

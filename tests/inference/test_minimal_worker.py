@@ -17,7 +17,7 @@ from hub_support.peers import FakeDevice
 from meerkat_cli.private_broker import hash_password
 from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import ErrorReport, Job, Result, WorkerState, read
+from meerkat_contract.messages import ROLL_CALL, ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import WorkerTopic
@@ -128,6 +128,14 @@ def test_it_is_short_old_and_its_own() -> None:
         )
     }
     assert imported - set(sys.stdlib_module_names) == {"paho"}
+
+
+def test_a_call_by_name_means_nothing_to_it(hub: Hub, worker: subprocess.Popen[bytes]) -> None:
+    online(hub)
+    called = hub.answer(hub.send(b"", task=ROLL_CALL))
+    assert (called.state, called.retry) == ("failed", True)
+    assert hub.answer(hub.send(b"a clip")).state == "done"
+    assert not hub.errors
 
 
 def test_it_announces_itself_answers_and_takes_nothing_twice(

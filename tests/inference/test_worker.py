@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
+from meerkat_contract.messages import ROLL_CALL, Cancel, Deploy, ErrorReport, Job, Result, WorkerState, read
 from meerkat_contract.metadata import Metadata
 from meerkat_contract.session import Incoming, Session
 from meerkat_contract.topics import HubTopic, WorkerTopic
@@ -179,6 +179,11 @@ def test_it_announces_itself_does_a_job_and_survives_bad_ones(hub: Hub, launch: 
     assert (good.state, good.frames, good.incarnation) == ("done", 10, state.incarnation)
     assert good.waited is not None
     assert good.waited >= 0
+
+    assert state.roll_call
+    for _ in range(2):
+        called = hub.answer(hub.send(b"", task=ROLL_CALL))
+        assert (called.state, called.retry, called.incarnation) == ("failed", True, state.incarnation)
 
     hub.send(clip, properties=[])
     hub.send(clip, properties=[("job", '{"job": "no id"}')])

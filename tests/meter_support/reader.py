@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from meerkat_contract.connection import Connection
 from meerkat_contract.ids import new_id
-from meerkat_contract.messages import Job, MeterSeen, ModelInfo, Result, TaskInfo, WorkerState, read
+from meerkat_contract.messages import (
+    ROLL_CALL,
+    Job,
+    MeterSeen,
+    ModelInfo,
+    Result,
+    TaskInfo,
+    WorkerState,
+    read,
+)
 from meerkat_contract.session import Incoming, Session, Will
 from meerkat_contract.topics import WorkerTopic
 
@@ -40,6 +49,8 @@ class ScriptedReader:
 
     def _job(self, message: Incoming) -> None:
         job = read(Job, dict(message.properties)["job"].encode(), topic=message.topic)
+        if job.task == ROLL_CALL:
+            return
         self.jobs.append(job)
         said = self.reads(job, message.payload)
         result = Result(

@@ -141,7 +141,10 @@ class Watch:
             case SendFailed(token=token):
                 self._end(self._by_token(token), "never sent")
             case WorkerAbsent(worker=worker, token=token):
-                if any(lease.worker == worker and lease.held for lease in self._by_token(token)):
+                known = token is None or any(
+                    lease.worker == worker and lease.held for lease in self._by_token(token)
+                )
+                if known:
                     self._end([lease for lease in self._leases.values() if lease.worker == worker], "")
                     self._workers.pop(worker, None)
             case MediaLost(clip=clip, reason=reason):

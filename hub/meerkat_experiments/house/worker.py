@@ -173,6 +173,7 @@ class Worker:
             tasks=tuple(TaskInfo(task=task, model=model, frames_per_second=speed) for task in TASKS),
             window=self.habits.window,
             ahead=True,
+            roll_call=True,
             serving=self._serving,
         )
 
@@ -217,7 +218,7 @@ class Worker:
             self._waiting.append(held)
 
     def _serves(self, job: Job) -> bool:
-        return self._serving in (None, job.task)
+        return job.task in TASKS and self._serving in (None, job.task)
 
     def _deploy(self, message: Incoming) -> None:
         """One task at a time: what waits for another is handed back, and loading takes a while."""

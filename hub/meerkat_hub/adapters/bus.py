@@ -46,7 +46,15 @@ from meerkat_hub.core.inputs import (
     WorkerSeen,
 )
 from meerkat_hub.core.meter_records import AnswerMeter, SendPicture, ShowMeters
-from meerkat_hub.core.outputs import CancelJob, Effect, KeepState, SendFrame, SendJob, SendReceipt
+from meerkat_hub.core.outputs import (
+    CallWorker,
+    CancelJob,
+    Effect,
+    KeepState,
+    SendFrame,
+    SendJob,
+    SendReceipt,
+)
 from meerkat_hub.core.records import Now
 from meerkat_hub.core.workflow_records import ForgetFrame
 from meerkat_hub.turn import Actions
@@ -61,6 +69,7 @@ from .roll_call import RollCall
 from .sleepers import SleepWatch
 from .store import Store
 from .wired import Wired
+from .worker_calls import CALL, WorkerCalls
 from .workflow_bus import WorkflowBus
 
 log = logging.getLogger("meerkat.hub")
@@ -73,6 +82,7 @@ _OWN = (
     SendReceipt
     | KeepState
     | CancelJob
+    | CallWorker
     | SendJob
     | SendPicture
     | SendFrame
@@ -140,9 +150,10 @@ class HubBus:
         )
         self.asleep = SleepWatch(self.session, live)
         self.roll_call = RollCall(self.session, live)
+        self.calls = WorkerCalls(self.session, service.happened, clock)
         self._wired = Wired(self.session, live)
         if workflows is not None:
-            workflows.attach(self.session)
+            workflows.attach(self.session, self.calls.nobody)
         pictures = EventPictures(store, media)
         self._announcer = Announcer(self.session, pictures.read, service.confirm, lambda: clock().mono)
 
@@ -261,6 +272,7 @@ class HubBus:
         assert isinstance(topic, WorkerTopic)
         if not message.payload:
             self.roll_call.worker_gone(topic.worker)
+            self.calls.forgotten(topic.worker)
             self._live.tell(Change("worker"))
             return
         state = read(WorkerState, message.payload, topic=message.topic)
@@ -270,6 +282,8 @@ class HubBus:
                 where=message.topic,
                 remedy="A worker publishes on its own topics",
             )
+        if not self.calls.heard(state, message):
+            return
         known = self._live.workers.get(state.worker)
         if known is None or state.online or known.incarnation == state.incarnation:
             self._live.workers[state.worker] = state
@@ -281,6 +295,9 @@ class HubBus:
         topic = parse(message.topic)
         assert isinstance(topic, WorkerTopic)
         result = read(Result, message.payload, topic=message.topic)
+        if result.job == CALL:
+            self.calls.spoke(topic.worker, result.incarnation)
+            return
         self._service.happened(ResultArrived(topic.worker, result))
 
     def command(self, device: str, thing: str, setting: str, payload: bytes) -> Delivery:
@@ -343,6 +360,8 @@ class HubBus:
             case CancelJob(worker=worker, job=job, token=token):
                 body = Cancel.model_validate({"job": job, "token": token}).to_json()
                 self.session.publish(WorkerTopic(worker, "cancel"), body, qos=1)
+            case CallWorker(worker=worker):
+                self.calls.call(worker)
             case SendJob():
                 self._send_clip(effect)
             case SendPicture():
@@ -399,6 +418,7 @@ class HubBus:
         def done(delivery: Delivery) -> None:
             if delivery.nobody:
                 self._service.happened(WorkerAbsent(worker, job.job, job.token))
+                self.calls.nobody(worker)
             elif isinstance(delivery.error, BadMessage | MessageTooLarge):
                 self._service.happened(MediaLost(job.job, f"it cannot be sent to a worker: {delivery.error}"))
             elif delivery.error is not None:

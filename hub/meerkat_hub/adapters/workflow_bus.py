@@ -77,6 +77,7 @@ class WorkflowBus:
         self._tell = tell
         self._monotonic = monotonic
         self._session: Session | None = None
+        self._nobody: Callable[[str], None] = lambda _worker: None
         self._lock = threading.Lock()
         """Of what follows: the network thread hears, the hub's thread speaks."""
         self._said: set[str] = set()
@@ -88,9 +89,12 @@ class WorkflowBus:
         self._left: set[str] = set()
         """Topics of workflows and cameras on which an earlier run has said something."""
 
-    def attach(self, session: Session) -> None:
-        """Speak through this session from now on. What is retained is said when it connects."""
-        self._session = session
+    def attach(self, session: Session, nobody: Callable[[str], None] = lambda _worker: None) -> None:
+        """Speak through this session from now on. What is retained is said when it connects.
+
+        `nobody` hears of a worker for whom a job found nobody.
+        """
+        self._session, self._nobody = session, nobody
 
     def subscribe(self) -> None:
         self._out.subscribe(ThingTopic(ANY, ANY, "frame"), self._frame, qos=1)
@@ -226,6 +230,7 @@ class WorkflowBus:
         def done(delivery: Delivery) -> None:
             if delivery.nobody:
                 self._happened(WorkerAbsent(effect.worker, job.job, job.token))
+                self._nobody(effect.worker)
             elif delivery.error is not None:
                 self._happened(SendFailed(job.job, job.token, str(delivery.error)))
 

@@ -68,11 +68,14 @@ class SendFailed:
 
 @value
 class WorkerAbsent:
-    """The broker took a job and nobody was there to receive it: the worker has not (re)connected yet."""
+    """The broker took a job and nobody was there to receive it: the worker has not (re)connected yet.
+
+    A `token` of None: it was called by name (`CallWorker`), and had no job.
+    """
 
     worker: str
     clip: str
-    token: int
+    token: int | None
 
 
 @value

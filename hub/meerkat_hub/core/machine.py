@@ -46,7 +46,8 @@ from .meter_records import (
 )
 from .meters.meters import Meters
 from .meters.pictures import FLOWS as METER_FLOWS
-from .outputs import CancelJob, Decision, RefusalNoted, SendFrame, SendReceipt
+from .missing import Missing
+from .outputs import CallWorker, CancelJob, Decision, RefusalNoted, SendFrame, SendReceipt
 from .pool.members import Member
 from .pool.pool import Pool
 from .pool.settings import PoolSettings
@@ -120,6 +121,7 @@ class HubCore:
                 self.clips, self.pool, *burst, first_token=epoch << 32, new_id=new_id, said_now=cloud_of
             )
         self.presence = Presence(local, zones_of)
+        self._missing = Missing()
         self._resting = Resting(self.clips, self.meters, self.presence)
         self.bus_up = False
         self.deals = True
@@ -212,6 +214,7 @@ class HubCore:
     def wake_at(self) -> float | None:
         """The next monotonic time at which `step(TimeReached())` may have something to do."""
         times = [self.pool.wake_at(), self._resting.wake_at(), self.workflows.wake_at()]
+        times.append(self._missing.wake_at())
         if self.cloud is not None:
             times.append(self.cloud.wake_at())
         return soonest(times)
@@ -261,19 +264,31 @@ class HubCore:
                 said, ended = self.pool.seen(state, now.mono)
                 out.notes += [said] if said else []
                 self._tries_ended(ended, now, out)
-                if not state.online:
+                if state.online:
+                    self._missing.back(state.worker)
+                else:
                     self._told.pop(state.worker, None)
                 self._apply(self.workflows.worker_seen(state, now), now, out)
             case SendFailed(clip=item_id, token=token, reason=reason):
                 self.pool.not_sent(item_id, token, now.mono, reason)
             case WorkerAbsent(worker=worker, token=token):
-                self.pool.absent(worker, token, now.mono)
+                self._absent(worker, token, now, out)
             case BusChanged(up=up):
                 self.bus_up = up
                 if self.cloud is not None:
                     self.cloud.bus_changed(up, now)
                 if not up:
                     self.pool.bus_down()
+
+    def _absent(self, worker: str, token: int | None, now: Now, out: Decision) -> None:
+        """Nobody listens to its jobs: neither pool nor workflows count on it until it announces itself."""
+        if self.pool.absent(worker, token, now.mono):
+            out.notes.append(f"worker {worker} is not there: nobody listens to its jobs")
+        elif token is not None:
+            return  # it was given to somebody else since
+        self._told.pop(worker, None)
+        self._missing.absent(worker, now.mono)
+        self._apply(self.workflows.worker_absent(worker, now), now, out)
 
     # --- what comes of leases -------------------------------------------------------------------
 
@@ -334,6 +349,7 @@ class HubCore:
             if out.changes:  # of a clip that came home too
                 self._resting.stir()
         self._resting.pass_time(now, out)
+        out.effects += [CallWorker(worker) for worker in self._missing.due(now.mono)]
         due = self.workflows.wake_at()
         if due is not None and now.mono >= due:
             self._apply(self.workflows.pass_time(now), now, out)

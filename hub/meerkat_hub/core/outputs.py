@@ -141,6 +141,13 @@ class CancelJob:
 
 
 @value
+class CallWorker:
+    """Ask the broker whether anybody listens to the jobs of a worker that was not there."""
+
+    worker: str
+
+
+@value
 class SendFrame:
     """Publish the bytes of the frame that `job.media` names, with this job, to the worker."""
 
@@ -159,7 +166,15 @@ class KeepState:
 
 
 Effect = (
-    SendReceipt | SendJob | SendFrame | CancelJob | KeepState | WorkflowEffect | MeterEffect | AnyCloudEffect
+    SendReceipt
+    | SendJob
+    | SendFrame
+    | CancelJob
+    | CallWorker
+    | KeepState
+    | WorkflowEffect
+    | MeterEffect
+    | AnyCloudEffect
 )
 
 

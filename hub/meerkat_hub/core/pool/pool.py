@@ -193,11 +193,16 @@ class Pool:
             lease.item = replace(was, attempts=was.attempts + 1, avoid=was.avoid | {worker})
         return []
 
-    def absent(self, worker: str, token: int, now: float) -> None:
-        """The broker had nobody for a job: forget the worker until it announces itself. No try counts."""
+    def absent(self, worker: str, token: int | None, now: float) -> bool:
+        """The broker had nobody for a job: forget the worker until it announces itself. No try counts.
+
+        A `token` of None: whatever it holds. Whether it was here with that job.
+        """
         member = self.members.get(worker)
-        if member is not None and any(lease.token == token for lease in member.leases):
-            self._leave(member, now, blame=False)
+        if member is None or not (token is None or any(lease.token == token for lease in member.leases)):
+            return False
+        self._leave(member, now, blame=False)
+        return True
 
     def bus_down(self) -> None:
         """Jobs in flight when the broker went may be lost: all of them wait again."""

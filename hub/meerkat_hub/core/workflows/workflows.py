@@ -6,6 +6,7 @@ What the core (`machine.HubCore`) calls, and when:
     happened(input, now)                inputs FrameArrived, WorkflowRequested, WorkflowWithdrawn and
                                         WorkflowsAsked
     worker_seen(state, now)             input WorkerSeen, online or not
+    worker_absent(worker, now)          input WorkerAbsent, where the pool had it
     measured(worker, speeds, round_trip, now)
                                         when the pool's estimates have changed; speeds are frames per
                                         second by task, round_trip is seconds. Cheap: call it after results
@@ -152,6 +153,13 @@ class Workflows:
     def worker_seen(self, state: WorkerState, now: Now) -> Outcome:
         self._orchestrator.node_seen(state, now)
         return self._followed(now)
+
+    def worker_absent(self, worker: str, now: Now) -> Outcome:
+        """It is not there, whatever it said last."""
+        node = self._orchestrator.nodes.get(worker)
+        if node is None or not node.online:
+            return Outcome()
+        return self.worker_seen(node.state.model_copy(update={"online": False}), now)
 
     def measured(self, worker: str, speeds: Mapping[str, float], round_trip: float, now: Now) -> Outcome:
         self._orchestrator.node_measured(worker, speeds, round_trip, now)
