@@ -96,7 +96,7 @@ class Outlook:
         """What the flow's weight gives it beside those that compete."""
         queues = self._pool.queues
         group = queues.group(flow.id)
-        near = {group, *self._pool.neighbours_of(group)} if group is not None else set()
+        near = {group, *self._pool.queues.neighbours(group)} if group is not None else set()
         others = [other for other in queues.flows() if other.id != flow.id and queues.group(other.id) in near]
         return flow.weight / (
             flow.weight + sum(other.weight * self._busy.get(other.id, 0.0) for other in others)

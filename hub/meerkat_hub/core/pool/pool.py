@@ -60,7 +60,7 @@ class Pool:
     def __init__(self, *, first_token: int = 0, settings: PoolSettings | None = None) -> None:
         self.settings = settings or PoolSettings()
         self.members: dict[str, Member] = {}
-        self.queues = Queues(self.neighbours_of)
+        self.queues = Queues(lambda group: self._crews.neighbours(group, self.queues.groups.values()))
         self._book = LeaseBook()
         self.leases: Mapping[str, list[Lease]] = self._book.by_item
         self._token = first_token
@@ -441,10 +441,6 @@ class Pool:
         self._crews.touched(member)
         self._book.add(lease)
         return lease
-
-    def neighbours_of(self, group: Group) -> list[Group]:
-        """The other groups that share workers with it."""
-        return self._crews.neighbours(group, self.queues.groups.values())
 
     def another_may(self, item: Item, worker: str) -> bool:
         """Whether somebody else does such work now, who has not failed at this item."""

@@ -80,7 +80,7 @@ class Queues:
 
     def __init__(self, neighbours: Callable[[Group], Iterable[Group]] = lambda _: ()) -> None:
         """`neighbours` of a group are the other groups that share workers with it."""
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self.groups: dict[tuple[str, frozenset[str] | None], Group] = {}
         self._lanes: dict[str, Lane] = {}
         self._numbers = 0
@@ -252,7 +252,7 @@ class Queues:
         """Where service is, of a group and those that share workers with it."""
         if group.waiting:
             return group.now_at
-        return max([group.now_at, *(other.now_at for other in self._neighbours(group))])
+        return max([group.now_at, *(other.now_at for other in self.neighbours(group))])
 
     def _end(self, lane: Lane) -> None:
         self._group(lane).end(lane)
