@@ -76,7 +76,14 @@ class Fetcher:
 
     def _run(self, order: Deploy, here: Callable[[], None], failed: Callable[[MeerkatError], None]) -> None:
         try:
-            for entry in self._wanted(order):
+            wanted = self._wanted(order)
+            if _are_here(wanted, self._folders):  # to start anew would change nothing
+                raise ModelError(
+                    f"{' and '.join(entry.name for entry in wanted)} is here, and does not load",
+                    where=order.task,
+                    remedy="`meerkat worker verify` says why",
+                )
+            for entry in wanted:
                 told = {"task": entry.task, "model": entry.name, "sha256": ""}
                 bring_model(order.model_copy(update=told), folders=self._folders)
         except MeerkatError as error:

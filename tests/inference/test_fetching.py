@@ -83,6 +83,8 @@ def test_a_model_comes_from_the_hub() -> None:
     assert heard.error is None
     assert fetcher.brought
     assert fetchable([FACES]) == {}, "it is here"
+    again = Heard(Fetcher({FACES: (YUNET,)}), Deploy(task=FACES, fetch=True))
+    assert "yunet is here, and does not load" in str(again.error), "or it would start anew for ever"
 
 
 @pytest.mark.parametrize(
