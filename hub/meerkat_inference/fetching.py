@@ -25,6 +25,8 @@ EYES = "yunet"
 
 _logger = logging.getLogger(__name__)
 
+Failed = Callable[[MeerkatError], None]
+
 
 def fetchable(
     tasks: Sequence[str], *, device: str = "cpu", folders: Sequence[Path] = ()
@@ -55,13 +57,15 @@ def _are_here(entries: Sequence[Entry], folders: Sequence[Path]) -> bool:
 
 
 class Fetcher:
-    """Fetches what the hub asks for, one model at a time, on a thread of its own."""
+    """Fetches what the hub asks for, one task's models after the other, on a thread of its own."""
 
     def __init__(self, lacking: Mapping[str, tuple[Entry, ...]], folders: Sequence[Path] = ()) -> None:
         """`lacking`: as `fetchable` says."""
         self._lacking = dict(lacking)
         self._folders = tuple(folders)
-        self._busy = threading.Lock()
+        self._lock = threading.Lock()
+        self._orders: dict[str, tuple[Deploy, Failed]] = {}
+        """By task, those that wait and the one under way, which is the first."""
         self.brought = False
         """Whether a model has come, so that more can be offered."""
 
@@ -69,30 +73,51 @@ class Fetcher:
     def tasks(self) -> Collection[str]:
         return self._lacking.keys()
 
-    def ask(self, order: Deploy, *, here: Callable[[], None], failed: Callable[[MeerkatError], None]) -> None:
-        """Returns at once. `here` or `failed` is called on another thread; neither while one is under way."""
-        if self._busy.acquire(blocking=False):
-            threading.Thread(target=self._run, args=(order, here, failed), name="fetch", daemon=True).start()
+    def ask(self, order: Deploy, *, here: Callable[[], None], failed: Failed) -> None:
+        """Returns at once; an order for a task that is waited for already changes nothing.
 
-    def _run(self, order: Deploy, here: Callable[[], None], failed: Callable[[MeerkatError], None]) -> None:
-        try:
-            wanted = self._wanted(order)
-            if _are_here(wanted, self._folders):  # to start anew would change nothing
-                raise ModelError(
-                    f"{' and '.join(entry.name for entry in wanted)} is here, and does not load",
-                    where=order.task,
-                    remedy="`meerkat worker verify` says why",
-                )
-            for entry in wanted:
-                told = {"task": entry.task, "model": entry.name, "sha256": ""}
-                bring_model(order.model_copy(update=told), folders=self._folders)
-        except MeerkatError as error:
-            failed(error)
-        else:
-            self.brought = True
-            here()
-        finally:
-            self._busy.release()
+        On another thread `failed` is told of each order of which nothing comes; `here` is called when no
+        order is left and a model has come.
+        """
+        with self._lock:
+            first = not self._orders
+            self._orders.setdefault(order.task, (order, failed))
+        if first:
+            threading.Thread(target=self._run, args=(here,), name="fetch", daemon=True).start()
+
+    def _run(self, here: Callable[[], None]) -> None:
+        while True:
+            with self._lock:
+                order, failed = next(iter(self._orders.values()))
+            try:
+                self._bring(order)
+            except MeerkatError as error:
+                failed(error)
+            except Exception as error:  # what else a library throws must not end this thread
+                _logger.exception("An unexpected error while fetching a model for %s", order.task)
+                what = f"it could not be fetched ({type(error).__name__}: {error})"
+                failed(ModelError(what, where=order.task, remedy="The worker's log has more"))
+            else:
+                self.brought = True
+            with self._lock:
+                del self._orders[order.task]
+                if self._orders:
+                    continue
+            if self.brought:
+                here()
+            return
+
+    def _bring(self, order: Deploy) -> None:
+        wanted = self._wanted(order)
+        if _are_here(wanted, self._folders):  # to start anew would change nothing
+            raise ModelError(
+                f"{' and '.join(entry.name for entry in wanted)} is here, and does not load",
+                where=order.task,
+                remedy="`meerkat worker verify` says why",
+            )
+        for entry in wanted:
+            told = {"task": entry.task, "model": entry.name, "sha256": ""}
+            bring_model(order.model_copy(update=told), folders=self._folders)
 
     def _wanted(self, order: Deploy) -> tuple[Entry, ...]:
         """Raises ModelError for what cannot be fetched here."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from meerkat_contract.connection import Connection
-from meerkat_contract.errors import MeerkatError
 from meerkat_contract.messages import Deploy
 from meerkat_inference import catalogue, fetching
 from meerkat_inference.fetching import Fetcher, fetchable
@@ -30,17 +29,21 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Heard:
-    """What a fetcher said."""
+    """What a fetcher said of some orders until it was through with them."""
 
-    def __init__(self, fetcher: Fetcher, order: Deploy) -> None:
-        self.error: MeerkatError | None = None
-        self._said = threading.Event()
-        fetcher.ask(order, here=self._said.set, failed=self._failed)
-        assert self._said.wait(30), "neither here nor failed"
+    def __init__(self, fetcher: Fetcher, *orders: Deploy) -> None:
+        self.errors: list[str] = []
+        self.here = 0
+        for order in orders:
+            fetcher.ask(order, here=self._here, failed=lambda error: self.errors.append(str(error)))
+        wait_for(lambda: not fetching_threads(), seconds=30, what="the end of the fetch")
 
-    def _failed(self, error: MeerkatError) -> None:
-        self.error = error
-        self._said.set()
+    def _here(self) -> None:
+        self.here += 1
+
+
+def fetching_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fetch"]
 
 
 def names(tasks: dict[str, tuple[catalogue.Entry, ...]]) -> dict[str, list[str]]:
@@ -77,14 +80,29 @@ def test_an_owner_who_names_the_tasks_means_those(
 
 def test_a_model_comes_from_the_hub() -> None:
     data = shared("models/yunet_n_320_320.onnx").read_bytes()
-    fetcher = Fetcher(fetchable([FACES]))
+    fetcher = Fetcher(fetchable([FACES, RECOGNITION]))
     with ModelServer({f"api/models/{YUNET.model.sha256}": data}).running() as hub:
-        heard = Heard(fetcher, Deploy(task=FACES, fetch=True, address=hub.url))
-    assert heard.error is None
-    assert fetcher.brought
+        orders = [Deploy(task=task, fetch=True, address=hub.url) for task in (FACES, RECOGNITION)]
+        heard = Heard(fetcher, *orders)
+    assert ["sface" in error for error in heard.errors] == [True], "one after the other"
+    assert (heard.here, fetcher.brought) == (1, True)
     assert fetchable([FACES]) == {}, "it is here"
-    again = Heard(Fetcher({FACES: (YUNET,)}), Deploy(task=FACES, fetch=True))
-    assert "yunet is here, and does not load" in str(again.error), "or it would start anew for ever"
+
+
+def test_what_nobody_expected_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(fetching, "bring_model", broken)
+    heard = Heard(Fetcher(fetchable([FACES])), Deploy(task=FACES, fetch=True))
+    assert "it could not be fetched (ValueError: no such thing)" in heard.errors[0]
+
+
+def test_what_is_here_and_does_not_load_is_no_reason_to_start_anew() -> None:
+    folder = shared("models/yunet_n_320_320.onnx").parent
+    heard = Heard(Fetcher({FACES: (YUNET,)}, [folder]), Deploy(task=FACES, fetch=True))
+    assert "yunet is here, and does not load" in heard.errors[0]
+    assert heard.here == 0
 
 
 @pytest.mark.parametrize(
@@ -103,6 +121,6 @@ def test_what_cannot_be_had_says_why_and_can_be_asked_again(order: dict[str, str
     fetcher = Fetcher(fetchable([FACES]))
     for _ in range(2):
         heard = Heard(fetcher, Deploy.model_validate(order | {"fetch": True}))
-        assert words in str(heard.error)
-        wait_for(lambda: not fetcher._busy.locked(), what="the end of the fetch")
+        assert words in heard.errors[0]
+        assert heard.here == 0
     assert not fetcher.brought

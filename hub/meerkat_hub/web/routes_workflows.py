@@ -33,8 +33,8 @@ _CONFIGURED: dict[int | str, dict[str, Any]] = {
 _SILENT: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "The hub does not answer"}}
 
 REMEDIES = {
-    "capacity": "Start a worker that offers these tasks, or ask for fewer frames; with `wait` it is tried "
-    "again whenever nodes change",
+    "capacity": "Where a model is fetched, ask again in a minute; else start a worker that offers these "
+    "tasks, or ask for fewer frames; with `wait` it is tried again whenever nodes change",
     "delay": "Allow more delay, or start a faster worker; with `wait` it is tried again whenever nodes "
     "change",
     "decision": "The hub decides upon orchestrator.decisions_per_second frames of all workflows together: "
