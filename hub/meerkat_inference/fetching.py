@@ -28,15 +28,21 @@ _logger = logging.getLogger(__name__)
 Failed = Callable[[MeerkatError], None]
 
 
+def models_here(tasks: Sequence[str], folders: Sequence[Path] = ()) -> frozenset[str]:
+    """The names of the models that these tasks may need and that are here."""
+    needed = [entry for task in tasks for one in catalogue.ranked(task) for entry in _with_eyes(one)]
+    return frozenset(entry.name for entry in needed if store.locate(entry, folders=folders) is not None)
+
+
 def fetchable(
-    tasks: Sequence[str], *, device: str = "cpu", folders: Sequence[Path] = ()
+    tasks: Sequence[str], *, device: str = "cpu", here: Collection[str] = ()
 ) -> dict[str, tuple[Entry, ...]]:
     """Task → the models that it needs and that can be fetched; tasks that need another thing are left out.
 
     A model that comes with a Python package is installed, not fetched.
     """
     found = {task: _needed(task, device) for task in tasks}
-    return {task: needed for task, needed in found.items() if not _are_here(needed, folders)}
+    return {task: needed for task, needed in found.items() if any(entry.name not in here for entry in needed)}
 
 
 def _needed(task: str, device: str) -> tuple[Entry, ...]:
@@ -52,16 +58,19 @@ def _with_eyes(entry: Entry) -> tuple[Entry, ...]:
     return (entry, catalogue.get(EYES)) if wants_eyes else (entry,)
 
 
-def _are_here(entries: Sequence[Entry], folders: Sequence[Path]) -> bool:
-    return all(store.locate(entry, folders=folders) is not None for entry in entries)
-
-
 class Fetcher:
     """Fetches what the hub asks for, one task's models after the other, on a thread of its own."""
 
-    def __init__(self, lacking: Mapping[str, tuple[Entry, ...]], folders: Sequence[Path] = ()) -> None:
-        """`lacking`: as `fetchable` says."""
+    def __init__(
+        self,
+        lacking: Mapping[str, tuple[Entry, ...]],
+        folders: Sequence[Path] = (),
+        *,
+        here: Collection[str] = (),
+    ) -> None:
+        """`lacking`: as `fetchable` says. `here`: models that were here before the tasks were opened."""
         self._lacking = dict(lacking)
+        self._here = frozenset(here)
         self._folders = tuple(folders)
         self._lock = threading.Lock()
         self._orders: dict[str, tuple[Deploy, Failed]] = {}
@@ -109,7 +118,7 @@ class Fetcher:
 
     def _bring(self, order: Deploy) -> None:
         wanted = self._wanted(order)
-        if _are_here(wanted, self._folders):  # to start anew would change nothing
+        if all(entry.name in self._here for entry in wanted):  # to start anew would change nothing
             raise ModelError(
                 f"{' and '.join(entry.name for entry in wanted)} is here, and does not load",
                 where=order.task,

@@ -87,7 +87,10 @@ class Serving:
             self._nodes.ask_to_end()
 
     def _serve(self, fetch: FirstModel | None) -> int:
+        from .fetching import models_here
+
         while True:
+            here = models_here((FACES, RECOGNITION), self._plan.folders)  # what comes later is not opened
             tasks = make_tasks(self._plan)
             tasks.prepare(go_on=lambda: not self._ending)
             if self._ending:
@@ -96,13 +99,13 @@ class Serving:
             objects = tasks.info(OBJECTS)
             if objects is None or not objects.model.fallback:
                 fetch = None  # it came in time
-            fetcher = make_fetcher(self._plan, [info.task for info in tasks.infos])
+            fetcher = make_fetcher(self._plan, [info.task for info in tasks.infos], here)
             status = self._offer(tasks, fetch, fetcher)
-            here = fetch is not None and fetch.here
-            if status or self._ending or not (here or fetcher.brought):
+            came = fetch is not None and fetch.here
+            if status or self._ending or not (came or fetcher.brought):
                 return status
             _logger.info("Changing over to the model that has come")
-            fetch = None if here else fetch  # once: should it not load, the fallback stays
+            fetch = None if came else fetch  # once: should it not load, the fallback stays
 
     def _offer(self, tasks: Tasks, fetch: FirstModel | None, fetcher: Fetcher) -> int:
         from .worker import Worker
@@ -169,14 +172,14 @@ def make_tasks(plan: Plan) -> Tasks:
     return Tasks(openers, offered=offered, beside=(METERS,), bring=bring)
 
 
-def make_fetcher(plan: Plan, offered: Sequence[str]) -> Fetcher:
+def make_fetcher(plan: Plan, offered: Sequence[str], here: frozenset[str] = frozenset()) -> Fetcher:
     """What the plan's worker could fetch; nothing where its tasks are named, or for an Edge TPU."""
     from .fetching import Fetcher, fetchable
 
     if not plan.settings.fetch or plan.settings.tasks is not None or plan.coral is not None:
         return Fetcher({})
     missing = [task for task in (FACES, RECOGNITION) if task not in offered]
-    return Fetcher(fetchable(missing, folders=plan.folders), plan.folders)
+    return Fetcher(fetchable(missing, here=here), plan.folders, here=here)
 
 
 def make_openers(plan: Plan) -> dict[str, Opener]:

@@ -125,6 +125,7 @@ class Worker:
         self._quiet = QuietTimes(now())
         self._busy = 0.0
         self._failures = 0
+        self._giving_back = False
         self._session = Session(
             connection,
             client_id=f"meerkat-worker-{name}",
@@ -305,6 +306,9 @@ class Worker:
         self._busy += result.seconds
         self._quiet.worked(self._now())
         job = self._inbox.settle()
+        if self._giving_back and result.state == "failed":  # it is no try of the medium's
+            self._hand_back(job, "the worker is ending")
+            return
         self._answers.send(result.model_copy(update={"token": job.token, "waited": waited}), job.captured_at)
         if result.state == "done":
             self._failures = 0
@@ -407,6 +411,7 @@ class Worker:
             self._hand_back(held.job, "the worker is ending")
         if not self._idle_within(self._drain_seconds):
             _logger.warning("The running job is given back: it took longer than %g s", self._drain_seconds)
+            self._giving_back = True
             self._inbox.call_off_running()
             self._inbox.wait_idle(END_SECONDS)
         self._answers.wait_empty(END_SECONDS)

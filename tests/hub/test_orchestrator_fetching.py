@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub_support.orchestra import CLIPS, FACES, WHO, Orchestra, a_spec, a_worker
 from meerkat_contract.messages import WorkerState
 from meerkat_hub.core.workflows.nodes import REST
+from meerkat_hub.core.workflows.orchestrator import FETCH_AFTER
 
 
 def lacking(name: str, *fetchable: str, start: int = 1, **tasks: float) -> WorkerState:
@@ -69,4 +70,24 @@ def test_who_is_away_or_told_already_is_not_told() -> None:
     house.turn(1)
     assert house.fetches == [("pc", FACES)]
     house.see(lacking("pc", FACES, start=2, **{CLIPS: 20}))
+    house.turn(FETCH_AFTER)
     assert house.fetches == [("pc", FACES)] * 2, "it has started anew, without a model"
+
+
+def test_a_node_that_is_away_for_a_moment_makes_nobody_fetch() -> None:
+    house = Orchestra()
+    house.see(a_worker("pc", detect_faces=40), a_worker("jetson", recognise_faces=40))
+    house.see(lacking("pi", FACES, detect_objects=2))
+    house.ask("lobby")
+    house.turn(3600)
+    for away in (5, FETCH_AFTER - 1):
+        house.leave("pc")
+        house.turn(away)
+        assert house.state("lobby").state == "refused"
+        house.see(a_worker("pc", detect_faces=40))
+        assert house.state("lobby").state == "running"
+    assert house.fetches == []
+    house.leave("pc")
+    assert house.orchestrator.wake_at(house.mono) == house.mono + FETCH_AFTER
+    house.turn(FETCH_AFTER)
+    assert house.fetches == [("pi", FACES)], "it does not come back"

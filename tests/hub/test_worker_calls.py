@@ -182,11 +182,15 @@ def test_one_whom_a_job_missed_by_a_moment_is_used_again(calls: Calls) -> None:
     assert (calls.told(), calls.absent) == ([True], [])
 
 
-def test_what_an_earlier_run_of_the_hub_said_is_left_alone(calls: Calls) -> None:
+@pytest.mark.parametrize("nobody", [True, False])
+def test_what_an_earlier_run_of_the_hub_said_is_looked_into(calls: Calls, nobody: bool) -> None:
+    """It may have ended between its word and the worker's answer."""
     state = JETSON.model_copy(update={"online": False})
-    assert calls.calls.heard(state, Incoming(STATE, state.to_json(), [BY], retain=True))
-    calls.calls.call("jetson")
-    assert not calls.line.calls
+    assert calls.calls.heard(state, Incoming(STATE, state.to_json(), [BY], retain=True)), (
+        "till then it counts"
+    )
+    calls.answer(nobody=nobody)
+    assert (calls.told(), calls.absent) == ([] if nobody else [True], [])
 
 
 def test_one_that_was_cleared_is_not_called(calls: Calls) -> None:

@@ -10,7 +10,7 @@ import pytest
 from meerkat_contract.connection import Connection
 from meerkat_contract.messages import Deploy
 from meerkat_inference import catalogue, fetching
-from meerkat_inference.fetching import Fetcher, fetchable
+from meerkat_inference.fetching import Fetcher, fetchable, models_here
 from meerkat_inference.serving import FACES, RECOGNITION, Plan, make_fetcher
 from meerkat_inference.settings import WorkerSettings
 from support.model_server import ModelServer
@@ -56,7 +56,9 @@ def test_what_recognises_faces_needs_what_finds_the_eyes() -> None:
 
 def test_what_is_here_or_has_no_engine_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shared("models/yunet_n_320_320.onnx").parent
-    assert names(fetchable([FACES, RECOGNITION], folders=[folder])) == {RECOGNITION: ["sface", "yunet"]}
+    here = models_here([FACES, RECOGNITION], [folder])
+    assert {"yunet", "slim-face"} <= here
+    assert names(fetchable([FACES, RECOGNITION], here=here)) == {RECOGNITION: ["sface", "yunet"]}
     monkeypatch.setattr(fetching, "installed", lambda engine: engine == "dlib")
     assert fetchable([FACES, RECOGNITION]) == {}
 
@@ -86,7 +88,7 @@ def test_a_model_comes_from_the_hub() -> None:
         heard = Heard(fetcher, *orders)
     assert ["sface" in error for error in heard.errors] == [True], "one after the other"
     assert (heard.here, fetcher.brought) == (1, True)
-    assert fetchable([FACES]) == {}, "it is here"
+    assert fetchable([FACES], here=models_here([FACES])) == {}, "it is here"
 
 
 def test_what_nobody_expected_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +102,12 @@ def test_what_nobody_expected_is_told_too(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_is_here_and_does_not_load_is_no_reason_to_start_anew() -> None:
     folder = shared("models/yunet_n_320_320.onnx").parent
-    heard = Heard(Fetcher({FACES: (YUNET,)}, [folder]), Deploy(task=FACES, fetch=True))
+    order = Deploy(task=FACES, fetch=True)
+    heard = Heard(Fetcher({FACES: (YUNET,)}, [folder], here=models_here([FACES], [folder])), order)
     assert "yunet is here, and does not load" in heard.errors[0]
     assert heard.here == 0
+    came = Heard(Fetcher({FACES: (YUNET,)}, [folder]), order)
+    assert (came.errors, came.here) == ([], 1), "somebody has put it there since"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,22 @@ def _fail(desk: Desk, lease: Lease) -> bool:
     return not answer.kept
 
 
+def test_who_fails_at_one_task_and_does_another_is_not_left_out(desk: Desk) -> None:
+    desk.pool.open(Flow("faces", "recognise_faces", bound=4))
+    desk.worker("pc", fps=10, tasks=(LOOK, "recognise_faces"))
+    for _ in range(2 * FAILING):
+        desk.add(1)
+        (clip,) = desk.held("pc")
+        desk.answer(clip, seconds=1.0)
+        for _ in range(FAILING + 1):
+            desk.add(1, flow="faces", lives=60.0)
+            (frame,) = desk.held("pc")
+            desk.answer(frame, state="failed", retry=True, seconds=0.01, reason="out of memory")
+            desk.pool.remove(frame.item.id)
+    assert not desk.pool.members["pc"].paused_until
+    assert not [note for note in desk.notes if "fails at everything" in note]
+
+
 # --- through the core -----------------------------------------------------------------------------
 
 
@@ -262,3 +278,21 @@ def test_a_frame_that_waits_again_is_dropped_when_its_time_is_over(desk: Desk) -
     assert not desk.pool.queues.waiting
     fates = [dropped.item.id for dropped in desk.dropped] + [held.item.id for held in desk.held("busy")]
     assert sorted(fates) == [item.id for item in items]
+
+
+def test_a_clip_waits_for_the_good_one_that_is_paused_for_a_moment() -> None:
+    house = House(bad=1, good=1)
+    clip = house.core.clip(1, recording=0xA001, last=True)
+    handed_back = 0
+    for _ in range(20):
+        for job in house.core.jobs():
+            if job.worker == "good0" and not handed_back:
+                handed_back = job.job.token
+                house._answered.add(handed_back)
+                said = {"job": clip.id, "token": handed_back, "incarnation": clip_id(0xB000 + 30)}
+                full = {"state": "failed", "retry": True, "reason": "window full"}
+                house.core.do(ResultArrived("good0", Result.model_validate(said | full)))
+        house.answers()
+        house.core.turn(0.3)
+    assert handed_back, "the bad one had it first"
+    assert house.core.settled() == [(clip.id, "done")]

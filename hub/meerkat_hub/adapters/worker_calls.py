@@ -84,10 +84,14 @@ class WorkerCalls:
                 known.state, known.given_up, known.stands, known.dropped = state, False, False, False
                 known.asked = None
                 believed, calls = True, ours or message.retain
-            elif not ours or known is None:
+            elif not ours:
                 if known is not None and known.state.incarnation == state.incarnation:
                     del self._known[state.worker]
                 return True
+            elif known is None:  # an earlier run of the hub has said so, and may have ended too soon
+                there = state.model_copy(update={"online": True})
+                known = self._known[state.worker] = _Known(there, given_up=True, stands=True)
+                believed, calls = True, True
             else:
                 believed, calls = known.given_up, not known.stands
                 known.stands = True

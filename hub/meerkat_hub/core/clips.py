@@ -264,10 +264,8 @@ class Clips:
         out.notes.append(f"{clip.device}/{clip.camera}: clip {clip.id} is tried again: {tried.reason}")
         if clip.id in self._aged:
             self._expire(clip, now, out)
-        elif clip.unreadable_by:
-            ask_another(self._pool, tried, clip.unreadable_by, now.mono)
         else:
-            self._pool.again(tried.item, tried=tried.worker)
+            ask_another(self._pool, tried, clip.unreadable_by, now.mono)
 
     def media_lost(self, clip_id: str, reason: str, now: Now, out: Decision) -> None:
         clip = self.unfinished.get(clip_id)

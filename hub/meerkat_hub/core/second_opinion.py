@@ -27,8 +27,8 @@ def ask_another(pool: Pool, tried: TryEnded, cannot: str, now: float) -> list[Dr
     `cannot` is who cannot read it, as of this try or before.
     """
     others = _others(pool, tried.item.flow, cannot, now)
-    avoid = tried.item.avoid | {tried.worker, cannot}
-    if all(other.id in avoid for other in others):
+    avoid = tried.item.avoid | {tried.worker, cannot} - {""}
+    if cannot and all(other.id in avoid for other in others):
         avoid = frozenset({cannot})
     item = replace(tried.item, attempts=tried.item.attempts + 1, avoid=avoid)
     back = [other.paused_until for other in others if other.id not in avoid]

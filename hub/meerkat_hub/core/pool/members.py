@@ -41,8 +41,8 @@ class Member:
     """Times in a row that perishable leases ran out."""
     missed_at: float = -inf
     """When that was last."""
-    sound: bool = False
-    """It did the last job well of those that it has begun."""
+    sound: set[str] = field(default_factory=set)
+    """Tasks of which it did the last job well of those that it has begun."""
     failed_at: set[str] = field(default_factory=set)
     """Some of the items that it failed at since it did one well."""
     bouts: int = 0

@@ -248,8 +248,8 @@ class Pool:
         unbegun = result.state == "failed" and result.retry and not result.frames and not result.seconds
         if result.state == "done":
             member.learn(lease, result, now)
-            if not member.sound:
-                self._trust.did(member)
+            if lease.task not in member.sound:
+                self._trust.did(member, lease.task)
         member.answered(now)
         self._release(lease)
         others = tuple(self.leases.get(result.job, ()))
@@ -258,7 +258,7 @@ class Pool:
             self._returned(lease, now, result.reason or f"worker {worker} handed it back")
             return Answer(lease, kept=True)
         if result.state == "failed" and result.retry:
-            counts = self._trust.failed(member, lease.item, result.reason, now)
+            counts = self._trust.failed(member, lease, result.reason, now)
             if others:
                 return Answer(lease, kept=True)
             if not counts:

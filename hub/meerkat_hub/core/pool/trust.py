@@ -4,14 +4,15 @@
               minutes at most, until something is heard of it.
     missed    Perishable leases of it ran out. They are short, and their jobs may be lost on the way (QoS
               0), so the first time it gets work at once; after that it waits for as long as the lease was.
-    failing   It failed (`failed`, `retry`) at FAILING different jobs and did none in between: none for 4 s,
-              twice as long each time, LONGEST at most. Then it is tried again: somebody may have mended it.
+    failing   It failed (`failed`, `retry`) at FAILING different jobs and did none in between, nor was
+              the last of any other task done well: none for 4 s, twice as long each time, LONGEST at most.
+              Then it is tried again: somebody may have mended it.
 
-Whose fault a failure is, nobody can tell from one alone. An item's first counts as a try, whoever failed.
-A later one counts where the worker did its last job well, has failed at this very item before, or where
-nobody else is able; with a worker that failed at what it had last, or has done nothing yet, it does not: the
-item waits, and another gets it. So a clip that nobody can look at ends after its tries, and workers that are
-broken, however many, take none with them.
+Whose fault a failure is, nobody can tell from one alone. An item's first counts as a try, whoever failed. A
+later one counts where the worker did its last job of the task well, has failed at this very item before, or
+where nobody else is able; with a worker that failed at what it had last, or has done nothing yet, it does
+not: the item waits, and another gets it. So a clip that nobody can look at ends after its tries, and
+workers that are broken, however many, take none with them.
 """
 
 from __future__ import annotations
@@ -64,12 +65,14 @@ class Trust:
             member.silent += 1
             self._pause(member, now + pause_of(member.silent, SILENCE), silent=True)
 
-    def failed(self, member: Member, item: Item, reason: str, now: float) -> bool:
+    def failed(self, member: Member, lease: Lease, reason: str, now: float) -> bool:
         """It failed at an item that it had begun; whether that counts as a try of the item's."""
-        doubted, member.sound = not member.sound, False
+        item = lease.item
+        doubted = lease.task not in member.sound
+        member.sound.discard(lease.task)
         if len(member.failed_at) < FAILING:
             member.failed_at.add(item.id)
-        if len(member.failed_at) == FAILING and now >= member.paused_until:
+        if len(member.failed_at) == FAILING and not member.sound and now >= member.paused_until:
             self._leave_out(member, reason, now)
         counts = not (doubted and item.attempts) or member.id in item.avoid
         return counts or not self._another(item, member)
@@ -97,9 +100,9 @@ class Trust:
             for other in self._members.values()
         )
 
-    def did(self, member: Member) -> None:
-        """It did a job well, and the one before it not, or there was none."""
-        member.sound = True
+    def did(self, member: Member, task: str) -> None:
+        """It did a job of this task well, and the one before it not, or there was none."""
+        member.sound.add(task)
         member.failed_at.clear()
         if member.bouts:
             member.bouts = 0

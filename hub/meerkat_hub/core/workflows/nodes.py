@@ -222,6 +222,7 @@ class Nodes:
             if before.online:
                 worker.up_before += now - worker.changed_at
             worker.changed_at = now
+            worker.fetching = {}  # who was not there heard of no order
         if not state.online:
             worker.state = before.model_copy(update={"online": False})
             worker.deploying = None

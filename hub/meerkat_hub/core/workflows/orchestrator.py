@@ -60,6 +60,10 @@ FIGURES_EVERY = 1.0
 thread that deals out work, and a broken node may say other ones all the time. Who comes, goes, loads
 something else or is asked for is planned at once."""
 
+FETCH_AFTER = 60.0
+"""Seconds for which what ran, or was wanted when the hub began, is refused before a model is fetched for it:
+a node that starts anew, or lost the broker, is back sooner, and who fetches starts anew too."""
+
 MOST_WAITING = 256
 """Frames that wait in one flow at most, however slow the workflow may be: they lie in memory."""
 
@@ -119,9 +123,10 @@ class Orchestrator:
         self._numbers += 1
         one = Wanted(name, spec, self._numbers, now.wall)
         self._put(one, Bookings(self._running()), now)
+        if one.admitted is None and self._planned:  # somebody asks now
+            self._sought |= one.lacks
         if one.admitted is None and not wait:
             self._refused = self._state(one)
-            self._sought |= one.lacks
             self._stale |= bool(self._sought)
             return "refused"
         self._wanted[name] = one
@@ -211,7 +216,7 @@ class Orchestrator:
 
     def wake_at(self, now: float) -> float | None:
         """When time alone may change the plan."""
-        times = [self.nodes.wake_at(now), self.figures_due]
+        times = [self.nodes.wake_at(now), self._fetch_at(now), self.figures_due]
         if self._stale and self._gathering is not None:
             times.append(self._gathering)
         return soonest(times)
@@ -239,8 +244,15 @@ class Orchestrator:
         self._deploy(now, orders)
         self._flows(orders)
         self._tell(now, orders)
-        self._look_at = self.nodes.wake_at(now.mono)
+        self._look_at = soonest([self.nodes.wake_at(now.mono), self._fetch_at(now.mono)])
         return orders
+
+    def _fetch_at(self, now: float) -> float | None:
+        """When somebody has been refused for so long that models are fetched."""
+        if not any(worker.online and worker.state.fetchable for worker in self.nodes):
+            return None
+        since = [one.refused_at for one in self._wanted.values() if one.refused_at is not None]
+        return soonest([at + FETCH_AFTER for at in since if at + FETCH_AFTER > now])
 
     def _running(self) -> list[Admitted]:
         return [one.admitted for one in self._wanted.values() if one.admitted is not None]
@@ -319,8 +331,14 @@ class Orchestrator:
 
     def _fetch(self, now: Now, orders: Orders) -> None:
         """Have models fetched for what is refused, where only the model is missing."""
-        lacking = self._sought.union(*(one.lacks for one in self._wanted.values() if one.admitted is None))
-        self._sought.clear()
+        lacking, self._sought = self._sought, set()
+        for one in self._wanted.values():
+            if one.admitted is not None:
+                one.refused_at = None
+            elif one.refused_at is None:
+                one.refused_at = now.mono
+            elif now.mono >= one.refused_at + FETCH_AFTER:
+                lacking |= one.lacks
         for worker, task in self.nodes.to_fetch(lacking, now.mono):
             orders.effects.append(DeployTask(worker.id, Deploy(task=task, fetch=True)))
             orders.notes.append(f"node {worker.id} is told to fetch a model for {task}, and to offer it")

@@ -30,6 +30,8 @@ class Wanted:
     placed: Placed | None = None
     """The answer of the last attempt: of one that runs, its admission."""
     shown: WorkflowState | None = None
+    refused_at: float | None = None
+    """Since when it is refused (monotonic); None while it runs."""
 
     @property
     def age(self) -> tuple[float, int]:
