@@ -103,6 +103,11 @@ class WorkerState(Message):
         "again or loaded is no longer in it",
     )
 
+    def offline(self) -> WorkerState:
+        """As its will has it: gone, and what it measured of itself with it."""
+        gone = {"online": False, "load": None, "temperature": None, "memory_free": None}
+        return self.model_copy(update=gone)
+
 
 class Deploy(Message):
     """meerkat/worker/<id>/deploy: load this task now, and give the others' memory back.

@@ -399,8 +399,7 @@ class Worker:
             self._session.keep(self._topic("state"), self._state.to_json())
 
     def _offline(self) -> bytes:
-        gone = {"online": False, "load": None, "temperature": None, "memory_free": None}
-        return self._state.model_copy(update=gone).to_json()
+        return self._state.offline().to_json()
 
     def _topic(self, kind: str) -> str:
         return str(WorkerTopic(self._name, kind))

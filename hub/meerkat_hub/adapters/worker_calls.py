@@ -39,9 +39,6 @@ CALL = "00000000-0000-7000-8000-000000000000"
 PATIENCE = 30.0
 """Seconds for which the answer of a worker that answers calls is waited for. It answers at once."""
 
-OFFLINE = {"online": False, "load": None, "temperature": None, "memory_free": None}
-"""What its will would change."""
-
 
 @dataclass(slots=True)
 class _Known:
@@ -191,7 +188,7 @@ class WorkerCalls:
             state = known.state
             if gone:
                 known.given_up = True
-                state = state.model_copy(update=OFFLINE)
+                state = state.offline()
         if gone:
             self._absent(WorkerAbsent(worker, CALL, None))
         topic = WorkerTopic(worker, "state")
